@@ -1,0 +1,60 @@
+# Functions that define the libraries and tests of keyshard. Every target gets the same flags from one interface target.
+
+add_library(keyshard_flags INTERFACE)
+target_compile_features(keyshard_flags INTERFACE cxx_std_20)
+# Contraction would make the bits of a sum depend on the compiler (ARCHITECTURE.md, "Same bits").
+target_compile_options(keyshard_flags INTERFACE -ffp-contract=off)
+
+add_library(keyshard_private_flags INTERFACE)
+target_compile_options(keyshard_private_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+  $<$<BOOL:${KEYSHARD_WERROR}>:-Werror>
+  -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
+if(KEYSHARD_ARCH AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_options(keyshard_private_flags INTERFACE -march=${KEYSHARD_ARCH})
+endif()
+if(KEYSHARD_SANITIZE)
+  target_compile_options(keyshard_private_flags INTERFACE
+    -fsanitize=${KEYSHARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
+  target_link_options(keyshard_private_flags INTERFACE -fsanitize=${KEYSHARD_SANITIZE})
+endif()
+
+# keyshard_library(NAME SOURCES ... LINKS ... PRIVATE_LINKS ...): the library keyshard::NAME of the folder NAME.
+function(keyshard_library NAME)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
+  add_library(keyshard_${NAME} STATIC ${ARG_SOURCES})
+  add_library(keyshard::${NAME} ALIAS keyshard_${NAME})
+  set_target_properties(keyshard_${NAME} PROPERTIES EXPORT_NAME ${NAME} POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(keyshard_${NAME} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/keyshard>)
+  target_link_libraries(keyshard_${NAME}
+    PUBLIC keyshard_flags ${ARG_LINKS}
+    PRIVATE $<BUILD_INTERFACE:keyshard_private_flags> ${ARG_PRIVATE_LINKS})
+endfunction()
+
+# keyshard_test(FILE LINKS ... [LABELS ...] [RANKS 1 2 ...] [TIMEOUT s]): one executable of tests/<FILE>.cpp. With RANKS it
+# also runs once under mpirun for each number of ranks.
+function(keyshard_test FILE)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS;RANKS" ${ARGN})
+  string(REPLACE "/" "_" target ${FILE})
+  file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
+  if(folder)
+    string(REPLACE "/" "_" folder ${folder})
+    set(target ${folder}_${target})
+  endif()
+  add_executable(${target} ${FILE}.cpp ${ARG_SOURCES})
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(${target} PRIVATE ${ARG_LINKS} keyshard_test_support keyshard_private_flags)
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  if(NOT ARG_RANKS)
+    add_test(NAME ${target} COMMAND ${target})
+    set_tests_properties(${target} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" SKIP_REGULAR_EXPRESSION "^SKIPPED")
+  endif()
+  foreach(ranks ${ARG_RANKS})
+    set(name ${target}_mpi${ranks})
+    add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/launch/mpirun.sh -n ${ranks} $<TARGET_FILE:${target}>)
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS};mpi" PROCESSORS ${ranks})
+  endforeach()
+endfunction()

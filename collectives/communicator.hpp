@@ -1,0 +1,77 @@
+// Ranks that exchange buffers. One of the two run-time interfaces of keyshard: MPI processes,
+// threads of one process, and later NCCL stand behind it. Every member but the noexcept ones is
+// collective: all ranks call it, in the same order, and it completes on every rank or fails on
+// every rank. There is no sum of floats: floats are added by folds (folded_sum.hpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "runtime/portable.hpp"
+#include "runtime/progress.hpp"
+#include "runtime/stream.hpp"
+
+namespace keyshard {
+
+/// Operations whose result does not depend on their order.
+enum class Reduction { sum, min, max };
+
+template <Backend B>
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+
+  virtual int rank() const noexcept = 0;
+  virtual int size() const noexcept = 0;
+  /// Ranks on the machine of this rank, itself included.
+  virtual int local_size() const noexcept = 0;
+
+  /// Sends send_bytes[r] bytes to each rank r and receives receive_bytes[r] from it; buffers hold
+  /// the parts one after another, in the order of ranks. Counts may be zero and may differ; totals
+  /// may exceed 2 GiB. Device buffers, ordered on `stream`. Throws Error{communication}.
+  virtual void all_to_all(Stream<B>& stream, Span<const std::byte> send,
+                          Span<const std::int64_t> send_bytes, Span<std::byte> receive,
+                          Span<const std::int64_t> receive_bytes) = 0;
+
+  // Small messages between hosts: counts, sizes, options. They wait.
+
+  /// `all` gets the `mine` of every rank, in the order of ranks: all.size() == size() * mine.size()
+  /// on every rank.
+  virtual void all_gather(Span<const std::byte> mine, Span<std::byte> all) = 0;
+  virtual void broadcast(Span<std::byte> inout, int root) = 0;
+  virtual void all_reduce(Span<std::int64_t> inout, Reduction operation) = 0;
+  /// Extrema only: min or max.
+  virtual void all_reduce(Span<double> inout, Reduction operation) = 0;
+  virtual void barrier() = 0;
+
+  /// Releases all other ranks from whatever they wait in: each of their collectives throws
+  /// Error{communication} with `why` and this rank's number, or their processes end. Not
+  /// collective. Does not return where ranks are processes.
+  virtual void abort(std::string_view why, int exit_code) noexcept = 0;
+
+  /// Another communicator over the same ranks, whose messages never meet this one's. Collective.
+  virtual std::unique_ptr<Communicator> duplicate() = 0;
+
+  /// What this rank is doing; every collective advances it.
+  Progress& progress() noexcept { return progress_; }
+
+  // Convenience over all_gather and broadcast.
+
+  template <class T>
+  std::vector<T> gather_values(const T& value) {
+    std::vector<T> all(static_cast<std::size_t>(size()));
+    all_gather(std::as_bytes(Span<const T>(&value, 1)), std::as_writable_bytes(Span<T>(all)));
+    return all;
+  }
+
+  /// The bytes of every rank, whose sizes may differ, one after another; `sizes` gets them.
+  std::vector<std::byte> gather_bytes(Span<const std::byte> mine, std::vector<std::int64_t>& sizes);
+
+ private:
+  Progress progress_;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,59 @@
+// One pattern of an all-to-all, learned once and used in both directions: ids forward, values back,
+// gradients forward. It is direction-free and knows nothing of what travels.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "runtime/stream.hpp"
+
+namespace keyshard {
+
+template <Backend B>
+class Exchange {
+ public:
+  Exchange() = default;
+
+  /// `send_counts[r]` items go to rank r; learns how many come from each. Collective.
+  Exchange(Communicator<B>& communicator, std::vector<std::int64_t> send_counts);
+  /// Both sides are known already. Not collective.
+  Exchange(Communicator<B>& communicator, std::vector<std::int64_t> send_counts,
+           std::vector<std::int64_t> receive_counts);
+
+  std::int64_t sent() const noexcept { return sent_; }
+
+  std::int64_t received() const noexcept { return received_; }
+
+  const std::vector<std::int64_t>& send_counts() const noexcept { return send_counts_; }
+
+  const std::vector<std::int64_t>& receive_counts() const noexcept { return receive_counts_; }
+
+  /// send [sent() x width] -> receive [received() x width]; items ordered by rank, and within a
+  /// rank as the sender had them. Collective; ordered on `stream`.
+  template <class T>
+  void forward(Stream<B>& stream, const T* send, T* receive, std::int64_t width = 1) const {
+    move(stream, send, send_counts_, receive, receive_counts_,
+         width * static_cast<std::int64_t>(sizeof(T)));
+  }
+
+  /// receive [received() x width] -> send [sent() x width]: every item returns to the place it came
+  /// from.
+  template <class T>
+  void backward(Stream<B>& stream, const T* receive, T* send, std::int64_t width = 1) const {
+    move(stream, receive, receive_counts_, send, send_counts_,
+         width * static_cast<std::int64_t>(sizeof(T)));
+  }
+
+ private:
+  void move(Stream<B>& stream, const void* from, const std::vector<std::int64_t>& from_counts,
+            void* to, const std::vector<std::int64_t>& to_counts, std::int64_t item_bytes) const;
+
+  Communicator<B>* communicator_ = nullptr;
+  std::vector<std::int64_t> send_counts_;
+  std::vector<std::int64_t> receive_counts_;
+  std::int64_t sent_ = 0;
+  std::int64_t received_ = 0;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,52 @@
+// The sum of float vectors over all slices of a job, with the same bits on any number of ranks:
+// each rank gives one partial per maximal node of its run of slices, the owner of a chunk of the
+// vector folds the partials of all ranks in the order of slices, and the chunks are gathered again
+// after the owner has used them. Bytes per rank: one partial each way where P is a power of two.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "runtime/buffer.hpp"
+#include "runtime/runs.hpp"
+
+namespace keyshard {
+
+/// The sum over the slices of one node. `data` is null where no slice of the node had a term.
+template <class T>
+struct NodePartial {
+  std::int64_t first_slice = 0;
+  const T* data = nullptr;
+};
+
+template <class T, Backend B>
+class FoldedSum {
+ public:
+  /// Vectors of `size` numbers, summed over `slices` slices that the ranks own by run_of.
+  FoldedSum(Communicator<B>& communicator, std::int64_t slices, std::int64_t size);
+
+  /// The part of the vector that this rank owns: run_of(rank, ranks, size).
+  Range chunk() const noexcept { return chunk_; }
+
+  /// `partials`: one per node of nodes_of(this rank's run of slices), in order. `sum`
+  /// [chunk().size()] gets the fold of the chunk over all slices, 0 where no slice had a term.
+  /// Collective.
+  void reduce(Stream<B>& stream, const std::vector<NodePartial<T>>& partials, T* sum);
+
+  /// `vector` [size] holds this rank's chunk in its place; all others' are filled in. Collective.
+  void gather(Stream<B>& stream, T* vector);
+
+ private:
+  Communicator<B>& communicator_;
+  std::int64_t slices_;
+  std::int64_t size_;
+  Range chunk_;
+};
+
+/// The fold of one number per slice over all slices, on every rank (losses; in double). Slices of
+/// this rank's run that have no term are marked absent. Collective.
+double folded_scalar(Communicator<Cpu>& communicator, std::int64_t slices,
+                     const std::vector<double>& terms, const std::vector<bool>& present);
+
+}  // namespace keyshard

@@ -1,0 +1,43 @@
+// The samples of one step that a rank owns: those of its run of slices, in order. Ids lie sample by
+// sample, for that is the order in which their gradients are added: bag f of sample b is number b *
+// features + f.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/portable.hpp"
+#include "runtime/runs.hpp"
+#include "runtime/view.hpp"
+
+namespace keyshard {
+
+struct Batch {
+  Range slices;  ///< slices of this rank (empty where there are more ranks than slices)
+  std::vector<std::int64_t> slice_offsets;  ///< [slices.size() + 1] samples of slice slices.begin +
+                                            ///< i: offsets[i] .. offsets[i + 1]
+
+  // One entry per sample. A bad line leaves a hole: the sample is absent here, its number is not
+  // used again.
+  std::vector<std::int64_t>
+      sample_numbers;  ///< number in the global batch, the same on any number of ranks
+  std::vector<std::int64_t> records;  ///< number of the record in input order
+  std::vector<float> labels;
+  std::vector<float> weights;  ///< empty: all 1
+
+  std::int64_t dense_columns = 0;
+  std::vector<float> dense;  ///< [samples x dense_columns]
+
+  std::int64_t features = 0;
+  std::vector<Key> ids;                  ///< of all bags, one bag after another
+  std::vector<std::int64_t> id_offsets;  ///< [samples * features + 1]
+
+  std::int64_t samples() const { return static_cast<std::int64_t>(labels.size()); }
+
+  RaggedView<const Key> bags() const { return {ids, id_offsets}; }
+
+  /// Empty, with the capacity kept.
+  void clear();
+};
+
+}  // namespace keyshard

@@ -1,0 +1,73 @@
+// A source of batches, the same ones on any number of ranks. The position of a reader is (epoch,
+// records consumed per slice), so a job can go on from it with another number of ranks. Readers
+// open files and call collectives only in their factory, where all ranks check that they see the
+// same data.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "io/batch.hpp"
+#include "runtime/digest.hpp"
+#include "runtime/settings.hpp"
+
+namespace keyshard {
+
+/// What a batch holds: names in the order of its columns.
+struct DataSchema {
+  std::vector<std::string> dense;
+  std::vector<std::string> features;
+  bool weighted = false;
+};
+
+struct ReaderPosition {
+  std::int64_t epoch = 0;
+  std::int64_t step = 0;               ///< batches of the epoch that were consumed
+  std::vector<std::int64_t> consumed;  ///< records consumed per slice [slices]
+
+  bool operator==(const ReaderPosition&) const = default;
+};
+
+/// Lines that did not parse, so far, on this rank.
+struct BadLines {
+  std::int64_t count = 0;
+  std::vector<std::string> first;  ///< "file:line: reason" of the first few
+};
+
+/// How a job reads: the same on all ranks.
+struct ReadPlan {
+  std::int64_t batch_size = 0;  ///< samples of a global batch
+  std::int64_t slices = 0;
+  std::uint64_t seed = 0;
+  bool shuffle = true;     ///< false: input order (evaluation, prediction)
+  bool drop_last = false;  ///< drops a short last batch; one with fewer samples than slices joins
+                           ///< the batch before
+};
+
+class DataReader {
+ public:
+  virtual ~DataReader() = default;
+
+  virtual const DataSchema& schema() const = 0;
+  /// Records of an epoch over all ranks.
+  virtual std::int64_t records() const = 0;
+  virtual std::int64_t steps_per_epoch() const = 0;
+
+  /// Reads the next batch of this rank's slices; false at the end of an epoch, after which the next
+  /// call begins the next epoch. All ranks see the end together. Throws Error{bad_input} when more
+  /// lines are bad than allowed. Not collective.
+  virtual bool next(Batch& batch) = 0;
+
+  virtual ReaderPosition position() const = 0;
+  /// Throws Error{invalid_argument} when the position does not fit the data.
+  virtual void seek(const ReaderPosition& position) = 0;
+
+  virtual BadLines bad_lines() const = 0;
+  /// Names the data (sizes and records of blocks), without paths and times.
+  virtual Digest128 index_digest() const = 0;
+};
+
+}  // namespace keyshard

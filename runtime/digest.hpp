@@ -1,0 +1,56 @@
+// Digests of bytes by XXH3 (the one home of xxHash). Strings become ids by `hash_bytes`; states and
+// files by `Digest`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "runtime/portable.hpp"
+
+namespace keyshard {
+
+/// XXH3-64 of a string, with a seed: how string ids become keys, one seed per field.
+std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t seed = 0);
+
+/// 128 bits that name a content. Compared, combined and printed; never a key.
+struct Digest128 {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+
+  bool operator==(const Digest128&) const = default;
+
+  /// 32 hexadecimal digits, most significant first.
+  std::string hex() const;
+};
+
+/// XXH3-128 of everything that was added, in order. Move-only.
+class Digest {
+ public:
+  Digest();
+  ~Digest();
+  Digest(Digest&&) noexcept;
+  Digest& operator=(Digest&&) noexcept;
+
+  Digest& add(const void* data, std::size_t bytes);
+  Digest& add(std::string_view text);  ///< its length, then its bytes
+  Digest& add(std::uint64_t number);
+  Digest& add(const Digest128& digest);
+
+  template <class T>
+  Digest& add(Span<const T> values) {
+    return add(values.data(), values.size_bytes());
+  }
+
+  Digest128 result() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+Digest128 digest_of(const void* data, std::size_t bytes);
+
+}  // namespace keyshard

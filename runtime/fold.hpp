@@ -1,0 +1,88 @@
+// The one way to add across slices or shards: in the shape of the complete binary tree over their
+// numbers, absent terms skipped and not added as zero. So the sum does not depend on which ranks or
+// threads hold which numbers: a fold of folds over nodes of the tree gives the same bits.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/portable.hpp"
+
+namespace keyshard {
+
+/// The level at which numbers a != b part: the highest bit in which they differ.
+KEYSHARD_HD inline int fold_level(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t x = a ^ b;
+  int level = 0;
+  while (x >>= 1) {
+    ++level;
+  }
+  return level;
+}
+
+/// Adds vectors of `dim` numbers whose slice or shard numbers increase. `stack` is kDepth x dim
+/// numbers of scratch that belong to this fold. Lanes of a team each keep their own columns: lane,
+/// lane + width, ...
+///
+/// Invariants
+/// (1) The stack holds sums of subtrees, ascending; levels_[k] is where stack entry k parts from
+/// entry k - 1. (2) Levels decrease strictly from the bottom of the stack to its top, so its depth
+/// is at most log2 n + 1.
+template <class T>
+class Fold {
+ public:
+  static constexpr int kDepth =
+      12;  // numbers below 2^11: 1024 shards, and more slices than anyone has
+
+  KEYSHARD_HD Fold(T* stack, std::int64_t dim) : stack_(stack), dim_(dim) {}
+
+  /// The place for the term of the next number: the caller writes or adds its `dim` numbers there,
+  /// sequentially.
+  template <class Team>
+  KEYSHARD_HD T* push(const Team& team, std::int64_t number) {
+    if (size_ > 0) {
+      const int level =
+          fold_level(static_cast<std::uint64_t>(last_), static_cast<std::uint64_t>(number));
+      while (size_ > 1 && levels_[size_ - 1] < level) {
+        collapse(team);
+      }
+      levels_[size_] = level;
+    }
+    last_ = number;
+    return stack_ + dim_ * size_++;
+  }
+
+  /// The sum of all terms, at the bottom of the stack; the fold is empty again. Null if there was
+  /// no term.
+  template <class Team>
+  KEYSHARD_HD T* finish(const Team& team) {
+    if (size_ == 0) {
+      return nullptr;
+    }
+    while (size_ > 1) {
+      collapse(team);
+    }
+    size_ = 0;
+    return stack_;
+  }
+
+  KEYSHARD_HD bool empty() const { return size_ == 0; }
+
+ private:
+  template <class Team>
+  KEYSHARD_HD void collapse(const Team& team) {
+    --size_;
+    T* left = stack_ + dim_ * (size_ - 1);
+    const T* right = stack_ + dim_ * size_;
+    for (std::int64_t d = team.thread_rank(); d < dim_; d += team.num_threads()) {
+      left[d] = left[d] + right[d];
+    }
+  }
+
+  T* stack_;
+  std::int64_t dim_;
+  std::int64_t last_ = 0;
+  int size_ = 0;
+  int levels_[kDepth];
+};
+
+}  // namespace keyshard

@@ -1,0 +1,84 @@
+// A table of configuration values, each of which knows where it stands ("train.toml:12" or
+// "--set"). Options of every folder are read from it; a syntax of files is not its business (launch
+// reads TOML into it). Problems are collected, so that a user sees all of them at once: an unknown
+// key with the nearest legal one, a wrong type, a value out of range.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace keyshard {
+
+/// One value of a configuration tree.
+struct SettingValue {
+  using Array = std::vector<SettingValue>;
+  using Table = std::vector<std::pair<std::string, SettingValue>>;  // in the order of the file
+
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Table> value;
+  std::string place;  ///< "file:line", for messages
+};
+
+/// Problems found in a configuration, "file:line: message" each, in order of discovery.
+struct SettingProblems {
+  std::vector<std::string> messages;
+};
+
+/// A table of the tree under its path. Every getter marks its key as known; `finish` reports the
+/// keys nobody asked for. A getter that meets a problem records it and returns the default, so that
+/// reading can go on.
+class Settings {
+ public:
+  Settings(const SettingValue& table, std::string path, std::shared_ptr<SettingProblems> problems);
+
+  bool has(std::string_view key) const;
+  bool flag(std::string_view key, bool otherwise);
+  std::int64_t integer(std::string_view key, std::int64_t otherwise,
+                       std::int64_t least = std::numeric_limits<std::int64_t>::min(),
+                       std::int64_t most = std::numeric_limits<std::int64_t>::max());
+  double number(std::string_view key, double otherwise,
+                double least = -std::numeric_limits<double>::infinity(),
+                double most = std::numeric_limits<double>::infinity());
+  std::string text(std::string_view key, std::string otherwise);
+  std::string choice(std::string_view key, std::string otherwise,
+                     const std::vector<std::string>& legal);
+  std::vector<std::string> texts(std::string_view key, std::vector<std::string> otherwise = {});
+  std::vector<std::int64_t> integers(std::string_view key,
+                                     std::vector<std::int64_t> otherwise = {});
+  std::vector<double> numbers(std::string_view key, std::vector<double> otherwise = {});
+
+  /// The table under `key`; an empty one if there is none. A string there is read as `{type =
+  /// STRING}`.
+  Settings table(std::string_view key);
+  /// The tables of an array of tables, [[key]].
+  std::vector<Settings> tables(std::string_view key);
+  /// The tables inside the table `key`, by name: [key.NAME].
+  std::vector<std::pair<std::string, Settings>> named_tables(std::string_view key);
+
+  /// Marks a key as legal without reading it.
+  void allow(std::string_view key);
+  /// Records a problem of the value under `key` (of the table itself if the key is absent).
+  void problem(std::string_view key, std::string message);
+  /// Records every key that no getter asked for, with the nearest legal one.
+  void finish();
+
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  const SettingValue* find(std::string_view key);
+
+  const SettingValue* table_;
+  std::string path_;
+  std::vector<std::string> known_;
+  std::shared_ptr<SettingProblems> problems_;
+};
+
+/// The legal word with the least edit distance, or empty if none is near.
+std::string nearest_word(std::string_view word, const std::vector<std::string>& legal);
+
+}  // namespace keyshard

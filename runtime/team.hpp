@@ -1,0 +1,61 @@
+// The lanes that work on one row together. On a GPU a team is a tile of 8, 16 or 32 lanes of a warp
+// and has the names of cooperative groups; on a CPU it is one lane. Functors are written for any
+// width: every lane reaches every collective, from the same line, and no lane returns before.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/portable.hpp"
+
+namespace keyshard {
+
+/// A team of one lane.
+struct Solo {
+  KEYSHARD_HD constexpr int thread_rank() const { return 0; }
+
+  KEYSHARD_HD constexpr int num_threads() const { return 1; }
+
+  KEYSHARD_HD void sync() const {}
+
+  KEYSHARD_HD bool any(bool value) const { return value; }
+
+  KEYSHARD_HD bool all(bool value) const { return value; }
+
+  KEYSHARD_HD unsigned ballot(bool value) const { return value ? 1u : 0u; }
+
+  template <class T>
+  KEYSHARD_HD T shfl(T value, int /*from*/) const {
+    return value;
+  }
+};
+
+/// Adds term(i) for i in [0, n) over the lanes of a team, with the same bits at every width: 32
+/// partial sums, partial p of the terms p, p + 32, ... in order from +0, then a tree that adds
+/// partial p + 16, + 8, + 4, + 2, + 1, as a warp does. Every lane gets the sum. The width is a
+/// power of two, at most 32.
+template <class T, class Team, class Term>
+KEYSHARD_HD T strided_sum(const Team& team, std::int64_t n, const Term& term) {
+  const int width = static_cast<int>(team.num_threads());
+  const int lane = static_cast<int>(team.thread_rank());
+  T partial[32];
+  for (int p = lane; p < 32; p += width) {
+    T sum = T(0);
+    for (std::int64_t i = p; i < n; i += 32) {
+      sum += term(i);
+    }
+    partial[p / width] = sum;
+  }
+  int held = 32 / width;  // partials of this lane: lane, lane + width, ...
+  for (; held > 1; held /= 2) {
+    for (int k = 0; k < held / 2; ++k) {
+      partial[k] = partial[k] + partial[k + held / 2];
+    }
+  }
+  for (int step = width / 2; step > 0; step /= 2) {
+    const T other = team.shfl(partial[0], (lane + step) % width);
+    partial[0] = partial[0] + other;
+  }
+  return team.shfl(partial[0], 0);
+}
+
+}  // namespace keyshard

@@ -1,0 +1,139 @@
+#include "runtime/fold.hpp"
+
+#include <bit>
+#include <optional>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "runtime/runs.hpp"
+#include "runtime/team.hpp"
+
+namespace keyshard {
+namespace {
+
+/// The definition: the sum of a subtree is the sum of its halves, where an absent half is skipped.
+std::optional<float> tree_sum(const std::vector<std::optional<float>>& terms, std::size_t begin,
+                              std::size_t size) {
+  if (size == 1) {
+    return terms[begin];
+  }
+  const auto left = tree_sum(terms, begin, size / 2);
+  const auto right = tree_sum(terms, begin + size / 2, size / 2);
+  if (left && right) {
+    return *left + *right;
+  }
+  return left ? left : right;
+}
+
+std::optional<float> fold(const std::vector<std::optional<float>>& terms, std::size_t begin,
+                          std::size_t end) {
+  float stack[Fold<float>::kDepth];
+  Fold<float> fold(stack, 1);
+  for (std::size_t i = begin; i < end; ++i) {
+    if (terms[i]) {
+      *fold.push(Solo{}, static_cast<std::int64_t>(i)) = *terms[i];
+    }
+  }
+  const float* sum = fold.finish(Solo{});
+  return sum == nullptr ? std::nullopt : std::optional(*sum);
+}
+
+std::vector<std::optional<float>> terms_of(unsigned subset, std::size_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<std::optional<float>> terms(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const float value = uniform(random) * static_cast<float>(1 << (random() % 20));
+    if (subset >> i & 1u) {
+      terms[i] = value;
+    }
+  }
+  return terms;
+}
+
+bool same_bits(std::optional<float> a, std::optional<float> b) {
+  return a.has_value() == b.has_value() &&
+         (!a || std::bit_cast<std::uint32_t>(*a) == std::bit_cast<std::uint32_t>(*b));
+}
+
+TEST(Fold, EqualsItsRecursiveDefinitionOnAllSubsetsOfEight) {
+  for (unsigned subset = 0; subset < 256; ++subset) {
+    const auto terms = terms_of(subset, 8, 17 + subset);
+
+    EXPECT_TRUE(same_bits(fold(terms, 0, 8), tree_sum(terms, 0, 8))) << "subset " << subset;
+  }
+}
+
+TEST(Fold, OfFoldsOverTheNodesOfRanksHasTheSameBits) {
+  constexpr std::size_t kSlices = 16;
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    const auto terms = terms_of(0x10001u * (0xACE1u + 7919u * seed), kSlices, seed);
+    for (std::int64_t ranks : {1, 2, 3, 4, 5, 8, 16, 19}) {
+      std::vector<std::optional<float>> partials(kSlices);
+      for (std::int64_t rank = 0; rank < ranks; ++rank) {
+        for (const Range& node : nodes_of(run_of(rank, ranks, kSlices))) {
+          partials[static_cast<std::size_t>(node.begin)] =
+              fold(terms, static_cast<std::size_t>(node.begin), static_cast<std::size_t>(node.end));
+        }
+      }
+
+      EXPECT_TRUE(same_bits(fold(partials, 0, kSlices), tree_sum(terms, 0, kSlices)))
+          << "ranks " << ranks << " seed " << seed;
+    }
+  }
+}
+
+TEST(Fold, KeepsTheSignOfANegativeZero) {
+  const std::vector<std::optional<float>> terms{std::nullopt, -0.0f, std::nullopt, -0.0f};
+
+  EXPECT_TRUE(std::signbit(*fold(terms, 0, 4)));
+}
+
+TEST(Runs, CoverAllNumbersAndKnowTheirOwner) {
+  for (std::int64_t n : {1, 4, 16, 1024}) {
+    for (std::int64_t ranks = 1; ranks <= 20; ++ranks) {
+      std::int64_t next = 0;
+      for (std::int64_t rank = 0; rank < ranks; ++rank) {
+        const Range run = run_of(rank, ranks, n);
+        EXPECT_EQ(run.begin, next);
+        for (std::int64_t i = run.begin; i < run.end; ++i) {
+          EXPECT_EQ(owner_of(i, ranks, n), rank);
+        }
+        next = run.end;
+      }
+      EXPECT_EQ(next, n);
+    }
+  }
+}
+
+TEST(Runs, AreCutIntoMaximalNodes) {
+  EXPECT_EQ(nodes_of({5, 10}), (std::vector<Range>{{5, 6}, {6, 8}, {8, 10}}));
+  EXPECT_EQ(nodes_of({0, 16}), (std::vector<Range>{{0, 16}}));
+  EXPECT_EQ(nodes_of({0, 5}), (std::vector<Range>{{0, 4}, {4, 5}}));
+  EXPECT_TRUE(nodes_of({3, 3}).empty());
+}
+
+TEST(StridedSum, AddsThirtyTwoPartialsAndTheirTree) {
+  std::vector<float> terms(100);
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    terms[i] = 1.0f / static_cast<float>(i + 1);
+  }
+  float partial[32] = {};
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    partial[i % 32] += terms[i];
+  }
+  for (int step = 16; step > 0; step /= 2) {
+    for (int p = 0; p < step; ++p) {
+      partial[p] += partial[p + step];
+    }
+  }
+
+  EXPECT_EQ(strided_sum<float>(Solo{}, 100,
+                               [&](std::int64_t i) { return terms[static_cast<std::size_t>(i)]; }),
+            partial[0]);
+}
+
+}  // namespace
+}  // namespace keyshard

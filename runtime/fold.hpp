@@ -19,6 +19,12 @@ KEYSHARD_HD inline int fold_level(std::uint64_t a, std::uint64_t b) {
   return level;
 }
 
+/// The usual merge of a fold. Combiners bring their own for their states.
+template <class T>
+struct AddTerms {
+  KEYSHARD_HD static T merge(T a, T b) { return a + b; }
+};
+
 /// Adds vectors of `dim` numbers whose slice or shard numbers increase. `stack` is kDepth x dim
 /// numbers of scratch that belong to this fold. Lanes of a team each keep their own columns: lane,
 /// lane + width, ...
@@ -27,7 +33,7 @@ KEYSHARD_HD inline int fold_level(std::uint64_t a, std::uint64_t b) {
 /// (1) The stack holds sums of subtrees, ascending; levels_[k] is where stack entry k parts from
 /// entry k - 1. (2) Levels decrease strictly from the bottom of the stack to its top, so its depth
 /// is at most log2 n + 1.
-template <class T>
+template <class T, class Merge = AddTerms<T>>
 class Fold {
  public:
   static constexpr int kDepth =
@@ -67,6 +73,12 @@ class Fold {
 
   KEYSHARD_HD bool empty() const { return size_ == 0; }
 
+  /// Whether the newest term is that of `number`, so that more can be added to it in place, at
+  /// top().
+  KEYSHARD_HD bool continues(std::int64_t number) const { return size_ > 0 && last_ == number; }
+
+  KEYSHARD_HD T* top() { return stack_ + dim_ * (size_ - 1); }
+
  private:
   template <class Team>
   KEYSHARD_HD void collapse(const Team& team) {
@@ -74,7 +86,7 @@ class Fold {
     T* left = stack_ + dim_ * (size_ - 1);
     const T* right = stack_ + dim_ * size_;
     for (std::int64_t d = team.thread_rank(); d < dim_; d += team.num_threads()) {
-      left[d] = left[d] + right[d];
+      left[d] = Merge::merge(left[d], right[d]);
     }
   }
 

@@ -1,0 +1,383 @@
+// The side of a rank that asks: learns the batch, deduplicates, pools the answers, sums the
+// gradients per key.
+#include <algorithm>
+#include <numeric>
+
+#include "embedding/lookup_state.hpp"
+#include "runtime/error.hpp"
+#include "runtime/for_each.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr int kColumns = 32;
+constexpr std::int64_t kBlock = 64;  // samples or keys whose rows stay in cache from group to group
+
+/// Calls body(begin, end) on blocks of [begin_all, end_all), on all threads.
+template <class Body>
+void for_blocks(Stream<Cpu>& stream, std::int64_t first, std::int64_t n, const Body& body) {
+  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int) {
+    for (; begin < end; begin += kBlock) {
+      body(first + begin, first + std::min(begin + kBlock, end));
+    }
+  });
+}
+
+template <class F>
+void run_rows(std::int64_t begin, std::int64_t end, const F& functor) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    functor(i, Solo{});
+  }
+}
+
+void check_input(const LookupShape& shape, const LookupInput& input) {
+  const std::int64_t bags = input.samples * shape.num_features();
+  require(input.bags.lists() == bags || (bags == 0 && input.bags.values.empty()),
+          Kind::invalid_argument,
+          "expected samples x features bags: samples {}, features {}, bags {}", input.samples,
+          shape.num_features(), input.bags.lists());
+  require(bags == 0 ||
+              (input.bags.offsets.front() == 0 &&
+               input.bags.offsets.back() == static_cast<std::int64_t>(input.bags.values.size())),
+          Kind::invalid_argument,
+          "expected bag offsets from 0 to the number of ids {}: found {} to {}",
+          input.bags.values.size(), bags == 0 ? 0 : input.bags.offsets.front(),
+          bags == 0 ? 0 : input.bags.offsets.back());
+  require(static_cast<std::int64_t>(input.slice_offsets.size()) == input.run.size() + 1 &&
+              input.slice_offsets.front() == 0 && input.slice_offsets.back() == input.samples,
+          Kind::invalid_argument,
+          "expected {} slice offsets from 0 to the number of samples {}: found {}",
+          input.run.size() + 1, input.samples, input.slice_offsets.size());
+}
+
+/// Whether every bag has one id, so that bag and occurrence are one number. Checks the order of
+/// offsets on the way.
+bool all_single(Stream<Cpu>& stream, const RaggedView<const Key>& bags) {
+  std::vector<char> single(static_cast<std::size_t>(stream.threads().size()), 1);
+  stream.threads().for_shares(bags.lists(), [&](std::int64_t begin, std::int64_t end, int thread) {
+    bool all = true;
+    bool ascending = true;
+    for (std::int64_t bag = begin; bag < end; ++bag) {
+      const std::int64_t first = bags.offsets[static_cast<std::size_t>(bag)];
+      const std::int64_t next = bags.offsets[static_cast<std::size_t>(bag) + 1];
+      all &= next == first + 1;
+      ascending &= next >= first;
+    }
+    require(ascending, Kind::invalid_argument,
+            "expected ascending bag offsets: found a descent in bags {} to {}", begin, end);
+    single[static_cast<std::size_t>(thread)] = all;
+  });
+  return std::all_of(single.begin(), single.end(), [](char s) { return s != 0; });
+}
+
+/// bag_of and the table of every occurrence.
+void plan_bags(Stream<Cpu>& stream, const LookupShape& shape, const LookupInput& input,
+               AskerState<Cpu>& asker, Buffer<std::uint16_t, Cpu>& tables) {
+  const std::int64_t features = shape.num_features();
+  const auto n = static_cast<std::int64_t>(input.bags.values.size());
+  const bool single = all_single(stream, input.bags);
+  if (!single) {
+    asker.bag_offsets = {stream, input.bags.lists() + 1};
+    std::copy(input.bags.offsets.begin(), input.bags.offsets.end(), asker.bag_offsets.data());
+    asker.bag_of = {stream, n};
+  }
+  if (shape.tables() > 1) {
+    tables = {stream, n};
+  }
+  if (single && shape.tables() == 1) {
+    return;
+  }
+  const BagRanges bags = asker.bags();
+  for_each(stream, input.bags.lists(), [&](std::int64_t bag) {
+    const auto table =
+        static_cast<std::uint16_t>(shape.features[static_cast<std::size_t>(bag % features)].table);
+    for (std::int64_t i = bags.begin(bag); i < bags.begin(bag) + bags.size(bag); ++i) {
+      if (!single) {
+        asker.bag_of[i] = static_cast<std::uint32_t>(bag);
+      }
+      if (tables.size() > 0) {
+        tables[i] = table;
+      }
+    }
+  });
+}
+
+/// Orders the ids of bags of tables that are pooled by shard: (shard, position in bag), in the
+/// inverse. The occurrences of a key stand for its bags, so they need not follow.
+void order_bags(Stream<Cpu>& stream, const LookupShape& shape, AskerState<Cpu>& asker) {
+  if (std::none_of(shape.shard_order.begin(), shape.shard_order.end(), [](bool s) { return s; })) {
+    return;
+  }
+  asker.shards = {stream, asker.distinct.size()};
+  const std::int64_t tables = shape.tables();
+  for (std::size_t block = 0; block + 1 < asker.distinct.blocks.size(); ++block) {
+    const Partitioner& partitioner = shape.partitioners[block % static_cast<std::size_t>(tables)];
+    for (std::int64_t u = asker.distinct.blocks[block]; u < asker.distinct.blocks[block + 1]; ++u) {
+      asker.shards[u] = static_cast<std::uint16_t>(shard_of(partitioner, asker.distinct.keys[u]));
+    }
+  }
+  if (asker.bag_offsets.size() == 0) {
+    return;
+  }
+  const std::int64_t features = shape.num_features();
+  for_each(stream, asker.samples * features, [&](std::int64_t bag) {
+    const std::int64_t begin = asker.bag_offsets[bag], end = asker.bag_offsets[bag + 1];
+    const FeatureShape& feature = shape.features[static_cast<std::size_t>(bag % features)];
+    if (end - begin > 1 && shape.shard_order[static_cast<std::size_t>(feature.table)]) {
+      std::stable_sort(
+          asker.distinct.inverse.data() + begin, asker.distinct.inverse.data() + end,
+          [&](std::uint32_t a, std::uint32_t b) { return asker.shards[a] < asker.shards[b]; });
+    }
+  });
+}
+
+/// Calls body(block, table, begin, end) for runs of distinct keys of one block, on all threads.
+template <class Body>
+void for_key_blocks(Stream<Cpu>& stream, const LookupShape& shape, const Distinct<Cpu>& distinct,
+                    const Body& body) {
+  const std::int64_t tables = shape.tables();
+  for_blocks(stream, 0, distinct.size(), [&](std::int64_t begin, std::int64_t end) {
+    auto block = std::upper_bound(distinct.blocks.begin(), distinct.blocks.end(), begin) -
+                 distinct.blocks.begin() - 1;
+    while (begin < end) {
+      const std::int64_t stop = std::min(end, distinct.blocks[static_cast<std::size_t>(block) + 1]);
+      if (begin < stop) {
+        body(block, block % tables, begin, stop);
+      }
+      begin = stop;
+      ++block;
+    }
+  });
+}
+
+std::vector<std::vector<GradientColumn>> gradient_columns(const LookupShape& shape) {
+  std::vector<std::vector<GradientColumn>> columns(shape.widths.size());
+  for (std::size_t g = 0; g < columns.size(); ++g) {
+    for (const FeatureShape& feature : shape.features) {
+      if (g < feature.groups.size()) {
+        const FeatureGroup& group = feature.groups[g];
+        columns[g].push_back(
+            {static_cast<CombinerKind>(group.combiner.index()), group.column, group.state_column});
+      } else {
+        columns[g].push_back({0, 0, -1});  // the feature's table has no such group: never read
+      }
+    }
+  }
+  return columns;
+}
+
+/// First slice of the node, in this rank's run, of each slice; and the number of that node.
+struct SliceNodes {
+  std::vector<std::uint16_t> first;
+  std::vector<std::uint16_t> number;
+  std::size_t nodes = 0;
+
+  SliceNodes(Range run, std::int64_t slices)
+      : first(static_cast<std::size_t>(slices)), number(static_cast<std::size_t>(slices)) {
+    for (const Range& node : nodes_of(run)) {
+      for (std::int64_t slice = node.begin; slice < node.end; ++slice) {
+        first[static_cast<std::size_t>(slice)] = static_cast<std::uint16_t>(node.begin);
+        number[static_cast<std::size_t>(slice)] = static_cast<std::uint16_t>(nodes);
+      }
+      ++nodes;
+    }
+  }
+};
+
+/// The nodes in which a key occurs, one bit each.
+std::vector<std::uint32_t> node_masks(const LookupShape& shape, const AskerState<Cpu>& asker,
+                                      const SliceNodes& nodes) {
+  std::vector<std::uint32_t> masks(static_cast<std::size_t>(asker.distinct.size()));
+  const std::int64_t features = shape.num_features();
+  for (std::int64_t u = 0; u < asker.distinct.size(); ++u) {
+    for (std::uint32_t k = asker.distinct.offsets[u]; k < asker.distinct.offsets[u + 1]; ++k) {
+      const std::uint32_t i = asker.distinct.occurrences[k];
+      const std::int64_t bag = asker.bag_of.size() == 0 ? i : asker.bag_of[i];
+      masks[static_cast<std::size_t>(u)] |= 1u << nodes.number[asker.slice_of[bag / features]];
+    }
+  }
+  return masks;
+}
+
+/// Where each key's partials start; the offsets are empty where they are uniform.
+struct PartialPlan {
+  BlockLayout layout;
+  Buffer<std::int64_t, Cpu> offsets;
+};
+
+PartialPlan plan_partials(Stream<Cpu>& stream, const LookupShape& shape,
+                          const AskerState<Cpu>& asker, const std::vector<std::uint32_t>& masks) {
+  const std::int64_t tables = shape.tables();
+  const std::vector<std::int64_t>& blocks = asker.distinct.blocks;
+  std::vector<std::int64_t> sizes(blocks.size() - 1);
+  const bool uniform = masks.empty() && asker.value_offsets.size() == 0;
+  PartialPlan plan;
+  if (!uniform) {
+    plan.offsets = {stream, asker.distinct.size()};
+  }
+  std::int64_t place = 0;
+  for (std::size_t block = 0; block < sizes.size(); ++block) {
+    const auto table = block % static_cast<std::size_t>(tables);
+    const std::int64_t dim = shape.dims[table];
+    const std::int64_t start = place;
+    if (asker.reduced[table] != 0) {
+      place += asker.parts.back_floats[block];
+    } else if (uniform) {
+      place += (blocks[block + 1] - blocks[block]) * dim;
+    } else {
+      for (std::int64_t u = blocks[block]; u < blocks[block + 1]; ++u) {
+        plan.offsets[u] = place;
+        place += dim * (masks.empty() ? 1 : std::popcount(masks[static_cast<std::size_t>(u)]));
+      }
+    }
+    sizes[block] = place - start;
+  }
+  plan.layout = BlockLayout(sizes, shape.ranks);
+  return plan;
+}
+
+/// The backward messages of the parts of reduced tables.
+void write_backs(Stream<Cpu>& stream, const LookupShape& shape, const AskerState<Cpu>& asker,
+                 const PartialPlan& plan, Span<const MatrixView<const float>> gradients,
+                 float* floats) {
+  const BagRanges bags = asker.bags();
+  for_each(stream, static_cast<std::int64_t>(asker.parts.parts.size()), [&](std::int64_t p) {
+    const BagPart& part = asker.parts.parts[static_cast<std::size_t>(p)];
+    const FeatureShape& feature = shape.features[part.feature];
+    const std::int64_t sample = part.bag / shape.num_features();
+    float* out = floats + plan.layout.bases[part.block] + part.back;
+    for (std::size_t g = 0; g < feature.groups.size(); ++g) {
+      const FeatureGroup& group = feature.groups[g];
+      std::visit(
+          [&](auto c) {
+            using C = decltype(c);
+            const float* upstream = gradients[g].row(sample) + group.column;
+            const auto* states = reinterpret_cast<const typename C::State*>(
+                asker.states.data() + sample * shape.kept_floats +
+                std::max<std::int64_t>(group.state_column, 0));
+            auto* backs = reinterpret_cast<typename C::Back*>(out);
+            for (std::int64_t d = 0; d < group.dim; ++d) {
+              const auto state = C::kBackNeedsState ? states[d] : C::start(0.0f);
+              backs[d] = C::back(upstream[d], state, bags.size(part.bag));
+            }
+            out += group.dim * back_floats(group.combiner);
+          },
+          group.combiner);
+    }
+  });
+}
+
+}  // namespace
+
+BlockLayout::BlockLayout(const std::vector<std::int64_t>& sizes, std::int64_t ranks)
+    : bases(sizes.size() + 1), counts(static_cast<std::size_t>(ranks)) {
+  const std::size_t tables = sizes.size() / static_cast<std::size_t>(ranks);
+  for (std::size_t block = 0; block < sizes.size(); ++block) {
+    bases[block + 1] = bases[block] + sizes[block];
+    counts[block / tables] += sizes[block];
+  }
+}
+
+template <>
+void plan_batch(Stream<Cpu>& stream, const LookupShape& shape, const LookupInput& input,
+                AskerState<Cpu>& asker) {
+  check_input(shape, input);
+  asker.samples = input.samples;
+  asker.slices = input.slices;
+  asker.run = input.run;
+  asker.slice_of = {stream, input.samples};
+  for (std::int64_t i = 0; i < input.run.size(); ++i) {
+    const auto s = static_cast<std::size_t>(i);
+    std::fill(asker.slice_of.data() + input.slice_offsets[s],
+              asker.slice_of.data() + input.slice_offsets[s + 1],
+              static_cast<std::uint16_t>(input.run.begin + i));
+  }
+  Buffer<std::uint16_t, Cpu> tables;
+  plan_bags(stream, shape, input, asker, tables);
+  asker.distinct =
+      dedup(stream, Occurrences{input.bags.values, tables.size() == 0 ? nullptr : tables.data(),
+                                shape.partitioners, shape.ranks});
+  order_bags(stream, shape, asker);
+}
+
+template <>
+void pool_answers(Stream<Cpu>& stream, const LookupShape& shape, AskerState<Cpu>& asker,
+                  Span<const MatrixView<float>> pooled) {
+  asker.states = {stream, asker.samples * shape.kept_floats};
+  const ItemOffsets offset{shape.dims.front(),
+                           asker.value_offsets.size() == 0 ? nullptr : asker.value_offsets.data()};
+  for_blocks(stream, 0, asker.samples, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t f = 0; f < shape.num_features(); ++f) {
+      const FeatureShape& feature = shape.features[static_cast<std::size_t>(f)];
+      const auto table = static_cast<std::size_t>(feature.table);
+      if (asker.reduced[table] != 0) {
+        continue;
+      }
+      for (std::size_t g = 0; g < feature.groups.size(); ++g) {
+        const FeatureGroup& group = feature.groups[g];
+        std::visit(
+            [&](auto c) {
+              run_rows(begin, end,
+                       PoolBag<decltype(c), kColumns>{
+                           asker.values.data(), offset, asker.distinct.inverse.data(), asker.bags(),
+                           shape.num_features(), f, group.offset, group.dim, pooled[g],
+                           group.column, shape.shard_order[table] ? asker.shards.data() : nullptr,
+                           group.state_column < 0 ? nullptr : asker.states.data(),
+                           shape.kept_floats, group.state_column});
+            },
+            group.combiner);
+      }
+    }
+  });
+  merge_parts(stream, shape, asker, pooled);
+}
+
+template <>
+GradientMessage<Cpu> sum_gradients(Stream<Cpu>& stream, const LookupShape& shape,
+                                   const AskerState<Cpu>& asker,
+                                   Span<const MatrixView<const float>> gradients) {
+  GradientMessage<Cpu> message;
+  const SliceNodes nodes(asker.run, asker.slices);
+  if (nodes.nodes > 1) {
+    message.masks = node_masks(shape, asker, nodes);
+  }
+  const PartialPlan plan = plan_partials(stream, shape, asker, message.masks);
+  message.float_counts = plan.layout.counts;
+  message.floats = {stream, plan.layout.size()};
+  if (shape.counts_occurrences) {
+    for (std::int64_t u = 0; u < asker.distinct.size(); ++u) {
+      message.counts.push_back(asker.distinct.offsets[u + 1] - asker.distinct.offsets[u]);
+    }
+  }
+
+  const std::vector<std::vector<GradientColumn>> columns = gradient_columns(shape);
+  const ItemOffsets value_offset{
+      shape.dims.front(), asker.value_offsets.size() == 0 ? nullptr : asker.value_offsets.data()};
+  const ItemOffsets partial_offset{shape.dims.front(),
+                                   plan.offsets.size() == 0 ? nullptr : plan.offsets.data()};
+  for_key_blocks(stream, shape, asker.distinct,
+                 [&](std::int64_t, std::int64_t table, std::int64_t begin, std::int64_t end) {
+                   if (asker.reduced[static_cast<std::size_t>(table)] != 0) {
+                     return;
+                   }
+                   std::int64_t offset = 0;
+                   for (std::size_t g = 0;
+                        g < shape.table_dims[static_cast<std::size_t>(table)].size(); ++g) {
+                     const std::int64_t dim = shape.table_dims[static_cast<std::size_t>(table)][g];
+                     run_rows(begin, end,
+                              SumOccurrences<kColumns>{
+                                  asker.distinct.offsets.data(), asker.distinct.occurrences.data(),
+                                  asker.bag_of.size() == 0 ? nullptr : asker.bag_of.data(),
+                                  asker.bags(), shape.num_features(), asker.slice_of.data(),
+                                  nodes.first.data(), columns[g].data(), gradients[g],
+                                  asker.states.data(), shape.kept_floats, asker.values.data(),
+                                  value_offset, offset, shape.dims[static_cast<std::size_t>(table)],
+                                  dim, message.floats.data(), partial_offset});
+                     offset += dim;
+                   }
+                 });
+  write_backs(stream, shape, asker, plan, gradients, message.floats.data());
+  return message;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,140 @@
+// What is done to one bag, as functors: pool its rows, reduce a part of it at the owner, merge the
+// parts at the asker. Columns are taken kColumns at a time by each lane, so that a state of the
+// fold over shards fits registers or the stack.
+#pragma once
+
+#include <cstdint>
+
+#include "embedding/combiner.hpp"
+#include "runtime/fold.hpp"
+#include "runtime/team.hpp"
+#include "runtime/view.hpp"
+
+namespace keyshard {
+
+/// Where the values of item i lie, in floats: i * width, or looked up where tables differ in width.
+struct ItemOffsets {
+  std::int64_t width;
+  const std::int64_t* offsets;  ///< null: uniform
+
+  KEYSHARD_HD std::int64_t operator()(std::int64_t i) const {
+    return offsets == nullptr ? i * width : offsets[i];
+  }
+};
+
+/// Which ids belong to a bag: offsets[bag] .. offsets[bag + 1], or exactly one each where offsets
+/// is null.
+struct BagRanges {
+  const std::int64_t* offsets;
+
+  KEYSHARD_HD std::int64_t begin(std::int64_t bag) const {
+    return offsets == nullptr ? bag : offsets[bag];
+  }
+
+  KEYSHARD_HD std::int64_t size(std::int64_t bag) const {
+    return offsets == nullptr ? 1 : offsets[bag + 1] - offsets[bag];
+  }
+};
+
+/// Calls body(first, width) for the column chunks of this lane.
+template <int kColumns, class Team, class Body>
+KEYSHARD_HD void for_columns(const Team& team, std::int64_t dim, const Body& body) {
+  for (std::int64_t first = kColumns * static_cast<std::int64_t>(team.thread_rank()); first < dim;
+       first += kColumns * static_cast<std::int64_t>(team.num_threads())) {
+    const std::int64_t left = dim - first;
+    body(first, left < kColumns ? left : kColumns);
+  }
+}
+
+/// Scratch of a fold of combiner states over kColumns columns, private to a lane.
+template <class C, int kColumns>
+struct StateStack {
+  typename C::State states[Fold<typename C::State, C>::kDepth * kColumns];
+};
+
+/// Adds the rows items[0 .. n) of a bag into a fold, one state per run of equal numbers(item).
+template <class C, class Numbers>
+KEYSHARD_HD void fold_rows(Fold<typename C::State, C>& fold, const float* values,
+                           const ItemOffsets& offset, const std::uint32_t* items, std::int64_t n,
+                           std::int64_t column, std::int64_t width, const Numbers& numbers) {
+  for (std::int64_t j = 0; j < n; ++j) {
+    const float* x = values + offset(items[j]) + column;
+    const std::int64_t number = numbers(items[j]);
+    if (fold.continues(number)) {
+      typename C::State* state = fold.top();
+      for (std::int64_t d = 0; d < width; ++d) {
+        state[d] = C::add(state[d], x[d]);
+      }
+    } else {
+      typename C::State* state = fold.push(Solo{}, number);
+      for (std::int64_t d = 0; d < width; ++d) {
+        state[d] = C::start(x[d]);
+      }
+    }
+  }
+}
+
+/// Pools one feature of a sample: pooled.row(sample)[column ...] = value of the bag, 0 if it is
+/// empty.
+template <class C, int kColumns>
+struct PoolBag {
+  const float* values;
+  ItemOffsets offset;
+  const std::uint32_t* items;  ///< distinct key of each occurrence, bag after bag
+  BagRanges bags;
+  std::int64_t features;
+  std::int64_t feature;
+  std::int64_t row_offset;  ///< of the group in a row
+  std::int64_t dim;
+  MatrixView<float> pooled;
+  std::int64_t column;
+  const std::uint16_t*
+      shards;     ///< shard of each distinct key; null: pooled in the order of the bag
+  float* states;  ///< kept states; null where backward needs none
+  std::int64_t state_stride;
+  std::int64_t state_column;
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t sample, const Team& team) const {
+    const std::int64_t bag = sample * features + feature;
+    const std::int64_t begin = bags.begin(bag), n = bags.size(bag);
+    float* out = pooled.row(sample) + column;
+    for_columns<kColumns>(team, dim, [&](std::int64_t first, std::int64_t width) {
+      if (n == 0) {
+        for (std::int64_t d = 0; d < width; ++d) {
+          out[first + d] = 0.0f;
+        }
+        return;
+      }
+      StateStack<C, kColumns> stack;
+      Fold<typename C::State, C> fold(stack.states, width);
+      const std::uint16_t* shard = shards;
+      fold_rows<C>(fold, values, offset, items + begin, n, row_offset + first, width,
+                   [shard](std::uint32_t item) {
+                     return shard == nullptr ? std::int64_t{0} : std::int64_t{shard[item]};
+                   });
+      keep(sample, fold.finish(Solo{}), first, width);
+      write(stack.states, first, width, n, out);
+    });
+  }
+
+  KEYSHARD_HD void write(const typename C::State* state, std::int64_t first, std::int64_t width,
+                         std::int64_t n, float* out) const {
+    for (std::int64_t d = 0; d < width; ++d) {
+      out[first + d] = C::value(state[d], n);
+    }
+  }
+
+  KEYSHARD_HD void keep(std::int64_t sample, const typename C::State* state, std::int64_t first,
+                        std::int64_t width) const {
+    if (states != nullptr) {
+      auto* kept =
+          reinterpret_cast<typename C::State*>(states + sample * state_stride + state_column);
+      for (std::int64_t d = 0; d < width; ++d) {
+        kept[first + d] = state[d];
+      }
+    }
+  }
+};
+
+}  // namespace keyshard

@@ -1,0 +1,226 @@
+// The gradient of one key, as functors: the terms of its occurrences are added inside a slice in
+// their order, starting from a copy of the first, and folded over slices. On the asker's side the
+// fold stops at the nodes of the rank's run of slices, whose partial sums travel; the owner goes on
+// with them.
+#pragma once
+
+#include <cstdint>
+
+#include "embedding/bag_functors.hpp"
+#include "embedding/combiner.hpp"
+#include "runtime/fold.hpp"
+#include "runtime/team.hpp"
+#include "runtime/view.hpp"
+
+namespace keyshard {
+
+/// The number of a combiner in the variant, for a choice per occurrence.
+using CombinerKind = std::uint8_t;
+
+/// Calls body(C{}) with the combiner of that number.
+template <class Body>
+KEYSHARD_HD void with_combiner(CombinerKind kind, const Body& body) {
+  switch (kind) {
+    case 0:
+      return body(Sum{});
+    case 1:
+      return body(Mean{});
+    case 2:
+      return body(Min{});
+    case 3:
+      return body(Max{});
+    default:
+      return body(SqrtN{});
+  }
+}
+
+/// What a column group of a feature is to its gradients.
+struct GradientColumn {
+  CombinerKind kind;
+  std::int64_t column;        ///< in the gradient of the pooled rows
+  std::int64_t state_column;  ///< in the kept states
+};
+
+/// Puts or adds the terms of one occurrence: what[d] = or += gradient of the row, for columns
+/// [first, first + width).
+template <class C>
+KEYSHARD_HD void add_term(float* sum, bool starts, const float* upstream,
+                          const typename C::State* states, const float* x, std::int64_t n,
+                          std::int64_t width) {
+  for (std::int64_t d = 0; d < width; ++d) {
+    const typename C::State state = C::kBackNeedsState ? states[d] : C::start(0.0f);
+    const float term =
+        C::gradient(C::back(upstream[d], state, n), C::kBackNeedsState ? x[d] : 0.0f);
+    sum[d] = starts ? term : sum[d] + term;
+  }
+}
+
+/// Sums the gradients of distinct key `u` over the slices of this rank: one partial per node with
+/// an occurrence, at partials + offset(u), one after another.
+template <int kColumns>
+struct SumOccurrences {
+  // Occurrences of each key, ascending, and the bags they stand in.
+  const std::uint32_t* key_offsets;
+  const std::uint32_t* occurrences;
+  const std::uint32_t* bag_of;  ///< [occurrences]; null: the occurrence itself
+  BagRanges bags;
+  std::int64_t features;
+  const std::uint16_t* slice_of;  ///< [samples] slice of the global batch
+  const std::uint16_t*
+      node_of;  ///< [slices] first slice of the node of this rank's run that holds it
+
+  // One column group.
+  const GradientColumn* columns;  ///< [features]
+  MatrixView<const float> upstream;
+  const float* states;
+  std::int64_t state_stride;
+  const float* values;  ///< rows of the distinct keys, for combiners whose gradient needs them
+  ItemOffsets value_offset;
+  std::int64_t row_offset;
+  std::int64_t row_dim;  ///< of all groups: the size of one partial
+  std::int64_t dim;
+  float* partials;
+  ItemOffsets partial_offset;
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
+    for_columns<kColumns>(
+        team, dim, [&](std::int64_t first, std::int64_t width) { sum_columns(u, first, width); });
+  }
+
+  KEYSHARD_HD void sum_columns(std::int64_t u, std::int64_t first, std::int64_t width) const {
+    float stack[Fold<float>::kDepth * kColumns];
+    Fold<float> fold(stack, width);
+    float* out = partials + partial_offset(u) + row_offset + first;
+    std::int64_t node = -1;
+    for (std::uint32_t k = key_offsets[u]; k < key_offsets[u + 1]; ++k) {
+      const std::int64_t i = occurrences[k];
+      const std::int64_t bag = bag_of == nullptr ? i : bag_of[i];
+      const std::int64_t slice = slice_of[bag / features];
+      if (node_of[slice] != node && !fold.empty()) {
+        write(fold.finish(Solo{}), width, out);
+        out += row_dim;
+      }
+      node = node_of[slice];
+      const bool starts = !fold.continues(slice);
+      add(starts ? fold.push(Solo{}, slice) : fold.top(), starts, u, bag, first, width);
+    }
+    write(fold.finish(Solo{}), width, out);
+  }
+
+  KEYSHARD_HD void add(float* sum, bool starts, std::int64_t u, std::int64_t bag,
+                       std::int64_t first, std::int64_t width) const {
+    const std::int64_t sample = bag / features;
+    const GradientColumn& at = columns[bag % features];
+    const float* g = upstream.row(sample) + at.column + first;
+    const float* x = values + value_offset(u) + row_offset + first;
+    with_combiner(at.kind, [&](auto c) {
+      using C = decltype(c);
+      const auto* state = C::kBackNeedsState
+                              ? reinterpret_cast<const typename C::State*>(
+                                    states + sample * state_stride + at.state_column) +
+                                    first
+                              : nullptr;
+      add_term<C>(sum, starts, g, state, x, bags.size(bag), width);
+    });
+  }
+
+  KEYSHARD_HD static void write(const float* sum, std::int64_t width, float* out) {
+    for (std::int64_t d = 0; d < width; ++d) {
+      out[d] = sum[d];
+    }
+  }
+};
+
+/// One occurrence of a key in a bag that was asked for in reduced form.
+struct OwnerTerm {
+  std::uint32_t slice;
+  std::uint32_t feature;
+  std::int64_t back;  ///< where the bag's backward message starts in the floats
+};
+
+/// Folds what all ranks sent for distinct key `d` of a table, in the order of slices: partial sums
+/// of nodes, and terms of bags.
+template <int kColumns>
+struct FoldKey {
+  // The received items of each key, ascending, so in the order of ranks and of their slices.
+  const std::uint32_t* key_offsets;  ///< null: item d is the only one
+  const std::uint32_t* items;
+  const std::uint16_t* rank_of;      ///< [items]
+  const std::uint32_t* masks;        ///< [items] nodes of the rank's run that have a partial
+  const std::int64_t* partials;      ///< [items] where they start
+  const std::uint16_t* nodes;        ///< [ranks x 32] first slices of the nodes of each rank's run
+  const std::int64_t* term_offsets;  ///< [items + 1] in terms; null where no block is reduced
+  const OwnerTerm* terms;
+  const float* floats;
+
+  // One column group.
+  const GradientColumn*
+      columns;          ///< [features]; `column` is where the group starts in a backward message
+  const float* values;  ///< of the distinct keys of the table
+  std::int64_t first;   ///< distinct key of the table that `values` and `sums` start with
+  std::int64_t row_dim;
+  std::int64_t row_offset;
+  std::int64_t dim;
+  float* sums;  ///< [keys of the table x row_dim]
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t d, const Team& team) const {
+    for_columns<kColumns>(team, dim, [&](std::int64_t column, std::int64_t width) {
+      float stack[Fold<float>::kDepth * kColumns];
+      Fold<float> fold(stack, width);
+      const std::int64_t begin = key_offsets == nullptr ? d : key_offsets[d];
+      const std::int64_t end = key_offsets == nullptr ? d + 1 : key_offsets[d + 1];
+      for (std::int64_t k = begin; k < end; ++k) {
+        const std::int64_t item = key_offsets == nullptr ? k : items[k];
+        push_partials(fold, item, column, width);
+        push_terms(fold, d, item, column, width);
+      }
+      const float* sum = fold.finish(Solo{});
+      float* out = sums + (d - first) * row_dim + row_offset + column;
+      for (std::int64_t c = 0; c < width; ++c) {
+        out[c] = sum[c];
+      }
+    });
+  }
+
+  KEYSHARD_HD void push_partials(Fold<float>& fold, std::int64_t item, std::int64_t column,
+                                 std::int64_t width) const {
+    const float* partial = floats + partials[item] + row_offset + column;
+    std::uint32_t mask = masks[item];
+    for (int node = 0; mask != 0; ++node, mask >>= 1) {
+      if ((mask & 1u) != 0) {
+        float* to = fold.push(Solo{}, nodes[rank_of[item] * 32 + node]);
+        for (std::int64_t c = 0; c < width; ++c) {
+          to[c] = partial[c];
+        }
+        partial += row_dim;
+      }
+    }
+  }
+
+  KEYSHARD_HD void push_terms(Fold<float>& fold, std::int64_t d, std::int64_t item,
+                              std::int64_t column, std::int64_t width) const {
+    if (term_offsets == nullptr) {
+      return;
+    }
+    const float* x = values + (d - first) * row_dim + row_offset + column;
+    for (std::int64_t t = term_offsets[item]; t < term_offsets[item + 1]; ++t) {
+      const OwnerTerm& term = terms[t];
+      const GradientColumn& at = columns[term.feature];
+      const bool starts = !fold.continues(term.slice);
+      float* sum = starts ? fold.push(Solo{}, term.slice) : fold.top();
+      with_combiner(at.kind, [&](auto c) {
+        using C = decltype(c);
+        const auto* back =
+            reinterpret_cast<const typename C::Back*>(floats + term.back + at.column) + column;
+        for (std::int64_t i = 0; i < width; ++i) {
+          const float value = C::gradient(back[i], x[i]);
+          sum[i] = starts ? value : sum[i] + value;
+        }
+      });
+    }
+  }
+};
+
+}  // namespace keyshard

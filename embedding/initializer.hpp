@@ -1,0 +1,85 @@
+// What a row holds before its first step: a pure function of (table seed, key, column), the same on
+// every rank, at every position of a batch, before and after a resume, and on CPU and GPU. Column c
+// takes word c % 4 of philox(seed, key, c / 4); uniforms are 24-bit integers times 2^-24, normals
+// come from them by the inverse distribution.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "runtime/portable_math.hpp"
+#include "runtime/random.hpp"
+
+namespace keyshard {
+
+/// The same number everywhere (zeros, ones, constant).
+struct Constant {
+  float value = 0;
+
+  KEYSHARD_HD float operator()(std::uint32_t, std::int64_t) const { return value; }
+};
+
+/// A number per column. `values` [dim] is owned by the table that uses it.
+struct ConstantVector {
+  const float* values = nullptr;
+
+  KEYSHARD_HD float operator()(std::uint32_t, std::int64_t column) const { return values[column]; }
+};
+
+/// Uniform in [low, high).
+struct Uniform {
+  float low = -0.05f;
+  float high = 0.05f;
+
+  KEYSHARD_HD float operator()(std::uint32_t word, std::int64_t) const {
+    return low + (high - low) * unit_float(word);
+  }
+};
+
+/// Normal with this mean and standard deviation. The uniform is (k + 1/2) 2^-24, so both ends are
+/// finite.
+struct Normal {
+  float mean = 0;
+  float stddev = 0.05f;
+
+  KEYSHARD_HD float operator()(std::uint32_t word, std::int64_t) const {
+    const double u = (static_cast<double>(word >> 8) + 0.5) * 0x1p-24;
+    return static_cast<float>(mean + stddev * normal_quantile(u));
+  }
+};
+
+/// Normal cut at two standard deviations on each side.
+struct TruncatedNormal {
+  float mean = 0;
+  float stddev = 0.05f;
+
+  KEYSHARD_HD float operator()(std::uint32_t word, std::int64_t) const {
+    constexpr double kBelow =
+        0.022750131948179212;  // distribution function of the standard normal at -2
+    const double u = (static_cast<double>(word >> 8) + 0.5) * 0x1p-24;
+    return static_cast<float>(mean + stddev * normal_quantile(kBelow + u * (1.0 - 2.0 * kBelow)));
+  }
+};
+
+using Initializer = std::variant<Constant, ConstantVector, Uniform, Normal, TruncatedNormal>;
+
+/// Variance scaling (Glorot, He, LeCun) for rows of `dim`: fan_in = 1 and fan_out = dim, for a row
+/// is one input of a one-hot product. The variance is scale / fan.
+enum class Fan { in, out, average };
+enum class Distribution { truncated_normal, normal, uniform };
+Initializer variance_scaling(double scale, Fan fan, Distribution distribution, std::int64_t dim);
+
+/// Writes the initial values of one row of `dim` columns. Lanes take four columns at a time.
+template <class I, class Team>
+KEYSHARD_HD void initialize_row(const Team& team, const I& initializer, std::uint64_t seed,
+                                std::uint64_t key, std::int64_t dim, float* row) {
+  for (std::int64_t c = 4 * static_cast<std::int64_t>(team.thread_rank()); c < dim;
+       c += 4 * static_cast<std::int64_t>(team.num_threads())) {
+    const Random4 words = philox(seed, key, static_cast<std::uint64_t>(c / 4));
+    for (std::int64_t k = c; k < dim && k < c + 4; ++k) {
+      row[k] = initializer(words.word[k - c], k);
+    }
+  }
+}
+
+}  // namespace keyshard

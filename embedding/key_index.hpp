@@ -1,0 +1,137 @@
+// Key -> row id, for the shards that one rank owns: one small open-addressing segment per shard. A
+// slot lies in a bucket of one cache line that holds 5 keys and their rows, so a lookup that hits
+// or misses costs about one line; a miss ends at the first bucket with room. Every 64-bit key is
+// legal: what marks a free slot is its row. Segments grow alone, so a pause is that of one segment.
+//
+// Invariants
+// (1) The used slots of a bucket are its first ones.
+// (2) A key lies in its home bucket or in one after it (cyclically) such that all buckets before
+// are full. (3) A segment is never more than 4/5 full, so a probe ends.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/arena.hpp"
+#include "runtime/hash.hpp"
+#include "runtime/portable.hpp"
+#include "runtime/runs.hpp"
+
+namespace keyshard {
+
+/// One cache line of the index.
+struct alignas(64) KeyBucket {
+  static constexpr int kSlots = 5;
+  Key keys[kSlots];
+  RowId rows[kSlots];
+  std::uint32_t unused;
+};
+
+static_assert(sizeof(KeyBucket) == 64);
+
+/// The buckets of one shard.
+struct KeySegment {
+  KeyBucket* buckets = nullptr;
+  std::uint32_t num_buckets = 0;
+  std::uint32_t size = 0;
+};
+
+/// Borrowed access for functors.
+struct KeyIndexRef {
+  const KeySegment* segments;  ///< of shards [first_shard, ...)
+  std::int64_t first_shard;
+  std::uint64_t seed;
+
+  KEYSHARD_HD static std::uint32_t home(std::uint64_t hash, std::uint32_t num_buckets) {
+    return static_cast<std::uint32_t>((hash >> 32) * num_buckets >> 32);
+  }
+
+  KEYSHARD_HD std::uint64_t hash(Key key) const { return mix64(key + seed); }
+
+  /// The home bucket of a key, to be prefetched.
+  KEYSHARD_HD const KeyBucket* bucket(Key key, std::uint32_t shard) const {
+    const KeySegment& segment = segments[shard - first_shard];
+    return segment.buckets + home(hash(key), segment.num_buckets);
+  }
+
+  /// The row of a key, or kNoRow. Each lane of a team looks at its slots.
+  template <class Team>
+  KEYSHARD_HD RowId find(const Team& team, Key key, std::uint32_t shard) const {
+    const KeySegment& segment = segments[shard - first_shard];
+    if (segment.num_buckets == 0) {
+      return kNoRow;
+    }
+    std::uint32_t at = home(hash(key), segment.num_buckets);
+    for (;;) {
+      const KeyBucket& bucket = segment.buckets[at];
+      RowId found = kNoRow;
+      bool room = false;
+      for (int slot = static_cast<int>(team.thread_rank()); slot < KeyBucket::kSlots;
+           slot += static_cast<int>(team.num_threads())) {
+        const RowId row = bucket.rows[slot];
+        room |= row == kNoRow;
+        if (row != kNoRow && bucket.keys[slot] == key) {
+          found = row;
+        }
+      }
+      const unsigned hit = team.ballot(found != kNoRow);
+      if (hit != 0) {
+        return team.shfl(found, lowest_lane(hit));
+      }
+      if (team.any(room)) {
+        return kNoRow;
+      }
+      at = at + 1 == segment.num_buckets ? 0 : at + 1;
+    }
+  }
+
+ private:
+  KEYSHARD_HD static int lowest_lane(unsigned mask) {
+    int lane = 0;
+    while ((mask & 1u) == 0) {
+      mask >>= 1;
+      ++lane;
+    }
+    return lane;
+  }
+};
+
+class KeyIndex {
+ public:
+  /// Empty segments for `shards`, hashed with `seed`.
+  KeyIndex(Range shards, std::uint64_t seed);
+  KeyIndex(const KeyIndex&) = delete;
+  KeyIndex& operator=(const KeyIndex&) = delete;
+
+  KeyIndexRef ref() const { return {segments_.data(), shards_.begin, seed_}; }
+
+  /// Makes `row` the row of a key that is absent. Grows the segment where needed. Not thread-safe.
+  void insert(Key key, std::uint32_t shard, RowId row);
+
+  /// Makes room for `keys` in all, spread evenly over the shards.
+  void reserve(std::int64_t keys);
+
+  const KeySegment& segment(std::int64_t shard) const {
+    return segments_[static_cast<std::size_t>(shard - shards_.begin)];
+  }
+
+  Range shards() const noexcept { return shards_; }
+
+  std::int64_t size() const noexcept { return size_; }
+
+  std::size_t bytes() const noexcept {
+    return arena_.bytes() + segments_.size() * sizeof(KeySegment);
+  }
+
+ private:
+  void grow(KeySegment& segment, std::uint32_t num_buckets);
+  static void place(KeySegment& segment, std::uint64_t hash, Key key, RowId row);
+
+  Range shards_;
+  std::uint64_t seed_;
+  Arena arena_;
+  std::vector<KeySegment> segments_;
+  std::int64_t size_ = 0;
+};
+
+}  // namespace keyshard

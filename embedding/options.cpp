@@ -1,0 +1,288 @@
+#include "embedding/options.hpp"
+
+#include <algorithm>
+
+#include "embedding/partitioner.hpp"
+#include "runtime/digest.hpp"
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kMaxDim = 1 << 16;
+
+/// The options of a table before its name and columns are known.
+struct Defaults {
+  TableOptions table;
+  GroupOptions factor;
+  GroupOptions linear;
+  std::string factor_combiner = "mean";
+  std::string linear_combiner = "sum";
+};
+
+Initializer read_initializer(Settings settings, const GroupOptions& otherwise,
+                             std::vector<float>& constant) {
+  static const std::vector<std::string> kTypes{"zeros",
+                                               "ones",
+                                               "constant",
+                                               "normal",
+                                               "uniform",
+                                               "truncated_normal",
+                                               "variance_scaling",
+                                               "glorot_normal",
+                                               "glorot_uniform",
+                                               "he_normal",
+                                               "he_uniform",
+                                               "lecun_normal",
+                                               "lecun_uniform"};
+  if (!settings.has("type")) {
+    settings.finish();
+    return otherwise.initializer;
+  }
+  constant.clear();
+  const std::string type = settings.choice("type", "normal", kTypes);
+  const auto real = [&](const char* key, double value) {
+    return static_cast<float>(settings.number(key, value));
+  };
+  Initializer result;
+  if (type == "zeros" || type == "ones") {
+    result = Constant{type == "ones" ? 1.0f : 0.0f};
+  } else if (type == "constant" && settings.has("values")) {
+    for (const double value : settings.numbers("values")) {
+      constant.push_back(static_cast<float>(value));
+    }
+  } else if (type == "constant") {
+    result = Constant{real("value", 0)};
+  } else if (type == "normal") {
+    result = Normal{real("mean", 0), real("stddev", 0.05)};
+  } else if (type == "truncated_normal") {
+    result = TruncatedNormal{real("mean", 0), real("stddev", 0.05)};
+  } else if (type == "uniform") {
+    result = Uniform{real("low", -0.05), real("high", 0.05)};
+  } else {
+    const bool he = type.starts_with("he"), glorot = type.starts_with("glorot"),
+               scaling = type == "variance_scaling";
+    const double scale = settings.number("scale", he ? 2 : 1, 0);
+    const std::string fan =
+        scaling  ? settings.choice("mode", "fan_in", {"fan_in", "fan_out", "fan_avg"})
+        : glorot ? "fan_avg"
+                 : "fan_in";
+    const std::string shape =
+        scaling                     ? settings.choice("distribution", "truncated_normal",
+                                                      {"truncated_normal", "untruncated_normal", "uniform"})
+        : type.ends_with("uniform") ? "uniform"
+                                    : "truncated_normal";
+    result = variance_scaling(scale,
+                              fan == "fan_in"    ? Fan::in
+                              : fan == "fan_out" ? Fan::out
+                                                 : Fan::average,
+                              shape == "uniform"            ? Distribution::uniform
+                              : shape == "truncated_normal" ? Distribution::truncated_normal
+                                                            : Distribution::normal,
+                              otherwise.dim);
+  }
+  settings.finish();
+  return result;
+}
+
+void read_group(Settings& settings, GroupOptions& group, std::string& combiner) {
+  group.initializer = read_initializer(settings.table("initializer"), group, group.constant);
+  group.optimizer = read_optimizer(settings.table("optimizer"), group.optimizer);
+  combiner = settings.text("combiner", combiner);
+  Regularization& shrink = group.regularization;
+  shrink.l2 = static_cast<float>(settings.number("l2", shrink.l2, 0));
+  shrink.l2_per_occurrence =
+      settings.choice("l2_per", shrink.l2_per_occurrence ? "occurrence" : "step",
+                      {"step", "occurrence"}) == "occurrence";
+  shrink.weight_decay = static_cast<float>(settings.number("weight_decay", shrink.weight_decay, 0));
+}
+
+template <class E>
+E read_enum(Settings& settings, const char* key, E otherwise,
+            const std::vector<std::string>& names) {
+  const std::string chosen =
+      settings.choice(key, names[static_cast<std::size_t>(otherwise)], names);
+  const auto found = std::find(names.begin(), names.end(), chosen);
+  return found == names.end() ? otherwise : static_cast<E>(found - names.begin());
+}
+
+void read_table(Settings& settings, Defaults& d) {
+  d.factor.dim = settings.integer("dim", d.factor.dim, 1, kMaxDim);
+  read_group(settings, d.factor, d.factor_combiner);
+  Settings linear = settings.table("linear");
+  read_group(linear, d.linear, d.linear_combiner);
+  linear.finish();
+  TableOptions& table = d.table;
+  table.partitioner = settings.choice("partitioner", table.partitioner, {"hash", "modulo"});
+  table.exchange = read_enum(settings, "exchange", table.exchange, {"rows", "reduced", "auto"});
+  table.pool_order = read_enum(settings, "pool_order", table.pool_order, {"bag", "shard"});
+  table.missing = read_enum(settings, "missing", table.missing, {"initial", "zeros"});
+  table.init_capacity = settings.integer("init_capacity", table.init_capacity, 0);
+  if (table.exchange != ExchangeMode::rows && table.pool_order == PoolOrder::bag) {
+    settings.problem(
+        "exchange", "exchange \"reduced\" and \"auto\" need pool_order = \"shard\": found \"bag\"");
+  }
+}
+
+TableOptions make_table(const std::string& name, const Defaults& d,
+                        const std::vector<std::string>& groups, std::uint64_t job_seed) {
+  TableOptions table = d.table;
+  table.name = name;
+  table.seed = hash_bytes(name, job_seed);
+  for (const std::string& group : groups) {
+    table.groups.push_back(group == "linear" ? d.linear : d.factor);
+    table.groups.back().name = group;
+  }
+  return table;
+}
+
+void read_combiners(Settings& column, const Defaults& d, const std::vector<std::string>& groups,
+                    FeatureOptions& out) {
+  const std::string factor = column.text("combiner", d.factor_combiner);
+  for (const std::string& group : groups) {
+    try {
+      out.combiners.push_back(combiner_of(group == "linear" ? d.linear_combiner : factor));
+    } catch (const Error& error) {
+      column.problem("combiner", error.text());
+      out.combiners.push_back(Sum{});
+    }
+  }
+}
+
+}  // namespace
+
+std::int64_t TableOptions::dim() const {
+  std::int64_t sum = 0;
+  for (const GroupOptions& group : groups) {
+    sum += group.dim;
+  }
+  return sum;
+}
+
+void check(const TableOptions& options) {
+  require(!options.name.empty() && options.name.find('/') == std::string::npos,
+          Kind::invalid_argument,
+          "expected a table name that is not empty and has no \"/\": found \"{}\"", options.name);
+  require(!options.groups.empty(), Kind::invalid_argument,
+          "table {}: expected at least one column group", options.name);
+  for (const GroupOptions& group : options.groups) {
+    require(group.dim >= 1 && group.dim <= kMaxDim, Kind::invalid_argument,
+            "table {}: group {}: expected 1 <= dim <= {}: found {}", options.name, group.name,
+            kMaxDim, group.dim);
+    require(group.constant.empty() || static_cast<std::int64_t>(group.constant.size()) == group.dim,
+            Kind::invalid_argument,
+            "table {}: group {}: expected a constant of {} numbers: found {}", options.name,
+            group.name, group.dim, group.constant.size());
+  }
+  require(options.init_capacity >= 0, Kind::invalid_argument,
+          "table {}: expected init_capacity >= 0: found {}", options.name, options.init_capacity);
+  require(options.exchange == ExchangeMode::rows || options.pool_order == PoolOrder::shard,
+          Kind::invalid_argument,
+          "table {}: exchange \"reduced\" and \"auto\" need pool_order \"shard\": found \"bag\"",
+          options.name);
+}
+
+Optimizer read_optimizer(Settings settings, const Optimizer& otherwise) {
+  static const std::vector<std::string> kTypes{"sgd",  "momentum", "adagrad", "rowwise_adagrad",
+                                               "adam", "ftrl"};
+  if (!settings.has("type")) {
+    settings.finish();
+    return otherwise;
+  }
+  const std::string type = settings.choice("type", "sgd", kTypes);
+  const auto real = [&](const char* key, double value, double least) {
+    return static_cast<float>(settings.number(key, value, least));
+  };
+  Optimizer result = Sgd{};
+  if (type == "sgd") {
+    result = Sgd{real("learning_rate", 0.01, 0)};
+  } else if (type == "momentum") {
+    result = Momentum{real("learning_rate", 0.01, 0), real("momentum", 0.9, 0),
+                      settings.flag("nesterov", false)};
+  } else if (type == "adagrad") {
+    result = Adagrad{real("learning_rate", 0.001, 0), real("initial_accumulator", 0.1, 0),
+                     real("epsilon", 1e-7, 0)};
+  } else if (type == "rowwise_adagrad") {
+    result = RowwiseAdagrad{real("learning_rate", 0.01, 0), real("initial_accumulator", 0, 0),
+                            real("epsilon", 1e-8, 0)};
+  } else if (type == "adam") {
+    result = Adam{real("learning_rate", 0.001, 0), settings.number("beta_1", 0.9, 0, 1),
+                  settings.number("beta_2", 0.999, 0, 1), real("epsilon", 1e-7, 0)};
+  } else {
+    result = Ftrl{real("learning_rate", 0.001, 0),
+                  static_cast<float>(settings.number("learning_rate_power", -0.5, -10, 0)),
+                  real("initial_accumulator", 0.1, 0),
+                  real("l1", 0, 0),
+                  real("l2", 0, 0),
+                  real("l2_shrinkage", 0, 0),
+                  real("beta", 0, 0)};
+  }
+  settings.finish();
+  return result;
+}
+
+const std::vector<std::string>& embedding_column_keys() {
+  static const std::vector<std::string> keys{"table", "combiner"};
+  return keys;
+}
+
+EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::string>& features,
+                                        const std::vector<std::string>& groups,
+                                        std::uint64_t job_seed) {
+  Defaults defaults;
+  defaults.factor.dim = 16;
+  defaults.linear.dim = 1;
+  defaults.linear.initializer = Constant{0};
+  Settings embedding = root.table("embedding");
+  read_table(embedding, defaults);
+  embedding.finish();
+
+  std::vector<std::pair<std::string, Defaults>> overrides;
+  for (auto& [name, settings] : root.named_tables("tables")) {
+    Defaults own = defaults;
+    read_table(settings, own);
+    settings.finish();
+    overrides.emplace_back(name, own);
+  }
+  std::vector<bool> used(overrides.size(), false);
+
+  std::vector<std::pair<std::string, Settings>> columns;
+  for (Settings& column : root.table("data").tables("columns")) {
+    std::string name = column.text("name", "");
+    columns.emplace_back(std::move(name), column);
+  }
+
+  EmbeddingOptions options;
+  for (const std::string& feature : features) {
+    FeatureOptions out;
+    out.name = feature;
+    SettingValue nothing{SettingValue::Table{}, ""};
+    Settings none(nothing, "", std::make_shared<SettingProblems>());
+    const auto column = std::find_if(columns.begin(), columns.end(),
+                                     [&](const auto& c) { return c.first == feature; });
+    Settings& source = column == columns.end() ? none : column->second;
+    const std::string table = source.text("table", feature);
+    const auto own = std::find_if(overrides.begin(), overrides.end(),
+                                  [&](const auto& o) { return o.first == table; });
+    const Defaults& d = own == overrides.end() ? defaults : own->second;
+    if (own != overrides.end()) {
+      used[static_cast<std::size_t>(own - overrides.begin())] = true;
+    }
+    read_combiners(source, d, groups, out);
+    const auto known = std::find_if(options.tables.begin(), options.tables.end(),
+                                    [&](const TableOptions& t) { return t.name == table; });
+    out.table = static_cast<int>(known - options.tables.begin());
+    if (known == options.tables.end()) {
+      options.tables.push_back(make_table(table, d, groups, job_seed));
+    }
+    options.features.push_back(std::move(out));
+  }
+  for (std::size_t i = 0; i < overrides.size(); ++i) {
+    if (!used[i]) {
+      root.problem("tables", "no feature reads the table \"" + overrides[i].first + "\"");
+    }
+  }
+  return options;
+}
+
+}  // namespace keyshard

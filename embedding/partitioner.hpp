@@ -1,0 +1,49 @@
+// Which of the S = 1024 shards a key belongs to. Ranks own contiguous runs of shards. The hash is
+// salted by the table, so that id 1 of 26 tables has not one owner.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "runtime/hash.hpp"
+#include "runtime/portable.hpp"
+
+namespace keyshard {
+
+inline constexpr std::int64_t kShards = 1024;
+
+/// The top 10 bits of a salted hash.
+struct HashPartitioner {
+  std::uint64_t salt = 0;
+
+  KEYSHARD_HD std::uint32_t shard(Key key) const {
+    return static_cast<std::uint32_t>(mix64(key ^ salt) >> 54);
+  }
+};
+
+/// The key as a signed number modulo n > 0, with the sign of n: in [0, n).
+KEYSHARD_HD constexpr std::int64_t floor_mod(Key key, std::int64_t n) {
+  const std::int64_t rest = static_cast<std::int64_t>(key) % n;
+  return rest < 0 ? rest + n : rest;
+}
+
+/// Floor-mod of the key as a signed number.
+struct ModuloPartitioner {
+  KEYSHARD_HD std::uint32_t shard(Key key) const {
+    return static_cast<std::uint32_t>(floor_mod(key, kShards));
+  }
+};
+
+using Partitioner = std::variant<HashPartitioner, ModuloPartitioner>;
+
+/// "hash" (salted by the table's name) or "modulo". Throws Error{invalid_argument} naming both.
+Partitioner partitioner_of(const std::string& name, const std::string& table);
+const char* name_of(const Partitioner& partitioner);
+
+inline std::uint32_t shard_of(const Partitioner& partitioner, Key key) {
+  const auto* hash = std::get_if<HashPartitioner>(&partitioner);
+  return hash != nullptr ? hash->shard(key) : ModuloPartitioner{}.shard(key);
+}
+
+}  // namespace keyshard

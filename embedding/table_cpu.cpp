@@ -1,0 +1,318 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "embedding/dedup.hpp"
+#include "embedding/row_functors.hpp"
+#include "embedding/table.hpp"
+#include "runtime/error.hpp"
+#include "runtime/for_each.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kBlock =
+    128;  // rows that are fetched ahead together and stay in the first cache
+
+/// Calls body(begin, end) on blocks of at most kBlock indices, on all threads.
+template <class Body>
+void for_blocks(Stream<Cpu>& stream, std::int64_t n, const Body& body) {
+  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int) {
+    for (; begin < end; begin += kBlock) {
+      body(begin, std::min(begin + kBlock, end));
+    }
+  });
+}
+
+template <class F>
+void run_rows(std::int64_t begin, std::int64_t end, const F& functor) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    functor(i, Solo{});
+  }
+}
+
+void fetch_row(const RowStoreRef& store, RowId row, std::int64_t floats) {
+  const float* data = store.row(row);
+  for (std::int64_t d = 0; d < floats; d += 16) {
+    __builtin_prefetch(data + d, 1);
+  }
+}
+
+}  // namespace
+
+template <>
+Table<Cpu>::Table(TableOptions options, Range shards)
+    : options_((check(options), std::move(options))),
+      partitioner_(partitioner_of(options_.partitioner, options_.name)),
+      layout_(options_.groups),
+      index_(shards, hash_of(options_.seed, 0x1DE)),
+      store_(layout_.stride) {
+  for (GroupOptions& group : options_.groups) {
+    if (!group.constant.empty()) {
+      group.initializer = ConstantVector{group.constant.data()};
+    }
+    clocks_.emplace_back(group.optimizer);
+  }
+  index_.reserve(options_.init_capacity * shards.size() / kShards);
+}
+
+template <>
+void Table<Cpu>::find(Stream<Cpu>& stream, Span<const Key> keys, RowId* rows) const {
+  std::visit(
+      [&](const auto& partitioner) {
+        const FindRow<std::decay_t<decltype(partitioner)>> functor{index_.ref(), partitioner,
+                                                                   keys.data(), rows};
+        for_blocks(stream, static_cast<std::int64_t>(keys.size()),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t i = begin; i < end; ++i) {
+                       __builtin_prefetch(functor.index.bucket(
+                           keys[static_cast<std::size_t>(i)],
+                           partitioner.shard(keys[static_cast<std::size_t>(i)])));
+                     }
+                     run_rows(begin, end, functor);
+                   });
+      },
+      partitioner_);
+}
+
+template <>
+void Table<Cpu>::read(Stream<Cpu>& stream, Span<const Key> keys, const RowId* rows, bool inference,
+                      float* out) const {
+  const RowStoreRef store = store_.ref();
+  const bool zeros = inference && options_.missing == Missing::zeros;
+  for_blocks(
+      stream, static_cast<std::int64_t>(keys.size()), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          if (rows[i] != kNoRow) {
+            fetch_row(store, rows[i], layout_.dim);
+          }
+        }
+        for (std::size_t g = 0; g < layout_.groups.size(); ++g) {
+          const RowLayout::Group& group = layout_.groups[g];
+          std::visit(
+              [&](const auto& initializer) {
+                run_rows(begin, end,
+                         ReadRow<std::decay_t<decltype(initializer)>>{
+                             store, initializer, hash_of(options_.seed, g), zeros, keys.data(),
+                             rows, layout_.dim, group.value_offset, group.dim, out});
+              },
+              options_.groups[g].initializer);
+        }
+      });
+}
+
+template <>
+void Table<Cpu>::add(RowGradients<Cpu> gradients) {
+  calls_.push_back(std::move(gradients));
+}
+
+template <>
+RowGradients<Cpu> Table<Cpu>::merge_calls(Stream<Cpu>& stream) {
+  if (calls_.size() == 1) {
+    RowGradients<Cpu> only = std::move(calls_.front());
+    calls_.clear();
+    return only;
+  }
+  std::vector<Key> keys;
+  std::vector<std::uint32_t> occurrences;
+  std::vector<const float*> values;
+  bool counted = !calls_.empty();
+  for (const RowGradients<Cpu>& call : calls_) {
+    counted = counted && call.occurrences.size() == call.size();
+  }
+  for (const RowGradients<Cpu>& call : calls_) {
+    for (std::int64_t i = 0; i < call.size(); ++i) {
+      keys.push_back(call.keys[i]);
+      values.push_back(call.values.data() + i * layout_.dim);
+      occurrences.push_back(counted ? call.occurrences[i] : 0);
+    }
+  }
+  Distinct<Cpu> distinct =
+      dedup(stream, Occurrences{keys, nullptr, Span<const Partitioner>(&partitioner_, 1), 1});
+  const std::int64_t n = distinct.size();
+  RowGradients<Cpu> sum{{}, {stream, n}, {stream, n * layout_.dim}, {stream, counted ? n : 0}};
+  for_each(stream, n, [&](std::int64_t u) {
+    float* to = sum.values.data() + u * layout_.dim;
+    std::uint32_t count = 0;
+    for (std::uint32_t k = distinct.offsets[u]; k < distinct.offsets[u + 1]; ++k) {
+      const std::uint32_t i = distinct.occurrences[k];
+      for (std::int64_t d = 0; d < layout_.dim; ++d) {
+        to[d] = k == distinct.offsets[u] ? values[i][d] : to[d] + values[i][d];
+      }
+      count += occurrences[i];
+    }
+    if (counted) {
+      sum.occurrences[u] = count;
+    }
+  });
+  sum.keys = std::move(distinct.keys);
+  find(stream, sum.keys.span(), sum.rows.data());
+  calls_.clear();
+  return sum;
+}
+
+template <>
+void Table<Cpu>::check_finite(Stream<Cpu>& stream, const RowGradients<Cpu>& gradients) const {
+  const std::int64_t dim = layout_.dim;
+  for_blocks(stream, gradients.size(), [&](std::int64_t begin, std::int64_t end) {
+    const float* values = gradients.values.data();
+    float zero = 0;  // x - x is 0 for a finite x and NaN otherwise
+    for (std::int64_t d = begin * dim; d < end * dim; ++d) {
+      zero += values[d] - values[d];
+    }
+    if (zero == 0) {
+      return;
+    }
+    for (std::int64_t d = begin * dim; d < end * dim; ++d) {
+      require(std::isfinite(values[d]), Kind::non_finite,
+              "expected finite gradients: found {} for key {} of table {}", values[d],
+              static_cast<std::int64_t>(gradients.keys[d / dim]), options_.name);
+    }
+  });
+}
+
+template <>
+void Table<Cpu>::initialize(Stream<Cpu>& stream, Span<const Key> keys, const RowId* rows) {
+  const RowStoreRef store = store_.ref();
+  const auto n = static_cast<std::int64_t>(keys.size());
+  for (std::size_t g = 0; g < layout_.groups.size(); ++g) {
+    const RowLayout::Group& group = layout_.groups[g];
+    std::visit(
+        [&](const auto& initializer) {
+          for_each_row(stream, n,
+                       InitializeRow<std::decay_t<decltype(initializer)>>{
+                           store, initializer, hash_of(options_.seed, g), keys.data(), rows,
+                           group.value_offset, group.dim});
+        },
+        options_.groups[g].initializer);
+    std::int64_t offset = group.state_offset;
+    for (const StateColumn& state : group.states) {
+      for_each_row(stream, n, InitializeState{store, rows, offset, state.width, state.initial});
+      offset += state.width;
+    }
+  }
+}
+
+template <>
+void Table<Cpu>::create_missing(Stream<Cpu>& stream, RowGradients<Cpu>& gradients) {
+  std::vector<Key> keys;
+  std::vector<RowId> rows;
+  for (std::int64_t i = 0; i < gradients.size(); ++i) {
+    if (gradients.rows[i] == kNoRow) {
+      const Key key = gradients.keys[i];
+      gradients.rows[i] = store_.allocate();
+      index_.insert(key, shard_of(partitioner_, key), gradients.rows[i]);
+      keys.push_back(key);
+      rows.push_back(gradients.rows[i]);
+    }
+  }
+  initialize(stream, keys, rows.data());
+}
+
+template <>
+void Table<Cpu>::update_rows(Stream<Cpu>& stream, const RowGradients<Cpu>& gradients,
+                             const UpdateContext& context) {
+  std::vector<StepScalars> steps;
+  for (OptimizerClock& clock : clocks_) {
+    steps.push_back(clock.tick(context.learning_rate_scale));
+  }
+  const RowStoreRef store = store_.ref();
+  const RowId* rows = gradients.rows.data();
+  float* values = const_cast<float*>(gradients.values.data());
+  for_blocks(stream, gradients.size(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      fetch_row(store, rows[i], layout_.stride);
+    }
+    for (std::size_t g = 0; g < layout_.groups.size(); ++g) {
+      const RowLayout::Group& group = layout_.groups[g];
+      const Regularization& shrink = options_.groups[g].regularization;
+      std::visit(
+          [&](const auto& optimizer) {
+            if (shrink.l2 > 0 || shrink.weight_decay > 0) {
+              const float samples =
+                  static_cast<float>(std::max<std::int64_t>(context.valid_samples, 1));
+              const float rate = optimizer.learning_rate * context.learning_rate_scale;
+              run_rows(begin, end,
+                       ShrinkRow{store, rows, layout_.dim, group.value_offset, group.dim, values,
+                                 shrink.l2_per_occurrence ? gradients.occurrences.data() : nullptr,
+                                 shrink.l2_per_occurrence ? shrink.l2 / samples : shrink.l2,
+                                 rate * shrink.weight_decay});
+            }
+            run_rows(begin, end,
+                     UpdateRow<std::decay_t<decltype(optimizer)>>{
+                         store, optimizer, steps[g], rows, layout_.dim, group.value_offset,
+                         group.dim, group.state_offset, values});
+          },
+          options_.groups[g].optimizer);
+    }
+  });
+}
+
+template <>
+void Table<Cpu>::apply(Stream<Cpu>& stream, const UpdateContext& context) {
+  RowGradients<Cpu> gradients = merge_calls(stream);
+  check_finite(stream, gradients);
+  create_missing(stream, gradients);
+  update_rows(stream, gradients, context);
+}
+
+template <>
+void Table<Cpu>::assign(Stream<Cpu>& stream, Span<const Key> keys, const float* values) {
+  RowGradients<Cpu> rows{{stream, static_cast<std::int64_t>(keys.size())},
+                         {stream, static_cast<std::int64_t>(keys.size())},
+                         {},
+                         {}};
+  std::copy(keys.begin(), keys.end(), rows.keys.data());
+  find(stream, keys, rows.rows.data());
+  create_missing(stream, rows);
+  initialize(stream, keys, rows.rows.data());
+  const RowStoreRef store = store_.ref();
+  for_each(stream, rows.size(), [&](std::int64_t i) {
+    std::copy_n(values + i * layout_.dim, layout_.dim, store.row(rows.rows[i]));
+  });
+}
+
+template <>
+ShardRows Table<Cpu>::shard_rows(std::int64_t shard) const {
+  const KeySegment& segment = index_.segment(shard);
+  std::vector<std::pair<Key, RowId>> pairs;
+  pairs.reserve(segment.size);
+  for (std::uint32_t b = 0; b < segment.num_buckets; ++b) {
+    const KeyBucket& bucket = segment.buckets[b];
+    for (int slot = 0; slot < KeyBucket::kSlots && bucket.rows[slot] != kNoRow; ++slot) {
+      pairs.emplace_back(bucket.keys[slot], bucket.rows[slot]);
+    }
+  }
+  std::sort(pairs.begin(), pairs.end());
+  ShardRows content;
+  for (const auto& [key, row] : pairs) {
+    content.keys.push_back(key);
+    content.rows.push_back(row);
+  }
+  return content;
+}
+
+template <>
+void Table<Cpu>::copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const {
+  const RowStoreRef store = store_.ref();
+  for (const RowId row : rows) {
+    out = std::copy_n(store.row(row) + column.offset, column.width, out);
+  }
+}
+
+template <>
+void Table<Cpu>::load_shard(std::int64_t shard, Span<const Key> keys,
+                            const std::vector<const float*>& columns) {
+  const std::vector<RowColumn> places = this->columns();
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const RowId id = store_.allocate();
+    index_.insert(keys[i], static_cast<std::uint32_t>(shard), id);
+    float* row = store_.ref().row(id);
+    for (std::size_t c = 0; c < places.size(); ++c) {
+      std::copy_n(columns[c] + static_cast<std::int64_t>(i) * places[c].width, places[c].width,
+                  row + places[c].offset);
+    }
+  }
+}
+
+}  // namespace keyshard

@@ -107,6 +107,15 @@ E read_enum(Settings& settings, const char* key, E otherwise,
 }
 
 void read_table(Settings& settings, Defaults& d) {
+  for (const char* later :
+       {"max_norm", "bp_v2", "restrict_policy", "max_rows", "admit_after", "kv_creator", "devices",
+        "keep_distribution", "key_dtype", "value_dtype", "dtype_policy", "empty_bag", "clip_value",
+        "clip_norm"}) {
+    if (settings.has(later)) {
+      settings.allow(later);
+      settings.problem(later, fmt::format("{} is not built in this version", later));
+    }
+  }
   d.factor.dim = settings.integer("dim", d.factor.dim, 1, kMaxDim);
   read_group(settings, d.factor, d.factor_combiner);
   Settings linear = settings.table("linear");

@@ -71,8 +71,14 @@ class Settings {
 
  private:
   const SettingValue* find(std::string_view key);
+  void wrong_type(std::string_view key, const SettingValue& found, const char* expected);
 
-  const SettingValue* table_;
+  template <class T, class Convert>
+  std::vector<T> list(std::string_view key, std::vector<T> otherwise, const char* expected,
+                      const Convert& convert);
+
+  const SettingValue* table_;  // borrowed, or owned_
+  std::shared_ptr<const SettingValue> owned_;
   std::string path_;
   std::vector<std::string> known_;
   std::shared_ptr<SettingProblems> problems_;

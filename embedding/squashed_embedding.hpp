@@ -1,0 +1,68 @@
+// The two layers of this version. `SquashedEmbedding` pools the rows of the ids of each sample into
+// one vector; `Embedding` gives one row per id. Both work on 1 to P ranks; every call is
+// collective, also for a rank without ids.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "embedding/layer.hpp"
+
+namespace keyshard {
+
+template <Backend B>
+class SquashedEmbedding {
+ public:
+  /// Makes or shares the table in `tables`, which is borrowed. Throws as check(LayerOptions) says.
+  SquashedEmbedding(TableSet<B>& tables, const LayerOptions& options);
+
+  /// Rank 1: one bag -> [D]. Rank 2 [B, n] or ragged with B lists -> [B, D]. Rank r >= 3: the rows
+  /// [B, n, m, ..., D] are reduced along axis 1, r - 1 times -> [B, D]; so `mean` of rank 3 is a
+  /// mean of means. Rank 0 throws Error{invalid_argument}. A bag with no ids gives zeros.
+  /// `training` = false is inference. Collective.
+  LayerOutput<B> forward(Stream<B>& stream, const IdsView& ids, bool training = true,
+                         const SliceLayout* slices = nullptr);
+
+  /// `upstream` is the gradient of the output, of its shape. Keeps the sums per key until the
+  /// table's next step. Collective.
+  void backward(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
+
+  /// The shape of the output for ids of a shape; runs and builds nothing. Throws
+  /// Error{invalid_argument} for rank 0.
+  std::vector<std::int64_t> compute_output_shape(const std::vector<std::int64_t>& ids) const;
+
+  Table<B>& table() noexcept { return *table_; }
+
+ private:
+  LayerOptions options_;
+  Table<B>* table_;
+  Lookup<B> lookup_;
+  Combiner combiner_;
+  int rank_;
+  int ranks_;
+};
+
+template <Backend B>
+class Embedding {
+ public:
+  Embedding(TableSet<B>& tables, const LayerOptions& options);
+
+  /// Ids of any rank, 0 included -> shape ++ [D]. Collective.
+  LayerOutput<B> forward(Stream<B>& stream, const IdsView& ids, bool training = true,
+                         const SliceLayout* slices = nullptr);
+
+  void backward(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
+
+  std::vector<std::int64_t> compute_output_shape(const std::vector<std::int64_t>& ids) const;
+
+  Table<B>& table() noexcept { return *table_; }
+
+ private:
+  LayerOptions options_;
+  Table<B>* table_;
+  Lookup<B> lookup_;
+  int rank_;
+  int ranks_;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,313 @@
+#include "runtime/settings.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace keyshard {
+namespace {
+
+const SettingValue& empty_table() {
+  static const SettingValue empty{SettingValue::Table{}, ""};
+  return empty;
+}
+
+/// What a value is, for "found ...".
+std::string describe(const SettingValue& value) {
+  struct Describe {
+    std::string operator()(std::monostate) const { return "nothing"; }
+
+    std::string operator()(bool b) const { return fmt::format("the flag {}", b); }
+
+    std::string operator()(std::int64_t i) const { return fmt::format("the integer {}", i); }
+
+    std::string operator()(double d) const { return fmt::format("the number {}", d); }
+
+    std::string operator()(const std::string& s) const {
+      return fmt::format("the string \"{}\"", s);
+    }
+
+    std::string operator()(const SettingValue::Array&) const { return "a list"; }
+
+    std::string operator()(const SettingValue::Table&) const { return "a table"; }
+  };
+
+  return std::visit(Describe{}, value.value);
+}
+
+std::optional<double> as_number(const SettingValue& value) {
+  if (const auto* number = std::get_if<double>(&value.value)) {
+    return *number;
+  }
+  if (const auto* integer = std::get_if<std::int64_t>(&value.value)) {
+    return static_cast<double>(*integer);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> as_integer(const SettingValue& value) {
+  const auto* integer = std::get_if<std::int64_t>(&value.value);
+  return integer == nullptr ? std::nullopt : std::optional(*integer);
+}
+
+std::optional<std::string> as_text(const SettingValue& value) {
+  const auto* text = std::get_if<std::string>(&value.value);
+  return text == nullptr ? std::nullopt : std::optional(*text);
+}
+
+/// Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        d[i][j] = i + j;
+        continue;
+      }
+      d[i][j] = std::min(
+          {d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return d[a.size()][b.size()];
+}
+
+}  // namespace
+
+std::string nearest_word(std::string_view word, const std::vector<std::string>& legal) {
+  std::string nearest;
+  std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
+  for (const std::string& candidate : legal) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance < least) {
+      least = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+Settings::Settings(const SettingValue& table, std::string path,
+                   std::shared_ptr<SettingProblems> problems)
+    : table_(std::holds_alternative<SettingValue::Table>(table.value) ? &table : &empty_table()),
+      path_(std::move(path)),
+      problems_(std::move(problems)) {}
+
+const SettingValue* Settings::find(std::string_view key) {
+  allow(key);
+  for (const auto& [name, value] : std::get<SettingValue::Table>(table_->value)) {
+    if (name == key) {
+      return &value;
+    }
+  }
+  return nullptr;
+}
+
+bool Settings::has(std::string_view key) const {
+  const auto& table = std::get<SettingValue::Table>(table_->value);
+  return std::any_of(table.begin(), table.end(),
+                     [&](const auto& entry) { return entry.first == key; });
+}
+
+void Settings::allow(std::string_view key) {
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+    known_.emplace_back(key);
+  }
+}
+
+void Settings::problem(std::string_view key, std::string message) {
+  const SettingValue* value = find(key);
+  const std::string& place = value != nullptr ? value->place : table_->place;
+  const std::string name = path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+  problems_->messages.push_back(place.empty() ? fmt::format("{}: {}", name, message)
+                                              : fmt::format("{}: {}: {}", place, name, message));
+}
+
+void Settings::wrong_type(std::string_view key, const SettingValue& found, const char* expected) {
+  problem(key, fmt::format("expected {}: found {}", expected, describe(found)));
+}
+
+bool Settings::flag(std::string_view key, bool otherwise) {
+  const SettingValue* value = find(key);
+  if (value == nullptr) {
+    return otherwise;
+  }
+  if (const bool* flag = std::get_if<bool>(&value->value)) {
+    return *flag;
+  }
+  wrong_type(key, *value, "true or false");
+  return otherwise;
+}
+
+std::int64_t Settings::integer(std::string_view key, std::int64_t otherwise, std::int64_t least,
+                               std::int64_t most) {
+  const SettingValue* value = find(key);
+  if (value == nullptr) {
+    return otherwise;
+  }
+  const std::optional<std::int64_t> integer = as_integer(*value);
+  if (!integer) {
+    wrong_type(key, *value, "an integer");
+    return otherwise;
+  }
+  if (*integer < least || *integer > most) {
+    problem(key, most == std::numeric_limits<std::int64_t>::max()
+                     ? fmt::format("expected an integer of at least {}: found {}", least, *integer)
+                     : fmt::format("expected an integer from {} to {}: found {}", least, most,
+                                   *integer));
+    return otherwise;
+  }
+  return *integer;
+}
+
+double Settings::number(std::string_view key, double otherwise, double least, double most) {
+  const SettingValue* value = find(key);
+  if (value == nullptr) {
+    return otherwise;
+  }
+  const std::optional<double> number = as_number(*value);
+  if (!number) {
+    wrong_type(key, *value, "a number");
+    return otherwise;
+  }
+  if (!(*number >= least && *number <= most)) {
+    problem(key,
+            most == std::numeric_limits<double>::infinity()
+                ? fmt::format("expected a number of at least {}: found {}", least, *number)
+                : fmt::format("expected a number from {} to {}: found {}", least, most, *number));
+    return otherwise;
+  }
+  return *number;
+}
+
+std::string Settings::text(std::string_view key, std::string otherwise) {
+  const SettingValue* value = find(key);
+  if (value == nullptr) {
+    return otherwise;
+  }
+  if (std::optional<std::string> text = as_text(*value)) {
+    return *text;
+  }
+  wrong_type(key, *value, "a string");
+  return otherwise;
+}
+
+std::string Settings::choice(std::string_view key, std::string otherwise,
+                             const std::vector<std::string>& legal) {
+  const std::string chosen = text(key, otherwise);
+  if (std::find(legal.begin(), legal.end(), chosen) != legal.end()) {
+    return chosen;
+  }
+  const std::string near = nearest_word(chosen, legal);
+  problem(key, fmt::format("expected one of {}: found \"{}\"{}", fmt::join(legal, ", "), chosen,
+                           near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+  return otherwise;
+}
+
+template <class T, class Convert>
+std::vector<T> Settings::list(std::string_view key, std::vector<T> otherwise, const char* expected,
+                              const Convert& convert) {
+  const SettingValue* value = find(key);
+  if (value == nullptr) {
+    return otherwise;
+  }
+  const auto* array = std::get_if<SettingValue::Array>(&value->value);
+  if (array == nullptr) {
+    wrong_type(key, *value, expected);
+    return otherwise;
+  }
+  std::vector<T> result;
+  for (const SettingValue& entry : *array) {
+    const std::optional<T> converted = convert(entry);
+    if (!converted) {
+      wrong_type(key, entry, expected);
+      return otherwise;
+    }
+    result.push_back(*converted);
+  }
+  return result;
+}
+
+std::vector<std::string> Settings::texts(std::string_view key, std::vector<std::string> otherwise) {
+  return list<std::string>(key, std::move(otherwise), "a list of strings", as_text);
+}
+
+std::vector<std::int64_t> Settings::integers(std::string_view key,
+                                             std::vector<std::int64_t> otherwise) {
+  return list<std::int64_t>(key, std::move(otherwise), "a list of integers", as_integer);
+}
+
+std::vector<double> Settings::numbers(std::string_view key, std::vector<double> otherwise) {
+  return list<double>(key, std::move(otherwise), "a list of numbers", as_number);
+}
+
+Settings Settings::table(std::string_view key) {
+  const SettingValue* value = find(key);
+  const std::string path = path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+  if (value != nullptr && std::holds_alternative<std::string>(value->value)) {
+    auto typed = std::make_shared<SettingValue>(
+        SettingValue{SettingValue::Table{{"type", *value}}, value->place});
+    Settings result(*typed, path, problems_);
+    result.owned_ = typed;
+    return result;
+  }
+  if (value != nullptr && !std::holds_alternative<SettingValue::Table>(value->value)) {
+    wrong_type(key, *value, "a table");
+    value = nullptr;
+  }
+  return Settings(value == nullptr ? empty_table() : *value, path, problems_);
+}
+
+std::vector<Settings> Settings::tables(std::string_view key) {
+  std::vector<Settings> result;
+  const SettingValue* value = find(key);
+  if (value == nullptr) {
+    return result;
+  }
+  const auto* array = std::get_if<SettingValue::Array>(&value->value);
+  if (array == nullptr) {
+    wrong_type(key, *value, "a list of tables");
+    return result;
+  }
+  for (std::size_t i = 0; i < array->size(); ++i) {
+    if (!std::holds_alternative<SettingValue::Table>((*array)[i].value)) {
+      wrong_type(key, (*array)[i], "a list of tables");
+      continue;
+    }
+    const std::string path = path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+    result.emplace_back((*array)[i], fmt::format("{}[{}]", path, i), problems_);
+  }
+  return result;
+}
+
+std::vector<std::pair<std::string, Settings>> Settings::named_tables(std::string_view key) {
+  std::vector<std::pair<std::string, Settings>> result;
+  const SettingValue* value = find(key);
+  if (value == nullptr) {
+    return result;
+  }
+  Settings outer = table(key);
+  if (const auto* tables = std::get_if<SettingValue::Table>(&value->value)) {
+    for (const auto& [name, entry] : *tables) {
+      result.emplace_back(name, outer.table(name));
+    }
+  }
+  return result;
+}
+
+void Settings::finish() {
+  for (const auto& [name, value] : std::get<SettingValue::Table>(table_->value)) {
+    if (std::find(known_.begin(), known_.end(), name) != known_.end()) {
+      continue;
+    }
+    const std::string near = nearest_word(name, known_);
+    problems_->messages.push_back(fmt::format(
+        "{}: unknown key \"{}\"{}{}", value.place, name, path_.empty() ? "" : " in [" + path_ + "]",
+        near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+  }
+}
+
+}  // namespace keyshard

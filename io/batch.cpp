@@ -1,0 +1,16 @@
+#include "io/batch.hpp"
+
+namespace keyshard {
+
+void Batch::clear() {
+  slice_offsets.clear();
+  sample_numbers.clear();
+  records.clear();
+  labels.clear();
+  weights.clear();
+  dense.clear();
+  ids.clear();
+  id_offsets.clear();
+}
+
+}  // namespace keyshard

@@ -1,0 +1,194 @@
+#include "io/data_options.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+namespace keyshard {
+namespace {
+
+template <class E>
+E read_enum(Settings& settings, const char* key, E otherwise,
+            const std::vector<std::string>& names) {
+  const std::string chosen =
+      settings.choice(key, names[static_cast<std::size_t>(otherwise)], names);
+  const auto found = std::find(names.begin(), names.end(), chosen);
+  return found == names.end() ? otherwise : static_cast<E>(found - names.begin());
+}
+
+void read_dense(Settings& settings, ColumnOptions& column) {
+  column.transform =
+      read_enum(settings, "transform", column.transform, {"none", "log", "standard"});
+  column.mean = settings.number("mean", 0);
+  column.stddev = settings.number("stddev", 1);
+  column.fill = settings.number("fill", 0);
+  column.buckets = settings.numbers("buckets");
+  if (!std::is_sorted(column.buckets.begin(), column.buckets.end())) {
+    settings.problem("buckets", "expected ascending boundaries");
+  }
+  if (column.stddev == 0) {
+    settings.problem("stddev", "expected a number other than 0");
+  }
+}
+
+void read_ids(Settings& settings, ColumnOptions& column) {
+  column.integer = settings.choice("type", "string", {"integer", "string"}) == "integer";
+  column.missing_is_id = settings.choice("on_missing", "skip", {"skip", "own"}) == "own";
+  if (column.role == ColumnRole::ids) {
+    column.list_separator = settings.text("list_separator", " ");
+    column.max_length = settings.integer("max_length", 0, 0);
+    if (column.list_separator.empty()) {
+      settings.problem("list_separator", "expected at least one character");
+    }
+  }
+}
+
+ColumnOptions read_column(Settings& settings, bool header,
+                          const std::vector<std::string>& foreign) {
+  ColumnOptions column;
+  column.name = settings.text("name", "");
+  column.index = settings.integer("index", -1, 0);
+  column.role = read_enum(settings, "role", ColumnRole::ignore,
+                          {"label", "weight", "dense", "id", "ids", "ignore"});
+  column.key_space = settings.text("table", column.name);
+  for (const std::string& key : foreign) {
+    settings.allow(key);
+  }
+  if (column.name.empty()) {
+    settings.problem("name", "expected a name for every column");
+  }
+  if (column.index < 0 && !header) {
+    settings.problem("index",
+                     fmt::format("expected an index for column \"{}\", for the data has no header",
+                                 column.name));
+  }
+  if (column.role == ColumnRole::label) {
+    column.positive = settings.texts("positive");
+  } else if (column.role == ColumnRole::dense) {
+    read_dense(settings, column);
+  } else if (column.role == ColumnRole::id || column.role == ColumnRole::ids) {
+    read_ids(settings, column);
+  }
+  settings.finish();
+  return column;
+}
+
+void check_columns(Settings& settings, const DataOptions& options) {
+  std::int64_t labels = 0;
+  std::int64_t weights = 0;
+  for (const ColumnOptions& column : options.columns) {
+    labels += column.role == ColumnRole::label;
+    weights += column.role == ColumnRole::weight;
+    const auto same =
+        std::count_if(options.columns.begin(), options.columns.end(),
+                      [&](const ColumnOptions& other) { return other.name == column.name; });
+    if (same > 1) {
+      settings.problem(
+          "columns",
+          fmt::format("expected different names: found column \"{}\" {} times", column.name, same));
+      return;
+    }
+  }
+  if (labels != 1) {
+    settings.problem("columns",
+                     fmt::format("expected one column with role \"label\": found {}", labels));
+  }
+  if (weights > 1) {
+    settings.problem(
+        "columns",
+        fmt::format("expected at most one column with role \"weight\": found {}", weights));
+  }
+}
+
+std::vector<std::string> read_files(Settings& settings, const char* key,
+                                    const std::string& folder) {
+  std::vector<std::string> files;
+  for (const std::string& file : settings.texts(key)) {
+    const std::filesystem::path path(file);
+    files.push_back(path.is_absolute() || folder.empty()
+                        ? file
+                        : (std::filesystem::path(folder) / path).string());
+  }
+  return files;
+}
+
+GeneratorOptions read_generator(Settings settings) {
+  GeneratorOptions g;
+  g.records = settings.integer("records", g.records, 1);
+  g.valid_records = settings.integer("valid_records", g.valid_records, 1);
+  g.features = settings.integer("features", g.features, 1, 10'000);
+  g.ragged = settings.integer("ragged", g.ragged, 0, g.features);
+  g.dense = settings.integer("dense", g.dense, 0, 10'000);
+  g.vocabulary = settings.integer("vocabulary", g.vocabulary, 1, std::int64_t{1} << 31);
+  g.zipf = settings.number("zipf", g.zipf, 0, 10);
+  g.seed = static_cast<std::uint64_t>(settings.integer("seed", static_cast<std::int64_t>(g.seed)));
+  settings.finish();
+  return g;
+}
+
+}  // namespace
+
+DataSchema DataOptions::schema() const {
+  DataSchema schema;
+  if (format == DataFormat::generated) {
+    for (std::int64_t i = 0; i < generator.dense; ++i) {
+      schema.dense.push_back(fmt::format("I{}", i + 1));
+    }
+    for (std::int64_t i = 0; i < generator.features; ++i) {
+      schema.features.push_back(fmt::format("C{}", i + 1));
+    }
+    return schema;
+  }
+  for (const ColumnOptions& column : columns) {
+    schema.weighted |= column.role == ColumnRole::weight;
+    if (column.is_feature()) {
+      schema.features.push_back(column.name);
+    } else if (column.role == ColumnRole::dense) {
+      schema.dense.push_back(column.name);
+    }
+  }
+  return schema;
+}
+
+DataOptions read_data_options(Settings settings, const std::string& folder,
+                              const std::vector<std::string>& foreign) {
+  DataOptions options;
+  options.format = read_enum(settings, "format", options.format, {"text", "packed", "generated"});
+  options.train = read_files(settings, "train", folder);
+  options.valid = read_files(settings, "valid", folder);
+  options.test = read_files(settings, "test", folder);
+  options.separator = settings.text("separator", options.separator);
+  options.header = settings.flag("header", options.header);
+  options.trim = settings.flag("trim", options.trim);
+  options.quote = settings.flag("quote", options.quote);
+  options.skip_lines = settings.integer("skip_lines", options.skip_lines, 0);
+  options.skip_lines_by_split = {settings.integer("train_skip_lines", -1, 0),
+                                 settings.integer("valid_skip_lines", -1, 0),
+                                 settings.integer("test_skip_lines", -1, 0)};
+  options.missing = settings.texts("missing", options.missing);
+  options.max_bad_lines = settings.integer("max_bad_lines", options.max_bad_lines, 0);
+  options.order = read_enum(settings, "order", options.order, {"auto", "blocks", "stream"});
+  options.window = settings.integer("window", options.window, 1, std::int64_t{1} << 31);
+  options.shuffle = settings.flag("shuffle", options.shuffle);
+  options.memory_bytes = settings.integer("memory_bytes", options.memory_bytes, 0);
+  options.block_bytes =
+      settings.integer("block_bytes", options.block_bytes, 64, std::int64_t{1} << 30);
+  options.generator = read_generator(settings.table("generator"));
+  for (Settings& column : settings.tables("columns")) {
+    options.columns.push_back(read_column(column, options.header, foreign));
+  }
+  if (options.separator.empty()) {
+    settings.problem("separator", "expected at least one character");
+  }
+  if (options.format == DataFormat::text) {
+    check_columns(settings, options);
+  }
+  if (options.format != DataFormat::generated && options.train.empty()) {
+    settings.problem("train", "expected at least one file");
+  }
+  settings.finish();
+  return options;
+}
+
+}  // namespace keyshard

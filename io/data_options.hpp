@@ -1,0 +1,102 @@
+// What the data of a job looks like: files, the syntax of a line, and what each column is. Read
+// from [data].
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "io/data_reader.hpp"
+#include "runtime/settings.hpp"
+
+namespace keyshard {
+
+enum class DataFormat { text, packed, generated };
+enum class Split { train, valid, test };
+enum class ReadOrder { automatic, blocks, stream };
+
+enum class ColumnRole { label, weight, dense, id, ids, ignore };
+enum class DenseTransform { none, log, standard };
+
+/// One column of [[data.columns]].
+struct ColumnOptions {
+  std::string name;
+  std::int64_t index = -1;  ///< 0-based; -1: found by name in the header
+  ColumnRole role = ColumnRole::ignore;
+
+  std::vector<std::string>
+      positive;  ///< label: cells that count as 1, all others as 0; empty: the number itself
+
+  DenseTransform transform =
+      DenseTransform::none;  ///< log: sign(x) log(1 + |x|); standard: (x - mean) / stddev
+  double mean = 0;
+  double stddev = 1;
+  double fill = 0;              ///< what a missing number reads as, after the transform
+  std::vector<double> buckets;  ///< dense: ascending boundaries; the column becomes an id, the
+                                ///< number of boundaries <= x
+
+  bool integer =
+      false;  ///< ids: whole numbers of 64 bits, signed or unsigned; else strings, hashed
+  bool missing_is_id = false;   ///< ids: missing text is an id of its own; else it is no id
+  std::string list_separator;   ///< role ids: between the ids of a cell
+  std::int64_t max_length = 0;  ///< role ids: ids beyond it are dropped; 0: no limit
+  std::string key_space;        ///< ids: the table; equal strings of one key space are equal keys
+
+  bool is_feature() const {
+    return role == ColumnRole::id || role == ColumnRole::ids || !buckets.empty();
+  }
+};
+
+/// A planted click log (generated_data.hpp).
+struct GeneratorOptions {
+  std::int64_t records = 300'000;  ///< of the train split
+  std::int64_t valid_records = 60'000;
+  std::int64_t features = 26;
+  std::int64_t ragged = 0;  ///< the last features hold a list of 0 to 8 ids
+  std::int64_t dense = 13;
+  std::int64_t vocabulary = 2000;  ///< ids of a feature
+  double zipf = 1.05;
+  std::uint64_t seed = 1;
+};
+
+struct DataOptions {
+  DataFormat format = DataFormat::text;
+  std::vector<std::string> train, valid,
+      test;  ///< files; relative to the folder of the configuration
+  std::string separator = ",";
+  bool header = false;
+  bool trim = false;            ///< spaces and tabs around cells
+  bool quote = false;           ///< cells in double quotes may hold separators
+  std::int64_t skip_lines = 0;  ///< at the start of every file, before the header
+  std::vector<std::int64_t> skip_lines_by_split{-1, -1,
+                                                -1};  ///< overrides per split; -1: skip_lines
+  std::vector<std::string> missing{""};
+  std::int64_t max_bad_lines = 0;
+  ReadOrder order = ReadOrder::automatic;
+  std::int64_t window = 32'768;
+  bool shuffle = true;
+  std::int64_t memory_bytes = std::int64_t{1}
+                              << 30;  ///< a compressed file up to this size is unpacked into memory
+  std::int64_t block_bytes = std::int64_t{4} << 20;
+  std::vector<ColumnOptions> columns;
+  GeneratorOptions generator;
+
+  const std::vector<std::string>& files(Split split) const {
+    return split == Split::train ? train : split == Split::valid ? valid : test;
+  }
+
+  std::int64_t skipped(Split split) const {
+    const std::int64_t own = skip_lines_by_split[static_cast<std::size_t>(split)];
+    return own >= 0 ? own : skip_lines;
+  }
+
+  /// Dense columns and features in the order of the columns.
+  DataSchema schema() const;
+};
+
+/// Reads [data]. Paths are made relative to `folder`. `foreign` are keys of a column that other
+/// folders read.
+DataOptions read_data_options(Settings settings, const std::string& folder,
+                              const std::vector<std::string>& foreign);
+
+}  // namespace keyshard

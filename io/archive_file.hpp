@@ -1,0 +1,36 @@
+// Compressed files through libarchive: .gz, .xz, .zst and whatever it knows, and entries of tar
+// archives, written `archive.tar.xz!entry`.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace keyshard {
+
+/// Whether a path names a compressed file or an entry of an archive.
+bool is_archive(const std::string& path);
+
+/// The bytes of a compressed file, one after another.
+class ArchiveStream {
+ public:
+  /// Throws Error{bad_input} with the path when it cannot be opened, or has no such entry.
+  explicit ArchiveStream(const std::string& path);
+  ~ArchiveStream();
+  ArchiveStream(const ArchiveStream&) = delete;
+  ArchiveStream& operator=(const ArchiveStream&) = delete;
+
+  /// Replaces `out` by the next bytes, at most `most`; empty at the end. Throws Error{bad_input}
+  /// where the file is damaged.
+  void read(std::int64_t most, std::string& out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Everything that a compressed file holds, if that is at most `limit` bytes; returns false
+/// otherwise.
+bool unpack(const std::string& path, std::int64_t limit, std::string& out);
+
+}  // namespace keyshard

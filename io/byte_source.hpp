@@ -1,0 +1,30 @@
+// Bytes that can be read from any place: a plain file, or what a compressed one unpacks to. Readers
+// see no difference.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace keyshard {
+
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+
+  /// For messages: the path, and the entry inside an archive.
+  virtual const std::string& name() const = 0;
+  virtual std::int64_t size() const = 0;
+  /// Reads `bytes` bytes from `offset` on; fewer only at the end. Thread-safe. Throws Error{io}
+  /// with the path.
+  virtual void read(std::int64_t offset, std::int64_t bytes, std::string& out) const = 0;
+};
+
+/// A plain file, read by position. Throws Error{bad_input} with path and reason when it cannot be
+/// opened or is no file.
+std::unique_ptr<ByteSource> open_file(const std::string& path);
+
+/// Bytes in memory.
+std::unique_ptr<ByteSource> memory_source(std::string name, std::string bytes);
+
+}  // namespace keyshard

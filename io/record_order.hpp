@@ -1,0 +1,65 @@
+// Which record is when: a pure function of (seed, epoch, slice, position), the same for text and
+// packed data and on any number of ranks. Epoch e permutes the blocks by hash(seed, e); slice v
+// owns records [vN/V, (v+1)N/V) of that order, read in windows of W records that are permuted
+// inside. So a position is one integer per slice.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "io/data_reader.hpp"
+#include "runtime/runs.hpp"
+
+namespace keyshard {
+
+/// Records [first, first + count) of a block.
+struct BlockPiece {
+  std::int64_t block = 0;
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+};
+
+/// The order of one epoch.
+class EpochOrder {
+ public:
+  /// `block_records`: records of each block, in input order.
+  EpochOrder(const std::vector<std::int64_t>& block_records, const ReadPlan& plan,
+             std::int64_t epoch);
+
+  /// Records [begin, end) of the epoch's order, as pieces of blocks.
+  std::vector<BlockPiece> pieces(std::int64_t begin, std::int64_t end) const;
+
+ private:
+  std::vector<std::int64_t> blocks_;  // in the order of the epoch
+  std::vector<std::int64_t> starts_;  // [blocks + 1] records before each
+};
+
+/// The permutation of `count` records of one window: result[i] is the record, in the window, that
+/// is i-th.
+std::vector<std::uint32_t> window_order(const ReadPlan& plan, std::int64_t epoch,
+                                        std::int64_t slice, std::int64_t window,
+                                        std::int64_t count);
+
+/// How the records of an epoch are dealt to steps.
+class StepPlan {
+ public:
+  StepPlan(std::int64_t records, const ReadPlan& plan);
+
+  std::int64_t steps() const noexcept { return steps_; }
+
+  /// Records of a slice: run_of(slice, slices, records).
+  Range records_of(std::int64_t slice) const;
+  /// The records, counted from the slice's first, that a slice gives to a step.
+  Range taken(std::int64_t slice, std::int64_t step) const;
+  /// Number, in the global batch of a step, of the i-th sample of a slice.
+  std::int64_t sample_number(std::int64_t slice, std::int64_t step, std::int64_t i) const;
+
+ private:
+  std::int64_t records_;
+  std::int64_t slices_;
+  std::int64_t share_;  // records of a slice in a full step
+  std::int64_t steps_ = 0;
+  bool dropped_ = false;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,62 @@
+// The blocks of text files: byte ranges with the number of records in each. A record belongs to the
+// block that holds its first byte. Counted by all ranks and threads together at the start.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "io/byte_source.hpp"
+#include "io/data_options.hpp"
+#include "runtime/digest.hpp"
+
+namespace keyshard {
+
+struct TextBlock {
+  std::int64_t file = 0;
+  std::int64_t begin = 0;  ///< bytes of the file
+  std::int64_t end = 0;
+  std::int64_t records = 0;
+  std::int64_t lines = 0;  ///< line ends in it, empty lines included
+};
+
+struct TextIndex {
+  std::vector<TextBlock> blocks;
+  std::vector<std::int64_t> first_lines;    ///< number of the first line of each block, from 1
+  std::vector<std::int64_t> first_records;  ///< records before each block, in input order
+  std::int64_t records = 0;
+
+  std::vector<std::int64_t> block_records() const;
+  /// Of sizes and counts, without names.
+  Digest128 digest() const;
+};
+
+/// Where the records of a file begin, after the skipped lines and the header.
+struct TextStart {
+  std::int64_t offset = 0;
+  std::int64_t line = 1;  ///< number of the line there
+  std::string header;
+  std::int64_t header_line = 0;
+};
+
+TextStart find_start(const ByteSource& source, std::int64_t skip_lines, bool header);
+
+/// Counts the records of all files. Collective; fails on all ranks where they see files of other
+/// sizes. Throws Error{bad_input} for a file without records, naming it.
+TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                          const std::vector<std::unique_ptr<ByteSource>>& sources,
+                          const std::vector<TextStart>& starts, std::int64_t block_bytes);
+
+/// The records of a block: its text, and where each record lies in it.
+struct TextRecords {
+  std::string bytes;
+  std::vector<std::string_view> records;
+  std::vector<std::int64_t> lines;  ///< number of the line of each
+};
+
+void read_block(const ByteSource& source, const TextBlock& block, std::int64_t first_line,
+                TextRecords& out);
+
+}  // namespace keyshard

@@ -93,11 +93,16 @@ void multiply_transposed_right(MatrixView<const float> a, MatrixView<const float
 void pin_gemm_code_path(std::string_view numerics) {
   require(numerics == "native" || numerics == "avx2", Kind::invalid_argument,
           "expected numerics \"native\" or \"avx2\": found \"{}\"", numerics);
-  dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict);
-  if (numerics == "native" || gemm_code_path() == numerics) {
-    return;
+  if (numerics == "avx2") {
+    // Fails once a product or a query came first; what counts is the path that results.
+    dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
   }
-  fail(Kind::invalid_argument, "placeholder");
+  dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict);
+  const std::string path = gemm_code_path();
+  require(
+      numerics == "native" || path == numerics, Kind::invalid_argument,
+      "expected numerics \"{}\" before the first product, on a machine that has it: found \"{}\"",
+      numerics, path);
 }
 
 std::string gemm_code_path() {

@@ -1,0 +1,41 @@
+// MPI as this process sees it: adopts an MPI that is initialised already, or initialises it and
+// finalises it at the end. The communicators that it makes must not outlive it.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "collectives/communicator.hpp"
+
+namespace keyshard {
+
+struct MpiOptions {
+  std::size_t piece_bytes = std::size_t{1}
+                            << 30;  ///< messages are cut into pieces of at most this size
+  /// Told why before an abort ends all processes; to be shown to the user. The library itself
+  /// prints nothing.
+  std::function<void(std::string_view why)> on_abort;
+};
+
+class MpiSession {
+ public:
+  /// Throws Error{communication} where MPI cannot serve several threads.
+  MpiSession();
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  /// A communicator over all processes: a duplicate of MPI_COMM_WORLD. Collective.
+  std::unique_ptr<Communicator<Cpu>> world(const MpiOptions& options = {});
+
+  /// A communicator over the processes of a caller's own, given as `&comm` of type MPI_Comm*: a
+  /// duplicate. Collective.
+  std::unique_ptr<Communicator<Cpu>> adopt(const void* mpi_comm, const MpiOptions& options = {});
+
+ private:
+  bool owned_ = false;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,35 @@
+// The whole configuration of a job, read at once, so that a user sees all of its problems together.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "embedding/options.hpp"
+#include "io/data_options.hpp"
+#include "launch/job_options.hpp"
+#include "launch/models/model_options.hpp"
+#include "runtime/digest.hpp"
+#include "runtime/settings.hpp"
+
+namespace keyshard {
+
+struct JobConfig {
+  SettingValue tree;  ///< as given: file, then --set
+  JobOptions job;
+  DataOptions data;
+  ModelOptions model;
+  EmbeddingOptions embedding;
+  CheckpointOptions checkpoint;
+};
+
+/// Reads a file and the assignments of the command line. Throws Error{invalid_argument} whose text
+/// has a line per problem.
+JobConfig read_job_config(const std::string& path, const std::vector<std::string>& assignments);
+
+/// The same from a tree; paths are relative to `folder`.
+JobConfig job_config_of(SettingValue tree, const std::string& folder);
+
+/// The tree as text, a key a line in a fixed order: what ranks compare at the start.
+std::string config_text(const SettingValue& tree);
+
+}  // namespace keyshard

@@ -1,0 +1,47 @@
+// How a job runs: [job] and [checkpoint] of a configuration.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "runtime/settings.hpp"
+
+namespace keyshard {
+
+enum class ValidationMetric { auc, log_loss, rmse };
+
+struct JobOptions {
+  std::string output = "out";  ///< folder of metrics, checkpoints and indices
+  std::uint64_t seed = 1;
+  std::int64_t epochs = 1;
+  std::int64_t steps = 0;           ///< total; 0: as many as the epochs have
+  std::int64_t batch_size = 4096;   ///< of the global batch
+  std::int64_t slices = 16;         ///< V: a power of two that divides batch_size
+  std::int64_t threads = 0;         ///< of a rank; 0: as many as it has cores
+  std::string numerics = "native";  ///< or "avx2": pins the code path of dense products
+  std::int64_t evaluate_every_steps = 0;
+  std::int64_t evaluate_every_epochs = 1;  ///< 0: never
+  std::int64_t patience = 0;  ///< evaluations without a better metric before stopping; 0: never
+  double decay = 1;           ///< factor of the learning rates when the metric does not get better
+  std::int64_t decay_patience = 1;  ///< evaluations without a better metric before decaying
+  double least_decay = 0;           ///< product of the factors that is not gone below
+  ValidationMetric metric = ValidationMetric::auc;
+  bool drop_last = false;
+  std::int64_t report_every_steps = 100;
+  double watchdog_seconds = 60;
+};
+
+struct CheckpointOptions {
+  std::int64_t every_steps = 0;  ///< 0: at the end only, if `at_end`
+  bool at_end = true;
+  std::int64_t keep = 2;
+  bool stop_on_failure = true;  ///< on_failure = "stop" or "continue"
+};
+
+const char* name_of(ValidationMetric metric);
+bool higher_is_better(ValidationMetric metric);
+
+JobOptions read_job_options(Settings settings);
+CheckpointOptions read_checkpoint_options(Settings settings);
+
+}  // namespace keyshard

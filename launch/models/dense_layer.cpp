@@ -27,7 +27,8 @@ void pass_positive(MatrixView<const float> output, float scale, MatrixView<float
     const float* out = output.row(i);
     float* row = gradient.row(i);
     for (std::int64_t j = 0; j < gradient.cols; ++j) {
-      row[j] = out[j] > 0.0f ? row[j] * scale : 0.0f;
+      const float scaled = row[j] * scale;
+      row[j] = out[j] > 0.0f ? scaled : 0.0f;
     }
   }
 }

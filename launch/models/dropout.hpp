@@ -35,7 +35,8 @@ class Dropout {
     for (std::int64_t j = 0; j < units; j += 4) {
       std::uint64_t bits = four_units(row_key, j / 4);
       for (std::int64_t k = j; k < units && k < j + 4; ++k, bits >>= 16) {
-        row[k] = (bits & 0xFFFF) >= dropped_ ? row[k] * scale_ : 0.0f;
+        const float scaled = row[k] * scale_;
+        row[k] = (bits & 0xFFFF) >= dropped_ ? scaled : 0.0f;
       }
     }
   }

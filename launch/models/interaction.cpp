@@ -16,17 +16,32 @@ void sum_parts(const float* row, std::int64_t cols, std::int64_t dim, const Term
   }
 }
 
-/// to [dim x terms] = the terms of one sample, transposed: to[d][k] = t_k[d].
-void transpose_terms(const float* z, const float* factors, std::int64_t terms,
-                     MatrixView<float> to) {
-  for (std::int64_t d = 0; d < to.rows; ++d) {
-    float* row = to.row(d);
-    row[0] = z[d];
-    for (std::int64_t k = 1; k < terms; ++k) {
-      row[k] = factors[(k - 1) * to.rows + d];
+/// Sums that are taken together, in registers.
+constexpr std::int64_t kLanes = 16;
+
+/// to [kLanes] = sum over i of factor(i) * row(i)[lane], sequential in i.
+template <class Factor, class Row>
+void weighted_sum(std::int64_t n, const Factor& factor, const Row& row, float* to) {
+  float sums[kLanes] = {};
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float weight = factor(i);
+    const float* terms = row(i);
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      sums[lane] += weight * terms[lane];
     }
   }
+  std::copy_n(sums, kLanes, to);
 }
+
+/// A matrix in the workspace whose rows may be read in whole lanes.
+MatrixView<float> zeros(Workspace& workspace, std::int64_t rows, std::int64_t cols) {
+  const MatrixView<float> m = workspace.matrix(rows, cols);
+  std::fill_n(m.data, m.rows * m.stride, 0.0f);
+  return m;
+}
+
+/// The number of the pair (i, j), i > j.
+std::int64_t pair_of(std::int64_t i, std::int64_t j) { return i * (i - 1) / 2 + j; }
 
 }  // namespace
 
@@ -65,20 +80,23 @@ void add_pairs_gradient(MatrixView<const float> factors, MatrixView<const float>
 
 void DotInteraction::forward(MatrixView<const float> z, MatrixView<const float> factors,
                              Workspace& workspace, MatrixView<float> top) const {
-  const MatrixView<float> columns = workspace.matrix(dim_, terms_);
+  const MatrixView<float> columns = zeros(workspace, dim_, terms_);  // t_k[d] at (d, k)
   for (std::int64_t i = 0; i < z.rows; ++i) {
-    transpose_terms(z.row(i), factors.row(i), terms_, columns);
-    float* to = top.row(i);
-    std::copy_n(z.row(i), dim_, to);
-    to += dim_;
-    for (std::int64_t k = 1; k < terms_; to += k, ++k) {
-      std::fill_n(to, k, 0.0f);
-      for (std::int64_t d = 0; d < dim_; ++d) {
-        const float* column = columns.row(d);
-        const float own = column[k];
-        for (std::int64_t j = 0; j < k; ++j) {
-          to[j] += own * column[j];
-        }
+    for (std::int64_t d = 0; d < dim_; ++d) {
+      columns.row(d)[0] = z.row(i)[d];
+      for (std::int64_t k = 1; k < terms_; ++k) {
+        columns.row(d)[k] = factors.row(i)[(k - 1) * dim_ + d];
+      }
+    }
+    std::copy_n(z.row(i), dim_, top.row(i));
+    float* dots = top.row(i) + dim_;
+    for (std::int64_t k = 1; k < terms_; ++k) {
+      for (std::int64_t j = 0; j < k; j += kLanes) {
+        float sums[kLanes];
+        weighted_sum(
+            dim_, [&](std::int64_t d) { return columns.row(d)[k]; },
+            [&](std::int64_t d) { return columns.row(d) + j; }, sums);
+        std::copy_n(sums, std::min(kLanes, k - j), dots + pair_of(k, j));
       }
     }
   }
@@ -86,26 +104,29 @@ void DotInteraction::forward(MatrixView<const float> z, MatrixView<const float> 
 
 void DotInteraction::backward(MatrixView<const float> z, MatrixView<const float> factors,
                               Workspace& workspace, const Gradients& gradients) const {
-  const MatrixView<float> terms = workspace.matrix(1, terms_ * dim_);
-  const MatrixView<float> slopes = workspace.matrix(1, terms_ * dim_);
+  const MatrixView<float> terms = zeros(workspace, terms_, dim_);
   for (std::int64_t i = 0; i < z.rows; ++i) {
-    std::copy_n(z.row(i), dim_, terms.data);
-    std::copy_n(factors.row(i), factors.cols, terms.data + dim_);
-    const float* upstream = gradients.top.row(i);
-    std::fill_n(slopes.data, terms_ * dim_, 0.0f);
-    std::copy_n(upstream, dim_, slopes.data);
-    upstream += dim_;
-    for (std::int64_t k = 1; k < terms_; upstream += k, ++k) {
-      for (std::int64_t j = 0; j < k; ++j) {
-        const float slope = upstream[j];
-        for (std::int64_t d = 0; d < dim_; ++d) {
-          slopes.data[k * dim_ + d] += slope * terms.data[j * dim_ + d];
-          slopes.data[j * dim_ + d] += slope * terms.data[k * dim_ + d];
-        }
+    std::copy_n(z.row(i), dim_, terms.row(0));
+    for (std::int64_t k = 1; k < terms_; ++k) {
+      std::copy_n(factors.row(i) + (k - 1) * dim_, dim_, terms.row(k));
+    }
+    const float* slopes = gradients.top.row(i) + dim_;
+    for (std::int64_t k = 0; k < terms_; ++k) {
+      float* to = k == 0 ? gradients.z.row(i) : gradients.factors.row(i) + (k - 1) * dim_;
+      for (std::int64_t d = 0; d < dim_; d += kLanes) {
+        float sums[kLanes];
+        weighted_sum(
+            terms_,
+            [&](std::int64_t j) {
+              return j == k ? 0.0f : slopes[j < k ? pair_of(k, j) : pair_of(j, k)];
+            },
+            [&](std::int64_t j) { return terms.row(j) + d; }, sums);
+        std::copy_n(sums, std::min(kLanes, dim_ - d), to + d);
       }
     }
-    std::copy_n(slopes.data, dim_, gradients.z.row(i));
-    std::copy_n(slopes.data + dim_, factors.cols, gradients.factors.row(i));
+    for (std::int64_t d = 0; d < dim_; ++d) {
+      gradients.z.row(i)[d] += gradients.top.row(i)[d];
+    }
   }
 }
 

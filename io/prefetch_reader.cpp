@@ -1,0 +1,136 @@
+#include "io/prefetch_reader.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+namespace keyshard {
+namespace {
+
+class PrefetchReader final : public DataReader {
+ public:
+  PrefetchReader(std::unique_ptr<DataReader> reader, int depth)
+      : reader_(std::move(reader)),
+        depth_(static_cast<std::size_t>(depth)),
+        position_(reader_->position()) {
+    start();
+  }
+
+  ~PrefetchReader() override { stop(); }
+
+  const DataSchema& schema() const override { return reader_->schema(); }
+
+  std::int64_t records() const override { return reader_->records(); }
+
+  std::int64_t steps_per_epoch() const override { return reader_->steps_per_epoch(); }
+
+  bool next(Batch& batch) override {
+    std::unique_lock lock(mutex_);
+    ready_.wait(lock, [&] { return !items_.empty(); });
+    Item item = std::move(items_.front());
+    items_.pop_front();
+    lock.unlock();
+    room_.notify_one();
+    if (item.error) {
+      std::rethrow_exception(item.error);
+    }
+    std::swap(batch, item.batch);
+    position_ = std::move(item.position);
+    bad_ = std::move(item.bad);
+    lock.lock();
+    spare_.push_back(std::move(item.batch));
+    return item.more;
+  }
+
+  ReaderPosition position() const override { return position_; }
+
+  void seek(const ReaderPosition& position) override {
+    stop();
+    reader_->seek(position);
+    position_ = position;
+    start();
+  }
+
+  BadLines bad_lines() const override { return bad_; }
+
+  Digest128 index_digest() const override { return reader_->index_digest(); }
+
+ private:
+  struct Item {
+    Batch batch;
+    bool more = false;
+    ReaderPosition position;
+    BadLines bad;
+    std::exception_ptr error;
+  };
+
+  void start() {
+    stopping_ = false;
+    items_.clear();
+    thread_ = std::thread([this] { work(); });
+  }
+
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    room_.notify_one();
+    thread_.join();
+  }
+
+  void work() {
+    for (;;) {
+      Item item;
+      {
+        std::unique_lock lock(mutex_);
+        room_.wait(lock, [&] { return stopping_ || items_.size() < depth_; });
+        if (stopping_) {
+          return;
+        }
+        if (!spare_.empty()) {
+          item.batch = std::move(spare_.back());
+          spare_.pop_back();
+        }
+      }
+      try {
+        item.more = reader_->next(item.batch);
+        item.position = reader_->position();
+        item.bad = reader_->bad_lines();
+      } catch (...) {
+        item.error = std::current_exception();
+      }
+      const bool failed = item.error != nullptr;
+      {
+        const std::lock_guard lock(mutex_);
+        items_.push_back(std::move(item));
+      }
+      ready_.notify_one();
+      if (failed) {
+        return;
+      }
+    }
+  }
+
+  std::unique_ptr<DataReader> reader_;
+  std::size_t depth_;
+  ReaderPosition position_;
+  BadLines bad_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::condition_variable room_;
+  std::deque<Item> items_;
+  std::vector<Batch> spare_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<DataReader> read_ahead(std::unique_ptr<DataReader> reader, int depth) {
+  return std::make_unique<PrefetchReader>(std::move(reader), depth);
+}
+
+}  // namespace keyshard

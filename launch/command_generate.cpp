@@ -1,0 +1,90 @@
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "io/generated_reader.hpp"
+#include "launch/commands.hpp"
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+/// A configuration that trains DeepFM on the files beside it.
+std::string example_config(const GeneratorOptions& options) {
+  std::string text = R"(# DeepFM on a generated click log. Run: keyshard train click-log.toml
+config_version = 1
+
+[job]
+output = "out"
+epochs = 1
+batch_size = 4096
+
+[data]
+format = "text"
+train = ["train.tsv"]
+valid = ["valid.tsv"]
+separator = "\t"
+
+[model]
+type = "deepfm"
+hidden = [128, 64]
+
+[embedding]
+dim = 8
+initializer = { type = "normal", stddev = 0.01 }
+optimizer = { type = "adagrad", learning_rate = 0.05 }
+
+[embedding.linear]
+optimizer = { type = "adagrad", learning_rate = 0.05 }
+
+[[data.columns]]
+name = "click"
+index = 0
+role = "label"
+)";
+  std::int64_t index = 1;
+  for (std::int64_t i = 0; i < options.dense; ++i, ++index) {
+    text += fmt::format("\n[[data.columns]]\nname = \"I{}\"\nindex = {}\nrole = \"dense\"\n", i + 1,
+                        index);
+  }
+  for (std::int64_t i = 0; i < options.features; ++i, ++index) {
+    const bool ragged = i >= options.features - options.ragged;
+    text += fmt::format(
+        "\n[[data.columns]]\nname = \"C{}\"\nindex = {}\nrole = \"{}\"\ntype = \"integer\"\n",
+        i + 1, index, ragged ? "ids" : "id");
+  }
+  return text;
+}
+
+}  // namespace
+
+int run_generate(const GenerateCommand& command) {
+  GeneratorOptions options;
+  options.records = command.records;
+  options.valid_records = command.valid_records;
+  options.features = command.features;
+  options.ragged = command.ragged;
+  options.dense = command.dense;
+  options.vocabulary = command.vocabulary;
+  options.zipf = command.zipf;
+  options.seed = static_cast<std::uint64_t>(command.seed);
+  require(options.ragged <= options.features, Kind::invalid_argument,
+          "expected --ragged of at most the {} features: found {}", options.features,
+          options.ragged);
+  const std::filesystem::path folder(command.folder);
+  std::filesystem::create_directories(folder);
+  write_generated_text(options, Split::train, (folder / "train.tsv").string());
+  write_generated_text(options, Split::valid, (folder / "valid.tsv").string());
+  std::ofstream config(folder / "click-log.toml");
+  config << example_config(options);
+  config.close();
+  require(config.good(), Kind::io, "{}: cannot be written", (folder / "click-log.toml").string());
+  fmt::print("{}: {} records to train and {} to validate, {} features\n", command.folder,
+             options.records, options.valid_records, options.features);
+  fmt::print("best possible validation AUC {:.4f}\n",
+             ClickGenerator(options).best_auc(Split::valid));
+  return kExitDone;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,155 @@
+#include "launch/command_line.hpp"
+
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "launch/commands.hpp"
+#include "launch/process.hpp"
+
+namespace keyshard {
+namespace {
+
+void add_job_options(CLI::App& app, JobCommand& command) {
+  static const std::map<std::string, ProgressStyle> styles{{"auto", ProgressStyle::automatic},
+                                                           {"line", ProgressStyle::line},
+                                                           {"off", ProgressStyle::off}};
+  app.add_option("CONFIG", command.config, "configuration file (TOML)")->required();
+  app.add_option("--output", command.output,
+                 "folder of metrics and checkpoints, instead of job.output");
+  app.add_option("--threads", command.threads, "threads of a rank; 0: as many as it has cores")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--set", command.assignments,
+                 "KEY=VALUE: overrides a key of the configuration, such as model.dropout=0.1")
+      ->allow_extra_args(false);
+  app.add_option("--progress", command.progress,
+                 "auto, line or off; auto: plain lines under mpirun")
+      ->transform(CLI::CheckedTransformer(styles, CLI::ignore_case));
+  app.add_option("--device", command.device, "cpu, cuda or auto")
+      ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
+}
+
+void add_predict_options(CLI::App& app, PredictCommand& command) {
+  add_job_options(app, command);
+  app.add_option("--checkpoint", command.checkpoint,
+                 "folder of a checkpoint, or of a job: its newest one")
+      ->required();
+  app.add_option("--split", command.split, "train, valid or test")
+      ->check(CLI::IsMember({"train", "valid", "test"}));
+}
+
+/// All commands with their options, and what runs the chosen one.
+struct Commands {
+  CLI::App app{"Trains models with embeddings over an open key space, on any number of ranks."};
+  TrainCommand train;
+  PredictCommand evaluate, predict;
+  ConvertCommand convert;
+  GenerateCommand generate;
+  CheckpointCommand inspect, digest;
+  BenchCommand bench;
+  std::function<int()> run;
+
+  CLI::App* add(const char* name, const char* what, std::function<int()> body) {
+    CLI::App* command = app.add_subcommand(name, what);
+    command->callback([this, body] { run = body; });
+    return command;
+  }
+
+  Commands() {
+    app.require_subcommand(1);
+    app.set_version_flag("--version", "keyshard " KEYSHARD_VERSION);
+    add_job_commands();
+    add_data_commands();
+    add_checkpoint_commands();
+    add_bench();
+  }
+
+  void add_job_commands() {
+    CLI::App* c =
+        add("train", "trains a model; the same under mpirun", [this] { return run_train(train); });
+    add_job_options(*c, train);
+    c->add_option("--steps", train.steps, "stops after this many steps in all")
+        ->check(CLI::PositiveNumber);
+    c->add_option(
+        "--resume", train.resume,
+        "latest: from the newest checkpoint of the output folder; DIR: from that one; none");
+    c = add("evaluate", "computes the metrics of a checkpoint",
+            [this] { return run_evaluate(evaluate); });
+    add_predict_options(*c, evaluate);
+    c = add("predict", "writes a prediction per record, in input order",
+            [this] { return run_predict(predict); });
+    add_predict_options(*c, predict);
+    c->add_option("--out", predict.out, "file to write")->required();
+  }
+
+  void add_data_commands() {
+    CLI::App* c =
+        add("convert", "packs text data into HDF5", [this] { return run_convert(convert); });
+    add_job_options(*c, convert);
+    c->add_option("OUT", convert.out, "folder to write")->required();
+    c = add("generate",
+            "writes a click log with a planted model, and a configuration to train on it",
+            [this] { return run_generate(generate); });
+    c->add_option("FOLDER", generate.folder, "folder to write")->required();
+    c->add_option("--records", generate.records, "of the training data")
+        ->check(CLI::PositiveNumber);
+    c->add_option("--valid-records", generate.valid_records, "of the validation data")
+        ->check(CLI::PositiveNumber);
+    c->add_option("--features", generate.features, "columns of ids")->check(CLI::PositiveNumber);
+    c->add_option("--ragged", generate.ragged, "of them with a list of ids")
+        ->check(CLI::NonNegativeNumber);
+    c->add_option("--dense", generate.dense, "columns of numbers")->check(CLI::NonNegativeNumber);
+    c->add_option("--vocabulary", generate.vocabulary, "ids of a column")
+        ->check(CLI::PositiveNumber);
+    c->add_option("--zipf", generate.zipf, "exponent of their frequencies")
+        ->check(CLI::NonNegativeNumber);
+    c->add_option("--seed", generate.seed, "another seed is another log");
+  }
+
+  void add_checkpoint_commands() {
+    CLI::App* c = add("inspect", "shows what a checkpoint holds and verifies it",
+                      [this] { return run_inspect(inspect); });
+    c->add_option("DIR", inspect.folder, "folder of a checkpoint, or of a job: its newest one")
+        ->required();
+    c = add("digest", "verifies the newest checkpoint and prints its state digest",
+            [this] { return run_digest(digest); });
+    c->add_option("DIR", digest.folder, "folder of a checkpoint, or of a job: its newest one")
+        ->required();
+  }
+
+  void add_bench() {
+    CLI::App* c = add("bench", "measures the parts of a step beside their limits",
+                      [this] { return run_bench(bench); });
+    c->add_option("MEASURES", bench.measures,
+                  "find, insert, dedup, exchange, pool, train, model, save; all by default");
+    c->add_flag("--quick", bench.quick, "small sizes, a few seconds");
+    c->add_option("--json", bench.json, "file to which a line per measurement is appended");
+    c->add_option("--data", bench.data, "folder with the workloads W1, W2, W3");
+    c->add_option("--threads", bench.threads, "threads; 0: all cores")
+        ->check(CLI::NonNegativeNumber);
+    c->add_option("--dim", bench.dim, "numbers of a row")->check(CLI::PositiveNumber);
+  }
+};
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  Commands commands;
+  try {
+    commands.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out, problem;
+    const int code = commands.app.exit(error, out, problem);
+    if (launched_rank() == 0) {
+      fmt::print("{}", out.str());
+      fmt::print(stderr, "{}", problem.str());
+    }
+    return code == 0 ? kExitDone : kExitUsage;
+  }
+  return commands.run();
+}
+
+}  // namespace keyshard

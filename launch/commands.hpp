@@ -1,0 +1,80 @@
+// What the program can be asked for: one struct per command, as the command line fills it in, and
+// the function that does it. Each returns the exit code of the process; errors are thrown.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "launch/reporter.hpp"
+
+namespace keyshard {
+
+// Exit codes.
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailure = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitCheckpoint = 3;
+inline constexpr int kExitWatchdog = 70;
+inline constexpr int kExitStopped = 75;
+
+/// What train, evaluate and predict share.
+struct JobCommand {
+  std::string config;
+  std::vector<std::string> assignments;  ///< --set key=value
+  std::string output;                    ///< --output: instead of job.output
+  std::int64_t threads = -1;             ///< --threads: instead of job.threads
+  ProgressStyle progress = ProgressStyle::automatic;
+  std::string device = "auto";
+};
+
+struct TrainCommand : JobCommand {
+  std::int64_t steps = -1;  ///< --steps: the total
+  std::string resume = "none";
+};
+
+struct PredictCommand : JobCommand {
+  std::string checkpoint;
+  std::string split = "valid";
+  std::string out;  ///< predict: a line per record
+};
+
+struct ConvertCommand : JobCommand {
+  std::string out;
+};
+
+struct GenerateCommand {
+  std::string folder;
+  std::int64_t records = 300'000;
+  std::int64_t valid_records = 60'000;
+  std::int64_t features = 26;
+  std::int64_t ragged = 0;
+  std::int64_t dense = 13;
+  std::int64_t vocabulary = 2000;
+  double zipf = 1.05;
+  std::int64_t seed = 1;
+};
+
+struct CheckpointCommand {
+  std::string folder;
+};
+
+struct BenchCommand {
+  std::vector<std::string> measures;
+  bool quick = false;
+  std::string json;
+  std::string data;
+  std::int64_t threads = 0;
+  std::int64_t dim = 16;
+};
+
+int run_train(const TrainCommand& command);
+int run_evaluate(const PredictCommand& command);
+int run_predict(const PredictCommand& command);
+int run_convert(const ConvertCommand& command);
+int run_generate(const GenerateCommand& command);
+int run_inspect(const CheckpointCommand& command);
+int run_digest(const CheckpointCommand& command);
+int run_bench(const BenchCommand& command);
+
+}  // namespace keyshard

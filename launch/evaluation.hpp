@@ -1,0 +1,16 @@
+// Metrics of a split of the data.
+#pragma once
+
+#include <functional>
+
+#include "launch/trainer.hpp"
+
+namespace keyshard {
+
+/// Reads `reader` from the start of its epoch to the end and returns the metrics over all ranks.
+/// `each`, if given, gets every batch with the logits of its samples. Collective.
+Metrics evaluate_split(
+    Trainer& trainer, DataReader& reader, std::int64_t slices,
+    const std::function<void(const Batch&, const std::vector<float>&)>& each = {});
+
+}  // namespace keyshard

@@ -1,0 +1,146 @@
+#include "launch/process.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "collectives/mpi_session.hpp"
+#include "runtime/error.hpp"
+#include "runtime/thread_pool.hpp"
+
+namespace keyshard {
+namespace {
+
+const Error* as_error(const std::exception& error) { return dynamic_cast<const Error*>(&error); }
+
+/// Whether the message is about what the user gave, and needs no place in the source.
+bool is_users(Kind kind) {
+  return kind == Kind::invalid_argument || kind == Kind::bad_input || kind == Kind::not_built ||
+         kind == Kind::corrupt_data || kind == Kind::non_finite;
+}
+
+std::string first_difference(const std::string& mine, const std::string& theirs) {
+  std::istringstream a(mine), b(theirs);
+  std::string left, right;
+  for (;;) {
+    const bool more_left = static_cast<bool>(std::getline(a, left)),
+               more_right = static_cast<bool>(std::getline(b, right));
+    if (!more_left && !more_right) {
+      return "nothing";
+    }
+    if (left != right || more_left != more_right) {
+      return fmt::format("\"{}\" and \"{}\"", more_left ? left : "(end)",
+                         more_right ? right : "(end)");
+    }
+  }
+}
+
+}  // namespace
+
+int launched_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
+    if (const char* rank = std::getenv(name)) {
+      return std::atoi(rank);
+    }
+  }
+  return 0;
+}
+
+int exit_code_of(const std::exception& error) {
+  const Error* own = as_error(error);
+  if (own == nullptr) {
+    return kExitFailure;
+  }
+  switch (own->kind()) {
+    case Kind::invalid_argument:
+    case Kind::bad_input:
+    case Kind::not_built:
+      return kExitUsage;
+    case Kind::corrupt_data:
+      return kExitCheckpoint;
+    default:
+      return kExitFailure;
+  }
+}
+
+void show_error(const std::exception& error, int rank, int ranks) {
+  const Error* own = as_error(error);
+  if (own != nullptr && own->kind() == Kind::communication &&
+      std::string_view(own->text()).starts_with("rank ")) {
+    return;  // a peer has failed and says why
+  }
+  const std::string text = own != nullptr && is_users(own->kind()) ? own->text() : error.what();
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    fmt::print(stderr, "{}\n",
+               ranks > 1 ? fmt::format("error: rank {}: {}", rank, line) : "error: " + line);
+  }
+  std::fflush(stderr);
+}
+
+int with_ranks(const std::function<int(Communicator<Cpu>&)>& body) {
+  MpiSession session;
+  const auto world = session.world();
+  try {
+    const int code = body(*world);
+    world->barrier();
+    return code;
+  } catch (const std::exception& error) {
+    show_error(error, world->rank(), world->size());
+    if (world->size() > 1) {
+      world->abort(error.what(), exit_code_of(error));
+    }
+    return exit_code_of(error);
+  }
+}
+
+JobConfig configure(const JobCommand& command) {
+  require(command.device != "cuda", Kind::not_built,
+          "--device cuda is not built in this version; use cpu or auto");
+  JobConfig config = read_job_config(command.config, command.assignments);
+  if (!command.output.empty()) {
+    config.job.output = command.output;
+  }
+  if (command.threads >= 0) {
+    config.job.threads = command.threads;
+  }
+  return config;
+}
+
+void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config) {
+  const std::string mine =
+      config_text(config.tree) +
+      fmt::format("steps = {}\noutput = {}\n", config.job.steps, config.job.output);
+  std::vector<std::int64_t> sizes;
+  const std::vector<std::byte> all =
+      communicator.gather_bytes(std::as_bytes(Span<const char>(mine)), sizes);
+  std::string first;
+  std::size_t at = 0;
+  for (std::size_t rank = 0; rank < sizes.size(); ++rank) {
+    const std::string text(reinterpret_cast<const char*>(all.data()) + at,
+                           static_cast<std::size_t>(sizes[rank]));
+    at += text.size();
+    first = rank == 0 ? text : first;
+    require(text == first, Kind::invalid_argument,
+            "expected the same configuration on all ranks: ranks 0 and {} have {}", rank,
+            first_difference(first, text));
+  }
+}
+
+int threads_of(Communicator<Cpu>& communicator, const JobConfig& config) {
+  if (config.job.threads > 0) {
+    return static_cast<int>(config.job.threads);
+  }
+  const ThreadCount count = default_threads(communicator.local_size());
+  if (count.limited_by_mask && communicator.rank() == 0) {
+    fmt::print(stderr,
+               "warning: {} of {} cores are allowed to this process, so a rank has {} threads; "
+               "mpirun --bind-to none gives all\n",
+               count.affinity, count.cores, count.threads);
+  }
+  return count.threads;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,36 @@
+// The process that a rank is: who owns its errors, its exit code, and the ranks beside it.
+#pragma once
+
+#include <exception>
+#include <functional>
+
+#include "collectives/communicator.hpp"
+#include "launch/commands.hpp"
+#include "launch/job_config.hpp"
+
+namespace keyshard {
+
+/// The rank of this process as its launcher says, before MPI is initialised; 0 without one.
+int launched_rank();
+
+/// The exit code of an error that ends the process.
+int exit_code_of(const std::exception& error);
+
+/// Shows an error as "error: rank R: ...". Errors that a peer caused are left to the peer.
+void show_error(const std::exception& error, int rank, int ranks);
+
+/// Runs body on the ranks of this job. An error of one rank is shown by it and ends all.
+int with_ranks(const std::function<int(Communicator<Cpu>&)>& body);
+
+/// Reads the configuration of a command, with what its options override.
+JobConfig configure(const JobCommand& command);
+
+/// Fails on all ranks where they were started with different configurations, naming ranks and the
+/// first line that differs.
+void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config);
+
+/// Threads of this rank, as configured or found. Warns on rank 0 where an affinity mask takes cores
+/// away.
+int threads_of(Communicator<Cpu>& communicator, const JobConfig& config);
+
+}  // namespace keyshard

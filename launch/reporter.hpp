@@ -1,0 +1,58 @@
+// What a user sees of a training, on rank 0 only: a progress line on a terminal, plain lines
+// elsewhere, and every report as a line of JSON in OUTPUT/metrics.jsonl.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+
+#include "launch/models/metrics.hpp"
+#include "launch/step_clock.hpp"
+
+namespace keyshard {
+
+/// automatic: a progress line on a terminal, but plain lines under mpirun, where stdout is a
+/// terminal for every rank.
+enum class ProgressStyle { automatic, line, off };
+
+struct StepReport {
+  std::int64_t step = 0;
+  std::int64_t total_steps = 0;
+  std::int64_t epoch = 0;
+  double loss = 0;
+  std::int64_t examples = 0;   ///< since the last report, of the whole job
+  std::int64_t bad_lines = 0;  ///< of the whole job, so far
+  StepClock clock;             ///< since the last report
+};
+
+class Reporter {
+ public:
+  /// Appends to `metrics_file`, if it is not empty. A reporter of a rank other than 0 does nothing.
+  /// Throws Error{io}.
+  Reporter(int rank, ProgressStyle style, const std::string& metrics_file);
+  ~Reporter();
+  Reporter(const Reporter&) = delete;
+  Reporter& operator=(const Reporter&) = delete;
+
+  void step(const StepReport& report);
+  void evaluation(const char* split, std::int64_t step, std::int64_t epoch, Loss loss,
+                  const Metrics& metrics, bool best);
+  /// A line for the user.
+  void note(const std::string& text);
+
+ private:
+  void line(const std::string& text);
+
+  bool active_;
+  bool terminal_;
+  bool off_;
+  bool open_line_ = false;
+  std::FILE* metrics_ = nullptr;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::int64_t first_step_ = -1;
+};
+
+/// "auc .8123, log loss .4567" as the loss has it.
+std::string metrics_text(Loss loss, const Metrics& metrics);
+
+}  // namespace keyshard

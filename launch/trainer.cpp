@@ -1,0 +1,190 @@
+#include "launch/trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+ModelShape model_shape(const JobConfig& config, const DataSchema& schema) {
+  ModelShape shape;
+  shape.features = schema.features;
+  const std::vector<std::string> groups = column_groups(config.model.type);
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (groups[g] == "factor") {
+      for (const FeatureOptions& feature : config.embedding.features) {
+        shape.factor_dims.push_back(
+            config.embedding.tables[static_cast<std::size_t>(feature.table)].groups[g].dim);
+      }
+    }
+  }
+  shape.dense_columns = static_cast<std::int64_t>(schema.dense.size());
+  return shape;
+}
+
+/// Rows begin on 64 bytes.
+std::int64_t padded(std::int64_t columns) { return (columns + 15) / 16 * 16; }
+
+/// A matrix per column group, and the views of the model on them.
+struct GroupMatrices {
+  std::vector<Buffer<float, Cpu>> buffers;
+  std::vector<MatrixView<float>> views;
+
+  GroupMatrices(Stream<Cpu>& stream, const Lookup<Cpu>& lookup, std::int64_t samples) {
+    for (std::int64_t g = 0; g < lookup.groups(); ++g) {
+      const std::int64_t width = lookup.width(g), stride = padded(width);
+      buffers.emplace_back(stream, samples * stride);
+      views.push_back({buffers.back().data(), samples, width, stride});
+    }
+  }
+
+  template <class T>
+  PooledViews<T> of(const std::vector<std::string>& groups) const {
+    PooledViews<T> result;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      (groups[g] == "factor" ? result.factors : result.linear) = views[g];
+    }
+    return result;
+  }
+
+  std::vector<MatrixView<const float>> read_only() const { return {views.begin(), views.end()}; }
+};
+
+}  // namespace
+
+struct Trainer::Pooled {
+  GroupMatrices rows;
+  LookupTrace<Cpu> trace;
+};
+
+Trainer::Trainer(const JobConfig& config, const DataSchema& schema, Communicator<Cpu>& communicator,
+                 Stream<Cpu>& stream)
+    : communicator_(communicator),
+      stream_(stream),
+      seed_(config.job.seed),
+      slices_(config.job.slices),
+      groups_(column_groups(config.model.type)),
+      tables_(communicator) {
+  require(!config.embedding.features.empty(), Kind::invalid_argument,
+          "expected at least one column of ids in the data: found none");
+  std::vector<Table<Cpu>*> borrowed;
+  for (const TableOptions& options : config.embedding.tables) {
+    borrowed.push_back(&tables_.create(options));
+  }
+  lookup_ = std::make_unique<Lookup<Cpu>>(communicator, borrowed, config.embedding.features);
+  dense_ = std::make_unique<DenseSide>(config.model, model_shape(config, schema), communicator,
+                                       stream, slices_, seed_);
+}
+
+Trainer::Pooled Trainer::look_up(const Batch& batch, bool training,
+                                 Span<const std::int64_t> carry) {
+  Pooled pooled{GroupMatrices(stream_, *lookup_, batch.samples()), {}};
+  const LookupInput input{batch.bags(), batch.samples(), slices_, batch.slices,
+                          batch.slice_offsets};
+  pooled.trace = lookup_->forward(stream_, input, training, carry, pooled.rows.views);
+  return pooled;
+}
+
+StepResult Trainer::step(const Batch& batch, double learning_rate_scale, bool stop) {
+  const std::int64_t carry[] = {batch.samples(), stop ? 1 : 0};
+  Pooled pooled = look_up(batch, true, carry);
+  clock_.stop(StepPart::lookup);
+
+  StepResult result;
+  result.valid_samples = pooled.trace.carried()[0];
+  result.stop = pooled.trace.carried()[1] > 0;
+  result.traffic = pooled.trace.traffic();
+  const GroupMatrices gradients(stream_, *lookup_, batch.samples());
+  result.loss =
+      dense_->forward_backward(batch, {seed_, steps_, result.valid_samples},
+                               pooled.rows.of<const float>(groups_), gradients.of<float>(groups_));
+  require(std::isfinite(result.loss), Kind::non_finite, "step {}: expected a finite loss: found {}",
+          steps_ + 1, result.loss);
+  clock_.stop(StepPart::model);
+
+  lookup_->backward(stream_, pooled.trace, gradients.read_only());
+  clock_.stop(StepPart::backward);
+  const auto scale = static_cast<float>(learning_rate_scale);
+  try {
+    tables_.apply(stream_, {scale, result.valid_samples});
+    dense_->update(scale);
+  } catch (const Error& error) {
+    require(error.kind() != Kind::non_finite, Kind::non_finite, "step {}: {}", steps_ + 1,
+            error.text());
+    throw;
+  }
+  ++steps_;
+  clock_.stop(StepPart::update);
+  return result;
+}
+
+void Trainer::evaluate(const Batch& batch, MetricsAccumulator& metrics,
+                       std::vector<float>* logits) {
+  const Pooled pooled = look_up(batch, false, {});
+  std::vector<float> own(static_cast<std::size_t>(batch.samples())), scores(own.size());
+  dense_->predict(batch, pooled.rows.of<const float>(groups_), own.data());
+  scores_of(loss(), own, scores.data());
+  stream_.threads().for_tasks(batch.slices.size(), [&](std::int64_t slice, int) {
+    const auto begin =
+        static_cast<std::size_t>(batch.slice_offsets[static_cast<std::size_t>(slice)]);
+    const std::size_t count =
+        static_cast<std::size_t>(batch.slice_offsets[static_cast<std::size_t>(slice) + 1]) - begin;
+    const auto part = [&](const std::vector<float>& all) {
+      return all.empty() ? Span<const float>() : Span<const float>(all).subspan(begin, count);
+    };
+    metrics.add(batch.slices.begin + slice,
+                {part(own), part(scores), part(batch.labels), part(batch.weights)});
+  });
+  if (logits != nullptr) {
+    *logits = std::move(own);
+  }
+}
+
+Digest128 Trainer::digest() {
+  std::vector<TableDigests> tables;
+  for (const auto& table : tables_.tables()) {
+    tables.push_back(table_digests(*table, communicator_, stream_));
+  }
+  const auto of = [](const auto& values) {
+    return digest_of(values.data(), values.size() * sizeof(values[0]));
+  };
+  NamedDigests dense{{"weights", of(dense_->weights())}};
+  const std::vector<std::vector<float>> states = dense_->gather_states();
+  for (std::size_t s = 0; s < states.size(); ++s) {
+    dense.emplace_back("state/" + dense_->optimizer().names()[s], of(states[s]));
+  }
+  dense.emplace_back("statistics", of(dense_->model().statistics()));
+  return state_digest(tables, dense, steps_);
+}
+
+TableDigests table_digests(const Table<Cpu>& table, Communicator<Cpu>& communicator,
+                           Stream<Cpu>& stream) {
+  const std::vector<RowColumn> columns = table.columns();
+  TableDigests result{table.options().name, {"keys"}, {}};
+  for (const RowColumn& column : columns) {
+    result.columns.push_back(column.name);
+  }
+  const Range shards = table.shards();
+  std::vector<Digest128> mine(static_cast<std::size_t>(shards.size()) * result.columns.size());
+  stream.threads().for_tasks(shards.size(), [&](std::int64_t i, int) {
+    const ShardRows rows = table.shard_rows(shards.begin + i);
+    Digest128* out = mine.data() + static_cast<std::size_t>(i) * result.columns.size();
+    *out++ = digest_of(rows.keys.data(), rows.keys.size() * sizeof(Key));
+    for (const RowColumn& column : columns) {
+      std::vector<float> values(rows.rows.size() * static_cast<std::size_t>(column.width));
+      table.copy_column(rows.rows, column, values.data());
+      *out++ = digest_of(values.data(), values.size() * sizeof(float));
+    }
+  });
+  std::vector<std::int64_t> sizes;
+  const std::vector<std::byte> all =
+      communicator.gather_bytes(std::as_bytes(Span<const Digest128>(mine)), sizes);
+  result.digests.resize(all.size() / sizeof(Digest128));
+  std::copy(all.begin(), all.end(),
+            std::as_writable_bytes(Span<Digest128>(result.digests)).begin());
+  return result;
+}
+
+}  // namespace keyshard

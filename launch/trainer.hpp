@@ -1,0 +1,83 @@
+// A model in training on this rank: the tables and the dense side, and the line of a step through
+// both. It reads no files and prints nothing; `TrainingRun` drives it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "embedding/lookup.hpp"
+#include "embedding/table_set.hpp"
+#include "io/batch.hpp"
+#include "io/data_reader.hpp"
+#include "io/state_digest.hpp"
+#include "launch/dense_side.hpp"
+#include "launch/job_config.hpp"
+#include "launch/models/metrics.hpp"
+#include "launch/step_clock.hpp"
+
+namespace keyshard {
+
+struct StepResult {
+  double loss = 0;                 ///< mean over the valid samples of the global batch
+  std::int64_t valid_samples = 0;  ///< of the global batch
+  bool stop = false;               ///< a rank asked to stop after this step
+  LookupTraffic traffic;           ///< of this rank
+};
+
+class Trainer {
+ public:
+  /// Makes tables and model as configured for data of `schema`. Collective.
+  Trainer(const JobConfig& config, const DataSchema& schema, Communicator<Cpu>& communicator,
+          Stream<Cpu>& stream);
+
+  /// One step on a global batch. `stop` is this rank's wish to stop, which travels with the counts.
+  /// Collective. Throws Error{non_finite} naming the step and the table.
+  StepResult step(const Batch& batch, double learning_rate_scale, bool stop = false);
+
+  /// Adds the predictions of a batch to the metrics; `logits`, if given, gets one per sample.
+  /// Collective.
+  void evaluate(const Batch& batch, MetricsAccumulator& metrics,
+                std::vector<float>* logits = nullptr);
+
+  std::int64_t steps() const noexcept { return steps_; }
+
+  StepClock& clock() noexcept { return clock_; }
+
+  TableSet<Cpu>& tables() noexcept { return tables_; }
+
+  DenseSide& dense() noexcept { return *dense_; }
+
+  Communicator<Cpu>& communicator() noexcept { return communicator_; }
+
+  Stream<Cpu>& stream() noexcept { return stream_; }
+
+  Loss loss() const noexcept { return dense_->model().loss(); }
+
+  /// Takes up the step count of a checkpoint.
+  void restore_steps(std::int64_t steps) noexcept { steps_ = steps; }
+
+  /// The digest of everything that training has changed; equal on every rank. Collective.
+  Digest128 digest();
+
+ private:
+  struct Pooled;
+  Pooled look_up(const Batch& batch, bool training, Span<const std::int64_t> carry);
+
+  Communicator<Cpu>& communicator_;
+  Stream<Cpu>& stream_;
+  std::uint64_t seed_;
+  std::int64_t slices_;
+  std::vector<std::string> groups_;
+  TableSet<Cpu> tables_;
+  std::unique_ptr<Lookup<Cpu>> lookup_;
+  std::unique_ptr<DenseSide> dense_;
+  std::int64_t steps_ = 0;
+  StepClock clock_;
+};
+
+/// The digests of the rows of a table, shard by shard, gathered over ranks. Collective.
+TableDigests table_digests(const Table<Cpu>& table, Communicator<Cpu>& communicator,
+                           Stream<Cpu>& stream);
+
+}  // namespace keyshard

@@ -1,0 +1,18 @@
+// JSON to and from a tree of settings: manifests and metrics (the one home of nlohmann-json).
+#pragma once
+
+#include <string>
+
+#include "runtime/settings.hpp"
+
+namespace keyshard {
+
+/// The tree as JSON, keys in their order; numbers come back as they were. NaN and infinities become
+/// null. One line, or indented.
+std::string json_text(const SettingValue& tree, bool indented = false);
+
+/// Reads JSON. Throws Error{corrupt_data} with `place` and the position where it is none. null
+/// becomes nothing.
+SettingValue parse_json(const std::string& text, const std::string& place);
+
+}  // namespace keyshard

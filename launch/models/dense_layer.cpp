@@ -27,8 +27,7 @@ void pass_positive(MatrixView<const float> output, float scale, MatrixView<float
     const float* out = output.row(i);
     float* row = gradient.row(i);
     for (std::int64_t j = 0; j < gradient.cols; ++j) {
-      const float scaled = row[j] * scale;
-      row[j] = out[j] > 0.0f ? scaled : 0.0f;
+      row[j] *= out[j] > 0.0f ? scale : 0.0f;
     }
   }
 }

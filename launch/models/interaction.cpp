@@ -40,9 +40,6 @@ MatrixView<float> zeros(Workspace& workspace, std::int64_t rows, std::int64_t co
   return m;
 }
 
-/// The number of the pair (i, j), i > j.
-std::int64_t pair_of(std::int64_t i, std::int64_t j) { return i * (i - 1) / 2 + j; }
-
 }  // namespace
 
 void add_pairs(MatrixView<const float> factors, Workspace& workspace, MatrixView<float> sums,
@@ -90,13 +87,13 @@ void DotInteraction::forward(MatrixView<const float> z, MatrixView<const float> 
     }
     std::copy_n(z.row(i), dim_, top.row(i));
     float* dots = top.row(i) + dim_;
-    for (std::int64_t k = 1; k < terms_; ++k) {
+    for (std::int64_t k = 1; k < terms_; dots += k, ++k) {
       for (std::int64_t j = 0; j < k; j += kLanes) {
         float sums[kLanes];
         weighted_sum(
             dim_, [&](std::int64_t d) { return columns.row(d)[k]; },
             [&](std::int64_t d) { return columns.row(d) + j; }, sums);
-        std::copy_n(sums, std::min(kLanes, k - j), dots + pair_of(k, j));
+        std::copy_n(sums, std::min(kLanes, k - j), dots + j);
       }
     }
   }
@@ -105,21 +102,25 @@ void DotInteraction::forward(MatrixView<const float> z, MatrixView<const float> 
 void DotInteraction::backward(MatrixView<const float> z, MatrixView<const float> factors,
                               Workspace& workspace, const Gradients& gradients) const {
   const MatrixView<float> terms = zeros(workspace, terms_, dim_);
+  const MatrixView<float> slopes =
+      zeros(workspace, terms_, terms_);  // of t_k . t_j at (k, j), (j, k)
   for (std::int64_t i = 0; i < z.rows; ++i) {
     std::copy_n(z.row(i), dim_, terms.row(0));
     for (std::int64_t k = 1; k < terms_; ++k) {
       std::copy_n(factors.row(i) + (k - 1) * dim_, dim_, terms.row(k));
     }
-    const float* slopes = gradients.top.row(i) + dim_;
+    const float* slope = gradients.top.row(i) + dim_;
+    for (std::int64_t k = 1; k < terms_; ++k) {
+      for (std::int64_t j = 0; j < k; ++j, ++slope) {
+        slopes.row(k)[j] = slopes.row(j)[k] = *slope;
+      }
+    }
     for (std::int64_t k = 0; k < terms_; ++k) {
       float* to = k == 0 ? gradients.z.row(i) : gradients.factors.row(i) + (k - 1) * dim_;
       for (std::int64_t d = 0; d < dim_; d += kLanes) {
         float sums[kLanes];
         weighted_sum(
-            terms_,
-            [&](std::int64_t j) {
-              return j == k ? 0.0f : slopes[j < k ? pair_of(k, j) : pair_of(j, k)];
-            },
+            terms_, [&](std::int64_t j) { return slopes.row(k)[j]; },
             [&](std::int64_t j) { return terms.row(j) + d; }, sums);
         std::copy_n(sums, std::min(kLanes, dim_ - d), to + d);
       }

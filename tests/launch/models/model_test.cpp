@@ -197,16 +197,31 @@ TEST(Model, EvaluationUsesRunningStatisticsAndNoDropout) {
   }
 }
 
-TEST(Model, DlrmWithoutDenseColumnsLearnsAConstantInTheirPlace) {
-  Problem p = make_problem(ModelType::dlrm, 9);
-  p.shape.dense_columns = 0;
+/// Makes the model again, for options and a shape that were changed.
+void remake(Problem& p, std::int64_t samples) {
   p.model = make_model(p.options, p.shape);
   std::mt19937_64 random(8);
   p.parameters = random_floats(random, p.model->parameters().size());
-  p.data = random_slice(p.shape, 9, 3);
+  p.data = random_slice(p.shape, samples, 3);
+}
+
+TEST(Model, DlrmWithoutDenseColumnsLearnsAConstantInTheirPlace) {
+  Problem p = make_problem(ModelType::dlrm, 9);
+  p.shape.dense_columns = 0;
+  p.options.batch_norm = false;  // of a constant there is nothing to normalise
+  remake(p, 9);
+  expect_gradients_of_differences(p);
+}
+
+TEST(Model, DlrmTakesMoreAndWiderFeaturesThanItSumsAtOnce) {
+  Problem p = make_problem(ModelType::dlrm, 4);
+  p.shape.features.assign(18, "feature");
+  p.shape.factor_dims.assign(18, 19);
   p.options.batch_norm = false;
-  p.model = make_model(p.options, p.shape);
-  p.parameters.resize(static_cast<std::size_t>(p.model->parameters().size()));
+  remake(p, 3);
+  for (float& factor : p.data.factors) {
+    factor *= 0.25f;
+  }
   expect_gradients_of_differences(p);
 }
 

@@ -1,5 +1,6 @@
 #include "launch/models/model.hpp"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -23,6 +24,16 @@ void Model::update_statistics(Span<const float> folded, std::int64_t present) {
   for (std::size_t i = 0; i < folded.size(); ++i) {
     float& running = layout_.statistics[i];
     running = keep * running + take * (folded[i] / static_cast<float>(present));
+  }
+}
+
+void Model::add_l2(const float* parameters, Range chunk, float* gradient) const {
+  for (const Parameter& parameter : layout_.parameters.all()) {
+    const std::int64_t begin = std::max(chunk.begin, parameter.offset);
+    const std::int64_t end = std::min(chunk.end, parameter.offset + parameter.size());
+    for (std::int64_t i = begin; i < end && parameter.shrinks(); ++i) {
+      gradient[i - chunk.begin] += options_.l2 * parameters[i];
+    }
   }
 }
 

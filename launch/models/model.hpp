@@ -13,6 +13,7 @@
 #include "launch/models/mlp.hpp"
 #include "launch/models/model_options.hpp"
 #include "launch/models/workspace.hpp"
+#include "runtime/runs.hpp"
 
 namespace keyshard {
 
@@ -71,6 +72,10 @@ class Model {
   /// batch_statistics over the slices that have them, `present` their number; nothing happens if it
   /// is 0.
   void update_statistics(Span<const float> folded, std::int64_t present);
+
+  /// Adds l2 W to the gradient of every weight matrix, on the numbers `chunk` of the flat vectors:
+  /// gradient [chunk.size()], parameters [parameters().size()]. Once per step, after the fold.
+  void add_l2(const float* parameters, Range chunk, float* gradient) const;
 
   /// Evaluation: logits [n], by running statistics and without dropout. Thread-safe, with a
   /// workspace per thread.

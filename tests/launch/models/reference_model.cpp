@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include <gtest/gtest.h>
+
 namespace keyshard::testing {
 namespace {
 
@@ -96,63 +98,72 @@ double dot(const Numbers& values, std::size_t a, std::size_t b, std::size_t dim)
   return sum;
 }
 
+/// What the top network of DLRM reads: z, and the dots of t = (z, v).
+Numbers dots_of(const Numbers& z, const Numbers& v) {
+  Numbers t = z;
+  t.insert(t.end(), v.begin(), v.end());
+  Numbers result = z;
+  for (std::size_t i = 1; i < t.size() / z.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      result.push_back(dot(t, i, j, z.size()));
+    }
+  }
+  return result;
+}
+
+/// The terms of a logit that are no network.
+double shallow(const ReferenceModel& model, std::size_t sample) {
+  const ModelType type = model.options.type;
+  if (type == ModelType::mlp || type == ModelType::dlrm) {
+    return 0;
+  }
+  double y = model.parameters.at("bias")[0];
+  const Numbers x = row_of(model.dense, model.samples, sample);
+  for (std::size_t j = 0; j < x.size(); ++j) {
+    y += x[j] * model.parameters.at("wx")[j];
+  }
+  for (const double w : row_of(model.linear, model.samples, sample)) {
+    y += w;
+  }
+  if (type == ModelType::fm || type == ModelType::mf || type == ModelType::deepfm) {
+    const Numbers v = row_of(model.factors, model.samples, sample);
+    const std::size_t dim = static_cast<std::size_t>(model.shape.factor_dims[0]);
+    for (std::size_t i = 1; i < v.size() / dim; ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        y += dot(v, i, j, dim);
+      }
+    }
+  }
+  return y;
+}
+
 }  // namespace
 
 std::vector<double> ReferenceModel::logits() const {
   Network network{*this};
-  const ModelType type = options.type;
-  const std::size_t n = static_cast<std::size_t>(samples);
-  const std::size_t features = shape.features.size();
-  const std::size_t dim =
-      shape.factor_dims.empty() ? 0 : static_cast<std::size_t>(shape.factor_dims[0]);
-  Numbers y(n, 0.0);
-  Rows deep(n);
-
-  Rows bottom(n);
-  if (type == ModelType::dlrm) {
-    for (std::size_t s = 0; s < n; ++s) {
-      bottom[s] = row_of(dense, samples, s);
-    }
-    bottom = network.run(bottom, "bottom", true);
+  Rows deep;
+  Rows x;
+  Numbers y;
+  for (std::size_t s = 0; s < static_cast<std::size_t>(samples); ++s) {
+    deep.push_back(row_of(factors, samples, s));
+    x.push_back(row_of(dense, samples, s));
+    y.push_back(shallow(*this, s));
   }
-  for (std::size_t s = 0; s < n; ++s) {
-    const Numbers v = row_of(factors, samples, s);
-    const Numbers x = row_of(dense, samples, s);
-    if (type == ModelType::dlrm) {
-      Numbers t = bottom[s];
-      t.insert(t.end(), v.begin(), v.end());
-      deep[s] = bottom[s];
-      for (std::size_t i = 1; i <= features; ++i) {
-        for (std::size_t j = 0; j < i; ++j) {
-          deep[s].push_back(dot(t, i, j, dim));
-        }
-      }
-      continue;
-    }
-    deep[s] = v;
-    deep[s].insert(deep[s].end(), x.begin(), x.end());
-    if (type != ModelType::mlp) {
-      y[s] += parameters.at("bias")[0];
-      for (std::size_t j = 0; j < x.size(); ++j) {
-        y[s] += x[j] * parameters.at("wx")[j];
-      }
-      for (const double w : row_of(linear, samples, s)) {
-        y[s] += w;
-      }
-    }
-    if (type == ModelType::fm || type == ModelType::mf || type == ModelType::deepfm) {
-      for (std::size_t i = 1; i < features; ++i) {
-        for (std::size_t j = 0; j < i; ++j) {
-          y[s] += dot(v, i, j, dim);
-        }
-      }
+  if (!has_network(options.type)) {
+    return y;
+  }
+  const bool dlrm = options.type == ModelType::dlrm;
+  const Rows bottom = dlrm ? network.run(x, "bottom", true) : Rows{};
+  for (std::size_t s = 0; s < deep.size(); ++s) {
+    if (dlrm) {
+      deep[s] = dots_of(bottom[s], deep[s]);
+    } else {
+      deep[s].insert(deep[s].end(), x[s].begin(), x[s].end());
     }
   }
-  if (has_network(type)) {
-    const Rows out = network.run(deep, "", false);
-    for (std::size_t s = 0; s < n; ++s) {
-      y[s] += out[s][0];
-    }
+  const Rows out = network.run(deep, "", false);
+  for (std::size_t s = 0; s < out.size(); ++s) {
+    y[s] += out[s][0];
   }
   return y;
 }
@@ -168,6 +179,20 @@ double ReferenceModel::loss() const {
     sum += (weights.empty() ? 1.0 : weights[s]) * loss;
   }
   return sum / static_cast<double>(context.valid_samples);
+}
+
+void expect_close(const std::vector<float>& found, const Numbers& expected, double tolerance,
+                  const std::string& what) {
+  ASSERT_EQ(found.size(), expected.size()) << what;
+  double largest = 1;
+  for (const double e : expected) {
+    largest = std::fmax(largest, std::fabs(e));
+  }
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_NEAR(static_cast<double>(found[i]), expected[i],
+                tolerance * (std::fabs(expected[i]) + largest))
+        << what << "[" << i << "]";
+  }
 }
 
 }  // namespace keyshard::testing

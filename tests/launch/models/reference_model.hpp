@@ -38,4 +38,8 @@ struct ReferenceModel {
   double loss() const;
 };
 
+/// Expects numbers within `tolerance` (|ref| + max(1, max |ref|)) of their reference.
+void expect_close(const std::vector<float>& found, const Numbers& expected, double tolerance,
+                  const std::string& what);
+
 }  // namespace keyshard::testing

@@ -150,6 +150,7 @@ void DenseSide::update(float learning_rate_scale) {
             "expected finite gradients of the dense parameters: found {} at {}", gradients[i],
             chunk.begin + static_cast<std::int64_t>(i));
   }
+  model_->add_l2(weights_.data(), chunk, gradients.data());
   optimizer_.step(stream_, learning_rate_scale, gradients.data(), weights_.data() + chunk.begin);
   sum_.gather(stream_, weights_.data());
   update_statistics();

@@ -1,0 +1,63 @@
+// Calls of the HDF5 library as keyshard makes them: silent, checked, with the library's own
+// complaint in the error. Only for the sources of io/hdf5*.
+#pragma once
+
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <hdf5.h>
+
+#include "io/hdf5_file.hpp"
+#include "runtime/error.hpp"
+
+namespace keyshard {
+
+static_assert(std::is_same_v<hid_t, std::int64_t>);
+
+/// Keeps HDF5 from printing its errors, on this thread, while it lives.
+class Hdf5Silence {
+ public:
+  Hdf5Silence() {
+    H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  }
+
+  ~Hdf5Silence() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
+
+  Hdf5Silence(const Hdf5Silence&) = delete;
+  Hdf5Silence& operator=(const Hdf5Silence&) = delete;
+
+ private:
+  H5E_auto2_t function_ = nullptr;
+  void* data_ = nullptr;
+};
+
+/// What HDF5 has to say about the call that failed: the outermost and the innermost complaint.
+std::string hdf5_complaint();
+
+/// Throws with HDF5's complaint where a call failed; passes its result on.
+template <class Result>
+Result checked(Result result, const char* action, const std::string& place, Kind kind = Kind::io) {
+  require(result >= 0, kind, "{}: HDF5 cannot {}: {}", place, action, hdf5_complaint());
+  return result;
+}
+
+Hdf5Id property_list(hid_t kind, const std::string& place);
+/// A simple shape of 1 to 4 dimensions.
+Hdf5Id make_space(const std::vector<std::int64_t>& shape, const std::string& place);
+/// Selects `count` rows from row `begin` on.
+void select_rows(hid_t space, std::int64_t begin, std::int64_t count,
+                 const std::vector<std::int64_t>& shape, const std::string& place);
+/// The little-endian type of elements, in a file and in memory.
+hid_t hdf5_type(ElementType type);
+
+/// Holds that a dataset is contiguous, unfiltered and inside its file.
+void require_contiguous(hid_t dataset, const std::string& place);
+/// Holds that elements of this shape lie whole and in one piece inside the file.
+void require_inside(hid_t file, hid_t dataset, const std::vector<std::int64_t>& shape,
+                    std::int64_t element_bytes, const std::string& place);
+ElementType element_type(hid_t type, const std::string& place);
+std::vector<std::int64_t> shape_of(hid_t dataset, const std::string& place);
+
+}  // namespace keyshard

@@ -1,0 +1,252 @@
+#include "io/hdf5_file.hpp"
+
+#include <algorithm>
+
+#include "io/hdf5_call.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::size_t kMaxText = 1 << 15;
+
+Hdf5Id open_object(hid_t file, const std::string& name, const std::string& place) {
+  return {checked(H5Oopen(file, name.c_str(), H5P_DEFAULT), "open the object", place,
+                  Kind::corrupt_data),
+          H5Oclose};
+}
+
+Hdf5Id text_type(std::size_t bytes, const std::string& place) {
+  Hdf5Id type(checked(H5Tcopy(H5T_C_S1), "make a type", place), H5Tclose);
+  checked(H5Tset_size(type.get(), bytes), "make a type", place);
+  checked(H5Tset_cset(type.get(), H5T_CSET_UTF8), "make a type", place);
+  return type;
+}
+
+void write_attribute(hid_t object, const std::string& name, hid_t type, const void* value,
+                     const std::string& place) {
+  const Hdf5Id space(checked(H5Screate(H5S_SCALAR), "make an attribute", place), H5Sclose);
+  Hdf5Id attribute(
+      checked(H5Acreate2(object, name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+              "make an attribute", place),
+      H5Aclose);
+  checked(H5Awrite(attribute.get(), type, value), "write an attribute", place);
+  require(attribute.close(), Kind::io, "{}: HDF5 cannot close an attribute", place);
+}
+
+/// Opens an attribute of one element of a class of types.
+std::pair<Hdf5Id, Hdf5Id> open_attribute(hid_t object, const std::string& name, H5T_class_t kind,
+                                         const std::string& place) {
+  Hdf5Id attribute(checked(H5Aopen(object, name.c_str(), H5P_DEFAULT), "open the attribute", place,
+                           Kind::corrupt_data),
+                   H5Aclose);
+  Hdf5Id type(checked(H5Aget_type(attribute.get()), "read the type", place), H5Tclose);
+  const Hdf5Id space(checked(H5Aget_space(attribute.get()), "read the shape", place), H5Sclose);
+  require(H5Tget_class(type.get()) == kind && H5Tis_variable_str(type.get()) <= 0 &&
+              H5Sget_simple_extent_npoints(space.get()) == 1,
+          Kind::corrupt_data, "{}: expected an attribute of one {}: found another", place,
+          kind == H5T_STRING ? "fixed text" : "integer");
+  return {std::move(attribute), std::move(type)};
+}
+
+}  // namespace
+
+Hdf5File Hdf5File::create(const std::string& path) {
+  const Hdf5Silence silence;
+  const Hdf5Id properties = property_list(H5P_FILE_ACCESS, path);
+  checked(H5Pset_fclose_degree(properties.get(), H5F_CLOSE_STRONG), "set properties", path);
+  checked(H5Pset_file_locking(properties.get(), false, true), "set properties", path);
+  return {path,
+          {checked(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, properties.get()),
+                   "create the file", path),
+           H5Fclose}};
+}
+
+Hdf5File Hdf5File::open(const std::string& path) {
+  const Hdf5Silence silence;
+  const Hdf5Id properties = property_list(H5P_FILE_ACCESS, path);
+  checked(H5Pset_file_locking(properties.get(), false, true), "set properties", path);
+  return {path,
+          {checked(H5Fopen(path.c_str(), H5F_ACC_RDONLY, properties.get()), "open the file", path,
+                   Kind::corrupt_data),
+           H5Fclose}};
+}
+
+Hdf5Id Hdf5File::make_dataset(const std::string& name, ElementType type, const Hdf5Id& space,
+                              const Hdf5Id& properties) {
+  const Hdf5Id links = property_list(H5P_LINK_CREATE, path_);
+  checked(H5Pset_create_intermediate_group(links.get(), 1), "set properties", place(name));
+  checked(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "set properties", place(name));
+  // Times would make the bytes of a file differ from run to run.
+  checked(H5Pset_obj_track_times(properties.get(), false), "set properties", place(name));
+  return {checked(H5Dcreate2(id_.get(), name.c_str(), hdf5_type(type), space.get(), links.get(),
+                             properties.get(), H5P_DEFAULT),
+                  "create the dataset", place(name)),
+          H5Dclose};
+}
+
+Hdf5Dataset Hdf5File::create_dataset(const std::string& name, ElementType type,
+                                     const std::vector<std::int64_t>& shape) {
+  const Hdf5Silence silence;
+  const Hdf5Id properties = property_list(H5P_DATASET_CREATE, place(name));
+  checked(H5Pset_layout(properties.get(), H5D_CONTIGUOUS), "set properties", place(name));
+  checked(H5Pset_alloc_time(properties.get(), H5D_ALLOC_TIME_EARLY), "set properties", place(name));
+  checked(H5Pset_fill_time(properties.get(), H5D_FILL_TIME_NEVER), "set properties", place(name));
+  Hdf5Dataset dataset;
+  dataset.id_ = make_dataset(name, type, make_space(shape, place(name)), properties);
+  dataset.name_ = place(name);
+  dataset.type_ = type;
+  dataset.shape_ = shape;
+  return dataset;
+}
+
+void Hdf5File::write(const std::string& name, ElementType type,
+                     const std::vector<std::int64_t>& shape, const void* values) {
+  Hdf5Dataset dataset = create_dataset(name, type, shape);
+  dataset.write(0, dataset.rows(), values);
+  dataset.close();
+}
+
+void Hdf5File::create_virtual(const std::string& name, ElementType type,
+                              const std::vector<std::int64_t>& shape,
+                              const std::vector<Hdf5Source>& sources) {
+  const Hdf5Silence silence;
+  const Hdf5Id space = make_space(shape, place(name));
+  const Hdf5Id properties = property_list(H5P_DATASET_CREATE, place(name));
+  std::int64_t begin = 0;
+  for (const Hdf5Source& source : sources) {
+    if (source.rows > 0) {
+      std::vector<std::int64_t> part = shape;
+      part[0] = source.rows;
+      select_rows(space.get(), begin, source.rows, shape, place(name));
+      checked(H5Pset_virtual(properties.get(), space.get(), source.file.c_str(),
+                             source.dataset.c_str(), make_space(part, place(name)).get()),
+              "map rows of another file", place(name));
+      begin += source.rows;
+    }
+  }
+  checked(H5Sselect_all(space.get()), "select all", place(name));
+  require(make_dataset(name, type, space, properties).close(), Kind::io,
+          "{}: HDF5 cannot close the dataset: {}", place(name), hdf5_complaint());
+}
+
+void Hdf5File::require_hard_links(const std::string& name) const {
+  for (std::size_t end = name.find('/', 1);; end = name.find('/', end + 1)) {
+    const std::string prefix = name.substr(0, end);
+    H5L_info_t info;
+    checked(H5Lget_info(id_.get(), prefix.c_str(), &info, H5P_DEFAULT), "find the object",
+            place(prefix), Kind::corrupt_data);
+    require(info.type == H5L_TYPE_HARD, Kind::corrupt_data,
+            "{}: expected a hard link: found one that leads elsewhere", place(prefix));
+    if (end == std::string::npos) {
+      return;
+    }
+  }
+}
+
+Hdf5Dataset Hdf5File::open_dataset(const std::string& name) const {
+  const Hdf5Silence silence;
+  require_hard_links(name);
+  Hdf5Dataset dataset;
+  dataset.name_ = place(name);
+  dataset.id_ = Hdf5Id(checked(H5Dopen2(id_.get(), name.c_str(), H5P_DEFAULT), "open the dataset",
+                               place(name), Kind::corrupt_data),
+                       H5Dclose);
+  require_contiguous(dataset.id_.get(), place(name));
+  const Hdf5Id type(checked(H5Dget_type(dataset.id_.get()), "read the type", place(name)),
+                    H5Tclose);
+  dataset.type_ = element_type(type.get(), place(name));
+  dataset.shape_ = shape_of(dataset.id_.get(), place(name));
+  require_inside(id_.get(), dataset.id_.get(), dataset.shape_, size_of(dataset.type_), place(name));
+  return dataset;
+}
+
+bool Hdf5File::has(const std::string& name) const {
+  const Hdf5Silence silence;
+  for (std::size_t end = name.find('/', 1);; end = name.find('/', end + 1)) {
+    if (H5Lexists(id_.get(), name.substr(0, end).c_str(), H5P_DEFAULT) <= 0) {
+      return false;
+    }
+    if (end == std::string::npos) {
+      return true;
+    }
+  }
+}
+
+std::vector<std::string> Hdf5File::members(const std::string& group) const {
+  const Hdf5Silence silence;
+  const Hdf5Id object = open_object(id_.get(), group, place(group));
+  std::vector<std::string> names;
+  checked(H5Literate(
+              object.get(), H5_INDEX_NAME, H5_ITER_NATIVE, nullptr,
+              [](hid_t, const char* name, const H5L_info_t*, void* data) -> herr_t {
+                static_cast<std::vector<std::string>*>(data)->emplace_back(name);
+                return 0;
+              },
+              &names),
+          "list the group", place(group), Kind::corrupt_data);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void Hdf5File::set_text(const std::string& object, const std::string& name,
+                        const std::string& value) {
+  const Hdf5Silence silence;
+  const std::string where = place(object) + "@" + name;
+  const Hdf5Id owner = open_object(id_.get(), object, where);
+  // A type of no bytes is none: an empty text is stored as one zero byte.
+  const Hdf5Id type = text_type(std::max<std::size_t>(value.size(), 1), where);
+  write_attribute(owner.get(), name, type.get(), value.c_str(), where);
+}
+
+void Hdf5File::set_integer(const std::string& object, const std::string& name, std::int64_t value) {
+  const Hdf5Silence silence;
+  const std::string where = place(object) + "@" + name;
+  const Hdf5Id owner = open_object(id_.get(), object, where);
+  write_attribute(owner.get(), name, H5T_STD_I64LE, &value, where);
+}
+
+std::string Hdf5File::text(const std::string& object, const std::string& name) const {
+  const Hdf5Silence silence;
+  const std::string where = place(object) + "@" + name;
+  const Hdf5Id owner = open_object(id_.get(), object, where);
+  const auto [attribute, type] = open_attribute(owner.get(), name, H5T_STRING, where);
+  const std::size_t bytes = H5Tget_size(type.get());
+  require(bytes >= 1 && bytes <= kMaxText, Kind::corrupt_data,
+          "{}: expected a text of at most {} bytes: found {}", where, kMaxText, bytes);
+  std::string value(bytes, '\0');
+  checked(H5Aread(attribute.get(), text_type(bytes, where).get(), value.data()),
+          "read the attribute", where, Kind::corrupt_data);
+  return value == std::string(1, '\0') ? std::string() : value;
+}
+
+std::int64_t Hdf5File::integer(const std::string& object, const std::string& name) const {
+  const Hdf5Silence silence;
+  const std::string where = place(object) + "@" + name;
+  const Hdf5Id owner = open_object(id_.get(), object, where);
+  const auto [attribute, type] = open_attribute(owner.get(), name, H5T_INTEGER, where);
+  std::int64_t value = 0;
+  checked(H5Aread(attribute.get(), H5T_STD_I64LE, &value), "read the attribute", where,
+          Kind::corrupt_data);
+  return value;
+}
+
+void Hdf5File::close() {
+  const Hdf5Silence silence;
+  // H5Fclose returns success on a full disk; the flush before it does not.
+  checked(H5Fflush(id_.get(), H5F_SCOPE_GLOBAL), "flush", path_);
+  require(id_.close(), Kind::io, "{}: HDF5 cannot close the file: {}", path_, hdf5_complaint());
+}
+
+std::string hdf5_part(const std::string& name) {
+  std::string part;
+  for (const char c : name) {
+    if (c == '/' || c == '%' || (c == '.' && part.empty())) {
+      part += fmt::format("%{:02X}", static_cast<unsigned>(c));
+    } else {
+      part += c;
+    }
+  }
+  return part;
+}
+
+}  // namespace keyshard

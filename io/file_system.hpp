@@ -1,0 +1,91 @@
+// What checkpoints ask of a file system, in few calls, so that a test can make any of them fail.
+// Symbolic links are never followed at the last part of a path. Every error is Error{io} with the
+// path and the system's reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "runtime/digest.hpp"
+#include "runtime/portable.hpp"
+#include "runtime/thread_pool.hpp"
+
+namespace keyshard {
+
+enum class FileType { file, folder, other };
+
+struct FileEntry {
+  std::string name;
+  FileType type = FileType::other;  ///< a symbolic link is `other`
+  std::int64_t bytes = 0;           ///< of a file
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  /// Makes a folder and its parents; existing ones are fine.
+  virtual void make_folders(const std::string& path) = 0;
+  /// Makes one folder, which must be new.
+  virtual void make_folder(const std::string& path) = 0;
+  /// What is in a folder, sorted by name.
+  virtual std::vector<FileEntry> list(const std::string& folder) = 0;
+  virtual bool exists(const std::string& path) = 0;
+
+  /// Gives a folder a new name, which must be free, or the names of two folders to each other.
+  virtual void rename(const std::string& from, const std::string& to) = 0;
+  virtual void exchange(const std::string& one, const std::string& other) = 0;
+  /// Removes a file or folder with all in it; fine where there is none.
+  virtual void remove_tree(const std::string& path) = 0;
+
+  /// Waits until a file, or the names in a folder, are on the disk.
+  virtual void sync(const std::string& path) = 0;
+
+  /// Makes a new file with this content and waits until it is on the disk.
+  virtual void write_new(const std::string& path, const std::string& content) = 0;
+  /// Reads from `offset` on into `out`; returns how many bytes there were.
+  virtual std::int64_t read(const std::string& path, std::int64_t offset, Span<std::byte> out) = 0;
+};
+
+/// The file system of this machine. Has no state of its own.
+class LocalFileSystem final : public FileSystem {
+ public:
+  void make_folders(const std::string& path) override;
+  void make_folder(const std::string& path) override;
+  std::vector<FileEntry> list(const std::string& folder) override;
+  bool exists(const std::string& path) override;
+  void rename(const std::string& from, const std::string& to) override;
+  void exchange(const std::string& one, const std::string& other) override;
+  void remove_tree(const std::string& path) override;
+  void sync(const std::string& path) override;
+  void write_new(const std::string& path, const std::string& content) override;
+  std::int64_t read(const std::string& path, std::int64_t offset, Span<std::byte> out) override;
+};
+
+/// A whole small file. Throws Error{corrupt_data} where it has more than `limit` bytes.
+std::string read_text(FileSystem& files, const std::string& path, std::int64_t limit);
+
+/// Names the content of a file of `bytes` bytes: XXH3-128 of the XXH3-128s of its blocks of 4 MiB,
+/// which `threads` read. Throws Error{corrupt_data} where the file has another size. `advance`, if
+/// given, is called per block, from any thread.
+Digest128 file_digest(FileSystem& files, const std::string& path, std::int64_t bytes,
+                      ThreadPool& threads, const std::function<void()>& advance = {});
+
+/// A folder that belongs to one process as long as this lives: a lock on the file `.lock` in it,
+/// which holds the owner's number. Goes with the process, however it ends.
+class FolderLock {
+ public:
+  /// Throws Error{io} naming the process that has the folder.
+  explicit FolderLock(const std::string& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int file_ = -1;
+};
+
+}  // namespace keyshard

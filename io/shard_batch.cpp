@@ -1,0 +1,90 @@
+#include "io/shard_batch.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kBatchBytes = std::int64_t{16} << 20;
+constexpr std::int64_t kAlignment = 64;
+
+std::int64_t row_bytes(const ColumnShape& column) { return column.width * size_of(column.type); }
+
+}  // namespace
+
+std::vector<ColumnShape> file_columns(const TableShape& table) {
+  std::vector<ColumnShape> columns{{"keys", ElementType::u64, 1}};
+  columns.insert(columns.end(), table.columns.begin(), table.columns.end());
+  return columns;
+}
+
+std::vector<Range> batches_of(const TableShape& table, Range shards,
+                              Span<const std::int64_t> rows) {
+  std::int64_t bytes = 0;
+  for (const ColumnShape& column : file_columns(table)) {
+    bytes += row_bytes(column);
+  }
+  std::vector<Range> batches;
+  std::int64_t filled = 0;
+  for (std::int64_t shard = shards.begin; shard < shards.end; ++shard) {
+    const std::int64_t more = rows[static_cast<std::size_t>(shard - shards.begin)] * bytes;
+    if (batches.empty() || filled + more > kBatchBytes) {
+      batches.push_back({shard, shard});
+      filled = 0;
+    }
+    batches.back().end = shard + 1;
+    filled += more;
+  }
+  return batches;
+}
+
+void ShardBatch::reset(Stream<Cpu>& stream, const TableShape& table, Range shards,
+                       Span<const std::int64_t> rows) {
+  shards_ = shards;
+  columns_ = file_columns(table);
+  offsets_.assign(1, 0);
+  for (const std::int64_t count : rows) {
+    offsets_.push_back(offsets_.back() + count);
+  }
+  begins_.clear();
+  std::int64_t bytes = 0;
+  for (const ColumnShape& column : columns_) {
+    begins_.push_back(bytes);
+    bytes += (offsets_.back() * row_bytes(column) + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  if (bytes_.size() < bytes) {
+    bytes_ = {};
+    bytes_ = Buffer<std::byte, Cpu>(stream, bytes);
+  }
+}
+
+std::int64_t ShardBatch::rows_of(std::int64_t shard) const {
+  const auto i = static_cast<std::size_t>(shard - shards_.begin);
+  return offsets_[i + 1] - offsets_[i];
+}
+
+std::byte* ShardBatch::column(std::size_t c) noexcept { return bytes_.data() + begins_[c]; }
+
+std::byte* ShardBatch::column(std::size_t c, std::int64_t shard) noexcept {
+  return column(c) +
+         offsets_[static_cast<std::size_t>(shard - shards_.begin)] * row_bytes(columns_[c]);
+}
+
+Span<Key> ShardBatch::keys_of(std::int64_t shard) noexcept {
+  return {reinterpret_cast<Key*>(column(0, shard)), static_cast<std::size_t>(rows_of(shard))};
+}
+
+std::vector<std::byte*> ShardBatch::columns_of(std::int64_t shard) {
+  std::vector<std::byte*> pointers;
+  for (std::size_t c = 1; c < columns_.size(); ++c) {
+    pointers.push_back(column(c, shard));
+  }
+  return pointers;
+}
+
+void ShardBatch::digest(std::int64_t shard, Digest128* out) {
+  for (std::size_t c = 0; c < columns_.size(); ++c) {
+    *out++ = digest_of(column(c, shard),
+                       static_cast<std::size_t>(rows_of(shard) * row_bytes(columns_[c])));
+  }
+}
+
+}  // namespace keyshard

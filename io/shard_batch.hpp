@@ -1,0 +1,55 @@
+// Shards of one table in memory, one after another: what moves between a table and a file at once.
+// Each column is contiguous over all shards of the batch; column 0 holds the keys. Rows of a shard
+// are sorted by key.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "io/manifest.hpp"
+#include "runtime/buffer.hpp"
+
+namespace keyshard {
+
+/// The columns of a table as files hold them: "keys", then its own.
+std::vector<ColumnShape> file_columns(const TableShape& table);
+
+/// A run of shards cut into consecutive runs of about 16 MiB, and of one shard at least. `rows` are
+/// those of the run.
+std::vector<Range> batches_of(const TableShape& table, Range shards, Span<const std::int64_t> rows);
+
+class ShardBatch {
+ public:
+  /// Becomes these shards of a table, with uninitialised content. `rows` are those of its shards.
+  /// Memory is kept.
+  void reset(Stream<Cpu>& stream, const TableShape& table, Range shards,
+             Span<const std::int64_t> rows);
+
+  Range shards() const noexcept { return shards_; }
+
+  const std::vector<ColumnShape>& columns() const noexcept { return columns_; }
+
+  std::int64_t rows() const noexcept { return offsets_.back(); }
+
+  std::int64_t rows_of(std::int64_t shard) const;
+
+  /// A column of all shards [rows x width], and of one.
+  std::byte* column(std::size_t c) noexcept;
+  std::byte* column(std::size_t c, std::int64_t shard) noexcept;
+
+  Span<Key> keys_of(std::int64_t shard) noexcept;
+  /// The columns of a shard without its keys.
+  std::vector<std::byte*> columns_of(std::int64_t shard);
+  /// The digest of each column of a shard [1 + columns].
+  void digest(std::int64_t shard, Digest128* out);
+
+ private:
+  Range shards_;
+  std::vector<ColumnShape> columns_;
+  std::vector<std::int64_t> offsets_;  // of rows, [shards + 1]
+  std::vector<std::int64_t> begins_;   // of columns, in bytes
+  Buffer<std::byte, Cpu> bytes_;
+};
+
+}  // namespace keyshard

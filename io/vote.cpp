@@ -1,0 +1,42 @@
+#include "io/vote.hpp"
+
+#include <exception>
+#include <new>
+#include <string>
+
+#include "runtime/error.hpp"
+
+namespace keyshard {
+
+void vote(Communicator<Cpu>& communicator, const std::function<void()>& body) {
+  constexpr std::int64_t kFine = -1;
+  std::int64_t kind = kFine;
+  std::string text;
+  try {
+    body();
+  } catch (const Error& error) {
+    kind = static_cast<std::int64_t>(error.kind());
+    text = error.text();
+  } catch (const std::bad_alloc&) {
+    kind = static_cast<std::int64_t>(Kind::out_of_memory);
+    text = "out of memory";
+  } catch (const std::exception& error) {
+    kind = static_cast<std::int64_t>(Kind::io);
+    text = error.what();
+  }
+  const std::vector<std::int64_t> kinds = communicator.gather_values(kind);
+  for (int rank = 0; rank < communicator.size(); ++rank) {
+    const std::int64_t found = kinds[static_cast<std::size_t>(rank)];
+    if (found != kFine) {
+      std::vector<std::int64_t> sizes;
+      const std::vector<std::byte> all =
+          communicator.gather_bytes(std::as_bytes(Span<const char>(text)), sizes);
+      // Ranks below this one went well and sent nothing, so its text is the first.
+      const std::string first(reinterpret_cast<const char*>(all.data()),
+                              static_cast<std::size_t>(sizes[static_cast<std::size_t>(rank)]));
+      fail(static_cast<Kind>(found), "rank {}: {}", rank, first);
+    }
+  }
+}
+
+}  // namespace keyshard

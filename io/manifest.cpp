@@ -169,7 +169,7 @@ ManifestTable parse_table(const Node& node) {
 
 /// Holds that the files are those of its ranks and checkpoint.h5, each once.
 void require_file_set(const Manifest& manifest, const std::string& place) {
-  std::vector<std::string> expected{"checkpoint.h5"};
+  std::vector<std::string> expected{kOverviewName};
   for (std::int64_t rank = 0; rank < manifest.ranks; ++rank) {
     expected.push_back(rank_file_name(rank, manifest.ranks));
   }

@@ -77,6 +77,9 @@ struct Manifest {
   Digest128 state_digest() const;
 };
 
+/// Names of files of a checkpoint.
+inline constexpr const char* kManifestName = "manifest.json";
+inline constexpr const char* kOverviewName = "checkpoint.h5";
 /// "rank-0003-of-0008.h5".
 std::string rank_file_name(std::int64_t rank, std::int64_t ranks);
 

@@ -16,6 +16,10 @@ std::vector<ColumnShape> file_columns(const TableShape& table) {
   return columns;
 }
 
+std::vector<std::int64_t> file_shape(const ColumnShape& column, std::int64_t rows) {
+  return column.name == "keys" ? std::vector{rows} : std::vector{rows, column.width};
+}
+
 std::vector<Range> batches_of(const TableShape& table, Range shards,
                               Span<const std::int64_t> rows) {
   std::int64_t bytes = 0;

@@ -15,6 +15,9 @@ namespace keyshard {
 /// The columns of a table as files hold them: "keys", then its own.
 std::vector<ColumnShape> file_columns(const TableShape& table);
 
+/// The shape of a file's column: [rows] for the keys, else [rows x width].
+std::vector<std::int64_t> file_shape(const ColumnShape& column, std::int64_t rows);
+
 /// A run of shards cut into consecutive runs of about 16 MiB, and of one shard at least. `rows` are
 /// those of the run.
 std::vector<Range> batches_of(const TableShape& table, Range shards, Span<const std::int64_t> rows);

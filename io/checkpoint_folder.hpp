@@ -1,0 +1,48 @@
+// The folder of a job's checkpoints: `step-000123/` are committed ones, anything with `.tmp-` in
+// its name is debris of a save that did not end. Nothing in a committed one is ever opened for
+// writing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "io/file_system.hpp"
+
+namespace keyshard {
+
+/// "step-000123".
+std::string step_name(std::int64_t step);
+
+/// The step of a committed checkpoint's name; nothing for any other name.
+std::optional<std::int64_t> step_of(const std::string& name);
+
+/// The steps of all committed checkpoints, ascending; none where there is no folder. Throws
+/// Error{corrupt_data} where one is not a folder.
+std::vector<std::int64_t> committed_steps(FileSystem& files, const std::string& folder);
+
+/// The path of the newest committed checkpoint; empty where there is none. Rank 0 looks for all.
+/// Collective.
+std::string latest_checkpoint(FileSystem& files, const std::string& folder,
+                              Communicator<Cpu>& communicator);
+
+/// Removes what saves and checks that did not end have left.
+void remove_debris(FileSystem& files, const std::string& folder);
+
+/// Removes a committed checkpoint, so that it is never seen in part.
+void remove_checkpoint(FileSystem& files, const std::string& folder, std::int64_t step);
+
+/// Makes the folder and holds that all ranks see the same one. Throws Error{io} naming it.
+/// Collective.
+void require_same_folder(FileSystem& files, const std::string& folder,
+                         Communicator<Cpu>& communicator);
+
+/// A name that no other process has used: chosen by rank 0, the same on all ranks. Collective.
+std::string unique_suffix(Communicator<Cpu>& communicator);
+
+/// The text of rank 0 on every rank. Collective.
+std::string broadcast_text(Communicator<Cpu>& communicator, std::string text);
+
+}  // namespace keyshard

@@ -1,0 +1,199 @@
+#include "io/checkpoint_reader.hpp"
+
+#include <algorithm>
+
+#include "io/checkpoint_folder.hpp"
+#include "io/vote.hpp"
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kManifestLimit = std::int64_t{1} << 30;
+
+SettingValue text_value(std::string text) {
+  SettingValue value;
+  value.value = std::move(text);
+  return value;
+}
+
+SettingValue integer_value(std::int64_t integer) {
+  SettingValue value;
+  value.value = integer;
+  return value;
+}
+
+SettingValue describe(const ManifestTable& table) {
+  SettingValue::Array columns;
+  for (const ColumnShape& column : table.shape.columns) {
+    columns.push_back(
+        text_value(fmt::format("{} {} x {}", column.name, name_of(column.type), column.width)));
+  }
+  SettingValue list, result;
+  list.value = std::move(columns);
+  result.value = SettingValue::Table{{"name", text_value(table.shape.name)},
+                                     {"rows", integer_value(table.rows_in({0, table.shards()}))},
+                                     {"columns", std::move(list)}};
+  return result;
+}
+
+SettingValue describe(const ManifestDense& dense) {
+  return text_value(
+      fmt::format("{} {} [{}]", dense.name, name_of(dense.type), fmt::join(dense.shape, ", ")));
+}
+
+SettingValue describe_all(const auto& parts) {
+  SettingValue::Array entries;
+  for (const auto& part : parts) {
+    entries.push_back(describe(part));
+  }
+  SettingValue result;
+  result.value = std::move(entries);
+  return result;
+}
+
+Range intersection(Range a, Range b) {
+  return {std::max(a.begin, b.begin), std::min(a.end, b.end)};
+}
+
+}  // namespace
+
+CheckpointReader::CheckpointReader(FileSystem& files, std::string path,
+                                   Communicator<Cpu>& communicator, Stream<Cpu>& stream)
+    : files_(files), path_(std::move(path)), communicator_(communicator), stream_(stream) {
+  const InPhase phase(communicator_.progress(), Phase::loading);
+  const TimedPart timed(times_.total);
+  std::string text;
+  vote(communicator_, [&] {
+    if (communicator_.rank() == 0) {
+      text = read_manifest();
+    }
+  });
+  text = broadcast_text(communicator_, std::move(text));
+  vote(communicator_, [&] {
+    manifest_ = parse_manifest(text, path_ + "/" + kManifestName);
+    if (communicator_.rank() == 0) {
+      check_file_set();
+    }
+    check_own_files();
+  });
+}
+
+std::string CheckpointReader::read_manifest() {
+  const std::string file = path_ + "/" + kManifestName;
+  require(files_.exists(file), Kind::corrupt_data,
+          "{}: expected a committed checkpoint: found no {} in it", path_, kManifestName);
+  for (const FileEntry& entry : files_.list(path_)) {
+    require(entry.name != kManifestName || entry.type == FileType::file, Kind::corrupt_data,
+            "{}: expected a file: found a folder or a symbolic link", file);
+  }
+  return read_text(files_, file, kManifestLimit);
+}
+
+void CheckpointReader::check_file_set() {
+  const std::string name = path_.substr(path_.find_last_of('/') + 1);
+  const auto step = step_of(name);
+  require(!step || *step == manifest_.step, Kind::corrupt_data,
+          "{}: expected a checkpoint of step {}: found step {} in its manifest", path_,
+          step.value_or(0), manifest_.step);
+  std::size_t known = 0;
+  for (const FileEntry& entry : files_.list(path_)) {
+    const std::string place = path_ + "/" + entry.name;
+    require(entry.type == FileType::file, Kind::corrupt_data,
+            "{}: expected a file: found a folder or a symbolic link", place);
+    if (entry.name == kManifestName) {
+      continue;
+    }
+    const auto file = std::find_if(manifest_.files.begin(), manifest_.files.end(),
+                                   [&](const ManifestFile& f) { return f.name == entry.name; });
+    require(file != manifest_.files.end(), Kind::corrupt_data,
+            "{}: expected only files of this checkpoint: found a foreign one", place);
+    require(file->bytes == entry.bytes, Kind::corrupt_data, "{}: expected {} bytes: found {}",
+            place, file->bytes, entry.bytes);
+    ++known;
+  }
+  if (known < manifest_.files.size()) {
+    for (const ManifestFile& file : manifest_.files) {
+      const std::string place = path_ + "/" + file.name;
+      require(files_.exists(place), Kind::corrupt_data, "{}: expected this file: found none",
+              place);
+    }
+  }
+}
+
+void CheckpointReader::check_own_files() {
+  const TimedPart timed(times_.verify);
+  Progress& progress = communicator_.progress();
+  const auto ranks = static_cast<std::size_t>(communicator_.size());
+  for (auto i = static_cast<std::size_t>(communicator_.rank()); i < manifest_.files.size();
+       i += ranks) {
+    const ManifestFile& file = manifest_.files[i];
+    const std::string place = path_ + "/" + file.name;
+    const Digest128 found =
+        file_digest(files_, place, file.bytes, stream_.threads(), [&] { progress.advance(); });
+    require(found == file.digest, Kind::corrupt_data, "{}: expected the digest {}: found {}", place,
+            file.digest.hex(), found.hex());
+  }
+}
+
+void CheckpointReader::read_own_shards(const ManifestTable& table, const ShardSink& take) {
+  const Range own = run_of(communicator_.rank(), communicator_.size(), table.shards());
+  for (std::int64_t writer = 0; writer < manifest_.ranks; ++writer) {
+    const Range held = run_of(writer, manifest_.ranks, table.shards());
+    const Range wanted = intersection(held, own);
+    if (wanted.begin < wanted.end) {
+      const std::string name = rank_file_name(writer, manifest_.ranks);
+      const Hdf5File file = Hdf5File::open(path_ + "/" + name);
+      keyshard::read_table({stream_, communicator_.progress(), times_}, file, table, held, wanted,
+                           take);
+    }
+  }
+}
+
+void CheckpointReader::read_table(const std::string& name, const ShardSink& take) {
+  const InPhase phase(communicator_.progress(), Phase::loading);
+  const TimedPart timed(times_.total);
+  vote(communicator_, [&] { read_own_shards(manifest_.table(name, path_), take); });
+}
+
+std::vector<std::byte> CheckpointReader::read_dense(const std::string& name) {
+  const InPhase phase(communicator_.progress(), Phase::loading);
+  const TimedPart timed(times_.total);
+  std::vector<std::byte> bytes;
+  vote(communicator_, [&] {
+    const auto dense = std::find_if(manifest_.dense.begin(), manifest_.dense.end(),
+                                    [&](const ManifestDense& d) { return d.name == name; });
+    require(dense != manifest_.dense.end(), Kind::corrupt_data,
+            "{}: expected a dense part {}: found none", path_, name);
+    bytes = keyshard::read_dense(Hdf5File::open(path_ + "/" + rank_file_name(0, manifest_.ranks)),
+                                 *dense);
+  });
+  return bytes;
+}
+
+void CheckpointReader::verify() {
+  for (const ManifestTable& table : manifest_.tables) {
+    read_table(table.shape.name, [](auto, auto, auto&) {});
+  }
+  for (const ManifestDense& dense : manifest_.dense) {
+    read_dense(dense.name);
+  }
+}
+
+SettingValue CheckpointReader::description() const {
+  std::int64_t bytes = 0;
+  for (const ManifestFile& file : manifest_.files) {
+    bytes += file.bytes;
+  }
+  SettingValue result;
+  result.value = SettingValue::Table{{"path", text_value(path_)},
+                                     {"step", integer_value(manifest_.step)},
+                                     {"ranks", integer_value(manifest_.ranks)},
+                                     {"bytes", integer_value(bytes)},
+                                     {"state_digest", text_value(state_digest().hex())},
+                                     {"tables", describe_all(manifest_.tables)},
+                                     {"dense", describe_all(manifest_.dense)}};
+  return result;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,64 @@
+// Opens a committed checkpoint. All files are checked against the manifest, byte for byte, before
+// HDF5 sees them and before anything is taken from them; then any number of ranks reads what any
+// number wrote, each the shards that are its own. What is refused is Error{corrupt_data} with file
+// and reason, the same on all ranks.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "io/checkpoint_times.hpp"
+#include "io/file_system.hpp"
+#include "io/rank_file.hpp"
+
+namespace keyshard {
+
+class CheckpointReader {
+ public:
+  /// Opens the checkpoint `path` (".../step-000123") and verifies its files, each by one rank.
+  /// Collective.
+  CheckpointReader(FileSystem& files, std::string path, Communicator<Cpu>& communicator,
+                   Stream<Cpu>& stream);
+
+  const std::string& path() const noexcept { return path_; }
+
+  const Manifest& manifest() const noexcept { return manifest_; }
+
+  /// The digest of the state that was saved: equal to that of the live state at the save.
+  Digest128 state_digest() const { return manifest_.state_digest(); }
+
+  /// Reads this rank's run of the shards of a table, each column checked against its digest. Throws
+  /// on all ranks what fails on one, also in `take`. Collective.
+  void read_table(const std::string& name, const ShardSink& take);
+
+  /// A dense part, the same on every rank. Throws Error{corrupt_data} where there is none of that
+  /// name. Collective.
+  std::vector<std::byte> read_dense(const std::string& name);
+
+  /// Reads everything and keeps nothing: checks the digests of all columns and dense parts.
+  /// Collective.
+  void verify();
+
+  /// What is inside, for `inspect`: step, ranks, bytes, state digest, tables with rows and columns,
+  /// dense parts.
+  SettingValue description() const;
+
+  /// Of this rank so far.
+  const CheckpointTimes& times() const noexcept { return times_; }
+
+ private:
+  std::string read_manifest();
+  void check_file_set();
+  void check_own_files();
+  void read_own_shards(const ManifestTable& table, const ShardSink& take);
+
+  FileSystem& files_;
+  std::string path_;
+  Communicator<Cpu>& communicator_;
+  Stream<Cpu>& stream_;
+  Manifest manifest_;
+  CheckpointTimes times_;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,70 @@
+// Saves checkpoints: each rank its shards in a file of its own, read back and compared before rank
+// 0 commits all of them by one rename. A save succeeds on all ranks or fails on all of them with
+// the same message, and then leaves what was there before.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "io/checkpoint_times.hpp"
+#include "io/file_system.hpp"
+#include "io/rank_file.hpp"
+
+namespace keyshard {
+
+/// A part of the state that every rank has whole, as rank 0 has it. The values are borrowed.
+struct DenseSource {
+  std::string name;  ///< parts joined by '/'
+  ElementType type = ElementType::f32;
+  std::vector<std::int64_t> shape;  ///< of one dimension at least
+  const void* values = nullptr;
+};
+
+/// What to save: the same on all ranks but for the rows of tables. Order counts: the state digest
+/// is taken in it.
+struct CheckpointContent {
+  std::int64_t step = 0;
+  std::int64_t shards = 0;  ///< of every table; this rank brings run_of(rank, ranks, shards)
+  SettingValue config;  ///< for messages and comparison at a resume; not part of the state digest
+  SettingValue state;   ///< everything small that a resume needs; NaN and infinities are lost
+  std::vector<TableSource> tables;
+  std::vector<DenseSource> dense;
+};
+
+/// Which committed checkpoints stay: the newest `keep`, the one just saved, and `pinned` (a step;
+/// -1: none).
+struct Retention {
+  std::int64_t keep = 2;
+  std::int64_t pinned = -1;
+};
+
+class CheckpointWriter {
+ public:
+  /// Makes the folder, holds that all ranks see the same one, and removes the debris of killed
+  /// saves. The caller holds the lock of the job's folder. Collective.
+  CheckpointWriter(FileSystem& files, std::string folder, Communicator<Cpu>& communicator,
+                   Stream<Cpu>& stream);
+
+  /// Saves `folder/step-N`; one of the same step is replaced. Returns the times of this rank.
+  /// Throws Error{io} on all ranks, naming the path. Collective.
+  CheckpointTimes save(const CheckpointContent& content, const Retention& retention);
+
+ private:
+  struct Save;
+
+  std::string begin(std::int64_t step);
+  void write_own_file(Save& save);
+  void read_back(Save& save);
+  void gather(Save& save);
+  void commit(Save& save);
+  void retain(std::int64_t step, const Retention& retention);
+
+  FileSystem& files_;
+  std::string folder_;
+  Communicator<Cpu>& communicator_;
+  Stream<Cpu>& stream_;
+};
+
+}  // namespace keyshard

@@ -33,8 +33,8 @@ void write_text(const SettingValue& value, const std::string& path, std::string&
     }
 
     void operator()(const SettingValue::Table& values) const {
-      for (const auto& [name, value] : values) {
-        write_text(value, path.empty() ? name : path + "." + name, out);
+      for (const auto& [name, entry] : values) {
+        write_text(entry, path.empty() ? name : path + "." + name, out);
       }
     }
   };

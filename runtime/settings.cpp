@@ -77,6 +77,17 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+SettingValue::SettingValue() = default;
+
+SettingValue::SettingValue(Variant value_, std::string place_)
+    : value(std::move(value_)), place(std::move(place_)) {}
+
+SettingValue::SettingValue(const SettingValue&) = default;
+SettingValue::SettingValue(SettingValue&&) noexcept = default;
+SettingValue& SettingValue::operator=(const SettingValue&) = default;
+SettingValue& SettingValue::operator=(SettingValue&&) noexcept = default;
+SettingValue::~SettingValue() = default;
+
 std::string nearest_word(std::string_view word, const std::vector<std::string>& legal) {
   std::string nearest;
   std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;

@@ -20,7 +20,19 @@ struct SettingValue {
   using Array = std::vector<SettingValue>;
   using Table = std::vector<std::pair<std::string, SettingValue>>;  // in the order of the file
 
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Table> value;
+  using Variant =
+      std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Table>;
+
+  // Defined where the type is complete: a tree holds itself.
+  SettingValue();
+  SettingValue(Variant value, std::string place);
+  SettingValue(const SettingValue&);
+  SettingValue(SettingValue&&) noexcept;
+  SettingValue& operator=(const SettingValue&);
+  SettingValue& operator=(SettingValue&&) noexcept;
+  ~SettingValue();
+
+  Variant value;
   std::string place;  ///< "file:line", for messages
 };
 

@@ -131,6 +131,7 @@ void CheckpointReader::check_own_files() {
     const std::string place = path_ + "/" + file.name;
     const Digest128 found =
         file_digest(files_, place, file.bytes, stream_.threads(), [&] { progress.advance(); });
+    times_.bytes += file.bytes;
     require(found == file.digest, Kind::corrupt_data, "{}: expected the digest {}: found {}", place,
             file.digest.hex(), found.hex());
   }

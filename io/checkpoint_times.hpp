@@ -16,7 +16,7 @@ struct CheckpointTimes {
   double verify = 0;  ///< reading files for their digests
   double sync = 0;    ///< until the bytes are on the disk
   double total = 0;
-  std::int64_t bytes = 0;  ///< of files this rank wrote, or of rows it read
+  std::int64_t bytes = 0;  ///< of the files that this rank wrote, or verified
 };
 
 /// Adds the time of a scope to a part, from any thread.

@@ -9,6 +9,15 @@ namespace {
 
 constexpr std::size_t kMaxText = 1 << 15;
 
+/// A name in the mapping of a virtual dataset, where % begins a format.
+std::string doubled_percent(const std::string& name) {
+  std::string result;
+  for (const char c : name) {
+    result += c == '%' ? "%%" : std::string(1, c);
+  }
+  return result;
+}
+
 Hdf5Id open_object(hid_t file, const std::string& name, const std::string& place) {
   return {checked(H5Oopen(file, name.c_str(), H5P_DEFAULT), "open the object", place,
                   Kind::corrupt_data),
@@ -118,8 +127,9 @@ void Hdf5File::create_virtual(const std::string& name, ElementType type,
       std::vector<std::int64_t> part = shape;
       part[0] = source.rows;
       select_rows(space.get(), begin, source.rows, shape, place(name));
-      checked(H5Pset_virtual(properties.get(), space.get(), source.file.c_str(),
-                             source.dataset.c_str(), make_space(part, place(name)).get()),
+      checked(H5Pset_virtual(properties.get(), space.get(), doubled_percent(source.file).c_str(),
+                             doubled_percent(source.dataset).c_str(),
+                             make_space(part, place(name)).get()),
               "map rows of another file", place(name));
       begin += source.rows;
     }

@@ -169,6 +169,9 @@ ManifestTable parse_table(const Node& node) {
 
 /// Holds that the files are those of its ranks and checkpoint.h5, each once.
 void require_file_set(const Manifest& manifest, const std::string& place) {
+  require(static_cast<std::int64_t>(manifest.files.size()) == manifest.ranks + 1,
+          Kind::corrupt_data, "{}: expected {} files of {} ranks: found {}", place,
+          manifest.ranks + 1, manifest.ranks, manifest.files.size());
   std::vector<std::string> expected{kOverviewName};
   for (std::int64_t rank = 0; rank < manifest.ranks; ++rank) {
     expected.push_back(rank_file_name(rank, manifest.ranks));

@@ -1,0 +1,202 @@
+#include <atomic>
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "runtime/error.hpp"
+#include "tests/io/checkpoint_fixture.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+/// The local file system, whose n-th call fails (from 0; negative: none). Counts the calls of all
+/// ranks.
+class FailingFileSystem final : public FileSystem {
+ public:
+  explicit FailingFileSystem(std::int64_t failing = -1) : failing_(failing) {}
+
+  std::int64_t calls() const { return calls_; }
+
+  void make_folders(const std::string& path) override { at(path).make_folders(path); }
+
+  void make_folder(const std::string& path) override { at(path).make_folder(path); }
+
+  std::vector<FileEntry> list(const std::string& folder) override {
+    return at(folder).list(folder);
+  }
+
+  bool exists(const std::string& path) override { return at(path).exists(path); }
+
+  void rename(const std::string& from, const std::string& to) override {
+    at(from).rename(from, to);
+  }
+
+  void exchange(const std::string& one, const std::string& other) override {
+    at(one).exchange(one, other);
+  }
+
+  void remove_tree(const std::string& path) override { at(path).remove_tree(path); }
+
+  void sync(const std::string& path) override { at(path).sync(path); }
+
+  void write_new(const std::string& path, const std::string& content) override {
+    at(path).write_new(path, content);
+  }
+
+  std::int64_t read(const std::string& path, std::int64_t offset, Span<std::byte> out) override {
+    return at(path).read(path, offset, out);
+  }
+
+ private:
+  LocalFileSystem& at(const std::string& path) {
+    require(calls_++ != failing_, Kind::io, "{}: failed on purpose", path);
+    return files_;
+  }
+
+  std::int64_t failing_;
+  std::atomic<std::int64_t> calls_{0};
+  LocalFileSystem files_;
+};
+
+/// Saves on all ranks; returns the error, which must be the same on all of them, or nothing.
+std::string error_of_save(FileSystem& files, const std::string& folder, const TestState& state,
+                          int ranks) {
+  std::vector<std::string> errors(static_cast<std::size_t>(ranks));
+  run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    try {
+      CheckpointWriter(files, folder, communicator, stream)
+          .save(state.content(communicator.rank(), ranks), {1, -1});
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Kind::io) << error.text();
+      errors[static_cast<std::size_t>(communicator.rank())] = error.text();
+    }
+  });
+  for (const std::string& error : errors) {
+    EXPECT_EQ(error, errors[0]);
+  }
+  return errors[0];
+}
+
+/// Expects that the last checkpoint of `folder` is whole, and that no other name but committed ones
+/// is in it.
+void expect_only_whole(const std::string& folder) {
+  for (const std::string& name : names_in(folder)) {
+    EXPECT_EQ(name.find(".tmp-"), std::string::npos) << name;
+    EXPECT_EQ(name.find(".probe-"), std::string::npos) << name;
+    EXPECT_EQ(refusal_of(folder + "/" + name), "");
+  }
+}
+
+TEST(CheckpointFailure, OfAnyCallLeavesTheCheckpointBeforeItAndNoDebrisForLong) {
+  constexpr int kRanks = 2;
+  FailingFileSystem counting;
+  {
+    const TestFolder folder;
+    ASSERT_EQ(error_of_save(counting, folder.path(), {1, 4, 20}, kRanks), "");
+    ASSERT_EQ(error_of_save(counting, folder.path(), {2, 4, 20}, kRanks), "");
+  }
+  ASSERT_GT(counting.calls(), 40);
+  LocalFileSystem files;
+  for (std::int64_t n = 0; n < counting.calls() / 2 + 4; ++n) {
+    SCOPED_TRACE(n);
+    const TestFolder folder;
+    ASSERT_EQ(error_of_save(files, folder.path(), {1, 4, 20}, kRanks), "");
+    FailingFileSystem failing(n);
+    const std::string error = error_of_save(failing, folder.path(), {2, 4, 20}, kRanks);
+    if (failing.calls() > n) {
+      EXPECT_NE(error.find("failed on purpose"), std::string::npos) << error;
+      EXPECT_NE(error.find(folder.path()), std::string::npos) << error;
+    }
+    // What is committed is whole, and there is one that may go on.
+    const std::vector<std::string> names = names_in(folder.path());
+    EXPECT_TRUE(std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return (name == "step-000001" || name == "step-000002") && refusal_of(folder / name).empty();
+    }));
+    ASSERT_EQ(error_of_save(files, folder.path(), {3, 4, 20}, kRanks), "");
+    expect_only_whole(folder.path());
+    EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"step-000003"});
+  }
+}
+
+TEST(CheckpointFailure, OfAnyCallWhileReplacingLeavesOneOrTheOther) {
+  LocalFileSystem files;
+  for (std::int64_t n = 0;; ++n) {
+    SCOPED_TRACE(n);
+    const TestFolder folder;
+    ASSERT_EQ(error_of_save(files, folder.path(), {1, 4, 20}, 1), "");
+    FailingFileSystem failing(n);
+    error_of_save(failing, folder.path(), {1, 4, 30}, 1);
+    EXPECT_EQ(refusal_of(folder / "step-000001"), "");
+    if (failing.calls() <= n) {
+      break;
+    }
+  }
+}
+
+/// A file system of `bytes` bytes, mounted while this lives.
+class SmallDisk {
+ public:
+  SmallDisk(const std::string& path, std::int64_t bytes) : path_(path) {
+    std::filesystem::create_directories(path);
+    mounted_ =
+        ::mount("tmpfs", path.c_str(), "tmpfs", 0, fmt::format("size={}", bytes).c_str()) == 0;
+  }
+
+  ~SmallDisk() {
+    if (mounted_) {
+      ::umount2(path_.c_str(), MNT_DETACH);
+    }
+  }
+
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  bool mounted() const { return mounted_; }
+
+ private:
+  std::string path_;
+  bool mounted_;
+};
+
+TEST(CheckpointFailure, OfAFullDiskAtAnyPointLeavesTheCheckpointBeforeIt) {
+  const TestState state{1, 4, 4000};
+  const std::int64_t step = 32 << 10;
+  LocalFileSystem files;
+  int failed = 0;
+  bool fitted = false;
+  for (std::int64_t room = 160 << 10; !fitted && room < (2 << 20); room += step) {
+    SCOPED_TRACE(room);
+    const TestFolder folder;
+    const SmallDisk disk(folder / "disk", room);
+    if (!disk.mounted()) {
+      GTEST_SKIP() << "needs to mount a tmpfs: run as root";
+    }
+    const std::string path = folder / "disk/checkpoints";
+    TestState first = state;
+    first.keys = 100;
+    ASSERT_EQ(error_of_save(files, path, first, 2), "");
+    TestState second = state;
+    second.step = 2;
+    const std::string error = error_of_save(files, path, second, 2);
+    if (error.empty()) {
+      fitted = true;
+      EXPECT_EQ(refusal_of(path + "/step-000002"), "");
+    } else {
+      ++failed;
+      EXPECT_NE(error.find(path), std::string::npos) << error;
+      EXPECT_EQ(refusal_of(path + "/step-000001"), "");
+      EXPECT_EQ(names_in(path), std::vector<std::string>{"step-000001"});
+      // The job goes on: a later save that fits succeeds.
+      TestState third = first;
+      third.step = 3;
+      EXPECT_EQ(error_of_save(files, path, third, 2), "");
+    }
+  }
+  EXPECT_TRUE(fitted);
+  EXPECT_GT(failed, 3);
+}
+
+}  // namespace
+}  // namespace keyshard::testing

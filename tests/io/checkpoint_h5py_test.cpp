@@ -1,0 +1,95 @@
+#include <cstdio>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/io/checkpoint_fixture.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+std::string output_of(const std::string& command) {
+  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
+  std::string output;
+  char part[4096];
+  while (const std::size_t got = std::fread(part, 1, sizeof part, pipe)) {
+    output.append(part, got);
+  }
+  const int status = ::pclose(pipe);
+  return status == 0 ? output : fmt::format("exit {}: {}", status, output);
+}
+
+/// The first Python program of FORMATS.md.
+std::string documented_program() {
+  std::ifstream in(KEYSHARD_FORMATS);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const std::string fence = "```python\n";
+  const std::size_t begin = text.find(fence) + fence.size();
+  return text.substr(begin, text.find("```", begin) - begin);
+}
+
+class CheckpointH5py : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (output_of("/usr/bin/python3 -c 'import h5py'") != "") {
+      GTEST_SKIP() << "needs python3-h5py";
+    }
+    LocalFileSystem files;
+    save(files, folder_.path(), state_, 3);
+  }
+
+  std::string run(const std::string& program) {
+    std::ofstream(folder_ / "program.py") << program;
+    return output_of("/usr/bin/python3 " + (folder_ / "program.py") + " " +
+                     (folder_ / "step-000007"));
+  }
+
+  TestFolder folder_;
+  TestState state_;
+};
+
+TEST_F(CheckpointH5py, TheTenLinesOfFormatsMdReadEveryTable) {
+  const std::string output = run(documented_program());
+  EXPECT_TRUE(output.starts_with("step 7\n")) << output;
+  std::size_t rows = 0;
+  for (std::int64_t shard = 0; shard < state_.shards; ++shard) {
+    rows += state_.keys_of(0, shard).size();
+  }
+  for (const std::string& line :
+       {fmt::format("user v ({},) ({}, 3)\n", rows, rows), std::string("item/100% v (50,) (50, 2)"),
+        std::string("empty v (0,) (0, 4)")}) {
+    EXPECT_NE(output.find(line), std::string::npos) << line << output;
+  }
+}
+
+TEST_F(CheckpointH5py, AllRanksShowAsOneWithTheRightRows) {
+  std::string expected;
+  for (std::int64_t shard = 0; shard < state_.shards; ++shard) {
+    const std::vector<Key> keys = state_.keys_of(1, shard);
+    const auto bytes = state_.column_of(state_.tables()[1].columns[1], keys);
+    const auto* counts = reinterpret_cast<const std::uint32_t*>(bytes.data());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      expected += fmt::format("{} {} {}\n", shard, keys[i], counts[i]);
+    }
+  }
+  EXPECT_EQ(run(R"(import sys
+import h5py
+with h5py.File(sys.argv[1] + "/checkpoint.h5", "r") as f:
+    table = f["tables/item%2F100%25"]
+    begin = table["shard_begin"][:]
+    for shard in range(len(begin) - 1):
+        for row in range(begin[shard], begin[shard + 1]):
+            print(shard, table["keys"][row], table["count"][row][0])
+)"),
+            expected);
+  EXPECT_EQ(run(R"(import sys
+import h5py
+with h5py.File(sys.argv[1] + "/checkpoint.h5", "r") as f:
+    print(f["dense/weights"].shape, f["dense/weights"][3][2], f["dense/state/m"][:].sum())
+)"),
+            fmt::format("(4, 3) {} {}\n", 11. / 8 + 7 + 7, 66. / 8 + 12 * (7 + 7)));
+}
+
+}  // namespace
+}  // namespace keyshard::testing

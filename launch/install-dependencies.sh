@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Installs what keyshard needs and nothing else, on Debian 12 and Ubuntu 24.04 or newer; only what is missing.
+#
+#   launch/install-dependencies.sh [--tests] [--ci]
+#
+# Without an option: what builds and runs the program. --tests adds GoogleTest. --ci adds that, clang and its tools.
+set -euo pipefail
+
+packages=(
+  g++ cmake ninja-build
+  openmpi-bin libopenmpi-dev  # ranks
+  libhdf5-dev                 # packed data and checkpoints
+  libarchive-dev              # compressed text
+  libdnnl-dev                 # dense products
+  libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libfmt-dev
+)
+for option in "$@"; do
+  case $option in
+    --tests) packages+=(libgtest-dev) ;;
+    --ci) packages+=(libgtest-dev clang clang-format clang-tidy) ;;
+    *) echo "install-dependencies.sh: expected --tests or --ci: found $option" >&2; exit 2 ;;
+  esac
+done
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+  cat >&2 <<TEXT
+install-dependencies.sh: expected Debian or Ubuntu: found no apt-get. keyshard needs, from the packages of this system:
+a C++20 compiler (g++ 12, clang 14), CMake 3.25, Ninja, Open MPI 4, HDF5 1.10 (serial), libarchive, oneDNN 2 (GNU OpenMP),
+toml++ 3, CLI11 2, nlohmann-json 3, xxHash 0.8, {fmt} 9; the tests also GoogleTest.
+Then: cmake --preset release && cmake --build build/release
+TEXT
+  exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" != installed ]; then
+    missing+=("$package")
+  fi
+done
+if [ ${#missing[@]} = 0 ]; then
+  exit 0
+fi
+
+root=()
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || {
+    echo "install-dependencies.sh: expected root or sudo; missing: ${missing[*]}" >&2
+    exit 1
+  }
+  root=(sudo)
+fi
+echo "installing ${missing[*]}"
+"${root[@]}" apt-get update -qq
+"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,0 +1,95 @@
+# Checks the arrows of ARCHITECTURE.md: which folder includes which, and the one home of each foreign header.
+#   cmake -DROOT=<source tree> -P layering.cmake
+cmake_minimum_required(VERSION 3.25)
+
+set(of_runtime runtime)
+set(of_collectives runtime collectives)
+set(of_embedding runtime collectives embedding)
+set(of_io runtime collectives io)
+set(of_launch runtime collectives embedding io launch)
+set(of_tests runtime collectives embedding io launch tests)
+
+# A foreign header, and the files that may include it.
+set(foreign
+  "mpi\\.h" "collectives/mpi_"
+  "nccl\\.h" "collectives/nccl_"
+  "hdf5[_a-z]*\\.h" "io/hdf5"
+  "archive(_entry)?\\.h" "io/archive"
+  "(oneapi/dnnl/)?dnnl[_a-z]*\\.hp*" "launch/models/gemm"
+  "toml\\+\\+/.*" "launch/toml"
+  "CLI/.*" "launch/command_line"
+  "nlohmann/.*" "runtime/json|tests/support/golden"
+  "xxh[_a-z0-9]*\\.h" "runtime/digest\\.cpp"
+  "spdlog/.*" "runtime/log"
+  "cub/.*" "runtime/primitives_cuda"
+  "cooperative_groups.*" "runtime/for_each_cuda\\.cuh")
+
+set(problems "")
+
+function(problem file text)
+  set(problems "${problems}\n  ${file}: ${text}" PARENT_SCOPE)
+endfunction()
+
+function(check_own file folder header)
+  string(REGEX MATCH "^[^/]*" from "${header}")
+  if(NOT header MATCHES "/" OR NOT from IN_LIST of_tests)
+    problem(${file} "expected a path from the root of the tree: found \"${header}\"")
+  elseif(NOT from IN_LIST of_${folder})
+    problem(${file} "${folder} may not include ${from}: found \"${header}\"")
+  endif()
+  set(problems "${problems}" PARENT_SCOPE)
+endfunction()
+
+function(check_foreign file header)
+  list(LENGTH foreign size)
+  math(EXPR last "${size} - 2")
+  foreach(i RANGE 0 ${last} 2)
+    math(EXPR j "${i} + 1")
+    list(GET foreign ${i} name)
+    list(GET foreign ${j} home)
+    if(header MATCHES "^${name}$" AND NOT file MATCHES "^(${home})")
+      problem(${file} "<${header}> may be included by ${home} alone")
+    endif()
+  endforeach()
+  set(problems "${problems}" PARENT_SCOPE)
+endfunction()
+
+function(check_file file)
+  string(REGEX MATCH "^[^/]*" folder ${file})
+  file(STRINGS ${ROOT}/${file} includes REGEX "^[ \t]*#[ \t]*include")
+  foreach(line IN LISTS includes)
+    if(line MATCHES "include[ \t]*\"([^\"]*)\"")
+      check_own(${file} ${folder} "${CMAKE_MATCH_1}")
+    elseif(line MATCHES "include[ \t]*<([^>]*)>")
+      check_foreign(${file} "${CMAKE_MATCH_1}")
+    endif()
+  endforeach()
+  file(STRINGS ${ROOT}/${file} launches REGEX "<<<")
+  if(launches AND NOT file STREQUAL "runtime/for_each_cuda.cuh")
+    problem(${file} "kernels are launched by runtime/for_each_cuda.cuh alone")
+  endif()
+  file(READ ${ROOT}/${file} text)
+  string(REGEX REPLACE "[^\n]" "" newlines "${text}")
+  string(LENGTH "${newlines}" lines)
+  if(lines GREATER 400)
+    problem(${file} "expected at most 400 lines: found ${lines}")
+  endif()
+  set(problems "${problems}" PARENT_SCOPE)
+endfunction()
+
+set(count 0)
+foreach(folder IN LISTS of_tests)
+  file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/${folder}/*.[ch]pp ${ROOT}/${folder}/*.h ${ROOT}/${folder}/*.cu
+    ${ROOT}/${folder}/*.cuh)
+  foreach(file IN LISTS files)
+    check_file(${file})
+    math(EXPR count "${count} + 1")
+  endforeach()
+endforeach()
+if(count EQUAL 0)
+  message(FATAL_ERROR "expected sources below ${ROOT}: found none")
+endif()
+if(problems)
+  message(FATAL_ERROR "layering:${problems}")
+endif()
+message("layering: ${count} files")

@@ -1,0 +1,70 @@
+# Bans what would make the bits of a result depend on ranks, threads or the compiler, and what a library must not do.
+#   cmake -DROOT=<source tree> -DCOMMANDS=<compile_commands.json> -P lint.cmake
+cmake_minimum_required(VERSION 3.25)
+
+set(libraries runtime collectives embedding io)
+set(all ${libraries} launch tests)
+set(problems "")
+
+# ban(<why> <regular expression> <folders...>): no line of code of these folders matches. Lines of comment do not count.
+function(ban why pattern)
+  foreach(folder IN LISTS ARGN)
+    file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/${folder}/*.[ch]pp ${ROOT}/${folder}/*.cu ${ROOT}/${folder}/*.cuh)
+    foreach(file IN LISTS files)
+      file(STRINGS ${ROOT}/${file} hits REGEX "${pattern}")
+      list(FILTER hits EXCLUDE REGEX "^[ \t]*//")
+      foreach(hit IN LISTS hits)
+        if(hit MATCHES "${pattern}")
+          string(STRIP "${hit}" hit)
+          string(APPEND problems "\n  ${file}: ${why}: ${hit}")
+        endif()
+      endforeach()
+    endforeach()
+  endforeach()
+  set(problems "${problems}" PARENT_SCOPE)
+endfunction()
+
+# Floats travel between ranks as bytes; they are added by Fold alone.
+ban("floats are not added by a transport" "MPI_(FLOAT|DOUBLE|LONG_DOUBLE|C_FLOAT|REAL)|nccl(Float|Double|Half|Bfloat)" ${all})
+ban("its order is its own" "std::(transform_)?reduce[^a-zA-Z_]|std::execution|<execution>" ${all})
+ban("its order is its own" "#[ \t]*pragma[ \t]+omp" ${all})
+ban("its order is that of time" "([aA]tomic|atomic_ref|AtomicRef)<(float|double|long double)>" ${all})
+ban("its order is that of time" "atomicAdd|fetch_add\\([^)]*\\.[0-9]*f" ${all})
+ban("differs between processors" "std::(pow|powf)\\(" ${libraries} launch)
+set(fast_math "-ffast-math|-Ofast|-funsafe-math|-fassociative-math|-ffp-contract=(fast|on)|use_fast_math")
+ban("changes sums" "__attribute__.*fast-math|${fast_math}" ${all})
+
+# The library is a library; launch owns the process.
+ban("a library prints nothing" "(^|[^a-z_:])(f?printf|f?puts|putchar)\\(|std::(f?printf|puts|cout|cerr|clog)|fmt::print" ${libraries})
+ban("a library ends nothing" "(^|[^a-zA-Z_.>:])_?exit\\(|std::(_?exit|quick_exit|abort|terminate)\\(" ${libraries})
+ban("no absolute paths" "\"/(home|work|root|tmp|mnt)/" ${all})
+
+file(GLOB_RECURSE builds RELATIVE ${ROOT} ${ROOT}/cmake/*.cmake ${ROOT}/*/CMakeLists.txt)
+list(APPEND builds CMakeLists.txt CMakePresets.json)
+list(FILTER builds EXCLUDE REGEX "^build")
+foreach(file IN LISTS builds)
+  if(EXISTS ${ROOT}/${file})
+    file(STRINGS ${ROOT}/${file} hits REGEX "${fast_math}")
+    if(hits)
+      string(APPEND problems "\n  ${file}: changes sums: ${hits}")
+    endif()
+  endif()
+endforeach()
+
+# What the compiler was told, source by source.
+if(NOT EXISTS ${COMMANDS})
+  message(FATAL_ERROR "expected the compile commands of a build: found no ${COMMANDS}")
+endif()
+file(STRINGS ${COMMANDS} commands REGEX "\"command\":")
+foreach(command IN LISTS commands)
+  string(REGEX MATCH "[^ ]*\\.(cpp|cu)\"" source "${command}")
+  if(NOT command MATCHES "-ffp-contract=off" OR command MATCHES "${fast_math}")
+    string(APPEND problems "\n  ${source}: expected -ffp-contract=off and no fast math in its compile command")
+  endif()
+endforeach()
+
+if(problems)
+  message(FATAL_ERROR "lint:${problems}")
+endif()
+list(LENGTH commands size)
+message("lint: ${size} compile commands")

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything in build/release and runs all tests. Arguments go to ctest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+launch/install-dependencies.sh --tests
+cmake --preset release -DKEYSHARD_WERROR=ON -DKEYSHARD_BUILD_TESTS=ON >/dev/null
+cmake --build build/release
+ctest --test-dir build/release --output-on-failure "$@"

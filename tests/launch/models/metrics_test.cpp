@@ -1,115 +1,29 @@
-// The metrics against the golden vectors and against all pairs, with one result on any number of
-// ranks.
+// The metrics against all pairs, with one result on any number of ranks. The golden runner compares
+// them with the golden vectors.
 #include "launch/models/metrics.hpp"
 
 #include <bit>
 #include <cmath>
-#include <filesystem>
-#include <mutex>
 #include <random>
 
 #include <gtest/gtest.h>
 
-#include "tests/support/golden_file.hpp"
-#include "tests/support/ranks.hpp"
+#include "tests/launch/models/metrics_run.hpp"
 
 namespace keyshard {
 namespace {
 
-using testing::GoldenValue;
-using testing::run_ranks;
+using testing::metrics_on_ranks;
+using testing::Samples;
 
-/// Predictions of a data set, in the order of its records.
-struct Samples {
-  std::vector<float> logits;
-  std::vector<float> scores;
-  std::vector<float> labels;
-  std::vector<float> weights;  // empty: all 1
-
-  Predictions part(std::size_t begin, std::size_t end) const {
-    const auto cut = [&](const std::vector<float>& v) {
-      return v.empty() ? Span<const float>{} : Span<const float>(v).subspan(begin, end - begin);
-    };
-    return {cut(logits), cut(scores), cut(labels), cut(weights)};
-  }
-};
-
-/// The metrics on `ranks` ranks, each slice in two batches; expects the same on every rank.
+/// The metrics on `ranks` ranks; expects the same AUC on every rank.
 Metrics metrics_of(const Samples& samples, Loss loss, std::int64_t slices, int ranks) {
-  Metrics result;
-  std::mutex mutex;
-  run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-    const Range run = run_of(communicator.rank(), ranks, slices);
-    MetricsAccumulator accumulator(loss, slices, run);
-    const std::int64_t n = static_cast<std::int64_t>(samples.labels.size());
-    for (std::int64_t slice = run.begin; slice < run.end; ++slice) {
-      const Range part = run_of(slice, slices, n);
-      const std::size_t begin = static_cast<std::size_t>(part.begin);
-      const std::size_t middle = begin + static_cast<std::size_t>(part.size() / 2);
-      accumulator.add(slice, samples.part(begin, middle));
-      accumulator.add(slice, samples.part(middle, static_cast<std::size_t>(part.end)));
-    }
-    const Metrics mine = accumulator.result(communicator, stream);
-    const std::lock_guard lock(mutex);
-    if (result.samples > 0) {
-      EXPECT_EQ(std::bit_cast<std::uint64_t>(mine.auc), std::bit_cast<std::uint64_t>(result.auc));
-    }
-    result = mine;
-  });
-  return result;
-}
-
-void expect_near(double found, double expected, const std::string& what) {
-  if (std::isnan(expected)) {
-    EXPECT_TRUE(std::isnan(found)) << what << ": found " << found;
-  } else {
-    EXPECT_NEAR(found, expected, 1e-12) << what;
+  const std::vector<Metrics> results = metrics_on_ranks(samples, loss, slices, ranks);
+  for (const Metrics& mine : results) {
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(mine.auc),
+              std::bit_cast<std::uint64_t>(results.front().auc));
   }
-}
-
-std::string golden_path() { return std::string(KEYSHARD_SHARED_DIR) + "/golden/metrics.json"; }
-
-TEST(Metrics, OfClassificationAreGolden) {
-  if (!std::filesystem::exists(golden_path())) {
-    GTEST_SKIP() << "no golden file " << golden_path();
-  }
-  const GoldenValue file = testing::read_golden(golden_path());
-  EXPECT_EQ(file["classification"].list().size(), 13u);
-  for (const GoldenValue& value : file["classification"].list()) {
-    const std::string name = value["name"].text();
-    Samples samples{value["logits"].tensor().floats(),
-                    value["scores"].tensor().floats(),
-                    value["labels"].tensor().floats(),
-                    {}};
-    if (!value["weights"].is_null()) {
-      samples.weights = value["weights"].tensor().floats();
-    }
-    for (const int ranks : {1, 3}) {
-      const Metrics metrics = metrics_of(samples, Loss::log_loss, 4, ranks);
-      expect_near(metrics.auc, value["auc_of_logits"].number(), name + " auc");
-      expect_near(metrics.loss, value["log_loss_from_logits"].number(), name + " log loss");
-      expect_near(metrics.rmse, value["rmse_of_scores"].number(), name + " rmse");
-      expect_near(metrics.mean_score, value["mean_score"].number(), name + " mean score");
-      expect_near(metrics.mean_label, value["mean_label"].number(), name + " mean label");
-      EXPECT_EQ(metrics.samples, static_cast<std::int64_t>(samples.labels.size()));
-    }
-  }
-}
-
-TEST(Metrics, OfRegressionAreGolden) {
-  if (!std::filesystem::exists(golden_path())) {
-    GTEST_SKIP() << "no golden file " << golden_path();
-  }
-  const GoldenValue file = testing::read_golden(golden_path());
-  for (const GoldenValue& value : file["regression"].list()) {
-    const std::vector<float> predictions = value["predictions"].tensor().floats();
-    const Samples samples{predictions, predictions, value["targets"].tensor().floats(), {}};
-    const Metrics metrics = metrics_of(samples, Loss::squared_error, 4, 2);
-    expect_near(metrics.rmse, value["rmse"].number(), "rmse");
-    expect_near(metrics.mae, value["mae"].number(), "mae");
-    EXPECT_NEAR(metrics.loss, metrics.rmse * metrics.rmse, 1e-12);
-    EXPECT_TRUE(std::isnan(metrics.auc));
-  }
+  return results.front();
 }
 
 Samples random_samples(std::size_t n, bool weighted) {

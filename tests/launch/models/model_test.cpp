@@ -1,5 +1,5 @@
 // The models against central differences of their formulas in double, and their bits against the
-// number of threads. The golden vectors are in model_golden_test.
+// number of threads. The golden runner compares them with golden vectors.
 #include "launch/models/model.hpp"
 
 #include <cmath>

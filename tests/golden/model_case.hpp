@@ -1,0 +1,34 @@
+// A dense model of a golden case: the model of the library with the parameters of the file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "launch/models/model.hpp"
+#include "tests/golden/report.hpp"
+#include "tests/launch/models/model_run.hpp"
+#include "tests/support/golden_file.hpp"
+
+namespace keyshard::testing {
+
+struct ModelCase {
+  ModelOptions options;
+  std::unique_ptr<Model> model;
+  std::vector<float> parameters;  ///< [model->parameters().size()]
+  SliceData data;                 ///< shape alone; the columns are empty
+};
+
+/// Makes the model of that name; its layers have the widths of the parameters. Throws
+/// Error{not_built} for a name that is none of the library's.
+ModelCase model_case(const std::string& name, const GoldenValue& parameters, std::int64_t features,
+                     std::int64_t dim, std::int64_t dense_columns);
+
+/// Compares a flat vector of numbers, one for each parameter, with those of the file by name,
+/// within tolerance (|ref| + max(1, max |ref|)).
+void compare_parameters(const std::string& what, const Parameters& parameters,
+                        const std::vector<float>& found, const GoldenValue& expected,
+                        double tolerance, GoldenCase& one);
+
+}  // namespace keyshard::testing

@@ -1,0 +1,151 @@
+// optimizers.json: ten steps of an Embedding under each optimizer, rows and states after every
+// step.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "runtime/error.hpp"
+#include "tests/golden/layer_run.hpp"
+#include "tests/golden/sections.hpp"
+#include "tests/support/ranks.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+/// A rule of the library with the options of a case.
+struct Rule {
+  Optimizer optimizer;
+  Regularization regularization;
+};
+
+Rule rule_of(const std::string& rule, const GoldenValue& hyper) {
+  const auto real = [&](const char* name) { return static_cast<float>(hyper[name].number()); };
+  const float rate = real("lr");
+  if (rule == "sgd") {
+    return {Sgd{rate}, {}};
+  }
+  if (rule == "momentum") {
+    return {Momentum{rate, real("momentum"), hyper["nesterov"].flag()}, {}};
+  }
+  if (rule == "adagrad") {
+    return {Adagrad{rate, real("initial_accumulator"), real("epsilon")}, {}};
+  }
+  if (rule == "rowwise_adagrad") {
+    return {RowwiseAdagrad{rate, real("initial_accumulator"), real("epsilon")}, {}};
+  }
+  if (rule == "ftrl") {
+    return {Ftrl{rate, real("lr_power"), real("initial_accumulator"), real("l1"), real("l2"),
+                 real("l2_shrinkage"), real("beta")},
+            {}};
+  }
+  const bool amsgrad = hyper.has("amsgrad") && hyper["amsgrad"].flag();
+  require(rule == "adam" && !amsgrad, Kind::not_built, "expected a rule that is built: found {}",
+          rule);
+  Regularization regularization;
+  regularization.weight_decay = hyper.has("weight_decay") ? real("weight_decay") : 0.0f;
+  return {Adam{rate, hyper["beta_1"].number(), hyper["beta_2"].number(), real("epsilon")},
+          regularization};
+}
+
+/// Puts the clock of Adam so that the next step has this number.
+void start_at(OptimizerClock& clock, const GoldenValue& hyper) {
+  const std::int64_t first = hyper["first_step"].integer();
+  double power_1 = 1;
+  double power_2 = 1;
+  for (std::int64_t t = 1; t < first; ++t) {
+    power_1 *= hyper["beta_1"].number();
+    power_2 *= hyper["beta_2"].number();
+  }
+  clock.restore(first - 1, power_1, power_2);
+}
+
+LayerOptions options_of(const GoldenValue& file, const GoldenValue& value) {
+  const Rule rule = rule_of(value["rule"].text(), value["hyper"]);
+  LayerOptions options;
+  options.name = "golden";
+  options.embedding_size = file["table"]["dim"].integer();
+  options.initializer = Constant{static_cast<float>(file["table"]["missing"].number())};
+  options.optimizer = rule.optimizer;
+  options.regularization = rule.regularization;
+  return options;
+}
+
+std::vector<float> column_of(Stream<Cpu>& stream, const Table<Cpu>& table,
+                             const std::vector<Key>& keys, const std::string& column,
+                             std::size_t size) {
+  std::vector<float> out(size, std::numeric_limits<float>::quiet_NaN());
+  copy_rows(stream, table, keys, column, out);
+  return out;
+}
+
+/// Tolerance of a row after t steps.
+Numbers row_bounds(const Numbers& expected, std::size_t t, double rate) {
+  Numbers bounds;
+  for (const double w : expected) {
+    bounds.push_back(static_cast<double>(t) *
+                     (2 * kUnit * std::max(1.0, std::abs(w)) + 64 * kUnit * rate));
+  }
+  return bounds;
+}
+
+/// Tolerance of a state after t steps.
+Numbers state_bounds(const Numbers& expected, std::size_t t) {
+  double largest = 0;
+  for (const double s : expected) {
+    largest = std::max(largest, std::abs(s));
+  }
+  return Numbers(expected.size(), 16 * static_cast<double>(t) * kUnit * largest);
+}
+
+void check_step(Stream<Cpu>& stream, const Table<Cpu>& table, const std::vector<Key>& keys,
+                const GoldenValue& value, std::size_t t, GoldenCase& one) {
+  const GoldenValue& expected = value["steps"].list().at(t - 1);
+  const std::string at = fmt::format("step {} ", t);
+  const Numbers& rows = expected["value64"].tensor().reals;
+  one.near(at + "value", column_of(stream, table, keys, "values/values", rows.size()), rows,
+           row_bounds(rows, t, value["hyper"]["lr"].number()));
+  for (const auto& [name, state] : expected["state64"].object()) {
+    const Numbers& numbers = state.tensor().reals;
+    one.near(at + name, column_of(stream, table, keys, "state/values/" + name, numbers.size()),
+             numbers, state_bounds(numbers, t));
+  }
+}
+
+void run_case(const GoldenValue& file, const GoldenValue& value, GoldenCase& one) {
+  const LayerOptions options = options_of(file, value);
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    Embedding<Cpu> layer(tables, options);
+    Table<Cpu>& table = layer.table();
+    assign(stream, table, table_of(file["table"]["keys"], file["table"]["rows"]));
+    if (value["hyper"].has("first_step")) {
+      start_at(table.clocks().at(0), value["hyper"]);
+    }
+    const GoldenValue::List& schedule = file["schedule"].list();
+    for (std::size_t t = 1; t <= schedule.size(); ++t) {
+      const GoldenValue& step = schedule[t - 1];
+      const std::vector<Key> ids = keys_of(step["ids"].tensor());
+      const LayerOutput<Cpu> output =
+          layer.forward(stream, IdsView{ids, step["ids"].tensor().shape, {}});
+      layer.backward(stream, output, step["gradients"].tensor().floats().data());
+      tables.apply(stream, UpdateContext{});
+      check_step(stream, table, keys_of(step["keys"].tensor()), value, t, one);
+    }
+    const Numbers& rows = value["final64"].tensor().reals;
+    const std::vector<Key> keys = keys_of(file["table"]["all_keys"].tensor());
+    one.near("final", column_of(stream, table, keys, "values/values", rows.size()), rows,
+             row_bounds(rows, schedule.size(), value["hyper"]["lr"].number()));
+  });
+}
+
+}  // namespace
+
+void run_optimizers(const GoldenValue& file, Report& report) {
+  for (const GoldenValue& value : file["cases"].list()) {
+    const std::string& name = value["name"].text();
+    report.run("optimizers: cases " + name, value["rule"].text(),
+               [&](GoldenCase& one) { run_case(file, value, one); });
+  }
+}
+
+}  // namespace keyshard::testing

@@ -96,7 +96,7 @@ void ArchiveStream::read(std::int64_t most, std::string& out) {
   out.resize(static_cast<std::size_t>(done));
 }
 
-bool unpack(const std::string& path, std::int64_t limit, std::string& out) {
+bool unpack(const std::string& path, std::int64_t limit, Progress& progress, std::string& out) {
   ArchiveStream stream(path);
   out.clear();
   std::string piece;
@@ -110,6 +110,7 @@ bool unpack(const std::string& path, std::int64_t limit, std::string& out) {
       return false;
     }
     out += piece;
+    progress.advance();
   }
 }
 

@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "runtime/progress.hpp"
+
 namespace keyshard {
 
 /// Whether a path names a compressed file or an entry of an archive.
@@ -30,7 +32,7 @@ class ArchiveStream {
 };
 
 /// Everything that a compressed file holds, if that is at most `limit` bytes; returns false
-/// otherwise.
-bool unpack(const std::string& path, std::int64_t limit, std::string& out);
+/// otherwise. Advances `progress`.
+bool unpack(const std::string& path, std::int64_t limit, Progress& progress, std::string& out);
 
 }  // namespace keyshard

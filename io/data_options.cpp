@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <glob.h>
 
 namespace keyshard {
 namespace {
@@ -101,14 +102,30 @@ void check_columns(Settings& settings, const DataOptions& options) {
   }
 }
 
+/// Adds the files that match a pattern, sorted by name; false if there are none.
+bool add_matches(const std::string& pattern, std::vector<std::string>& files) {
+  glob_t found = {};
+  const int status = glob(pattern.c_str(), 0, nullptr, &found);
+  if (status == 0) {
+    files.insert(files.end(), found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  }
+  globfree(&found);
+  return status == 0;
+}
+
 std::vector<std::string> read_files(Settings& settings, const char* key,
                                     const std::string& folder) {
   std::vector<std::string> files;
   for (const std::string& file : settings.texts(key)) {
     const std::filesystem::path path(file);
-    files.push_back(path.is_absolute() || folder.empty()
-                        ? file
-                        : (std::filesystem::path(folder) / path).string());
+    const std::string whole = path.is_absolute() || folder.empty()
+                                  ? file
+                                  : (std::filesystem::path(folder) / path).string();
+    if (file.find_first_of("*?[") == std::string::npos) {
+      files.push_back(whole);
+    } else if (!add_matches(whole, files)) {
+      settings.problem(key, fmt::format("expected files that match \"{}\": found none", whole));
+    }
   }
   return files;
 }
@@ -128,6 +145,11 @@ GeneratorOptions read_generator(Settings settings) {
 }
 
 }  // namespace
+
+const char* name_of(Split split) {
+  static constexpr const char* kNames[] = {"train", "valid", "test"};
+  return kNames[static_cast<std::size_t>(split)];
+}
 
 DataSchema DataOptions::schema() const {
   DataSchema schema;

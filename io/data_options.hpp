@@ -13,6 +13,9 @@ namespace keyshard {
 
 enum class DataFormat { text, packed, generated };
 enum class Split { train, valid, test };
+
+const char* name_of(Split split);
+
 enum class ReadOrder { automatic, blocks, stream };
 
 enum class ColumnRole { label, weight, dense, id, ids, ignore };
@@ -75,8 +78,9 @@ struct DataOptions {
   ReadOrder order = ReadOrder::automatic;
   std::int64_t window = 32'768;
   bool shuffle = true;
-  std::int64_t memory_bytes = std::int64_t{1}
-                              << 30;  ///< a compressed file up to this size is unpacked into memory
+  std::int64_t memory_bytes =
+      std::int64_t{1}
+      << 30;  ///< compressed files of a split that unpack to this much in all are read from memory
   std::int64_t block_bytes = std::int64_t{4} << 20;
   std::vector<ColumnOptions> columns;
   GeneratorOptions generator;

@@ -65,6 +65,9 @@ class DataReader {
   /// Throws Error{invalid_argument} when the position does not fit the data.
   virtual void seek(const ReaderPosition& position) = 0;
 
+  /// Records of each block, in input order: the grain of the shuffle.
+  virtual std::vector<std::int64_t> block_records() const = 0;
+
   virtual BadLines bad_lines() const = 0;
   /// Names the data (sizes and records of blocks), without paths and times.
   virtual Digest128 index_digest() const = 0;

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "io/record_order.hpp"
+#include "io/sliced_reader.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
@@ -25,6 +25,10 @@ constexpr double kIdScale = 1.1, kPairScale = 0.9, kDenseScale = 0.5, kBias = -1
 /// plant a model with.
 double unit_variance(std::uint32_t word) {
   return ((static_cast<double>(word) + 0.5) * 0x1p-32 - 0.5) * 3.4641016151377544;
+}
+
+std::int64_t records_of(const GeneratorOptions& options, Split split) {
+  return split == Split::train ? options.records : options.valid_records;
 }
 
 double sigmoid(double x) { return 1.0 / (1.0 + portable_exp(-std::clamp(x, -60.0, 60.0))); }
@@ -75,9 +79,7 @@ ClickGenerator::ClickGenerator(const GeneratorOptions& options) : options_(optio
   }
 }
 
-std::int64_t ClickGenerator::records(Split split) const {
-  return split == Split::train ? options_.records : options_.valid_records;
-}
+std::int64_t ClickGenerator::records(Split split) const { return records_of(options_, split); }
 
 std::int64_t ClickGenerator::draw_rank(std::uint32_t word) const {
   const double u = (static_cast<double>(word) + 0.5) * 0x1p-32;
@@ -148,90 +150,46 @@ double ClickGenerator::best_auc(Split split) const {
 
 namespace {
 
-class GeneratedReader final : public DataReader {
+DataSchema schema_of(const GeneratorOptions& options) {
+  DataOptions data;
+  data.format = DataFormat::generated;
+  data.generator = options;
+  return data.schema();
+}
+
+std::vector<std::int64_t> blocks_of(std::int64_t records) {
+  std::vector<std::int64_t> blocks;
+  for (std::int64_t left = records; left > 0; left -= kBlock) {
+    blocks.push_back(std::min(left, kBlock));
+  }
+  return blocks;
+}
+
+class GeneratedReader final : public SlicedReader {
  public:
   GeneratedReader(const GeneratorOptions& options, Split split, const ReadPlan& plan,
                   Communicator<Cpu>& communicator)
-      : generator_(options),
+      : SlicedReader(schema_of(options), blocks_of(records_of(options, split)), plan, communicator),
+        generator_(options),
         split_(split),
-        plan_(plan),
-        run_(run_of(communicator.rank(), communicator.size(), plan.slices)),
-        steps_(generator_.records(split), plan),
         digest_(Digest()
                     .add(options.seed)
                     .add(static_cast<std::uint64_t>(generator_.records(split)))
-                    .result()) {
-    DataOptions data;
-    data.format = DataFormat::generated;
-    data.generator = options;
-    schema_ = data.schema();
-    begin_epoch(0);
-  }
-
-  const DataSchema& schema() const override { return schema_; }
-
-  std::int64_t records() const override { return generator_.records(split_); }
-
-  std::int64_t steps_per_epoch() const override { return steps_.steps(); }
-
-  bool next(Batch& batch) override {
-    batch.clear();
-    batch.slices = run_;
-    batch.dense_columns = static_cast<std::int64_t>(schema_.dense.size());
-    batch.features = static_cast<std::int64_t>(schema_.features.size());
-    batch.slice_offsets.push_back(0);
-    batch.id_offsets.push_back(0);
-    if (step_ == steps_.steps()) {
-      begin_epoch(epoch_ + 1);
-      return false;
-    }
-    for (std::int64_t slice = run_.begin; slice < run_.end; ++slice) {
-      const Range taken = steps_.taken(slice, step_);
-      const Range own = steps_.records_of(slice);
-      std::int64_t at = taken.begin;
-      for (const BlockPiece& piece :
-           order_->pieces(own.begin + taken.begin, own.begin + taken.end)) {
-        for (std::int64_t i = 0; i < piece.count; ++i, ++at) {
-          add(piece.block * kBlock + piece.first + i,
-              steps_.sample_number(slice, step_, at - taken.begin), batch);
-        }
-      }
-      batch.slice_offsets.push_back(batch.samples());
-    }
-    ++step_;
-    return true;
-  }
-
-  ReaderPosition position() const override {
-    ReaderPosition position{epoch_, step_, {}};
-    for (std::int64_t slice = 0; slice < plan_.slices; ++slice) {
-      position.consumed.push_back(step_ == 0 ? 0 : steps_.taken(slice, step_ - 1).end);
-    }
-    return position;
-  }
-
-  void seek(const ReaderPosition& position) override {
-    begin_epoch(position.epoch);
-    step_ = position.step;
-    require(
-        step_ <= steps_.steps() && this->position() == position, Kind::invalid_argument,
-        "expected a position of this data and batch size: found other records consumed at step {}",
-        position.step);
-  }
+                    .result()) {}
 
   BadLines bad_lines() const override { return {}; }
 
   Digest128 index_digest() const override { return digest_; }
 
  private:
-  void begin_epoch(std::int64_t epoch) {
-    epoch_ = epoch;
-    step_ = 0;
-    std::vector<std::int64_t> blocks;
-    for (std::int64_t left = records(); left > 0; left -= kBlock) {
-      blocks.push_back(std::min(left, kBlock));
+  void read_slice(std::int64_t slice, Range taken, Batch& batch) override {
+    const std::int64_t first = steps().records_of(slice).begin;
+    std::int64_t sample = steps().sample_number(slice, step(), 0);
+    for (const BlockPiece& piece : order().pieces(first + taken.begin, first + taken.end)) {
+      for (std::int64_t i = 0; i < piece.count; ++i, ++sample) {
+        add(piece.block * kBlock + piece.first + i, sample, batch);
+      }
     }
-    order_ = std::make_unique<EpochOrder>(blocks, plan_, epoch);
   }
 
   void add(std::int64_t record, std::int64_t sample, Batch& batch) {
@@ -248,15 +206,8 @@ class GeneratedReader final : public DataReader {
 
   ClickGenerator generator_;
   Split split_;
-  ReadPlan plan_;
-  Range run_;
-  StepPlan steps_;
   Digest128 digest_;
-  DataSchema schema_;
-  std::unique_ptr<EpochOrder> order_;
   GeneratedRecord record_;
-  std::int64_t epoch_ = 0;
-  std::int64_t step_ = 0;
 };
 
 }  // namespace

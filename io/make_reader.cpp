@@ -3,27 +3,52 @@
 #include "io/archive_file.hpp"
 #include "io/byte_source.hpp"
 #include "io/generated_reader.hpp"
+#include "io/stream_reader.hpp"
 #include "io/text_reader.hpp"
+#include "io/vote.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
 namespace {
 
-std::unique_ptr<ByteSource> open_source(const std::string& path, const DataOptions& options,
-                                        Progress& progress) {
-  if (!is_archive(path)) {
-    return open_file(path);
+/// All files of a split with random access; none where the compressed ones unpack to more than is
+/// allowed.
+std::vector<std::unique_ptr<ByteSource>> open_sources(const DataOptions& options, Split split,
+                                                      Progress& progress) {
+  std::vector<std::unique_ptr<ByteSource>> sources;
+  std::int64_t left = options.memory_bytes;
+  for (const std::string& path : options.files(split)) {
+    if (!is_archive(path)) {
+      sources.push_back(open_file(path));
+      continue;
+    }
+    const InPhase phase(progress, Phase::unpacking);
+    std::string bytes;
+    if (!unpack(path, left, progress, bytes)) {
+      require(options.order != ReadOrder::blocks, Kind::bad_input,
+              "{}: unpacks to more than what is left of data.memory_bytes = {}; raise it, unpack "
+              "the file, or set order = \"stream\"",
+              path, options.memory_bytes);
+      return {};
+    }
+    left -= static_cast<std::int64_t>(bytes.size());
+    sources.push_back(memory_source(path, std::move(bytes)));
   }
-  const InPhase phase(progress, Phase::unpacking);
-  std::string bytes;
-  require(options.order != ReadOrder::stream, Kind::not_built,
-          "{}: order = \"stream\" is not built in this version", path);
-  require(unpack(path, options.memory_bytes, bytes), Kind::not_built,
-          "{}: unpacks to more than data.memory_bytes = {}, and order = \"stream\" is not built in "
-          "this version; raise it, unpack "
-          "the file, or use keyshard convert",
-          path, options.memory_bytes);
-  return memory_source(path, std::move(bytes));
+  return sources;
+}
+
+std::unique_ptr<DataReader> make_reader_of_text(const DataOptions& options, Split split,
+                                                const ReadPlan& plan,
+                                                Communicator<Cpu>& communicator,
+                                                Stream<Cpu>& stream) {
+  std::vector<std::unique_ptr<ByteSource>> sources;
+  if (options.order != ReadOrder::stream) {
+    vote(communicator, [&] { sources = open_sources(options, split, communicator.progress()); });
+  }
+  if (sources.empty()) {
+    return make_stream_reader(options, split, plan, communicator);
+  }
+  return make_text_reader(options, split, plan, communicator, stream, std::move(sources));
 }
 
 }  // namespace
@@ -31,16 +56,16 @@ std::unique_ptr<ByteSource> open_source(const std::string& path, const DataOptio
 std::unique_ptr<DataReader> make_reader(const DataOptions& options, Split split,
                                         const ReadPlan& plan, Communicator<Cpu>& communicator,
                                         Stream<Cpu>& stream) {
+  ReadPlan own = plan;
+  own.shuffle = plan.shuffle && options.shuffle;
   if (options.format == DataFormat::generated) {
-    return make_generated_reader(options.generator, split, plan, communicator);
+    return make_generated_reader(options.generator, split, own, communicator);
   }
+  require(!options.files(split).empty(), Kind::bad_input,
+          "expected files of the {} data: found none", name_of(split));
   require(options.format == DataFormat::text, Kind::not_built,
           "format = \"packed\" is not built in this version");
-  std::vector<std::unique_ptr<ByteSource>> sources;
-  for (const std::string& path : options.files(split)) {
-    sources.push_back(open_source(path, options, communicator.progress()));
-  }
-  return make_text_reader(options, split, plan, communicator, stream, std::move(sources));
+  return make_reader_of_text(options, split, own, communicator, stream);
 }
 
 }  // namespace keyshard

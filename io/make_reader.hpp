@@ -8,8 +8,10 @@
 
 namespace keyshard {
 
-/// Opens the data of a split on all ranks. Collective. Throws Error{bad_input} naming file and
-/// reason, on the rank that sees it.
+/// Opens the data of a split on all ranks. Collective. Compressed text is unpacked into the memory
+/// of each rank if all of it fits data.memory_bytes, else read as a stream (order = "auto"); the
+/// order decides which batches there are, so set it where the memory may change. Throws
+/// Error{bad_input} naming file and reason, on all ranks.
 std::unique_ptr<DataReader> make_reader(const DataOptions& options, Split split,
                                         const ReadPlan& plan, Communicator<Cpu>& communicator,
                                         Stream<Cpu>& stream);

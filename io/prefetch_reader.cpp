@@ -53,6 +53,8 @@ class PrefetchReader final : public DataReader {
     start();
   }
 
+  std::vector<std::int64_t> block_records() const override { return reader_->block_records(); }
+
   BadLines bad_lines() const override { return bad_; }
 
   Digest128 index_digest() const override { return reader_->index_digest(); }

@@ -63,8 +63,11 @@ std::vector<std::uint32_t> window_order(const ReadPlan& plan, std::int64_t epoch
   return order;
 }
 
-StepPlan::StepPlan(std::int64_t records, const ReadPlan& plan)
-    : records_(records), slices_(plan.slices), share_(plan.batch_size / plan.slices) {
+StepPlan::StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing)
+    : records_(records),
+      slices_(plan.slices),
+      share_(plan.batch_size / plan.slices),
+      dealing_(dealing) {
   require(plan.batch_size > 0 && plan.batch_size % plan.slices == 0, Kind::invalid_argument,
           "expected a batch size that is a multiple of the {} slices: found {}", plan.slices,
           plan.batch_size);
@@ -72,23 +75,38 @@ StepPlan::StepPlan(std::int64_t records, const ReadPlan& plan)
   const std::int64_t rest = records - full * plan.batch_size;
   const bool joined = full > 0 && (plan.drop_last || rest < plan.slices);
   steps_ = full + (rest > 0 && !joined ? 1 : 0);
-  dropped_ = plan.drop_last &&
-             full > 0;  // the rest is read by nobody: taken() ends with the last full step
+  // The rest is read by nobody: taken() ends with the last full step.
+  dropped_ = plan.drop_last && full > 0;
 }
 
 Range StepPlan::records_of(std::int64_t slice) const { return run_of(slice, slices_, records_); }
 
+std::int64_t StepPlan::last_begin(std::int64_t slice) const {
+  return slice * (records_ - (steps_ - 1) * share_ * slices_) / slices_;
+}
+
 Range StepPlan::taken(std::int64_t slice, std::int64_t step) const {
+  if (dealing_ == Dealing::steps) {
+    const std::int64_t begin = step * share_;
+    return {begin, begin + (is_last(step) ? last_begin(slice + 1) - last_begin(slice) : share_)};
+  }
   const std::int64_t own = records_of(slice).size();
-  const bool last = step == steps_ - 1 && !dropped_;
-  return {std::min(own, step * share_), last ? own : std::min(own, (step + 1) * share_)};
+  return {std::min(own, step * share_), is_last(step) ? own : std::min(own, (step + 1) * share_)};
 }
 
 std::int64_t StepPlan::sample_number(std::int64_t slice, std::int64_t step, std::int64_t i) const {
-  const bool last = step == steps_ - 1 && !dropped_;
+  if (!is_last(step)) {
+    return slice * share_ + i;
+  }
+  if (dealing_ == Dealing::steps) {
+    return last_begin(slice) + i;
+  }
   const std::int64_t longest = (records_ + slices_ - 1) / slices_;
-  const std::int64_t stride = last ? longest - std::min(longest, step * share_) : share_;
-  return slice * stride + i;
+  return slice * (longest - std::min(longest, step * share_)) + i;
+}
+
+std::int64_t StepPlan::stream_record(std::int64_t slice, std::int64_t step, std::int64_t i) const {
+  return step * share_ * slices_ + sample_number(slice, step, i);
 }
 
 }  // namespace keyshard

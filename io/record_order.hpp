@@ -40,24 +40,39 @@ std::vector<std::uint32_t> window_order(const ReadPlan& plan, std::int64_t epoch
                                         std::int64_t slice, std::int64_t window,
                                         std::int64_t count);
 
+/// How records come to slices. `runs`: each slice owns a run of the epoch's order, so that all of
+/// them can be read apart. `steps`: each step is the next records of a stream, cut into slices.
+enum class Dealing { runs, steps };
+
 /// How the records of an epoch are dealt to steps.
 class StepPlan {
  public:
-  StepPlan(std::int64_t records, const ReadPlan& plan);
+  /// Throws Error{invalid_argument} where the batch size is no multiple of the slices.
+  StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing = Dealing::runs);
+
+  std::int64_t records() const noexcept { return records_; }
 
   std::int64_t steps() const noexcept { return steps_; }
 
-  /// Records of a slice: run_of(slice, slices, records).
+  /// Dealing::runs: the records of the epoch's order that a slice owns.
   Range records_of(std::int64_t slice) const;
   /// The records, counted from the slice's first, that a slice gives to a step.
   Range taken(std::int64_t slice, std::int64_t step) const;
   /// Number, in the global batch of a step, of the i-th sample of a slice.
   std::int64_t sample_number(std::int64_t slice, std::int64_t step, std::int64_t i) const;
+  /// Dealing::steps: the record of the stream that is the i-th sample of a slice in a step.
+  std::int64_t stream_record(std::int64_t slice, std::int64_t step, std::int64_t i) const;
 
  private:
+  bool is_last(std::int64_t step) const { return step == steps_ - 1 && !dropped_; }
+
+  /// Dealing::steps: samples before those of a slice in the last step.
+  std::int64_t last_begin(std::int64_t slice) const;
+
   std::int64_t records_;
   std::int64_t slices_;
   std::int64_t share_;  // records of a slice in a full step
+  Dealing dealing_;
   std::int64_t steps_ = 0;
   bool dropped_ = false;
 };

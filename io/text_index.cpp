@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "io/text_record.hpp"
+#include "io/vote.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
 
@@ -126,10 +127,12 @@ TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
   // Each rank counts a run of blocks; the counts are gathered.
   const auto blocks = static_cast<std::int64_t>(index.blocks.size());
   const Range mine = run_of(communicator.rank(), communicator.size(), blocks);
-  stream.threads().for_tasks(mine.size(), [&](std::int64_t i, int) {
-    TextBlock& block = index.blocks[static_cast<std::size_t>(mine.begin + i)];
-    count_block(*sources[static_cast<std::size_t>(block.file)], block);
-    communicator.progress().advance();
+  vote(communicator, [&] {
+    stream.threads().for_tasks(mine.size(), [&](std::int64_t i, int) {
+      TextBlock& block = index.blocks[static_cast<std::size_t>(mine.begin + i)];
+      count_block(*sources[static_cast<std::size_t>(block.file)], block);
+      communicator.progress().advance();
+    });
   });
   std::vector<std::int64_t> byte_counts;
   const std::vector<std::byte> gathered = communicator.gather_bytes(

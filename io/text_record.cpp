@@ -10,6 +10,7 @@
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
+#include "runtime/portable_math.hpp"
 
 namespace keyshard {
 namespace {
@@ -26,7 +27,8 @@ std::string_view trimmed(std::string_view cell) {
 
 std::optional<double> parse_number(std::string_view cell) {
   double value = 0;
-  const char* begin = cell.data() + (cell.starts_with('+') ? 1 : 0);
+  // from_chars takes no plus.
+  const char* begin = cell.data() + (cell.starts_with('+') && !cell.starts_with("+-") ? 1 : 0);
   const auto [end, error] = std::from_chars(begin, cell.data() + cell.size(), value);
   if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value)) {
     return std::nullopt;
@@ -223,12 +225,11 @@ std::optional<std::string> RecordParser::parse_dense(std::string_view cell,
     batch.id_offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));
     return std::nullopt;
   }
-  const auto x = static_cast<float>(*number);
-  float value = x;
+  float value = static_cast<float>(*number);
   if (missing) {
     value = static_cast<float>(column.fill);
   } else if (column.transform == DenseTransform::log) {
-    value = std::copysign(log1pf(std::fabs(x)), x);
+    value = static_cast<float>(std::copysign(portable_log(1.0 + std::fabs(*number)), *number));
   } else if (column.transform == DenseTransform::standard) {
     value = static_cast<float>((*number - column.mean) / column.stddev);
   }
@@ -280,6 +281,9 @@ std::optional<std::string> RecordParser::parse_ids(std::string_view cell, std::s
 }
 
 std::optional<std::string> RecordParser::parse(std::string_view line, Batch& batch) {
+  if (line.find('\0') != std::string_view::npos) {
+    return "expected text: found a NUL byte, so a binary file";
+  }
   if (!split(line)) {
     return "expected every quote to be closed: found an open one";
   }

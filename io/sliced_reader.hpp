@@ -1,0 +1,63 @@
+// What all readers share: the epochs, the steps and the position of records that are dealt to
+// slices. A reader only says how the records of a slice become samples.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "io/data_reader.hpp"
+#include "io/record_order.hpp"
+
+namespace keyshard {
+
+class SlicedReader : public DataReader {
+ public:
+  const DataSchema& schema() const final { return schema_; }
+
+  std::int64_t records() const final { return steps_.records(); }
+
+  std::int64_t steps_per_epoch() const final { return steps_.steps(); }
+
+  std::vector<std::int64_t> block_records() const final { return block_records_; }
+
+  bool next(Batch& batch) final;
+  ReaderPosition position() const final;
+  void seek(const ReaderPosition& position) final;
+
+ protected:
+  SlicedReader(DataSchema schema, std::vector<std::int64_t> block_records, const ReadPlan& plan,
+               const Communicator<Cpu>& communicator, Dealing dealing = Dealing::runs);
+
+  /// Adds the samples of the records `taken` of a slice, counted from the slice's first.
+  virtual void read_slice(std::int64_t slice, Range taken, Batch& batch) = 0;
+
+  /// Forgets what belongs to another place of the data.
+  virtual void place_changed() {}
+
+  const ReadPlan& plan() const noexcept { return plan_; }
+
+  const StepPlan& steps() const noexcept { return steps_; }
+
+  const EpochOrder& order() const noexcept { return *order_; }
+
+  /// Slices of this rank.
+  Range run() const noexcept { return run_; }
+
+  std::int64_t epoch() const noexcept { return epoch_; }
+
+  std::int64_t step() const noexcept { return step_; }
+
+ private:
+  void begin_epoch(std::int64_t epoch);
+
+  DataSchema schema_;
+  std::vector<std::int64_t> block_records_;
+  ReadPlan plan_;
+  StepPlan steps_;
+  Range run_;
+  std::unique_ptr<EpochOrder> order_;
+  std::int64_t epoch_ = 0;
+  std::int64_t step_ = 0;
+};
+
+}  // namespace keyshard

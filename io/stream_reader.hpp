@@ -1,0 +1,20 @@
+// Batches from text that is read in one pass: every rank unpacks everything and parses only the
+// lines of its slices. Step s is the next records of the stream, shuffled inside windows of the
+// stream, so the batches are others than those of order = "blocks". Slow with many ranks: a packed
+// file (packed_writer.hpp) is not.
+#pragma once
+
+#include <memory>
+
+#include "io/data_options.hpp"
+#include "io/data_reader.hpp"
+
+namespace keyshard {
+
+/// Opens the files of a split and reads them once to count their records. Collective. Throws
+/// Error{bad_input} naming file and reason, on all ranks.
+std::unique_ptr<DataReader> make_stream_reader(const DataOptions& options, Split split,
+                                               const ReadPlan& plan,
+                                               Communicator<Cpu>& communicator);
+
+}  // namespace keyshard

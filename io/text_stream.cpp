@@ -1,0 +1,81 @@
+#include "io/text_stream.hpp"
+
+#include "io/archive_file.hpp"
+#include "io/byte_source.hpp"
+#include "io/text_record.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kPiece = std::int64_t{1} << 20;
+
+std::function<void(std::string&)> open_bytes(const std::string& path) {
+  if (is_archive(path)) {
+    return [archive = std::make_shared<ArchiveStream>(path)](std::string& out) {
+      archive->read(kPiece, out);
+    };
+  }
+  const std::shared_ptr<ByteSource> source = open_file(path);
+  return [source, at = std::int64_t{0}](std::string& out) mutable {
+    source->read(at, kPiece, out);
+    at += static_cast<std::int64_t>(out.size());
+  };
+}
+
+}  // namespace
+
+TextStream::TextStream(std::vector<std::string> paths, std::int64_t skip_lines, bool header)
+    : paths_(std::move(paths)), skip_lines_(skip_lines), header_(header) {}
+
+bool TextStream::next_line(std::string_view& text) {
+  // A line is whole when its end was read, or the file's.
+  while (!file_ended_ && buffer_.find('\n', at_) == std::string::npos) {
+    read_(piece_);
+    file_ended_ = piece_.empty();
+    buffer_.erase(0, at_);
+    buffer_ += piece_;
+    at_ = 0;
+  }
+  if (at_ == buffer_.size()) {
+    return false;
+  }
+  const TextLine line = line_at(buffer_, at_);
+  text = line.text;
+  at_ = line.next;
+  ++line_;
+  return true;
+}
+
+void TextStream::open_next() {
+  read_ = open_bytes(paths_[starts_.size()]);
+  buffer_.clear();
+  at_ = 0;
+  line_ = 0;
+  file_ended_ = false;
+  TextStart start;
+  std::string_view text;
+  const std::int64_t lines = skip_lines_ + (header_ ? 1 : 0);
+  while (line_ < lines && next_line(text)) {
+  }
+  start.header = header_ && line_ == lines ? std::string(text) : std::string();
+  start.header_line = line_;
+  start.line = line_ + 1;
+  starts_.push_back(std::move(start));
+}
+
+bool TextStream::next(std::string_view& text, TextPlace& place) {
+  for (;;) {
+    while (next_line(text)) {
+      if (!text.empty()) {
+        place = {record_++, static_cast<std::int64_t>(starts_.size()) - 1, line_};
+        return true;
+      }
+    }
+    if (starts_.size() == paths_.size()) {
+      return false;
+    }
+    open_next();
+  }
+}
+
+}  // namespace keyshard

@@ -1,0 +1,45 @@
+// The records of several files, one after another and in one pass: for data without random access,
+// such as a compressed file that is larger than the memory allowed. Opened again for every epoch.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/text_index.hpp"
+#include "io/text_window.hpp"
+
+namespace keyshard {
+
+class TextStream {
+ public:
+  TextStream(std::vector<std::string> paths, std::int64_t skip_lines, bool header);
+
+  /// The next record, without its line end; false after the last. `text` is valid until the next
+  /// call. Throws Error{bad_input} naming the file that cannot be opened or is damaged.
+  bool next(std::string_view& text, TextPlace& place);
+
+  /// Where the records of the files begin that were opened so far, with their headers.
+  const std::vector<TextStart>& starts() const noexcept { return starts_; }
+
+ private:
+  bool next_line(std::string_view& text);
+  void open_next();
+
+  std::vector<std::string> paths_;
+  std::int64_t skip_lines_;
+  bool header_;
+  std::function<void(std::string&)> read_;  // replaces its argument by the next bytes of the file
+  std::vector<TextStart> starts_;
+  std::string buffer_;
+  std::string piece_;
+  std::size_t at_ = 0;  // in buffer_
+  bool file_ended_ = true;
+  std::int64_t line_ = 0;
+  std::int64_t record_ = 0;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,77 @@
+// A window of text records, in the order in which they are read, and the parser that turns them
+// into samples. Lines that do not parse are counted and leave holes, up to the number allowed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/batch.hpp"
+#include "io/data_options.hpp"
+#include "io/data_reader.hpp"
+#include "io/text_index.hpp"
+#include "io/text_record.hpp"
+
+namespace keyshard {
+
+/// Where a record stands.
+struct TextPlace {
+  std::int64_t record = 0;  ///< in input order
+  std::int64_t file = 0;
+  std::int64_t line = 0;  ///< of the file, from 1
+};
+
+class TextWindow {
+ public:
+  /// Of the slice or stream; -1: none was loaded.
+  std::int64_t number() const noexcept { return number_; }
+
+  /// Empties the window; its memory is kept.
+  void begin(std::int64_t number);
+  void add(std::string_view text, const TextPlace& place);
+
+  /// order[i] is the record that is i-th; as many as were added.
+  void set_order(std::vector<std::uint32_t> order) { order_ = std::move(order); }
+
+  std::int64_t size() const noexcept { return static_cast<std::int64_t>(places_.size()); }
+
+  std::string_view text(std::int64_t i) const;
+
+  const TextPlace& place(std::int64_t i) const {
+    return places_[order_[static_cast<std::size_t>(i)]];
+  }
+
+ private:
+  std::int64_t number_ = -1;
+  std::string bytes_;
+  std::vector<std::size_t> ends_;  // of each record in bytes_
+  std::vector<TextPlace> places_;
+  std::vector<std::uint32_t> order_;
+};
+
+class WindowParser {
+ public:
+  /// `names` and `starts` are those of the files. Throws Error{bad_input} where a header lacks a
+  /// column.
+  WindowParser(const DataOptions& options, std::vector<std::string> names,
+               const std::vector<TextStart>& starts);
+
+  /// Adds the i-th record of a window to a batch, as sample number `sample`, or counts it as bad.
+  /// Throws Error{bad_input} with "file:line: reason" when more are bad than allowed in an epoch.
+  void add(const TextWindow& window, std::int64_t i, std::int64_t sample, Batch& batch);
+
+  /// From here on the bad lines of another epoch, or of another part of it, are counted.
+  void begin_epoch() { bad_in_epoch_ = 0; }
+
+  const BadLines& bad_lines() const noexcept { return bad_; }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<RecordParser> parsers_;  // of each file
+  std::int64_t most_bad_;
+  std::int64_t bad_in_epoch_ = 0;
+  BadLines bad_;
+};
+
+}  // namespace keyshard

@@ -19,6 +19,10 @@ static_assert(std::is_same_v<hid_t, std::int64_t>);
 class Hdf5Silence {
  public:
   Hdf5Silence() {
+    // HDF5's own clean-up at the end of a process crashes on files that it could not close, as on a
+    // full disk. Whatever is open is closed by its owner.
+    static const herr_t no_clean_up = H5dont_atexit();
+    static_cast<void>(no_clean_up);
     H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   }

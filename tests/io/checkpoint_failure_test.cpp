@@ -160,6 +160,17 @@ class SmallDisk {
   bool mounted_;
 };
 
+/// Files of a folder, removed ones too, that this process has open.
+int open_files_in(const std::string& folder) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone);
+    count += target.starts_with(folder) ? 1 : 0;
+  }
+  return count;
+}
+
 TEST(CheckpointFailure, OfAFullDiskAtAnyPointLeavesTheCheckpointBeforeIt) {
   const TestState state{1, 4, 4000};
   const std::int64_t step = 32 << 10;
@@ -188,6 +199,7 @@ TEST(CheckpointFailure, OfAFullDiskAtAnyPointLeavesTheCheckpointBeforeIt) {
       EXPECT_NE(error.find(path), std::string::npos) << error;
       EXPECT_EQ(refusal_of(path + "/step-000001"), "");
       EXPECT_EQ(names_in(path), std::vector<std::string>{"step-000001"});
+      EXPECT_EQ(open_files_in(path), 0);
       // The job goes on: a later save that fits succeeds.
       TestState third = first;
       third.step = 3;

@@ -52,6 +52,15 @@ class Communicator {
   /// collective. Does not return where ranks are processes.
   virtual void abort(std::string_view why, int exit_code) noexcept = 0;
 
+  // Notes, for heart-beats: they never wait for a peer, which may be stopped. Not collective.
+
+  /// Sends a note of a few bytes to another rank and returns at once. Returns false where an
+  /// earlier one to that rank is still under way: this one is dropped then.
+  virtual bool post(int to, Span<const std::byte> note) = 0;
+  /// Takes the oldest note of another rank that has arrived, of note.size() bytes. Returns false
+  /// where there is none.
+  virtual bool poll(int from, Span<std::byte> note) = 0;
+
   /// Another communicator over the same ranks, whose messages never meet this one's. Collective.
   virtual std::unique_ptr<Communicator> duplicate() = 0;
 

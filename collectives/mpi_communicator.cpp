@@ -38,6 +38,7 @@ class MpiCommunicator final : public Communicator<Cpu> {
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm_, &rank_);
     MPI_Comm_size(comm_, &size_);
+    notes_.resize(static_cast<std::size_t>(size_));
     MPI_Comm node = MPI_COMM_NULL;
     check_mpi(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
               "MPI_Comm_split_type");
@@ -63,13 +64,15 @@ class MpiCommunicator final : public Communicator<Cpu> {
                   Span<std::byte> receive, Span<const std::int64_t> receive_bytes) override {
     const InPhase phase(progress(), Phase::exchanging);
     requests_.clear();
+    pieces_.clear();
     std::byte* to = receive.data();
     for (int peer = 0; peer < size_; ++peer) {
       const std::int64_t bytes = receive_bytes[static_cast<std::size_t>(peer)];
       if (peer != rank_) {
-        post(bytes, peer, [&](std::int64_t offset, int count, MPI_Request* request) {
-          return MPI_Irecv(to + offset, count, MPI_BYTE, peer, kTag, comm_, request);
-        });
+        post_pieces(bytes, {peer, 0, true},
+                    [&](std::int64_t offset, int count, MPI_Request* request) {
+                      return MPI_Irecv(to + offset, count, MPI_BYTE, peer, kTag, comm_, request);
+                    });
       }
       to += bytes;
     }
@@ -78,9 +81,10 @@ class MpiCommunicator final : public Communicator<Cpu> {
     for (int peer = 0; peer < size_; ++peer) {
       const std::int64_t bytes = send_bytes[static_cast<std::size_t>(peer)];
       if (peer != rank_) {
-        post(bytes, peer, [&](std::int64_t offset, int count, MPI_Request* request) {
-          return MPI_Isend(from + offset, count, MPI_BYTE, peer, kTag, comm_, request);
-        });
+        post_pieces(bytes, {peer, 0, false},
+                    [&](std::int64_t offset, int count, MPI_Request* request) {
+                      return MPI_Isend(from + offset, count, MPI_BYTE, peer, kTag, comm_, request);
+                    });
       } else {
         own = from;
       }
@@ -141,22 +145,62 @@ class MpiCommunicator final : public Communicator<Cpu> {
     MPI_Abort(comm_, exit_code);
   }
 
+  bool post(int to, Span<const std::byte> note) override {
+    Note& last = notes_[static_cast<std::size_t>(to)];
+    int done = 0;
+    check_mpi(MPI_Test(&last.request, &done, MPI_STATUS_IGNORE), "MPI_Test", to);
+    if (done != 0) {
+      last.bytes.assign(note.begin(), note.end());
+      check_mpi(MPI_Isend(last.bytes.data(), narrow(static_cast<std::int64_t>(note.size())),
+                          MPI_BYTE, to, kNoteTag, comm_, &last.request),
+                "MPI_Isend", to);
+    }
+    return done != 0;
+  }
+
+  bool poll(int from, Span<std::byte> note) override {
+    int arrived = 0;
+    MPI_Message message = MPI_MESSAGE_NULL;
+    check_mpi(MPI_Improbe(from, kNoteTag, comm_, &arrived, &message, MPI_STATUS_IGNORE),
+              "MPI_Improbe", from);
+    if (arrived != 0) {
+      check_mpi(MPI_Mrecv(note.data(), narrow(static_cast<std::int64_t>(note.size())), MPI_BYTE,
+                          &message, MPI_STATUS_IGNORE),
+                "MPI_Mrecv", from);
+    }
+    return arrived != 0;
+  }
+
   std::unique_ptr<Communicator<Cpu>> duplicate() override {
     return std::make_unique<MpiCommunicator>(comm_, options_);
   }
 
  private:
   static constexpr int kTag = 1;
+  static constexpr int kNoteTag = 2;
+
+  struct Note {
+    std::vector<std::byte> bytes;
+    MPI_Request request = MPI_REQUEST_NULL;
+  };
+
+  /// A piece of a message with a peer. What is received must have all its bytes.
+  struct Piece {
+    int peer;
+    int bytes;
+    bool receives;
+  };
 
   /// Posts the pieces of one message.
   template <class Post>
-  void post(std::int64_t bytes, int peer, const Post& post_piece) {
-    const auto piece =
+  void post_pieces(std::int64_t bytes, Piece piece, const Post& post_piece) {
+    const auto most =
         static_cast<std::int64_t>(std::min(options_.piece_bytes, std::size_t{1} << 30));
-    for (std::int64_t offset = 0; offset < bytes; offset += piece) {
-      requests_.emplace_back();
-      check_mpi(post_piece(offset, narrow(std::min(piece, bytes - offset)), &requests_.back()),
-                "all_to_all", peer);
+    for (std::int64_t offset = 0; offset < bytes; offset += most) {
+      piece.bytes = narrow(std::min(most, bytes - offset));
+      pieces_.push_back(piece);
+      requests_.push_back(MPI_REQUEST_NULL);
+      check_mpi(post_piece(offset, piece.bytes, &requests_.back()), "all_to_all", piece.peer);
     }
   }
 
@@ -175,22 +219,46 @@ class MpiCommunicator final : public Communicator<Cpu> {
     }
   }
 
-  /// Waits by asking, so that a rank that waits leaves its core to others.
+  /// Waits by asking, so that a rank that waits leaves its core to others. Every request that ends
+  /// is progress: a large exchange is not a stuck one.
   void wait_all() {
-    int done = 0;
-    while (done == 0) {
-      check_mpi(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done,
-                            MPI_STATUSES_IGNORE),
-                "MPI_Testall");
-      if (done == 0) {
+    const InCollective waits(progress());
+    done_.resize(requests_.size());
+    statuses_.resize(requests_.size());
+    for (std::size_t left = requests_.size(); left > 0;) {
+      int done = 0;
+      const int status = MPI_Testsome(static_cast<int>(requests_.size()), requests_.data(), &done,
+                                      done_.data(), statuses_.data());
+      for (int i = 0; i < done; ++i) {
+        check_done(static_cast<std::size_t>(done_[static_cast<std::size_t>(i)]),
+                   statuses_[static_cast<std::size_t>(i)], status == MPI_ERR_IN_STATUS);
+      }
+      check_mpi(status, "MPI_Testsome");
+      if (done > 0) {
+        left -= static_cast<std::size_t>(done);
+        progress().advance();
+      } else {
         sched_yield();
       }
     }
-    progress().advance();
+  }
+
+  /// Only the pieces of an all_to_all have a peer to name.
+  void check_done(std::size_t request, const MPI_Status& status, bool has_error) const {
+    const Piece piece = request < pieces_.size() ? pieces_[request] : Piece{-1, 0, false};
+    check_mpi(has_error ? status.MPI_ERROR : MPI_SUCCESS, "communication", piece.peer);
+    if (piece.receives) {
+      int bytes = 0;
+      MPI_Get_count(&status, MPI_BYTE, &bytes);
+      require(bytes == piece.bytes, Kind::communication,
+              "all_to_all: expected {} bytes from rank {}: found {}", piece.bytes, piece.peer,
+              bytes);
+    }
   }
 
   template <class Start>
   void collective(const Start& start) {
+    pieces_.clear();
     requests_.assign(1, MPI_REQUEST_NULL);
     check_mpi(start(requests_.data()), "collective");
     wait_all();
@@ -202,6 +270,10 @@ class MpiCommunicator final : public Communicator<Cpu> {
   int size_ = 1;
   int local_size_ = 1;
   std::vector<MPI_Request> requests_;
+  std::vector<Piece> pieces_;
+  std::vector<int> done_;
+  std::vector<MPI_Status> statuses_;
+  std::vector<Note> notes_;  ///< the last note to each rank
 };
 
 }  // namespace

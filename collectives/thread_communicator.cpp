@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <string>
 
@@ -11,82 +12,121 @@
 namespace keyshard {
 namespace {
 
-/// What a rank brings to a meeting. `name` and `size` must agree on all ranks.
+/// What a rank brings to a meeting. `name`, `size` and `detail` (a root, an operation) must agree
+/// on all ranks.
 struct Call {
   const char* name = "";
   std::size_t size = 0;
+  int detail = 0;
   const std::byte* send = nullptr;
   const std::int64_t* send_bytes = nullptr;
   std::byte* receive = nullptr;
   const std::int64_t* receive_bytes = nullptr;
 };
 
+std::string described(const Call& call) {
+  return fmt::format("{} ({} bytes, detail {})", call.name, call.size, call.detail);
+}
+
 /// Where the ranks meet. A meeting has two halves: all arrive with their calls, each copies what is
-/// its own, all leave.
+/// its own, all leave. An abort ends the waiting of the first half only: in the second one peers
+/// read the buffers of this rank, and none of them waits for anything but that.
 class Meeting {
  public:
-  explicit Meeting(int ranks) : calls_(static_cast<std::size_t>(ranks)) {}
+  explicit Meeting(int ranks)
+      : calls_(static_cast<std::size_t>(ranks)), notes_(calls_.size() * calls_.size()) {}
 
   /// Publishes the call of a rank and waits for all others. Throws what ended the job, or a
   /// mismatch of calls.
   const std::vector<Call>& arrive(int rank, const Call& call) {
     {
-      const std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
+      throw_if_aborted();
       calls_[static_cast<std::size_t>(rank)] = call;
-    }
-    wait();
-    for (std::size_t other = 0; other < calls_.size(); ++other) {
-      if (std::strcmp(calls_[other].name, call.name) != 0 || calls_[other].size != call.size) {
-        const std::string found =
-            fmt::format("{} of {} bytes on rank {}, {} of {} bytes on rank {}", call.name,
-                        call.size, rank, calls_[other].name, calls_[other].size, other);
-        abort(fmt::format("expected the same collective on all ranks: found {}", found));
+      if (!meet(lock, [&] { return !why_.empty(); })) {
         throw_if_aborted();
+      }
+    }
+    for (std::size_t other = 0; other < calls_.size(); ++other) {
+      const Call& theirs = calls_[other];
+      if (std::strcmp(theirs.name, call.name) != 0 || theirs.size != call.size ||
+          theirs.detail != call.detail) {
+        leave(fmt::format(
+            "expected the same collective on all ranks: found {} on rank {}, {} on rank {}",
+            described(call), rank, described(theirs), other));
       }
     }
     return calls_;
   }
 
-  void wait() {
+  /// Waits until every rank has copied what is its own. A mismatch that one rank saw fails on all.
+  void leave(const std::string& mismatch) {
     std::unique_lock lock(mutex_);
-    require(why_.empty(), Kind::communication, "{}", why_);
-    const std::uint64_t generation = generation_;
-    if (++waiting_ == calls_.size()) {
-      waiting_ = 0;
-      ++generation_;
-      changed_.notify_all();
-    } else {
-      changed_.wait(lock, [&] { return generation_ != generation || !why_.empty(); });
-    }
-    if (generation_ == generation && !why_.empty()) {
-      lock.unlock();
-      throw_if_aborted();
-    }
+    why_ = why_.empty() ? mismatch : why_;
+    meet(lock, [] { return false; });
+    throw_if_aborted();
   }
 
   void abort(const std::string& why) {
     const std::lock_guard lock(mutex_);
-    if (why_.empty()) {
-      why_ = why;
-    }
+    why_ = why_.empty() ? why : why_;
     changed_.notify_all();
-  }
-
-  void throw_if_aborted() {
-    const std::lock_guard lock(mutex_);
-    require(why_.empty(), Kind::communication, "{}", why_);
+    for (const auto& duplicate : duplicates_) {
+      duplicate->abort(why);
+    }
   }
 
   /// What duplicates share: made by the first rank that asks for the n-th one.
   std::shared_ptr<Meeting> duplicate(std::size_t number) {
     const std::lock_guard lock(mutex_);
+    throw_if_aborted();
     while (duplicates_.size() <= number) {
       duplicates_.push_back(std::make_shared<Meeting>(static_cast<int>(calls_.size())));
     }
     return duplicates_[number];
   }
 
+  void post(int from, int to, Span<const std::byte> note) {
+    const std::lock_guard lock(mutex_);
+    notes(from, to).emplace_back(note.begin(), note.end());
+  }
+
+  bool poll(int from, int to, Span<std::byte> note) {
+    const std::lock_guard lock(mutex_);
+    auto& waiting = notes(from, to);
+    if (waiting.empty()) {
+      return false;
+    }
+    require(waiting.front().size() == note.size(), Kind::communication,
+            "expected a note of {} bytes from rank {}: found {}", note.size(), from,
+            waiting.front().size());
+    std::copy(waiting.front().begin(), waiting.front().end(), note.begin());
+    waiting.pop_front();
+    return true;
+  }
+
  private:
+  /// Waits until every rank is here, or given_up(). Returns whether every rank was.
+  template <class GivenUp>
+  bool meet(std::unique_lock<std::mutex>& lock, const GivenUp& given_up) {
+    const std::uint64_t generation = generation_;
+    if (++waiting_ == calls_.size()) {
+      waiting_ = 0;
+      ++generation_;
+      changed_.notify_all();
+    } else {
+      changed_.wait(lock, [&] { return generation_ != generation || given_up(); });
+    }
+    return generation_ != generation;
+  }
+
+  /// The caller holds the lock.
+  void throw_if_aborted() const { require(why_.empty(), Kind::communication, "{}", why_); }
+
+  std::deque<std::vector<std::byte>>& notes(int from, int to) {
+    return notes_[static_cast<std::size_t>(from) * calls_.size() + static_cast<std::size_t>(to)];
+  }
+
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Call> calls_;
@@ -94,6 +134,7 @@ class Meeting {
   std::uint64_t generation_ = 0;
   std::string why_;
   std::vector<std::shared_ptr<Meeting>> duplicates_;
+  std::vector<std::deque<std::vector<std::byte>>> notes_;
 };
 
 class ThreadCommunicator final : public Communicator<Cpu> {
@@ -110,8 +151,8 @@ class ThreadCommunicator final : public Communicator<Cpu> {
   void all_to_all(Stream<Cpu>&, Span<const std::byte> send, Span<const std::int64_t> send_bytes,
                   Span<std::byte> receive, Span<const std::int64_t> receive_bytes) override {
     const InPhase phase(progress(), Phase::exchanging);
-    const auto& calls = meeting_->arrive(rank_, {"all_to_all", 0, send.data(), send_bytes.data(),
-                                                 receive.data(), receive_bytes.data()});
+    const auto& calls = arrive(
+        {"all_to_all", 0, 0, send.data(), send_bytes.data(), receive.data(), receive_bytes.data()});
     std::string mismatch;
     std::byte* to = receive.data();
     for (int from = 0; from < size_; ++from) {
@@ -131,12 +172,12 @@ class ThreadCommunicator final : public Communicator<Cpu> {
       }
       to += expected;
     }
-    leave(mismatch);
+    meeting_->leave(mismatch);
   }
 
   void all_gather(Span<const std::byte> mine, Span<std::byte> all) override {
-    const auto& calls = meeting_->arrive(
-        rank_, {"all_gather", mine.size(), mine.data(), nullptr, all.data(), nullptr});
+    const auto& calls =
+        arrive({"all_gather", mine.size(), 0, mine.data(), nullptr, all.data(), nullptr});
     std::string mismatch;
     if (all.size() != mine.size() * static_cast<std::size_t>(size_)) {
       mismatch = fmt::format("all_gather: expected room for {} x {} bytes on rank {}: found {}",
@@ -146,16 +187,16 @@ class ThreadCommunicator final : public Communicator<Cpu> {
         std::memcpy(all.data() + from * mine.size(), calls[from].send, mine.size());
       }
     }
-    leave(mismatch);
+    meeting_->leave(mismatch);
   }
 
   void broadcast(Span<std::byte> inout, int root) override {
-    const auto& calls = meeting_->arrive(
-        rank_, {"broadcast", inout.size(), inout.data(), nullptr, inout.data(), nullptr});
+    const auto& calls =
+        arrive({"broadcast", inout.size(), root, inout.data(), nullptr, inout.data(), nullptr});
     if (rank_ != root && !inout.empty()) {
       std::memcpy(inout.data(), calls[static_cast<std::size_t>(root)].send, inout.size());
     }
-    leave("");
+    meeting_->leave("");
   }
 
   void all_reduce(Span<std::int64_t> inout, Reduction operation) override {
@@ -169,13 +210,20 @@ class ThreadCommunicator final : public Communicator<Cpu> {
   }
 
   void barrier() override {
-    meeting_->arrive(rank_, {"barrier"});
-    leave("");
+    arrive({"barrier"});
+    meeting_->leave("");
   }
 
   void abort(std::string_view why, int) noexcept override {
     meeting_->abort(fmt::format("rank {}: {}", rank_, why));
   }
+
+  bool post(int to, Span<const std::byte> note) override {
+    meeting_->post(rank_, to, note);
+    return true;
+  }
+
+  bool poll(int from, Span<std::byte> note) override { return meeting_->poll(from, rank_, note); }
 
   std::unique_ptr<Communicator<Cpu>> duplicate() override {
     barrier();
@@ -183,22 +231,17 @@ class ThreadCommunicator final : public Communicator<Cpu> {
   }
 
  private:
-  /// The second half of a meeting: buffers are free again when all have left. A mismatch that one
-  /// rank saw fails on all.
-  void leave(const std::string& mismatch) {
-    if (!mismatch.empty()) {
-      meeting_->abort(mismatch);
-      meeting_->throw_if_aborted();
-    }
-    meeting_->wait();
-    progress().advance();
+  const std::vector<Call>& arrive(const Call& call) {
+    const InCollective waits(progress());
+    return meeting_->arrive(rank_, call);
   }
 
   template <class T>
   void reduce(Span<T> inout, Reduction operation) {
-    const auto& calls = meeting_->arrive(
-        rank_, {"all_reduce", inout.size_bytes(), reinterpret_cast<const std::byte*>(inout.data()),
-                nullptr, nullptr, nullptr});
+    const auto& calls =
+        arrive({std::is_integral_v<T> ? "all_reduce of integers" : "all_reduce of floats",
+                inout.size_bytes(), static_cast<int>(operation),
+                reinterpret_cast<const std::byte*>(inout.data()), nullptr, nullptr, nullptr});
     std::vector<T> result(inout.size());
     for (std::size_t from = 0; from < calls.size(); ++from) {
       const T* values = reinterpret_cast<const T*>(calls[from].send);
@@ -209,9 +252,8 @@ class ThreadCommunicator final : public Communicator<Cpu> {
                                                   : std::max(result[i], values[i]);
       }
     }
-    meeting_->wait();  // everyone has read
+    meeting_->leave("");  // everyone has read
     std::copy(result.begin(), result.end(), inout.begin());
-    progress().advance();
   }
 
   std::shared_ptr<Meeting> meeting_;

@@ -37,9 +37,43 @@ class Progress {
 
   std::uint64_t counter() const noexcept { return counter_.load(std::memory_order_relaxed); }
 
+  /// Whether this rank waits for others in a collective, and how many collectives it has entered.
+  bool waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
+
+  std::uint64_t collectives() const noexcept {
+    return collectives_.load(std::memory_order_relaxed);
+  }
+
+  void enter_collective() noexcept {
+    collectives_.fetch_add(1, std::memory_order_relaxed);
+    waiting_.store(true, std::memory_order_relaxed);
+    advance();
+  }
+
+  void leave_collective() noexcept {
+    waiting_.store(false, std::memory_order_relaxed);
+    advance();
+  }
+
  private:
   std::atomic<Phase> phase_{Phase::starting};
   std::atomic<std::uint64_t> counter_{0};
+  std::atomic<std::uint64_t> collectives_{0};
+  std::atomic<bool> waiting_{false};
+};
+
+/// Waits in a collective for as long as it lives.
+class InCollective {
+ public:
+  explicit InCollective(Progress& progress) : progress_(progress) { progress_.enter_collective(); }
+
+  ~InCollective() { progress_.leave_collective(); }
+
+  InCollective(const InCollective&) = delete;
+  InCollective& operator=(const InCollective&) = delete;
+
+ private:
+  Progress& progress_;
 };
 
 /// Enters a phase and returns to the one before.

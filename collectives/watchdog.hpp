@@ -1,0 +1,67 @@
+// Notices a rank that is stuck, which MPI does not: a stopped process, a read that never returns, a
+// lost network. Every rank sends beats to all others from a thread of its own and judges those that
+// it hears (stuck_detector.hpp). What a beat says is in runtime/progress.hpp.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "collectives/stuck_detector.hpp"
+
+namespace keyshard {
+
+struct WatchdogOptions {
+  StuckLimits limits;
+  int beat_ms = 250;
+};
+
+class Watchdog {
+ public:
+  /// `beats`: a duplicate of the job's communicator, used by nothing else. `progress`: of the
+  /// communicator that the job uses; outlives this. `on_stuck` is called at most once, by the
+  /// watchdog's thread, and ends the job; it must not throw. A surviving rank calls it first, the
+  /// others 2 s later where the job still lives.
+  Watchdog(std::unique_ptr<Communicator<Cpu>> beats, const Progress& progress,
+           WatchdogOptions options, std::function<void(const std::string& message)> on_stuck);
+
+  /// Stops watching. Not collective, so that a rank that fails can leave; after a normal end call
+  /// end() first.
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+  /// Waits for all ranks, stops watching and takes all beats under way, so that the communicator
+  /// can be destroyed. Collective.
+  void end();
+
+ private:
+  void stop();
+  void watch();
+  /// Returns whether on_stuck has been called.
+  bool beat_and_judge(StuckDetector& detector, double now);
+  /// The first rank that lives and is not the stuck one.
+  int speaker(const StuckDetector& detector, int stuck, double now) const;
+  bool take_beat(int rank, Beat& beat);
+
+  std::unique_ptr<Communicator<Cpu>> beats_;
+  const Progress& progress_;
+  WatchdogOptions options_;
+  std::function<void(const std::string& message)> on_stuck_;
+  std::vector<std::int64_t> sent_;   ///< beats to each rank
+  std::vector<std::int64_t> taken_;  ///< beats of each rank
+  std::optional<double> found_;      ///< since when there is a stuck rank
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace keyshard

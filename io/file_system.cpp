@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <dirent.h>
@@ -54,15 +55,20 @@ class Descriptor {
   int number_;
 };
 
-FileEntry entry_of(const std::string& folder, const std::string& name) {
+/// Nothing where the name has gone since the folder was read.
+std::optional<FileEntry> entry_of(const std::string& folder, const std::string& name) {
   struct stat status {};
 
   const std::string path = folder + "/" + name;
-  checked(::lstat(path.c_str(), &status), "look at", path);
+  if (::lstat(path.c_str(), &status) != 0) {
+    checked(errno == ENOENT ? 0 : -1, "look at", path);
+    return std::nullopt;
+  }
   const FileType type = S_ISREG(status.st_mode)   ? FileType::file
                         : S_ISDIR(status.st_mode) ? FileType::folder
                                                   : FileType::other;
-  return {name, type, type == FileType::file ? static_cast<std::int64_t>(status.st_size) : 0};
+  return FileEntry{name, type,
+                   type == FileType::file ? static_cast<std::int64_t>(status.st_size) : 0};
 }
 
 void rename_with(const std::string& from, const std::string& to, unsigned flags) {
@@ -104,8 +110,11 @@ std::vector<FileEntry> LocalFileSystem::list(const std::string& folder) {
       break;
     }
     const std::string name = found->d_name;
-    if (name != "." && name != "..") {
-      entries.push_back(entry_of(folder, name));
+    if (name == "." || name == "..") {
+      continue;
+    }
+    if (auto entry = entry_of(folder, name)) {
+      entries.push_back(std::move(*entry));
     }
   }
   std::sort(entries.begin(), entries.end(),

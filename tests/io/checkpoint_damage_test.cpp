@@ -57,7 +57,7 @@ class CheckpointDamage : public ::testing::Test {
 };
 
 TEST_F(CheckpointDamage, AnyFlippedByteIsRefused) {
-  int flips = 0;
+  std::size_t flips = 0;
   for (const std::string& name : names_in(path_)) {
     const std::string good = read_all(file(name));
     for (std::size_t at = flips % 37; at < good.size(); at += 37) {
@@ -70,7 +70,7 @@ TEST_F(CheckpointDamage, AnyFlippedByteIsRefused) {
     }
     write_all(file(name), good);
   }
-  EXPECT_GT(flips, 300);
+  EXPECT_GT(flips, 300U);
   EXPECT_EQ(refusal_of(path_), "");
 }
 

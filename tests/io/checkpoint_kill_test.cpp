@@ -24,6 +24,17 @@ pid_t start_saver(const std::string& folder, std::int64_t step) {
   return child;
 }
 
+/// Waits until a checkpoint newer than `step` is committed, for at most some seconds.
+void wait_for_save_after(FileSystem& files, const std::string& folder, std::int64_t step) {
+  for (int wait = 0; wait < 5000; ++wait) {
+    const std::vector<std::int64_t> steps = committed_steps(files, folder);
+    if (!steps.empty() && steps.back() > step) {
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 TEST(CheckpointKill, AtAnyMomentLeavesANewestCheckpointThatLoads) {
   const TestFolder folder;
   LocalFileSystem files;
@@ -33,14 +44,7 @@ TEST(CheckpointKill, AtAnyMomentLeavesANewestCheckpointThatLoads) {
   for (int round = 0; round < 20; ++round) {
     SCOPED_TRACE(round);
     const pid_t child = start_saver(folder.path(), newest + 1);
-    // The first save has to end; then the moment is drawn.
-    for (int wait = 0; wait < 2000; ++wait) {
-      const auto steps = committed_steps(files, folder.path());
-      if (!steps.empty() && steps.back() > newest) {
-        break;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    wait_for_save_after(files, folder.path(), newest);
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 30'000));
     ::kill(child, SIGKILL);
     int status = 0;

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <numeric>
+
 #include <gtest/gtest.h>
 
 #include "io/checkpoint_folder.hpp"
@@ -32,54 +35,52 @@ TEST(Checkpoint, IsReadByAnyNumberOfRanksAsAnyNumberWroteIt) {
   }
 }
 
-TEST(Checkpoint, OfManyBatchesOfShardsLoadsAsItWasSaved) {
-  // 2^20 rows of 36 bytes and half as many of 20: several batches of 16 MiB.
-  const TestState state{9, 64, 1 << 20};
-  const TestFolder folder;
-  LocalFileSystem files;
-  const auto source = [&](CheckpointContent& content, std::vector<std::vector<Key>>& keys) {
-    for (std::int64_t shard = 0; shard < state.shards; ++shard) {
-      keys.emplace_back();
-    }
-    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(state.keys); ++i) {
-      keys[i % keys.size()].push_back(i * 977);
-    }
-    content.step = state.step;
-    content.shards = state.shards;
-    content.tables.resize(1);
-    content.tables[0].shape = {"t", {{"values", ElementType::u64, 4}}, {}};
-    for (const auto& of_shard : keys) {
-      content.tables[0].rows.push_back(static_cast<std::int64_t>(of_shard.size()));
-    }
-    content.tables[0].copy = [&keys](std::int64_t shard, Span<Key> out,
-                                     const std::vector<std::byte*>& columns) {
-      const auto& of_shard = keys[static_cast<std::size_t>(shard)];
-      std::copy(of_shard.begin(), of_shard.end(), out.begin());
+/// 2^20 rows of 40 bytes over 64 shards: several batches. Key k lies in shard k % 64 and holds k, k
+/// + 1, k + 2, k + 3.
+struct LargeState {
+  static constexpr std::int64_t kShards = 64;
+  static constexpr std::int64_t kRowsOfShard = 1 << 14;
+
+  static Key key(std::int64_t shard, std::int64_t i) {
+    return static_cast<Key>(i * kShards + shard);
+  }
+
+  static CheckpointContent content() {
+    TableSource table{{"t", {{"values", ElementType::u64, 4}}, {}}, {}, {}};
+    table.rows.assign(kShards, kRowsOfShard);
+    table.copy = [](std::int64_t shard, Span<Key> keys, const std::vector<std::byte*>& columns) {
       auto* values = reinterpret_cast<std::uint64_t*>(columns[0]);
-      for (const Key key : of_shard) {
-        for (std::uint64_t j = 0; j < 4; ++j) {
-          *values++ = key + j;
-        }
+      for (std::int64_t i = 0; i < kRowsOfShard; ++i) {
+        keys[static_cast<std::size_t>(i)] = key(shard, i);
+        std::iota(values + 4 * i, values + 4 * i + 4, key(shard, i));
       }
     };
-  };
-  run_ranks(1, 3, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     CheckpointContent content;
-    std::vector<std::vector<Key>> keys;
-    source(content, keys);
-    const CheckpointTimes times =
-        CheckpointWriter(files, folder.path(), communicator, stream).save(content, {});
-    EXPECT_GT(times.bytes, state.keys * 40);
+    content.step = 9;
+    content.shards = kShards;
+    content.tables.push_back(std::move(table));
+    return content;
+  }
+};
+
+TEST(Checkpoint, OfManyBatchesOfShardsLoadsAsItWasSaved) {
+  const TestFolder folder;
+  LocalFileSystem files;
+  run_ranks(1, 3, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    const CheckpointTimes times = CheckpointWriter(files, folder.path(), communicator, stream)
+                                      .save(LargeState::content(), {});
+    EXPECT_GT(times.bytes, LargeState::kShards * LargeState::kRowsOfShard * 40);
     EXPECT_GT(times.total, 0);
   });
   run_ranks(3, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     CheckpointReader reader(files, folder / "step-000009", communicator, stream);
     reader.read_table("t", [&](std::int64_t shard, Span<const Key> keys,
                                const std::vector<const std::byte*>& columns) {
-      ASSERT_EQ(static_cast<std::int64_t>(keys.size()), state.keys / state.shards);
+      ASSERT_EQ(keys.size(), LargeState::kRowsOfShard);
       const auto* values = reinterpret_cast<const std::uint64_t*>(columns[0]);
       for (std::size_t i = 0; i < keys.size(); ++i) {
-        ASSERT_EQ(keys[i], (static_cast<std::uint64_t>(shard) + i * 64) * 977);
+        ASSERT_EQ(keys[i], LargeState::key(shard, static_cast<std::int64_t>(i)));
+        ASSERT_EQ(values[4 * i], keys[i]);
         ASSERT_EQ(values[4 * i + 3], keys[i] + 3);
       }
     });

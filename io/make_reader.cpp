@@ -3,6 +3,7 @@
 #include "io/archive_file.hpp"
 #include "io/byte_source.hpp"
 #include "io/generated_reader.hpp"
+#include "io/packed_reader.hpp"
 #include "io/stream_reader.hpp"
 #include "io/text_reader.hpp"
 #include "io/vote.hpp"
@@ -63,8 +64,9 @@ std::unique_ptr<DataReader> make_reader(const DataOptions& options, Split split,
   }
   require(!options.files(split).empty(), Kind::bad_input,
           "expected files of the {} data: found none", name_of(split));
-  require(options.format == DataFormat::text, Kind::not_built,
-          "format = \"packed\" is not built in this version");
+  if (options.format == DataFormat::packed) {
+    return make_packed_reader(options, split, own, communicator);
+  }
   return make_reader_of_text(options, split, own, communicator, stream);
 }
 

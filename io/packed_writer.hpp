@@ -1,0 +1,26 @@
+// Makes a packed file (packed_schema.hpp) of any data, for `keyshard convert`. A job that trains
+// from it has the same batches, bit for bit, as from the text with order = "blocks": the file keeps
+// the blocks of the text. Not so where lines were bad (they are left out, so later records move
+// up), or where the text was read as a stream, which shuffles in another way.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "io/data_options.hpp"
+
+namespace keyshard {
+
+struct PackedCounts {
+  std::int64_t samples = 0;
+  std::int64_t ids = 0;
+  std::int64_t bad_lines = 0;
+};
+
+/// Writes a split to a new file at `path`, which appears when it is whole. Reads the data twice.
+/// Throws Error{io} where there is such a file, Error{bad_input} as the reader does, and
+/// Error{invalid_argument} on more than one rank.
+PackedCounts write_packed(const DataOptions& options, Split split, const std::string& path,
+                          Communicator<Cpu>& communicator, Stream<Cpu>& stream);
+
+}  // namespace keyshard

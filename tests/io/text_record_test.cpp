@@ -1,0 +1,192 @@
+// Lines and what is in them: every kind of cell, and every kind of wrong one.
+#include "io/text_record.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "runtime/digest.hpp"
+#include "runtime/random.hpp"
+#include "tests/io/read_data.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+ColumnOptions integer_id(const std::string& name, std::int64_t index) {
+  ColumnOptions column = make_column(name, index, ColumnRole::id);
+  column.integer = true;
+  return column;
+}
+
+/// The batch of one line; `problem` gets what is wrong with it.
+Batch parsed(const DataOptions& options, std::string_view line, std::string* problem = nullptr) {
+  RecordParser parser(options, "", "here:1");
+  Batch batch;
+  const auto found = parser.parse(line, batch);
+  if (problem != nullptr) {
+    *problem = found.value_or("");
+  } else {
+    EXPECT_EQ(found.value_or(""), "");
+  }
+  return batch;
+}
+
+std::string problem_of(const DataOptions& options, std::string_view line) {
+  std::string problem;
+  parsed(options, line, &problem);
+  return problem;
+}
+
+DataOptions label_and(std::vector<ColumnOptions> columns) {
+  DataOptions options;
+  options.columns = {make_column("y", 0, ColumnRole::label)};
+  options.columns.insert(options.columns.end(), columns.begin(), columns.end());
+  return options;
+}
+
+TEST(TextRecord, ReadsIntegersOfTheWholeRangeOf64Bits) {
+  const DataOptions options = label_and({integer_id("c", 1)});
+  EXPECT_EQ(parsed(options, "1,11255030587488208480").ids[0], 11255030587488208480ull);
+  EXPECT_EQ(parsed(options, "1,18446744073709551615").ids[0], ~0ull);
+  EXPECT_EQ(parsed(options, "1,-1").ids[0], ~0ull);
+  EXPECT_EQ(parsed(options, "1,-9223372036854775808").ids[0], 1ull << 63);
+  EXPECT_EQ(parsed(options, "1,0").ids[0], 0ull);
+  EXPECT_EQ(problem_of(options, "1,18446744073709551616"),
+            "column \"c\": expected an integer of 64 bits: found \"18446744073709551616\"");
+  EXPECT_NE(problem_of(options, "1,-9223372036854775809"), "");
+  EXPECT_NE(problem_of(options, "1,1.5"), "");
+  EXPECT_NE(problem_of(options, "1, 1"), "");
+}
+
+TEST(TextRecord, KeepsStringsThatLookLikeNumbersApart) {
+  const DataOptions options = label_and({make_column("c", 1, ColumnRole::id)});
+  for (const std::string cell : {"623049e6", "36103458", "05db9164", "2106e595", "5db9164"}) {
+    EXPECT_EQ(parsed(options, "1," + cell).ids[0], hash_bytes(cell, hash_bytes("c")));
+  }
+}
+
+TEST(TextRecord, HashesAStringPerKeySpace) {
+  DataOptions options =
+      label_and({make_column("a", 1, ColumnRole::id), make_column("b", 2, ColumnRole::id),
+                 make_column("c", 3, ColumnRole::id)});
+  options.columns[3].key_space = "a";
+  const Batch batch = parsed(options, "1,x,x,x");
+  EXPECT_NE(batch.ids[0], batch.ids[1]);
+  EXPECT_EQ(batch.ids[0], batch.ids[2]);
+}
+
+TEST(TextRecord, MissingIdsAreSkippedOrHaveAnIdOfTheirOwn) {
+  DataOptions options = label_and({integer_id("a", 1), integer_id("b", 2)});
+  options.missing = {"", "?"};
+  options.columns[2].missing_is_id = true;
+  const Batch batch = parsed(options, "1,?,");
+  EXPECT_EQ(batch.id_offsets, (std::vector<std::int64_t>{0, 0, 1}));
+  EXPECT_EQ(batch.ids[0], missing_key("b"));
+}
+
+TEST(TextRecord, TransformsNumbers) {
+  std::vector<ColumnOptions> columns(3, make_column("x", 1, ColumnRole::dense));
+  columns[1].transform = DenseTransform::log;
+  columns[2].transform = DenseTransform::standard;
+  columns[2].mean = 1;
+  columns[2].stddev = 2;
+  columns[2].fill = 9;
+  const DataOptions options = label_and(columns);
+  EXPECT_EQ(parsed(options, "1,7").dense, (std::vector<float>{7, 2.0794415f, 3}));
+  EXPECT_EQ(parsed(options, "1,-7").dense, (std::vector<float>{-7, -2.0794415f, -4}));
+  EXPECT_EQ(parsed(options, "1,").dense, (std::vector<float>{0, 0, 9}));
+  EXPECT_EQ(parsed(options, "1,+1.5e2").dense[0], 150.0f);
+  for (const std::string cell : {"nan", "inf", "1e999", "x", "1 ", "+-1", "+", "0x10"}) {
+    EXPECT_EQ(problem_of(options, "1," + cell),
+              fmt::format("column \"x\": expected a number: found \"{}\"", cell));
+  }
+}
+
+TEST(TextRecord, PutsNumbersInBuckets) {
+  DataOptions options = label_and({make_column("x", 1, ColumnRole::dense)});
+  options.columns[1].buckets = {0, 10};
+  EXPECT_EQ(parsed(options, "1,-1").ids[0], 0u);
+  EXPECT_EQ(parsed(options, "1,0").ids[0], 1u);
+  EXPECT_EQ(parsed(options, "1,10").ids[0], 2u);
+  EXPECT_EQ(parsed(options, "1,").ids[0], missing_key("x"));
+  EXPECT_TRUE(parsed(options, "1,5").dense.empty());
+}
+
+TEST(TextRecord, ReadsListsUpToTheirMaximum) {
+  DataOptions options = label_and({integer_id("c", 1)});
+  options.columns[1].role = ColumnRole::ids;
+  options.columns[1].list_separator = "; ";
+  options.columns[1].max_length = 2;
+  EXPECT_EQ(parsed(options, "1,5; 3; 4").ids, (std::vector<Key>{5, 3}));
+  EXPECT_EQ(parsed(options, "1,").id_offsets, (std::vector<std::int64_t>{0, 0}));
+  EXPECT_EQ(problem_of(options, "1,5; x"),
+            "column \"c\": expected an integer of 64 bits: found \"x\"");
+}
+
+TEST(TextRecord, CountsNamedLabelsAsClicks) {
+  DataOptions options = label_and({});
+  options.separator = ", ";
+  options.columns[0].positive = {">50K", ">50K."};
+  EXPECT_EQ(parsed(options, ">50K.").labels[0], 1);
+  EXPECT_EQ(parsed(options, "<=50K").labels[0], 0);
+  EXPECT_EQ(problem_of(options, ""), "column \"y\": expected a label: found \"\"");
+  EXPECT_EQ(problem_of(label_and({}), "yes"), "column \"y\": expected a number: found \"yes\"");
+}
+
+TEST(TextRecord, SplitsByAnySeparatorAndKeepsTrailingCells) {
+  DataOptions options = label_and({make_column("c", 2, ColumnRole::id)});
+  options.separator = "::";
+  EXPECT_EQ(parsed(options, "3::a:b::c").ids[0], hash_bytes("c", hash_bytes("c")));
+  EXPECT_TRUE(parsed(options, "3::a::").ids.empty());
+  EXPECT_EQ(problem_of(options, "3::a"), "expected at least 3 cells: found 2");
+  options.separator = "\t";
+  options.trim = true;
+  EXPECT_EQ(parsed(options, " 3\ta\t c ").ids[0], hash_bytes("c", hash_bytes("c")));
+}
+
+TEST(TextRecord, TakesSeparatorsInsideQuotes) {
+  DataOptions options = label_and({make_column("c", 1, ColumnRole::id)});
+  options.quote = true;
+  EXPECT_EQ(parsed(options, "1,\"a, \"\"b\"\"\"").ids[0], hash_bytes("a, \"b\"", hash_bytes("c")));
+  EXPECT_EQ(problem_of(options, "1,\"a"), "expected every quote to be closed: found an open one");
+}
+
+TEST(TextRecord, LeavesTheBatchAsItWasAfterABadLine) {
+  const DataOptions options =
+      label_and({make_column("x", 1, ColumnRole::dense), integer_id("c", 2), integer_id("d", 3)});
+  RecordParser parser(options, "", "");
+  Batch batch;
+  ASSERT_FALSE(parser.parse("1,2,3,4", batch));
+  ASSERT_TRUE(parser.parse("1,2,3,x", batch));
+  EXPECT_EQ(batch.labels.size(), 1u);
+  EXPECT_EQ(batch.dense.size(), 1u);
+  EXPECT_EQ(batch.ids, (std::vector<Key>{3, 4}));
+  EXPECT_EQ(batch.id_offsets, (std::vector<std::int64_t>{0, 1, 2}));
+}
+
+TEST(TextRecord, RandomLinesNeverBreakTheParser) {
+  DataOptions options = label_and({make_column("x", 1, ColumnRole::dense), integer_id("c", 2),
+                                   make_column("d", 3, ColumnRole::ids)});
+  options.columns[3].list_separator = " ";
+  options.quote = true;
+  options.trim = true;
+  RecordParser parser(options, "", "");
+  const std::string alphabet = std::string("0123456789,,,,,,\"\" -+.e\t\r") + '\0' + '\xff';
+  Batch batch;
+  batch.id_offsets = {0};
+  std::int64_t good = 0;
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    std::string line;
+    const std::uint32_t size = philox(7, i, 0).word[0] % 24;
+    for (std::uint32_t k = 0; k < size; ++k) {
+      line += alphabet[philox(7, i, k + 1).word[0] % alphabet.size()];
+    }
+    good += !parser.parse(line, batch);
+    ASSERT_EQ(batch.samples(), good);
+    ASSERT_EQ(batch.id_offsets.size(), static_cast<std::size_t>(2 * good + 1));
+    ASSERT_EQ(batch.dense.size(), static_cast<std::size_t>(good));
+  }
+  EXPECT_GT(good, 0);
+}
+
+}  // namespace
+}  // namespace keyshard::testing

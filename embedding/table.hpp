@@ -86,6 +86,9 @@ class Table {
 
   std::vector<RowColumn> columns() const { return row_columns(options_.groups, layout_); }
 
+  /// Rows of a shard of this rank.
+  std::int64_t shard_size(std::int64_t shard) const { return index_.segment(shard).size; }
+
   ShardRows shard_rows(std::int64_t shard) const;
   /// out [rows.size() x column.width] = that column of the rows.
   void copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const;

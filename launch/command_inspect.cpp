@@ -1,10 +1,40 @@
+#include <fmt/format.h>
+
+#include "io/checkpoint_reader.hpp"
 #include "launch/commands.hpp"
-#include "runtime/error.hpp"
+#include "launch/job_checkpoint.hpp"
+#include "launch/process.hpp"
+#include "runtime/json.hpp"
 
 namespace keyshard {
+namespace {
 
-int run_inspect(const CheckpointCommand&) {
-  fail(Kind::not_built, "keyshard inspect is not built in this version");
+int with_checkpoint(const CheckpointCommand& command,
+                    const std::function<void(CheckpointReader&)>& show) {
+  return with_ranks([&](Communicator<Cpu>& communicator) {
+    Stream<Cpu> stream(default_threads(communicator.local_size()).threads);
+    LocalFileSystem files;
+    CheckpointReader reader(files, find_checkpoint(command.folder, communicator), communicator,
+                            stream);
+    reader.verify();
+    if (communicator.rank() == 0) {
+      show(reader);
+    }
+    return kExitDone;
+  });
+}
+
+}  // namespace
+
+int run_inspect(const CheckpointCommand& command) {
+  return with_checkpoint(command, [](CheckpointReader& reader) {
+    fmt::print("{}\n{}\nverified\n", reader.path(), json_text(reader.description(), true));
+  });
+}
+
+int run_digest(const CheckpointCommand& command) {
+  return with_checkpoint(
+      command, [](CheckpointReader& reader) { fmt::print("{}\n", reader.state_digest().hex()); });
 }
 
 }  // namespace keyshard

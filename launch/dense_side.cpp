@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "runtime/error.hpp"
 #include "runtime/fold.hpp"
@@ -166,14 +167,20 @@ void DenseSide::predict(const Batch& batch, const PooledViews<const float>& pool
   });
 }
 
-std::vector<std::vector<float>> DenseSide::gather_states() {
-  std::vector<std::vector<float>> whole;
-  for (const std::vector<float>& state : optimizer_.states()) {
-    whole.emplace_back(weights_.size());
-    std::copy(state.begin(), state.end(), whole.back().begin() + sum_.chunk().begin);
-    sum_.gather(stream_, whole.back().data());
+std::vector<DensePart> DenseSide::parts() {
+  std::vector<DensePart> result{{"weights", weights_}};
+  for (std::size_t s = 0; s < optimizer_.states().size(); ++s) {
+    std::vector<float> whole(weights_.size());
+    const std::vector<float>& own = optimizer_.states()[s];
+    std::copy(own.begin(), own.end(), whole.begin() + sum_.chunk().begin);
+    sum_.gather(stream_, whole.data());
+    result.push_back({"state/" + optimizer_.names()[s], std::move(whole)});
   }
-  return whole;
+  const Span<const float> statistics = std::as_const(*model_).statistics();
+  if (!statistics.empty()) {
+    result.push_back({"statistics", {statistics.begin(), statistics.end()}});
+  }
+  return result;
 }
 
 void DenseSide::restore(const std::vector<float>& weights,

@@ -22,6 +22,12 @@ struct PooledViews {
   MatrixView<T> linear;
 };
 
+/// A part of the dense state, whole.
+struct DensePart {
+  std::string name;
+  std::vector<float> values;
+};
+
 class DenseSide {
  public:
   DenseSide(const ModelOptions& options, const ModelShape& shape, Communicator<Cpu>& communicator,
@@ -46,8 +52,9 @@ class DenseSide {
 
   std::vector<float>& weights() noexcept { return weights_; }
 
-  /// The states of the optimizer, whole, on every rank. Collective.
-  std::vector<std::vector<float>> gather_states();
+  /// Weights, optimizer states and batch-norm statistics, in a fixed order, on every rank.
+  /// Collective.
+  std::vector<DensePart> parts();
   /// Takes up weights and states (whole) of a checkpoint.
   void restore(const std::vector<float>& weights, const std::vector<std::vector<float>>& states);
 

@@ -55,11 +55,11 @@ JobConfig job_config_of(SettingValue tree, const std::string& folder) {
   config.tree = std::move(tree);
   const auto problems = std::make_shared<SettingProblems>();
   Settings root(config.tree, "", problems);
-  const std::int64_t version = root.integer("config_version", 0);
-  if (version != kConfigVersion) {
-    root.problem("config_version",
-                 fmt::format("expected config_version = {}: found {}", kConfigVersion,
-                             root.has("config_version") ? std::to_string(version) : "none"));
+  const bool versioned = root.has("config_version");
+  const std::int64_t version = root.integer("config_version", kConfigVersion);
+  if (!versioned || version != kConfigVersion) {
+    root.problem("config_version", fmt::format("expected {}: found {}", kConfigVersion,
+                                               versioned ? std::to_string(version) : "none"));
   }
   config.job = read_job_options(root.table("job"));
   config.data = read_data_options(root.table("data"), folder, embedding_column_keys());
@@ -69,7 +69,7 @@ JobConfig job_config_of(SettingValue tree, const std::string& folder) {
                                             column_groups(config.model.type), config.job.seed);
   root.finish();
   require(problems->messages.empty(), Kind::invalid_argument, "{}",
-          fmt::join(problems->messages, "\n"));
+          fmt::join(problems->sorted(), "\n"));
   return config;
 }
 

@@ -27,7 +27,7 @@ struct JobOptions {
   double least_decay = 0;           ///< product of the factors that is not gone below
   ValidationMetric metric = ValidationMetric::auc;
   bool drop_last = false;
-  std::int64_t report_every_steps = 100;
+  std::int64_t report_every_steps = 20;
   double watchdog_seconds = 60;
 };
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "collectives/mpi_session.hpp"
+#include "launch/models/numerics.hpp"
 #include "runtime/error.hpp"
 #include "runtime/thread_pool.hpp"
 
@@ -35,6 +36,19 @@ std::string first_difference(const std::string& mine, const std::string& theirs)
                          more_right ? right : "(end)");
     }
   }
+}
+
+std::vector<std::string> gather_texts(Communicator<Cpu>& communicator, const std::string& mine) {
+  std::vector<std::int64_t> sizes;
+  const std::vector<std::byte> all =
+      communicator.gather_bytes(std::as_bytes(Span<const char>(mine)), sizes);
+  std::vector<std::string> texts;
+  const char* at = reinterpret_cast<const char*>(all.data());
+  for (const std::int64_t size : sizes) {
+    texts.emplace_back(at, static_cast<std::size_t>(size));
+    at += size;
+  }
+  return texts;
 }
 
 }  // namespace
@@ -113,20 +127,38 @@ void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config)
   const std::string mine =
       config_text(config.tree) +
       fmt::format("steps = {}\noutput = {}\n", config.job.steps, config.job.output);
-  std::vector<std::int64_t> sizes;
-  const std::vector<std::byte> all =
-      communicator.gather_bytes(std::as_bytes(Span<const char>(mine)), sizes);
-  std::string first;
-  std::size_t at = 0;
-  for (std::size_t rank = 0; rank < sizes.size(); ++rank) {
-    const std::string text(reinterpret_cast<const char*>(all.data()) + at,
-                           static_cast<std::size_t>(sizes[rank]));
-    at += text.size();
-    first = rank == 0 ? text : first;
-    require(text == first, Kind::invalid_argument,
+  const std::vector<std::string> texts = gather_texts(communicator, mine);
+  for (std::size_t rank = 1; rank < texts.size(); ++rank) {
+    require(texts[rank] == texts[0], Kind::invalid_argument,
             "expected the same configuration on all ranks: ranks 0 and {} have {}", rank,
-            first_difference(first, text));
+            first_difference(texts[0], texts[rank]));
   }
+}
+
+void check_same_numerics(Communicator<Cpu>& communicator) {
+  const std::vector<std::string> prints = gather_texts(communicator, numerics_fingerprint());
+  for (std::size_t rank = 1; rank < prints.size(); ++rank) {
+    require(prints[rank] == prints[0], Kind::invalid_argument,
+            "expected the same numerics on all ranks: rank 0 has {}, rank {} has {}; job.numerics "
+            "= \"avx2\" may agree",
+            prints[0], rank, prints[rank]);
+  }
+}
+
+std::unique_ptr<Watchdog> watch_ranks(Communicator<Cpu>& communicator, double seconds) {
+  if (communicator.size() == 1 || seconds <= 0) {
+    return nullptr;
+  }
+  WatchdogOptions options;
+  options.limits = {seconds, 10 * seconds};
+  options.beat_ms = static_cast<int>(std::clamp(seconds * 1000 / 8, 20.0, 250.0));
+  return std::make_unique<Watchdog>(communicator.duplicate(), communicator.progress(), options,
+                                    [&communicator](const std::string& message) {
+                                      fmt::print(stderr, "error: {} (seen by rank {})\n", message,
+                                                 communicator.rank());
+                                      std::fflush(stderr);
+                                      communicator.abort(message, kExitWatchdog);
+                                    });
 }
 
 int threads_of(Communicator<Cpu>& communicator, const JobConfig& config) {

@@ -3,8 +3,10 @@
 
 #include <exception>
 #include <functional>
+#include <memory>
 
 #include "collectives/communicator.hpp"
+#include "collectives/watchdog.hpp"
 #include "launch/commands.hpp"
 #include "launch/job_config.hpp"
 
@@ -28,6 +30,14 @@ JobConfig configure(const JobCommand& command);
 /// Fails on all ranks where they were started with different configurations, naming ranks and the
 /// first line that differs.
 void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config);
+
+/// Fails on all ranks where their processors or libraries would compute other bits, naming both.
+void check_same_numerics(Communicator<Cpu>& communicator);
+
+/// Watches the ranks of a job: one that is stuck for `seconds` (in reading, unpacking, saving or
+/// loading for ten times as long) ends the job with exit code 70 and a message that names it. None
+/// where there is one rank or `seconds` is 0. Collective.
+std::unique_ptr<Watchdog> watch_ranks(Communicator<Cpu>& communicator, double seconds);
 
 /// Threads of this rank, as configured or found. Warns on rank 0 where an affinity mask takes cores
 /// away.

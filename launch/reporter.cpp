@@ -12,6 +12,8 @@
 namespace keyshard {
 namespace {
 
+constexpr std::chrono::milliseconds kBetweenLines{250};
+
 SettingValue value(double number) { return {number, ""}; }
 
 SettingValue value(std::int64_t number) { return {number, ""}; }
@@ -69,44 +71,44 @@ void Reporter::note(const std::string& text) {
   }
 }
 
-void Reporter::step(const StepReport& report) {
-  if (!active_) {
-    return;
-  }
-  first_step_ = first_step_ < 0 ? report.step : first_step_;
-  const double total = std::max(report.clock.total(), 1e-9);
-  const double elapsed =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  const double done = static_cast<double>(report.step - first_step_);
-  const double left =
-      done > 0 ? elapsed / done * static_cast<double>(report.total_steps - report.step) : 0;
-  SettingValue::Table shares;
-  std::string text;
-  for (std::size_t p = 0; p < kStepParts.size(); ++p) {
-    const double share = report.clock.seconds(static_cast<StepPart>(p)) / total;
-    shares.emplace_back(kStepParts[p], value(share));
-    text += share >= 0.005 ? fmt::format(" {} {:.0f}%", kStepParts[p], share * 100) : "";
-  }
-  const double rate = static_cast<double>(report.examples) / total;
+void Reporter::write_metrics(SettingValue::Table entries) {
   if (metrics_ != nullptr) {
-    const SettingValue json{SettingValue::Table{{"kind", {std::string("step"), ""}},
-                                                {"step", value(report.step)},
-                                                {"epoch", value(report.epoch)},
-                                                {"loss", value(report.loss)},
-                                                {"examples_per_s", value(rate)},
-                                                {"bad_lines", value(report.bad_lines)},
-                                                {"shares", {shares, ""}}},
-                            ""};
-    fmt::print(metrics_, "{}\n", json_text(json));
+    fmt::print(metrics_, "{}\n", json_text({std::move(entries), ""}));
     std::fflush(metrics_);
   }
-  if (off_) {
+}
+
+std::string Reporter::time_left(const StepReport& report) {
+  const auto now = std::chrono::steady_clock::now();
+  if (first_step_ < 0) {
+    first_step_ = report.step;
+    start_ = now;
+  }
+  if (report.step == first_step_) {
+    return "";  // no time was taken yet
+  }
+  const double elapsed = std::chrono::duration<double>(now - start_).count();
+  const auto of_steps = [](std::int64_t steps) { return static_cast<double>(steps); };
+  return " left " + time_text(elapsed / of_steps(report.step - first_step_) *
+                              of_steps(report.total_steps - report.step));
+}
+
+void Reporter::show_step(const StepReport& report, double examples_per_s) {
+  const std::string left = time_left(report);
+  const auto now = std::chrono::steady_clock::now();
+  if (off_ || (now - shown_ < kBetweenLines && report.step != report.total_steps)) {
     return;
   }
-  const std::string shown = fmt::format(
-      "step {}/{} epoch {} loss {:.4f} {:.0f} examples/s{}{} left {}", report.step,
-      report.total_steps, report.epoch + 1, report.loss, rate, text,
-      report.bad_lines > 0 ? fmt::format(" bad lines {}", report.bad_lines) : "", time_text(left));
+  shown_ = now;
+  std::string shares;
+  for (std::size_t p = 0; p < kStepParts.size(); ++p) {
+    const double share = report.clock.share(static_cast<StepPart>(p));
+    shares += share >= 0.005 ? fmt::format(" {} {:.0f}%", kStepParts[p], share * 100) : "";
+  }
+  const std::string shown =
+      fmt::format("step {}/{} epoch {} loss {:.4f} {:.0f} examples/s{}{}{}", report.step,
+                  report.total_steps, report.epoch + 1, report.loss, examples_per_s, shares,
+                  report.bad_lines > 0 ? fmt::format(" bad lines {}", report.bad_lines) : "", left);
   if (terminal_) {
     fmt::print("\r{}\033[K", shown);
     std::fflush(stdout);
@@ -116,26 +118,40 @@ void Reporter::step(const StepReport& report) {
   }
 }
 
+void Reporter::step(const StepReport& report) {
+  if (!active_) {
+    return;
+  }
+  const double rate = static_cast<double>(report.examples) / std::max(report.clock.total(), 1e-9);
+  SettingValue::Table shares;
+  for (std::size_t p = 0; p < kStepParts.size(); ++p) {
+    shares.emplace_back(kStepParts[p], value(report.clock.share(static_cast<StepPart>(p))));
+  }
+  write_metrics({{"kind", {std::string("step"), ""}},
+                 {"step", value(report.step)},
+                 {"epoch", value(report.epoch)},
+                 {"loss", value(report.loss)},
+                 {"examples_per_s", value(rate)},
+                 {"bad_lines", value(report.bad_lines)},
+                 {"shares", {std::move(shares), ""}}});
+  show_step(report, rate);
+}
+
 void Reporter::evaluation(const char* split, std::int64_t step, std::int64_t epoch, Loss loss,
                           const Metrics& metrics, bool best) {
   if (!active_) {
     return;
   }
-  if (metrics_ != nullptr) {
-    const SettingValue json{SettingValue::Table{{"kind", {std::string(split), ""}},
-                                                {"step", value(step)},
-                                                {"epoch", value(epoch)},
-                                                {"samples", value(metrics.samples)},
-                                                {"loss", value(metrics.loss)},
-                                                {"auc", value(metrics.auc)},
-                                                {"rmse", value(metrics.rmse)},
-                                                {"mean_score", value(metrics.mean_score)},
-                                                {"mean_label", value(metrics.mean_label)},
-                                                {"best", {best, ""}}},
-                            ""};
-    fmt::print(metrics_, "{}\n", json_text(json));
-    std::fflush(metrics_);
-  }
+  write_metrics({{"kind", {std::string(split), ""}},
+                 {"step", value(step)},
+                 {"epoch", value(epoch)},
+                 {"samples", value(metrics.samples)},
+                 {"loss", value(metrics.loss)},
+                 {"auc", value(metrics.auc)},
+                 {"rmse", value(metrics.rmse)},
+                 {"mean_score", value(metrics.mean_score)},
+                 {"mean_label", value(metrics.mean_label)},
+                 {"best", {best, ""}}});
   if (!off_) {
     line(fmt::format("step {} epoch {} {}: {}{}", step, epoch + 1, split,
                      metrics_text(loss, metrics), best ? " (best)" : ""));

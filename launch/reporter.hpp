@@ -8,6 +8,7 @@
 
 #include "launch/models/metrics.hpp"
 #include "launch/step_clock.hpp"
+#include "runtime/settings.hpp"
 
 namespace keyshard {
 
@@ -34,6 +35,8 @@ class Reporter {
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
 
+  /// Writes the metrics, and shows them unless a step was shown less than a quarter of a second
+  /// ago.
   void step(const StepReport& report);
   void evaluation(const char* split, std::int64_t step, std::int64_t epoch, Loss loss,
                   const Metrics& metrics, bool best);
@@ -42,13 +45,17 @@ class Reporter {
 
  private:
   void line(const std::string& text);
+  void write_metrics(SettingValue::Table entries);
+  void show_step(const StepReport& report, double examples_per_s);
+  std::string time_left(const StepReport& report);
 
   bool active_;
   bool terminal_;
   bool off_;
   bool open_line_ = false;
   std::FILE* metrics_ = nullptr;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point start_;  // of the first report
+  std::chrono::steady_clock::time_point shown_;  // last time that a step was shown
   std::int64_t first_step_ = -1;
 };
 

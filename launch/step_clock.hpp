@@ -23,6 +23,12 @@ class StepClock {
 
   double seconds(StepPart part) const { return seconds_[static_cast<std::size_t>(part)]; }
 
+  /// Of the total, in [0, 1].
+  double share(StepPart part) const {
+    const double whole = total();
+    return whole > 0 ? seconds(part) / whole : 0;
+  }
+
   double total() const {
     double sum = 0;
     for (const double s : seconds_) {

@@ -1,6 +1,7 @@
 #include "launch/toml_file.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -68,7 +69,8 @@ SettingValue parse(const std::string& text, const std::string& file) {
 
 SettingValue read_toml(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  require(file.good(), Kind::invalid_argument, "{}: expected a readable configuration file", path);
+  require(file.good() && !std::filesystem::is_directory(path), Kind::invalid_argument,
+          "{}: expected a readable configuration file", path);
   std::ostringstream text;
   text << file.rdbuf();
   return parse(text.str(), path);

@@ -88,6 +88,7 @@ Trainer::Pooled Trainer::look_up(const Batch& batch, bool training,
 }
 
 StepResult Trainer::step(const Batch& batch, double learning_rate_scale, bool stop) {
+  const InPhase phase(communicator_.progress(), Phase::computing);
   const std::int64_t carry[] = {batch.samples(), stop ? 1 : 0};
   Pooled pooled = look_up(batch, true, carry);
   clock_.stop(StepPart::lookup);
@@ -147,15 +148,11 @@ Digest128 Trainer::digest() {
   for (const auto& table : tables_.tables()) {
     tables.push_back(table_digests(*table, communicator_, stream_));
   }
-  const auto of = [](const auto& values) {
-    return digest_of(values.data(), values.size() * sizeof(values[0]));
-  };
-  NamedDigests dense{{"weights", of(dense_->weights())}};
-  const std::vector<std::vector<float>> states = dense_->gather_states();
-  for (std::size_t s = 0; s < states.size(); ++s) {
-    dense.emplace_back("state/" + dense_->optimizer().names()[s], of(states[s]));
+  NamedDigests dense;
+  for (const DensePart& part : dense_->parts()) {
+    dense.emplace_back(part.name,
+                       digest_of(part.values.data(), part.values.size() * sizeof(float)));
   }
-  dense.emplace_back("statistics", of(dense_->model().statistics()));
   return state_digest(tables, dense, steps_);
 }
 

@@ -5,11 +5,18 @@
 #include "io/make_reader.hpp"
 #include "io/prefetch_reader.hpp"
 #include "launch/evaluation.hpp"
+#include "runtime/error.hpp"
 
 namespace keyshard {
 namespace {
 
 constexpr int kReadAhead = 2;
+
+double chosen(const Metrics& metrics, ValidationMetric metric) {
+  return metric == ValidationMetric::auc        ? metrics.auc
+         : metric == ValidationMetric::log_loss ? metrics.loss
+                                                : metrics.rmse;
+}
 
 }  // namespace
 
@@ -24,13 +31,16 @@ ReadPlan read_plan(const JobConfig& config, bool training) {
 }
 
 TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator,
-                         Stream<Cpu>& stream, Reporter& reporter)
-    : config_(config), communicator_(communicator), reporter_(reporter), schedule_(config.job) {
+                         Stream<Cpu>& stream, Reporter& reporter, JobCheckpoints* checkpoints)
+    : config_(config),
+      communicator_(communicator),
+      reporter_(reporter),
+      checkpoints_(checkpoints),
+      schedule_(config.job) {
   train_ = read_ahead(
       make_reader(config.data, Split::train, read_plan(config, true), communicator, stream),
       kReadAhead);
-  const bool has_valid = config.data.format == DataFormat::generated || !config.data.valid.empty();
-  if (has_valid) {
+  if (config.data.format == DataFormat::generated || !config.data.valid.empty()) {
     valid_ = make_reader(config.data, Split::valid, read_plan(config, false), communicator, stream);
   }
   trainer_ = std::make_unique<Trainer>(config, train_->schema(), communicator, stream);
@@ -40,30 +50,34 @@ std::int64_t TrainingRun::total_steps() const {
   return config_.job.steps > 0 ? config_.job.steps : config_.job.epochs * train_->steps_per_epoch();
 }
 
-void TrainingRun::report(const StepResult& result) {
-  examples_ += result.valid_samples;
-  if (trainer_->steps() % config_.job.report_every_steps != 0 &&
-      trainer_->steps() != total_steps()) {
-    return;
+void TrainingRun::resume(const std::string& checkpoint) {
+  const TrainingPosition position = load_checkpoint(checkpoint, config_, *trainer_);
+  require(position.data == train_->index_digest(), Kind::corrupt_data,
+          "{}: expected the training data of this checkpoint: found other files, sizes or records",
+          checkpoint);
+  train_->seek(position.reader);
+  schedule_.state() = position.schedule;
+  bad_lines_before_ = position.bad_lines;
+  saved_step_ = trainer_->steps();
+  reporter_.note(fmt::format("resumed from {}", checkpoint));
+}
+
+bool TrainingRun::evaluation_is_due() const {
+  const std::int64_t steps = config_.job.evaluate_every_steps,
+                     epochs = config_.job.evaluate_every_epochs;
+  if (steps > 0 && trainer_->steps() % steps == 0) {
+    return true;
   }
-  std::int64_t bad = train_->bad_lines().count;
-  communicator_.all_reduce(Span<std::int64_t>(&bad, 1), Reduction::sum);
-  reporter_.step({trainer_->steps(), total_steps(), train_->position().epoch, result.loss,
-                  examples_, bad, trainer_->clock()});
-  trainer_->clock().reset();
-  examples_ = 0;
+  const ReaderPosition at = train_->position();
+  const bool epoch_ends =
+      at.step == train_->steps_per_epoch() && epochs > 0 && (at.epoch + 1) % epochs == 0;
+  return epoch_ends || (epochs > 0 && trainer_->steps() == total_steps());
 }
 
 void TrainingRun::evaluate() {
-  if (!valid_) {
-    return;
-  }
   const Metrics metrics = evaluate_split(*trainer_, *valid_, config_.job.slices);
-  const double value = config_.job.metric == ValidationMetric::auc        ? metrics.auc
-                       : config_.job.metric == ValidationMetric::log_loss ? metrics.loss
-                                                                          : metrics.rmse;
   const double scale = schedule_.state().scale;
-  const bool best = schedule_.observe(value, trainer_->steps());
+  const bool best = schedule_.observe(chosen(metrics, config_.job.metric), trainer_->steps());
   reporter_.evaluation("valid", trainer_->steps(), train_->position().epoch, trainer_->loss(),
                        metrics, best);
   if (schedule_.state().scale != scale) {
@@ -71,37 +85,79 @@ void TrainingRun::evaluate() {
         fmt::format("learning rates are cut to {:g} of their start", schedule_.state().scale));
   }
   trainer_->clock().stop(StepPart::evaluate);
+  if (best && config_.job.patience > 0) {
+    save(true);
+  }
 }
 
-bool TrainingRun::step(const Batch& batch) {
-  trainer_->clock().stop(StepPart::read);
-  const StepResult result = trainer_->step(batch, schedule_.state().scale);
+void TrainingRun::save(bool best) {
+  if (checkpoints_ == nullptr || saved_step_ == trainer_->steps()) {
+    return;
+  }
+  std::int64_t bad = train_->bad_lines().count;
+  communicator_.all_reduce(Span<std::int64_t>(&bad, 1), Reduction::sum);
+  try {
+    const InPhase phase(communicator_.progress(), Phase::saving);
+    checkpoints_->save(*trainer_, {train_->position(), schedule_.state(), train_->index_digest(),
+                                   bad_lines_before_ + bad});
+    saved_step_ = trainer_->steps();
+  } catch (const Error& error) {
+    // The save has failed on all ranks alike, and the one before is intact.
+    if (error.kind() != Kind::io || config_.checkpoint.stop_on_failure) {
+      throw;
+    }
+    reporter_.note(
+        fmt::format("warning: step {} was not saved: {}", trainer_->steps(), error.text()));
+  }
+  trainer_->clock().stop(StepPart::save);
+  if (best) {
+    reporter_.note(fmt::format("saved step {}, the best so far", trainer_->steps()));
+  }
+}
+
+void TrainingRun::report(const StepResult& result, bool last) {
+  examples_ += result.valid_samples;
+  if (trainer_->steps() % config_.job.report_every_steps != 0 && !last) {
+    return;
+  }
+  std::int64_t bad = train_->bad_lines().count;
+  communicator_.all_reduce(Span<std::int64_t>(&bad, 1), Reduction::sum);
+  reporter_.step({trainer_->steps(), total_steps(), train_->position().epoch, result.loss,
+                  examples_, bad_lines_before_ + bad, trainer_->clock()});
+  trainer_->clock().reset();
+  examples_ = 0;
+}
+
+void TrainingRun::finish_step(const StepResult& result) {
   losses_.push_back(result.loss);
-  report(result);
-  const std::int64_t every = config_.job.evaluate_every_steps;
-  if (every > 0 && trainer_->steps() % every == 0) {
+  if (valid_ && evaluation_is_due()) {
     evaluate();
   }
-  return trainer_->steps() < total_steps() && !schedule_.state().stopped;
+  const bool last = trainer_->steps() >= total_steps() || schedule_.state().stopped;
+  const std::int64_t every = config_.checkpoint.every_steps;
+  if ((every > 0 && trainer_->steps() % every == 0) || result.stop ||
+      (last && config_.checkpoint.at_end)) {
+    save(false);
+  }
+  report(result, last || result.stop);
 }
 
-void TrainingRun::run() {
+bool TrainingRun::read_next(Batch& batch) {
+  const InPhase phase(communicator_.progress(), Phase::reading);
+  return train_->next(batch);
+}
+
+RunEnd TrainingRun::run(const std::function<bool()>& stop) {
   Batch batch;
-  bool more = trainer_->steps() < total_steps();
-  std::int64_t evaluated = -1;
-  while (more) {
-    const bool inside = train_->next(batch);
-    if (inside) {
-      more = step(batch);
+  while (trainer_->steps() < total_steps() && !schedule_.state().stopped) {
+    if (!read_next(batch)) {
+      continue;  // the next epoch begins
     }
-    const bool epoch_ends = train_->position().step == train_->steps_per_epoch();
-    const std::int64_t every = config_.job.evaluate_every_epochs;
-    if (inside && every > 0 &&
-        ((epoch_ends && (train_->position().epoch + 1) % every == 0) || !more) &&
-        evaluated != trainer_->steps()) {
-      evaluate();
-      evaluated = trainer_->steps();
-      more = more && !schedule_.state().stopped;
+    trainer_->clock().stop(StepPart::read);
+    const StepResult result = trainer_->step(batch, schedule_.state().scale, stop && stop());
+    finish_step(result);
+    if (result.stop) {
+      return RunEnd::stopped_by_signal;
     }
   }
   if (schedule_.state().stopped) {
@@ -109,6 +165,7 @@ void TrainingRun::run() {
                                name_of(config_.job.metric), schedule_.state().best_step,
                                schedule_.state().best));
   }
+  return RunEnd::done;
 }
 
 }  // namespace keyshard

@@ -1,9 +1,15 @@
-// A training from its configuration to its end: reads batches, steps, evaluates, decides, reports.
+// A training from its configuration to its end: reads batches, steps, evaluates, decides, saves,
+// reports. At the end of a step, in this order: update, evaluate if due, decay or stop, checkpoint,
+// report.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
-#include "launch/commands.hpp"
+#include "io/data_reader.hpp"
+#include "launch/job_checkpoint.hpp"
 #include "launch/job_config.hpp"
 #include "launch/reporter.hpp"
 #include "launch/schedule.hpp"
@@ -11,37 +17,52 @@
 
 namespace keyshard {
 
+enum class RunEnd { done, stopped_by_signal };
+
 class TrainingRun {
  public:
-  /// Opens the data and makes the model. Collective.
+  /// Opens the data and makes the model. `checkpoints` may be null: then nothing is saved.
+  /// Collective.
   TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-              Reporter& reporter);
+              Reporter& reporter, JobCheckpoints* checkpoints);
 
-  /// Trains to the end. Collective.
-  void run();
+  /// Takes up a checkpoint before the first step. Collective. Throws Error{corrupt_data} where
+  /// model or data are not its.
+  void resume(const std::string& checkpoint);
+
+  /// Trains to the end, or until `stop` says so on any rank, after the step in which it did.
+  /// Collective.
+  RunEnd run(const std::function<bool()>& stop = {});
 
   Trainer& trainer() noexcept { return *trainer_; }
 
   const Schedule& schedule() const noexcept { return schedule_; }
 
-  /// Losses of all steps so far.
+  /// Losses of the steps of this run.
   const std::vector<double>& losses() const noexcept { return losses_; }
 
- private:
-  bool step(const Batch& batch);
-  void evaluate();
-  void report(const StepResult& result);
   std::int64_t total_steps() const;
+
+ private:
+  bool read_next(Batch& batch);
+  void finish_step(const StepResult& result);
+  bool evaluation_is_due() const;
+  void evaluate();
+  void save(bool best);
+  void report(const StepResult& result, bool last);
 
   const JobConfig config_;
   Communicator<Cpu>& communicator_;
   Reporter& reporter_;
+  JobCheckpoints* checkpoints_;
   std::unique_ptr<DataReader> train_;
   std::unique_ptr<DataReader> valid_;
   std::unique_ptr<Trainer> trainer_;
   Schedule schedule_;
   std::vector<double> losses_;
   std::int64_t examples_ = 0;
+  std::int64_t saved_step_ = -1;
+  std::int64_t bad_lines_before_ = 0;  // of the runs before a resume
 };
 
 /// How a split of the configured data is read.

@@ -1,0 +1,26 @@
+#include "launch/stop_signal.hpp"
+
+#include <csignal>
+
+namespace keyshard {
+namespace {
+
+// A handler can reach nothing else: the one piece of state that belongs to the process.
+volatile std::sig_atomic_t requested = 0;
+
+void note(int) { requested = 1; }
+
+}  // namespace
+
+void watch_stop_signals() {
+  struct sigaction action {};
+
+  action.sa_handler = note;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool stop_requested() noexcept { return requested != 0; }
+
+}  // namespace keyshard

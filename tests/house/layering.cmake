@@ -11,7 +11,7 @@ set(of_tests runtime collectives embedding io launch tests)
 
 # A foreign header, and the files that may include it.
 set(foreign
-  "mpi\\.h" "collectives/mpi_"
+  "mpi\\.h" "collectives/mpi_|tests/collectives/mpi_"
   "nccl\\.h" "collectives/nccl_"
   "hdf5[_a-z]*\\.h" "io/hdf5"
   "archive(_entry)?\\.h" "io/archive"

@@ -75,7 +75,41 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
+/// Compares as a reader does: runs of digits by their number, so that line 9 comes before line 10.
+bool natural_less(std::string_view a, std::string_view b) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::size_t i = 0, j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (!is_digit(a[i]) || !is_digit(b[j])) {
+      if (a[i] != b[j]) {
+        return a[i] < b[j];
+      }
+      ++i, ++j;
+      continue;
+    }
+    const std::size_t first = i, second = j;
+    while (i < a.size() && is_digit(a[i])) {
+      ++i;
+    }
+    while (j < b.size() && is_digit(b[j])) {
+      ++j;
+    }
+    const std::string_view left = a.substr(first, i - first), right = b.substr(second, j - second);
+    if (left != right) {
+      return left.size() != right.size() ? left.size() < right.size() : left < right;
+    }
+  }
+  return a.size() - i < b.size() - j;
+}
+
 }  // namespace
+
+std::vector<std::string> SettingProblems::sorted() const {
+  std::vector<std::string> result = messages;
+  std::stable_sort(result.begin(), result.end(), natural_less);
+  result.erase(std::unique(result.begin(), result.end()), result.end());
+  return result;
+}
 
 SettingValue::SettingValue() = default;
 

@@ -39,6 +39,9 @@ struct SettingValue {
 /// Problems found in a configuration, "file:line: message" each, in order of discovery.
 struct SettingProblems {
   std::vector<std::string> messages;
+
+  /// Every message once, by file and line.
+  std::vector<std::string> sorted() const;
 };
 
 /// A table of the tree under its path. Every getter marks its key as known; `finish` reports the

@@ -1,0 +1,155 @@
+// The whole configuration of a job: defaults, overrides, and every mistake at once.
+#include "launch/job_config.hpp"
+
+#include <gtest/gtest.h>
+
+#include "runtime/error.hpp"
+#include "tests/launch/scratch_folder.hpp"
+
+namespace keyshard {
+namespace {
+
+using testing::ScratchFolder;
+
+const char* const kSmall = R"(config_version = 1
+[data]
+format = "generated"
+)";
+
+JobConfig read(const std::string& content, const std::vector<std::string>& assignments = {}) {
+  const ScratchFolder folder;
+  return read_job_config(folder.write("train.toml", content), assignments);
+}
+
+/// The problems, without the path of the file.
+std::string problems_of(const std::string& content,
+                        const std::vector<std::string>& assignments = {}) {
+  const ScratchFolder folder;
+  try {
+    read_job_config(folder.write("train.toml", content), assignments);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::invalid_argument);
+    return folder.without_path(error.text());
+  }
+  return "";
+}
+
+TEST(JobConfig, ReadsJobAndCheckpoint) {
+  const JobConfig config = read(std::string(kSmall) + R"([job]
+output = "runs/a"
+seed = 9
+epochs = 4
+batch_size = 512
+slices = 8
+metric = "log_loss"
+numerics = "avx2"
+patience = 3
+decay = 0.1
+watchdog_seconds = 5
+[checkpoint]
+every_steps = 100
+keep = 5
+on_failure = "continue"
+)");
+  EXPECT_EQ(config.job.output, "runs/a");
+  EXPECT_EQ(config.job.seed, 9u);
+  EXPECT_EQ(config.job.epochs, 4);
+  EXPECT_EQ(config.job.batch_size, 512);
+  EXPECT_EQ(config.job.slices, 8);
+  EXPECT_EQ(config.job.metric, ValidationMetric::log_loss);
+  EXPECT_EQ(config.job.numerics, "avx2");
+  EXPECT_EQ(config.job.patience, 3);
+  EXPECT_EQ(config.job.decay, 0.1);
+  EXPECT_EQ(config.job.watchdog_seconds, 5.0);
+  EXPECT_EQ(config.checkpoint.every_steps, 100);
+  EXPECT_EQ(config.checkpoint.keep, 5);
+  EXPECT_FALSE(config.checkpoint.stop_on_failure);
+}
+
+TEST(JobConfig, AnAssignmentWinsOverTheFile) {
+  const JobConfig config = read(std::string(kSmall) + "[job]\nepochs = 4\n",
+                                {"job.epochs=2", "model.dropout=0.5", "job.output=else"});
+  EXPECT_EQ(config.job.epochs, 2);
+  EXPECT_EQ(config.model.dropout, 0.5);
+  EXPECT_EQ(config.job.output, "else");
+}
+
+TEST(JobConfig, AMistakeOfAnAssignmentNamesIt) {
+  EXPECT_EQ(problems_of(kSmall, {"job.epochs=many"}),
+            "--set job.epochs: job.epochs: expected an integer: found the string \"many\"");
+  EXPECT_EQ(problems_of(kSmall, {"job.epoch=2"}),
+            "--set job.epoch: unknown key \"epoch\" in [job]; did you mean \"epochs\"?");
+}
+
+TEST(JobConfig, AllMistakesAreSaidAtOnceInTheOrderOfTheFile) {
+  EXPECT_EQ(problems_of(R"(config_version = 1
+colour = "red"
+[job]
+batch_sise = 64
+epochs = "x"
+slices = 3
+[data]
+format = "generatd"
+train = ["a.tsv"]
+[[data.columns]]
+name = "click"
+role = "labl"
+index = 0
+[model]
+dropout = 2.5
+typ = "fm"
+[embedding]
+dim = 0
+)"),
+            R"(train.toml:2: unknown key "colour"
+train.toml:4: unknown key "batch_sise" in [job]; did you mean "batch_size"?
+train.toml:5: job.epochs: expected an integer: found the string "x"
+train.toml:6: job.slices: expected a power of two: found 3
+train.toml:8: data.format: expected one of text, packed, generated: found "generatd"; did you mean "generated"?
+train.toml:10: data.columns: expected one column with role "label": found 0
+train.toml:12: data.columns[0].role: expected one of label, weight, dense, id, ids, ignore: found "labl"; did you mean "label"?
+train.toml:15: model.dropout: expected a number from 0 to 0.99: found 2.5
+train.toml:16: unknown key "typ" in [model]; did you mean "type"?
+train.toml:18: embedding.dim: expected an integer from 1 to 65536: found 0)");
+}
+
+TEST(JobConfig, AMistakeThatTwoReadersSeeIsSaidOnce) {
+  EXPECT_EQ(problems_of(R"(config_version = 1
+[data]
+format = "generated"
+columns = 3
+)"),
+            "train.toml:4: data.columns: expected a list of tables: found the integer 3");
+}
+
+TEST(JobConfig, SlicesMustDivideTheBatch) {
+  EXPECT_EQ(problems_of(std::string(kSmall) + "[job]\nbatch_size = 100\nslices = 8\n"),
+            "train.toml:5: job.batch_size: expected a multiple of the 8 slices: found 100");
+}
+
+TEST(JobConfig, AVersionIsRequiredAndANewerOneRefused) {
+  EXPECT_EQ(problems_of("config_version = 2\n[data]\nformat = \"generated\"\n"),
+            "train.toml:1: config_version: expected 1: found 2");
+  EXPECT_EQ(problems_of("config_version = \"1\"\n[data]\nformat = \"generated\"\n"),
+            "train.toml:1: config_version: expected an integer: found the string \"1\"");
+  const std::string none = problems_of("[data]\nformat = \"generated\"\n");
+  EXPECT_TRUE(none.ends_with("config_version: expected 1: found none")) << none;
+}
+
+TEST(JobConfig, WhatIsNotBuiltIsSaidSo) {
+  EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\nmax_norm = 1.0\n"),
+            "train.toml:5: embedding.max_norm: max_norm is not built in this version");
+}
+
+TEST(ConfigText, HasALinePerKeyWithItsPath) {
+  const SettingValue tree{
+      SettingValue::Table{{"config_version", {std::int64_t{1}, ""}},
+                          {"job", {SettingValue::Table{{"output", {std::string("out"), ""}}}, ""}},
+                          {"list", {SettingValue::Array{{0.5, ""}, {true, ""}}, ""}}},
+      ""};
+  EXPECT_EQ(config_text(tree),
+            "config_version = 1\njob.output = \"out\"\nlist[0] = 0.5\nlist[1] = true\n");
+}
+
+}  // namespace
+}  // namespace keyshard

@@ -1,0 +1,146 @@
+// What a user and OUTPUT/metrics.jsonl get of a training.
+#include "launch/reporter.hpp"
+
+#include <cmath>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "runtime/error.hpp"
+#include "runtime/json.hpp"
+#include "tests/launch/scratch_folder.hpp"
+
+namespace keyshard {
+namespace {
+
+using testing::ScratchFolder;
+using ::testing::internal::CaptureStdout;
+using ::testing::internal::GetCapturedStdout;
+
+StepReport report_of(std::int64_t step) {
+  StepReport report;
+  report.step = step;
+  report.total_steps = 40;
+  report.loss = 0.25;
+  report.examples = 100;
+  return report;
+}
+
+const SettingValue& entry(const SettingValue& table, std::string_view key) {
+  for (const auto& [name, value] : std::get<SettingValue::Table>(table.value)) {
+    if (name == key) {
+      return value;
+    }
+  }
+  throw std::out_of_range(std::string(key));
+}
+
+std::vector<SettingValue> json_lines(const std::string& text) {
+  std::vector<SettingValue> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    lines.push_back(parse_json(line, "metrics.jsonl"));
+  }
+  return lines;
+}
+
+TEST(Reporter, WritesALineOfJsonPerReportAtOnce) {
+  const ScratchFolder folder;
+  Reporter reporter(0, ProgressStyle::off, folder.path("metrics.jsonl"));
+  reporter.step(report_of(20));
+  Metrics metrics;
+  metrics.samples = 7;
+  metrics.auc = 0.75;
+  metrics.loss = std::nan("");
+  reporter.evaluation("valid", 20, 1, Loss::log_loss, metrics, true);
+
+  const auto lines = json_lines(folder.read("metrics.jsonl"));  // while the reporter lives
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(std::get<std::string>(entry(lines[0], "kind").value), "step");
+  EXPECT_EQ(std::get<std::int64_t>(entry(lines[0], "step").value), 20);
+  EXPECT_EQ(std::get<double>(entry(lines[0], "loss").value), 0.25);
+  for (const char* part : kStepParts) {
+    EXPECT_TRUE(std::holds_alternative<double>(entry(entry(lines[0], "shares"), part).value));
+  }
+  EXPECT_EQ(std::get<std::string>(entry(lines[1], "kind").value), "valid");
+  EXPECT_EQ(std::get<std::int64_t>(entry(lines[1], "samples").value), 7);
+  EXPECT_EQ(std::get<double>(entry(lines[1], "auc").value), 0.75);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(entry(lines[1], "loss").value));
+  EXPECT_TRUE(std::get<bool>(entry(lines[1], "best").value));
+}
+
+TEST(Reporter, AddsToTheMetricsOfAnEarlierRun) {
+  const ScratchFolder folder;
+  for (std::int64_t run = 0; run < 2; ++run) {
+    Reporter(0, ProgressStyle::off, folder.path("metrics.jsonl")).step(report_of(run));
+  }
+  EXPECT_EQ(json_lines(folder.read("metrics.jsonl")).size(), 2u);
+}
+
+TEST(Reporter, OffStillShowsNotesButNoProgress) {
+  Reporter reporter(0, ProgressStyle::off, "");
+  CaptureStdout();
+  reporter.step(report_of(20));
+  reporter.evaluation("valid", 20, 0, Loss::log_loss, {}, false);
+  reporter.note("state digest 00");
+  EXPECT_EQ(GetCapturedStdout(), "state digest 00\n");
+}
+
+TEST(Reporter, OtherRanksAreSilent) {
+  const ScratchFolder folder;
+  CaptureStdout();
+  {
+    Reporter reporter(1, ProgressStyle::line, folder.path("metrics.jsonl"));
+    reporter.step(report_of(20));
+    reporter.note("x");
+  }
+  EXPECT_EQ(GetCapturedStdout(), "");
+  EXPECT_EQ(folder.read("metrics.jsonl"), "");
+}
+
+TEST(Reporter, WithoutATerminalEveryReportIsALine) {
+  CaptureStdout();  // a file
+  Reporter(0, ProgressStyle::automatic, "").step(report_of(20));
+  const std::string shown = GetCapturedStdout();
+  EXPECT_TRUE(shown.starts_with("step 20/40 epoch 1 loss 0.2500 ")) << shown;
+  EXPECT_TRUE(shown.ends_with("\n"));
+  EXPECT_EQ(shown.find('\r'), std::string::npos);
+}
+
+TEST(Reporter, AProgressLineIsWrittenOverAndClosedBeforeOtherLines) {
+  CaptureStdout();
+  {
+    Reporter reporter(0, ProgressStyle::line, "");
+    reporter.step(report_of(20));
+    reporter.note("note");
+    reporter.step(report_of(40));
+  }
+  const std::string shown = GetCapturedStdout();
+  EXPECT_TRUE(shown.starts_with("\rstep 20/40 ")) << shown;
+  EXPECT_NE(shown.find("\033[K\nnote\n\rstep 40/40 "), std::string::npos) << shown;
+  EXPECT_TRUE(shown.ends_with("\033[K\n"));
+}
+
+TEST(Reporter, TheTimeLeftIsSaidFromTheSecondReportOn) {
+  CaptureStdout();
+  Reporter reporter(0, ProgressStyle::automatic, "");
+  reporter.step(report_of(20));
+  reporter.step(report_of(40));
+  const std::string shown = GetCapturedStdout();
+  const std::size_t second = shown.find('\n') + 1;
+  EXPECT_EQ(shown.substr(0, second).find(" left "), std::string::npos) << shown;
+  EXPECT_TRUE(shown.ends_with(" left 0:00\n")) << shown;
+}
+
+TEST(Reporter, AFileThatCannotBeWrittenIsNamed) {
+  try {
+    Reporter(0, ProgressStyle::off, "/nowhere/metrics.jsonl");
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::io);
+    EXPECT_EQ(error.text(), "/nowhere/metrics.jsonl: cannot be written");
+  }
+}
+
+}  // namespace
+}  // namespace keyshard

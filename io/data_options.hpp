@@ -57,7 +57,7 @@ struct GeneratorOptions {
   std::int64_t features = 26;
   std::int64_t ragged = 0;  ///< the last features hold a list of 0 to 8 ids
   std::int64_t dense = 13;
-  std::int64_t vocabulary = 2000;  ///< ids of a feature
+  std::int64_t vocabulary = 500;  ///< ids of a feature
   double zipf = 1.05;
   std::uint64_t seed = 1;
 };

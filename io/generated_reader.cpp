@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kHidden = 4;   // numbers of an id in the planted pairwise part
 constexpr std::int64_t kMostIds = 8;  // of a ragged bag
 constexpr std::int64_t kBlock = 256;  // records that stay together in a shuffle
-constexpr double kIdScale = 1.1, kPairScale = 0.9, kDenseScale = 0.5, kBias = -1.2;
+constexpr double kIdScale = 1.5, kPairScale = 0.5, kDenseScale = 0.6, kBias = -1.2;
 
 /// A word as a number of mean 0 and variance 1, uniform: cheap, and as good as a normal one to
 /// plant a model with.

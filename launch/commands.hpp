@@ -50,7 +50,7 @@ struct GenerateCommand {
   std::int64_t features = 26;
   std::int64_t ragged = 0;
   std::int64_t dense = 13;
-  std::int64_t vocabulary = 2000;
+  std::int64_t vocabulary = 500;
   double zipf = 1.05;
   std::int64_t seed = 1;
 };

@@ -16,8 +16,8 @@ struct Defaults {
   TableOptions table;
   GroupOptions factor;
   GroupOptions linear;
-  std::string factor_combiner = "mean";
-  std::string linear_combiner = "sum";
+  Combiner factor_combiner = Mean{};
+  Combiner linear_combiner = Sum{};
 };
 
 Initializer read_initializer(Settings settings, const GroupOptions& otherwise,
@@ -85,10 +85,19 @@ Initializer read_initializer(Settings settings, const GroupOptions& otherwise,
   return result;
 }
 
-void read_group(Settings& settings, GroupOptions& group, std::string& combiner) {
+Combiner read_combiner(Settings& settings, const Combiner& otherwise) {
+  try {
+    return combiner_of(settings.text("combiner", name_of(otherwise)));
+  } catch (const Error& error) {
+    settings.problem("combiner", error.text());
+    return otherwise;
+  }
+}
+
+void read_group(Settings& settings, GroupOptions& group, Combiner& combiner) {
   group.initializer = read_initializer(settings.table("initializer"), group, group.constant);
   group.optimizer = read_optimizer(settings.table("optimizer"), group.optimizer);
-  combiner = settings.text("combiner", combiner);
+  combiner = read_combiner(settings, combiner);
   Regularization& shrink = group.regularization;
   shrink.l2 = static_cast<float>(settings.number("l2", shrink.l2, 0));
   shrink.l2_per_occurrence =
@@ -147,14 +156,9 @@ TableOptions make_table(const std::string& name, const Defaults& d,
 
 void read_combiners(Settings& column, const Defaults& d, const std::vector<std::string>& groups,
                     FeatureOptions& out) {
-  const std::string factor = column.text("combiner", d.factor_combiner);
+  const Combiner factor = read_combiner(column, d.factor_combiner);
   for (const std::string& group : groups) {
-    try {
-      out.combiners.push_back(combiner_of(group == "linear" ? d.linear_combiner : factor));
-    } catch (const Error& error) {
-      column.problem("combiner", error.text());
-      out.combiners.push_back(Sum{});
-    }
+    out.combiners.push_back(group == "linear" ? d.linear_combiner : factor);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "launch/command_line.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <sstream>
@@ -9,6 +10,8 @@
 
 #include "launch/commands.hpp"
 #include "launch/process.hpp"
+#include "runtime/error.hpp"
+#include "runtime/settings.hpp"
 
 namespace keyshard {
 namespace {
@@ -27,7 +30,8 @@ void add_job_options(CLI::App& app, JobCommand& command) {
       ->allow_extra_args(false);
   app.add_option("--progress", command.progress,
                  "auto, line or off; auto: plain lines under mpirun")
-      ->transform(CLI::CheckedTransformer(styles, CLI::ignore_case));
+      ->transform(CLI::CheckedTransformer(styles, CLI::ignore_case))
+      ->option_text("TEXT:{auto,line,off}");
   app.add_option("--device", command.device, "cpu, cuda or auto")
       ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
 }
@@ -65,6 +69,20 @@ struct Commands {
     add_data_commands();
     add_checkpoint_commands();
     add_bench();
+  }
+
+  /// Refuses a word that is no command, with the nearest one: CLI11 says only that one is missing.
+  void check_name(const std::string& word) const {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands({})) {
+      names.push_back(command->get_name());
+    }
+    const bool known =
+        word.starts_with("-") || std::find(names.begin(), names.end(), word) != names.end();
+    const std::string near = nearest_word(word, names);
+    require(known, Kind::invalid_argument, "expected a command, one of {}: found \"{}\"{}",
+            fmt::join(names, ", "), word,
+            near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near));
   }
 
   void add_job_commands() {
@@ -138,6 +156,9 @@ struct Commands {
 
 int run_command_line(int argc, char** argv) {
   Commands commands;
+  if (argc > 1) {
+    commands.check_name(argv[1]);
+  }
   try {
     commands.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -48,7 +48,7 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   const std::unique_ptr<FolderLock> lock = lock_output(config, communicator);
   const std::string start = starting_point(command, config, communicator);
   JobCheckpoints checkpoints(config, communicator, stream);
-  Reporter reporter(communicator.rank(), command.progress, config.job.output + "/metrics.jsonl");
+  Reporter reporter(communicator.rank(), command.progress, config.job.output);
   TrainingRun run(config, communicator, stream, reporter, &checkpoints);
   reporter.note(fmt::format("{} on {} ranks x {} threads, {} slices, {} steps",
                             name_of(config.model.type), communicator.size(),

@@ -36,14 +36,16 @@ std::string metrics_text(Loss loss, const Metrics& metrics) {
              : fmt::format("auc {:.4f}, log loss {:.4f}", metrics.auc, metrics.loss);
 }
 
-Reporter::Reporter(int rank, ProgressStyle style, const std::string& metrics_file)
+Reporter::Reporter(int rank, ProgressStyle style, const std::string& folder)
     : active_(rank == 0),
       terminal_(style == ProgressStyle::line || (style == ProgressStyle::automatic &&
                                                  isatty(STDOUT_FILENO) == 1 && !under_mpirun())),
       off_(style == ProgressStyle::off) {
-  if (active_ && !metrics_file.empty()) {
-    metrics_ = std::fopen(metrics_file.c_str(), "ab");
-    require(metrics_ != nullptr, Kind::io, "{}: cannot be written", metrics_file);
+  if (active_ && !folder.empty()) {
+    log_ = Log(folder + "/log.txt", rank);
+    const std::string file = folder + "/metrics.jsonl";
+    metrics_ = std::fopen(file.c_str(), "ab");
+    require(metrics_ != nullptr, Kind::io, "{}: cannot be written", file);
   }
 }
 
@@ -67,6 +69,7 @@ void Reporter::line(const std::string& text) {
 
 void Reporter::note(const std::string& text) {
   if (active_) {
+    log_.write(LogLevel::info, text);
     line(text);
   }
 }
@@ -96,7 +99,7 @@ std::string Reporter::time_left(const StepReport& report) {
 void Reporter::show_step(const StepReport& report, double examples_per_s) {
   const std::string left = time_left(report);
   const auto now = std::chrono::steady_clock::now();
-  if (off_ || (now - shown_ < kBetweenLines && report.step != report.total_steps)) {
+  if (now - shown_ < kBetweenLines && report.step != report.total_steps) {
     return;
   }
   shown_ = now;
@@ -109,6 +112,10 @@ void Reporter::show_step(const StepReport& report, double examples_per_s) {
       fmt::format("step {}/{} epoch {} loss {:.4f} {:.0f} examples/s{}{}{}", report.step,
                   report.total_steps, report.epoch + 1, report.loss, examples_per_s, shares,
                   report.bad_lines > 0 ? fmt::format(" bad lines {}", report.bad_lines) : "", left);
+  log_.write(LogLevel::info, shown);
+  if (off_) {
+    return;
+  }
   if (terminal_) {
     fmt::print("\r{}\033[K", shown);
     std::fflush(stdout);
@@ -152,9 +159,11 @@ void Reporter::evaluation(const char* split, std::int64_t step, std::int64_t epo
                  {"mean_score", value(metrics.mean_score)},
                  {"mean_label", value(metrics.mean_label)},
                  {"best", {best, ""}}});
+  const std::string shown = fmt::format("step {} epoch {} {}: {}{}", step, epoch + 1, split,
+                                        metrics_text(loss, metrics), best ? " (best)" : "");
+  log_.write(LogLevel::info, shown);
   if (!off_) {
-    line(fmt::format("step {} epoch {} {}: {}{}", step, epoch + 1, split,
-                     metrics_text(loss, metrics), best ? " (best)" : ""));
+    line(shown);
   }
 }
 

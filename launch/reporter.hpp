@@ -1,5 +1,6 @@
 // What a user sees of a training, on rank 0 only: a progress line on a terminal, plain lines
-// elsewhere, and every report as a line of JSON in OUTPUT/metrics.jsonl.
+// elsewhere, every report as a line of JSON in OUTPUT/metrics.jsonl, and what was shown, with the
+// time, in OUTPUT/log.txt.
 #pragma once
 
 #include <chrono>
@@ -8,6 +9,7 @@
 
 #include "launch/models/metrics.hpp"
 #include "launch/step_clock.hpp"
+#include "runtime/log.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
@@ -28,9 +30,9 @@ struct StepReport {
 
 class Reporter {
  public:
-  /// Appends to `metrics_file`, if it is not empty. A reporter of a rank other than 0 does nothing.
-  /// Throws Error{io}.
-  Reporter(int rank, ProgressStyle style, const std::string& metrics_file);
+  /// Appends to metrics.jsonl and log.txt in `folder`, unless that is empty. A reporter of a rank
+  /// other than 0 does nothing. Throws Error{io}.
+  Reporter(int rank, ProgressStyle style, const std::string& folder);
   ~Reporter();
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
@@ -54,6 +56,7 @@ class Reporter {
   bool off_;
   bool open_line_ = false;
   std::FILE* metrics_ = nullptr;
+  Log log_;
   std::chrono::steady_clock::time_point start_;  // of the first report
   std::chrono::steady_clock::time_point shown_;  // last time that a step was shown
   std::int64_t first_step_ = -1;

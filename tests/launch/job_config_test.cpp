@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/error.hpp"
-#include "tests/launch/scratch_folder.hpp"
+#include "tests/support/scratch_folder.hpp"
 
 namespace keyshard {
 namespace {
@@ -139,6 +139,23 @@ TEST(JobConfig, AVersionIsRequiredAndANewerOneRefused) {
 TEST(JobConfig, WhatIsNotBuiltIsSaidSo) {
   EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\nmax_norm = 1.0\n"),
             "train.toml:5: embedding.max_norm: max_norm is not built in this version");
+}
+
+TEST(JobConfig, AMisspeltCombinerIsRefusedWhereItStands) {
+  EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\ncombiner = \"men\"\n"),
+            "train.toml:5: embedding.combiner: expected a combiner of sum, mean, min, max, sqrtn: "
+            "found \"men\"");
+}
+
+TEST(JobConfig, TheExamplesHaveNoMistakes) {
+  std::int64_t examples = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(KEYSHARD_EXAMPLES_DIR)) {
+    if (entry.path().extension() == ".toml") {
+      EXPECT_NO_THROW(read_job_config(entry.path().string(), {})) << entry.path();
+      ++examples;
+    }
+  }
+  EXPECT_GT(examples, 0);
 }
 
 TEST(ConfigText, HasALinePerKeyWithItsPath) {

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 
 #include "launch/commands.hpp"
-#include "tests/launch/scratch_folder.hpp"
+#include "tests/support/scratch_folder.hpp"
 
 namespace keyshard {
 namespace {
@@ -87,7 +87,11 @@ TEST_F(Program, SaysItsVersion) {
 
 TEST_F(Program, BadUsageExitsWith2AndSaysWhat) {
   EXPECT_EQ(run("").code, kExitUsage);
-  EXPECT_EQ(run("trian x.toml").code, kExitUsage);
+  const Run command = run("trian x.toml");
+  EXPECT_EQ(command.code, kExitUsage);
+  EXPECT_EQ(command.error,
+            "error: expected a command, one of train, evaluate, predict, convert, generate, "
+            "inspect, digest, bench: found \"trian\"; did you mean \"train\"?\n");
   const Run option = run("train x.toml --stepz 3");
   EXPECT_EQ(option.code, kExitUsage);
   EXPECT_NE(option.error.find("--stepz"), std::string::npos) << option.error;

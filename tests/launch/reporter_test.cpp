@@ -8,7 +8,7 @@
 
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
-#include "tests/launch/scratch_folder.hpp"
+#include "tests/support/scratch_folder.hpp"
 
 namespace keyshard {
 namespace {
@@ -46,7 +46,7 @@ std::vector<SettingValue> json_lines(const std::string& text) {
 
 TEST(Reporter, WritesALineOfJsonPerReportAtOnce) {
   const ScratchFolder folder;
-  Reporter reporter(0, ProgressStyle::off, folder.path("metrics.jsonl"));
+  Reporter reporter(0, ProgressStyle::off, folder.path(""));
   reporter.step(report_of(20));
   Metrics metrics;
   metrics.samples = 7;
@@ -72,7 +72,7 @@ TEST(Reporter, WritesALineOfJsonPerReportAtOnce) {
 TEST(Reporter, AddsToTheMetricsOfAnEarlierRun) {
   const ScratchFolder folder;
   for (std::int64_t run = 0; run < 2; ++run) {
-    Reporter(0, ProgressStyle::off, folder.path("metrics.jsonl")).step(report_of(run));
+    Reporter(0, ProgressStyle::off, folder.path("")).step(report_of(run));
   }
   EXPECT_EQ(json_lines(folder.read("metrics.jsonl")).size(), 2u);
 }
@@ -90,7 +90,7 @@ TEST(Reporter, OtherRanksAreSilent) {
   const ScratchFolder folder;
   CaptureStdout();
   {
-    Reporter reporter(1, ProgressStyle::line, folder.path("metrics.jsonl"));
+    Reporter reporter(1, ProgressStyle::line, folder.path(""));
     reporter.step(report_of(20));
     reporter.note("x");
   }
@@ -132,13 +132,25 @@ TEST(Reporter, TheTimeLeftIsSaidFromTheSecondReportOn) {
   EXPECT_TRUE(shown.ends_with(" left 0:00\n")) << shown;
 }
 
+TEST(Reporter, TheLogHoldsWhatWasShownEvenIfProgressIsOff) {
+  const ScratchFolder folder;
+  Reporter reporter(0, ProgressStyle::off, folder.path(""));
+  reporter.step(report_of(20));
+  CaptureStdout();
+  reporter.note("state digest 00");
+  GetCapturedStdout();
+  const std::string log = folder.read("log.txt");
+  EXPECT_NE(log.find(" info rank 0: step 20/40 epoch 1 loss 0.2500 "), std::string::npos) << log;
+  EXPECT_TRUE(log.ends_with(" info rank 0: state digest 00\n")) << log;
+}
+
 TEST(Reporter, AFileThatCannotBeWrittenIsNamed) {
   try {
-    Reporter(0, ProgressStyle::off, "/nowhere/metrics.jsonl");
+    Reporter(0, ProgressStyle::off, "/proc/nowhere");
     FAIL() << "expected an error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Kind::io);
-    EXPECT_EQ(error.text(), "/nowhere/metrics.jsonl: cannot be written");
+    EXPECT_TRUE(error.text().starts_with("/proc/nowhere/")) << error.text();
   }
 }
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/error.hpp"
-#include "tests/launch/scratch_folder.hpp"
+#include "tests/support/scratch_folder.hpp"
 
 namespace keyshard {
 namespace {

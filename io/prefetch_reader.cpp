@@ -29,13 +29,13 @@ class PrefetchReader final : public DataReader {
   bool next(Batch& batch) override {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [&] { return !items_.empty(); });
+    if (items_.front().error) {
+      std::rethrow_exception(items_.front().error);  // and again: nothing comes after it
+    }
     Item item = std::move(items_.front());
     items_.pop_front();
     lock.unlock();
     room_.notify_one();
-    if (item.error) {
-      std::rethrow_exception(item.error);
-    }
     std::swap(batch, item.batch);
     position_ = std::move(item.position);
     bad_ = std::move(item.bad);

@@ -1,9 +1,11 @@
 #include "tests/io/read_data.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -98,9 +100,10 @@ std::string complaint(const DataOptions& options) {
 
 std::string write_text(const std::string& name, const std::string& content) {
   const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
+  std::string test = fmt::format("{}-{}", info->test_suite_name(), info->name());
+  std::replace(test.begin(), test.end(), '/', '-');  // of parametrized tests
   const std::filesystem::path folder =
-      std::filesystem::temp_directory_path() /
-      ("keyshard-" + std::to_string(getpid()) + "-" + info->test_suite_name() + "-" + info->name());
+      std::filesystem::temp_directory_path() / fmt::format("keyshard-{}-{}", getpid(), test);
   std::filesystem::create_directories(folder);
   const std::string path = (folder / name).string();
   std::ofstream(path, std::ios::binary) << content;

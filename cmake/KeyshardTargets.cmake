@@ -56,5 +56,8 @@ function(keyshard_test FILE)
     set(name ${target}_mpi${ranks})
     add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/launch/mpirun.sh -n ${ranks} $<TARGET_FILE:${target}>)
     set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS};mpi" PROCESSORS ${ranks})
+    # MPI itself is not instrumented. Without sanitizers these mean nothing.
+    set_property(TEST ${name} PROPERTY ENVIRONMENT ASAN_OPTIONS=fast_unwind_on_malloc=0
+      LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp TSAN_OPTIONS=ignore_noninstrumented_modules=1)
   endforeach()
 endfunction()

@@ -7,10 +7,9 @@ int main(int argc, char** argv) {
   try {
     return keyshard::run_command_line(argc, argv);
   } catch (const std::exception& error) {
-    // Found before the ranks met: all of them see it, one says it.
-    if (keyshard::launched_rank() == 0) {
-      keyshard::show_error(error, 0, 1);
-    }
+    // Found before the ranks met, so their number is not known.
+    const int rank = keyshard::launched_rank();
+    keyshard::show_error(error, rank, rank + 1);
     return keyshard::exit_code_of(error);
   }
 }

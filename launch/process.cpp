@@ -1,8 +1,10 @@
 #include "launch/process.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <sstream>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -13,6 +15,9 @@
 
 namespace keyshard {
 namespace {
+
+/// What rank 0 gets to show an error before another rank does.
+constexpr std::chrono::seconds kFirstWord{3};
 
 const Error* as_error(const std::exception& error) { return dynamic_cast<const Error*>(&error); }
 
@@ -84,6 +89,9 @@ void show_error(const std::exception& error, int rank, int ranks) {
   if (own != nullptr && own->kind() == Kind::communication &&
       std::string_view(own->text()).starts_with("rank ")) {
     return;  // a peer has failed and says why
+  }
+  if (rank > 0) {
+    std::this_thread::sleep_for(kFirstWord);
   }
   const std::string text = own != nullptr && is_users(own->kind()) ? own->text() : error.what();
   std::istringstream lines(text);

@@ -18,7 +18,9 @@ int launched_rank();
 /// The exit code of an error that ends the process.
 int exit_code_of(const std::exception& error);
 
-/// Shows an error as "error: rank R: ...". Errors that a peer caused are left to the peer.
+/// Shows an error as "error: rank R: ...". Errors that a peer caused are left to the peer. Ranks
+/// other than 0 wait a moment first: of an error that all ranks meet alike, rank 0 says it, and its
+/// end ends the others.
 void show_error(const std::exception& error, int rank, int ranks);
 
 /// Runs body on the ranks of this job. An error of one rank is shown by it and ends all.

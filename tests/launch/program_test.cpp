@@ -162,6 +162,19 @@ TEST_F(Program, RanksWithDifferentConfigurationsAreRefusedByName) {
                               "\"job.seed = 1\" and \"job.seed = 2\""),
             std::string::npos)
       << result.error;
+  EXPECT_EQ(count(result.error, "expected the same configuration"), 1u) << result.error;
+  EXPECT_FALSE(exists("out"));
+}
+
+TEST_F(Program, ARankThatAloneLacksItsConfigurationSaysSo) {
+  folder_.write("job.toml", kSmallJob);
+  const std::string program = KEYSHARD_PROGRAM;
+  const Run result = shell(std::string(KEYSHARD_MPIRUN) + " -n 1 " + program +
+                           " train job.toml --output out : -n 1 " + program + " train other.toml");
+  EXPECT_EQ(result.code, kExitUsage) << result.error;
+  EXPECT_NE(result.error.find("error: rank 1: other.toml: expected a readable configuration file"),
+            std::string::npos)
+      << result.error;
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 namespace keyshard {
 namespace {
 
+constexpr std::int64_t kAhead = 2;  // records whose text is on its way while one is parsed
+
 std::vector<std::string> names_of(const std::vector<std::unique_ptr<ByteSource>>& sources) {
   std::vector<std::string> names;
   for (const auto& source : sources) {
@@ -49,6 +51,7 @@ class TextReader final : public SlicedReader {
       if (at / window_records_ != window.number()) {
         load_window(slice, at / window_records_, window);
       }
+      window.prefetch(at % window_records_ + kAhead);
       parser_.add(window, at % window_records_,
                   steps().sample_number(slice, step(), at - taken.begin), batch);
     }

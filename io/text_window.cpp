@@ -31,6 +31,16 @@ std::string_view TextWindow::text(std::int64_t i) const {
   return std::string_view(bytes_).substr(begin, ends_[record] - begin);
 }
 
+void TextWindow::prefetch(std::int64_t i) const {
+  constexpr std::size_t kLine = 64;
+  if (i < size()) {
+    const std::string_view record = text(i);
+    for (std::size_t at = 0; at < record.size(); at += kLine) {
+      __builtin_prefetch(record.data() + at);
+    }
+  }
+}
+
 WindowParser::WindowParser(const DataOptions& options, std::vector<std::string> names,
                            const std::vector<TextStart>& starts)
     : names_(std::move(names)), most_bad_(options.max_bad_lines) {

@@ -38,6 +38,9 @@ class TextWindow {
 
   std::string_view text(std::int64_t i) const;
 
+  /// Asks the processor for the text of the i-th record, if there is one, ahead of its use.
+  void prefetch(std::int64_t i) const;
+
   const TextPlace& place(std::int64_t i) const {
     return places_[order_[static_cast<std::size_t>(i)]];
   }

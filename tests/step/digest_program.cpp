@@ -1,0 +1,37 @@
+// Trains the tiny job on the ranks of mpirun and prints losses and state digest on rank 0: to
+// compare numbers of processes and compilers.
+//
+//   digest_program EXCHANGE THREADS
+#include <cstdlib>
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "collectives/mpi_session.hpp"
+#include "tests/step/tiny_job.hpp"
+#include "tests/support/scratch_folder.hpp"
+
+int main(int argc, char** argv) {
+  using namespace keyshard;
+  const std::string exchange = argc > 1 ? argv[1] : "rows";
+  const int threads = argc > 2 ? std::atoi(argv[2]) : 1;
+  MpiSession session;
+  const auto world = session.world();
+  try {
+    const testing::ScratchFolder folder;
+    Stream<Cpu> stream(threads);
+    const JobConfig config = testing::tiny_job(folder.path(""), exchange, 16);
+    const testing::TinyResult result = testing::train_tiny(config, *world, stream);
+    if (world->rank() == 0) {
+      for (const double loss : result.losses) {
+        fmt::print("{:a} ", loss);
+      }
+      fmt::print("\n{}\n", result.digest);
+    }
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    world->abort(error.what(), 1);
+    return 1;
+  }
+}

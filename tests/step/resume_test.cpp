@@ -1,0 +1,78 @@
+// Saved in the middle of an epoch on N ranks and resumed on M, all pairs of 1, 2, 3, 4, 8: the
+// digest of never having stopped; from generated, text, compressed and packed data.
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "io/generated_reader.hpp"
+#include "io/packed_writer.hpp"
+#include "tests/step/tiny_job.hpp"
+#include "tests/support/ranks.hpp"
+#include "tests/support/scratch_folder.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+constexpr std::int64_t kStopAt = 11;  // of 16 steps; the epoch ends at 8
+
+/// Trains to kStopAt on some ranks, then goes on from the checkpoint on others.
+TinyResult stop_and_resume(const std::vector<std::string>& data, int from, int to) {
+  const ScratchFolder folder;
+  std::vector<std::string> stopped = data;
+  stopped.push_back(fmt::format("job.steps={}", kStopAt));
+  train_on_threads(tiny_job(folder.path(""), "auto", 16, stopped), from, 1, true);
+  return train_on_threads(tiny_job(folder.path(""), "rows", 16, data), to, 1, true,
+                          fmt::format("{}/checkpoints/step-{:06}", folder.path("out"), kStopAt));
+}
+
+TEST(Resume, OnAnyNumberOfRanksHasTheDigestOfNeverHavingStopped) {
+  const ScratchFolder folder;
+  const TinyResult whole = train_on_threads(tiny_job(folder.path(""), "rows", 16), 1, 1);
+
+  for (const int from : {1, 2, 3, 4, 8}) {
+    for (const int to : {1, 2, 3, 4, 8}) {
+      const TinyResult resumed = stop_and_resume({}, from, to);
+      EXPECT_EQ(resumed.digest, whole.digest) << from << " -> " << to;
+      EXPECT_EQ(resumed.losses,
+                std::vector<double>(whole.losses.begin() + kStopAt, whole.losses.end()))
+          << from << " -> " << to;
+    }
+  }
+}
+
+GeneratorOptions records() {
+  GeneratorOptions options;
+  options.records = 1003;
+  options.valid_records = 200;
+  options.features = 6;
+  options.ragged = 2;
+  options.dense = 3;
+  options.vocabulary = 40;
+  options.seed = 3;
+  return options;
+}
+
+TEST(Resume, GoesOnFromTextCompressedAndPackedData) {
+  const ScratchFolder folder;
+  const std::string train = folder.path("train.tsv"), valid = folder.path("valid.tsv");
+  write_generated_text(records(), Split::train, train);
+  write_generated_text(records(), Split::valid, valid);
+  ASSERT_EQ(std::system(fmt::format("gzip -k '{}' '{}'", train, valid).c_str()), 0);
+  const std::vector<std::string> text = text_data(train, valid);
+  const JobConfig config = tiny_job(folder.path(""), "rows", 16, text);
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    write_packed(config.data, Split::train, folder.path("train.h5"), communicator, stream);
+    write_packed(config.data, Split::valid, folder.path("valid.h5"), communicator, stream);
+  });
+  std::vector<std::string> packed = text_data(folder.path("train.h5"), folder.path("valid.h5"));
+  packed.push_back("data.format=packed");
+  const std::string whole = train_on_threads(config, 1, 1).digest;
+
+  EXPECT_EQ(stop_and_resume(text, 2, 3).digest, whole);
+  EXPECT_EQ(stop_and_resume(text_data(train + ".gz", valid + ".gz"), 3, 1).digest, whole);
+  EXPECT_EQ(stop_and_resume(packed, 1, 2).digest, whole);
+}
+
+}  // namespace
+}  // namespace keyshard::testing

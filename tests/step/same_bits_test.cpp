@@ -1,0 +1,34 @@
+// One configuration has one result on any number of ranks and threads and in every exchange mode;
+// and the controls differ.
+#include <gtest/gtest.h>
+
+#include "tests/step/tiny_job.hpp"
+#include "tests/support/scratch_folder.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+TEST(SameBits, HoldOnTwoAndThreeRanksAndTwoThreads) {
+  const ScratchFolder folder;
+  const TinyResult one = train_on_threads(tiny_job(folder.path(""), "rows", 16), 1, 1);
+
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "rows", 16), 2, 2), one);
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "reduced", 16), 3, 1), one);
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "auto", 16), 2, 1), one);
+}
+
+TEST(SameBits, DifferWithOtherSlicesSeedOrPoolOrder) {
+  const ScratchFolder folder;
+  const auto digest = [&](std::int64_t slices, const std::vector<std::string>& more) {
+    return train_on_threads(tiny_job(folder.path(""), "rows", slices, more), 1, 1).digest;
+  };
+  const std::string base = digest(16, {});
+
+  EXPECT_NE(digest(8, {}), base);
+  EXPECT_NE(digest(16, {"job.seed=6"}), base);
+  EXPECT_NE(digest(16, {"embedding.pool_order=bag"}), base);
+  EXPECT_NE(digest(16, {"model.dropout=0.2"}), base);
+}
+
+}  // namespace
+}  // namespace keyshard::testing

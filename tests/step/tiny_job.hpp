@@ -1,0 +1,36 @@
+// A small job with everything in it that could make bits depend on ranks or threads: DeepFM with
+// dropout and batch norm, ragged features, several optimizers, a short last step, evaluation with
+// decay and early stopping.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launch/training_run.hpp"
+
+namespace keyshard::testing {
+
+/// "rows", "reduced" or "auto"; slices V; `more` are assignments like those of --set.
+JobConfig tiny_job(const std::string& folder, const std::string& exchange, std::int64_t slices,
+                   const std::vector<std::string>& more = {});
+
+/// The part of tiny_job that says where the data is, for text written by write_generated_text.
+std::vector<std::string> text_data(const std::string& train, const std::string& valid);
+
+struct TinyResult {
+  std::string digest;
+  std::vector<double> losses;
+
+  bool operator==(const TinyResult&) const = default;
+};
+
+/// Trains on this rank. `save` keeps checkpoints in the folder of the job; `from`, if not empty, is
+/// a checkpoint to go on from.
+TinyResult train_tiny(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                      bool save = false, const std::string& from = "");
+
+/// The same on ranks that are threads; fails the test where ranks disagree.
+TinyResult train_on_threads(const JobConfig& config, int ranks, int threads, bool save = false,
+                            const std::string& from = "");
+
+}  // namespace keyshard::testing

@@ -12,7 +12,7 @@ packages=(
   libhdf5-dev                 # packed data and checkpoints
   libarchive-dev              # compressed text
   libdnnl-dev                 # dense products
-  libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libfmt-dev
+  libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libfmt-dev libspdlog-dev
 )
 for option in "$@"; do
   case $option in
@@ -26,7 +26,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   cat >&2 <<TEXT
 install-dependencies.sh: expected Debian or Ubuntu: found no apt-get. keyshard needs, from the packages of this system:
 a C++20 compiler (g++ 12, clang 14), CMake 3.25, Ninja, Open MPI 4, HDF5 1.10 (serial), libarchive, oneDNN 2 (GNU OpenMP),
-toml++ 3, CLI11 2, nlohmann-json 3, xxHash 0.8, {fmt} 9; the tests also GoogleTest.
+toml++ 3, CLI11 2, nlohmann-json 3, xxHash 0.8, {fmt} 9, spdlog 1.10; the tests also GoogleTest.
 Then: cmake --preset release && cmake --build build/release
 TEXT
   exit 1

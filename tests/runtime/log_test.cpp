@@ -1,7 +1,7 @@
 // The log of a job: lines that can be read while it runs, and kept when it starts again.
 #include "runtime/log.hpp"
 
-#include <regex>
+#include <algorithm>
 
 #include <gtest/gtest.h>
 
@@ -13,23 +13,29 @@ namespace {
 
 using testing::ScratchFolder;
 
+/// A text with every digit as 0: what a log says, whenever it says it.
+std::string without_time(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return '0' <= c && c <= '9'; }, '0');
+  return text;
+}
+
 TEST(Log, ALineHasTimeLevelRankAndText) {
   const ScratchFolder folder;
   Log log(folder.path("log.txt"), 3);
-  log.write(LogLevel::warning, "50% of {} is lost");
-  EXPECT_TRUE(std::regex_match(
-      folder.read("log.txt"),
-      std::regex(R"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} warning rank 3: 50% of \{\} is lost\n)")))
-      << folder.read("log.txt");
+  log.write(LogLevel::warning, "{}% of it is lost");
+  const std::string line = folder.read("log.txt");  // while the log lives
+  EXPECT_EQ(without_time(line), "0000-00-00 00:00:00.000 warning rank 0: {}% of it is lost\n");
+  EXPECT_NE(line.find(" rank 3: "), std::string::npos) << line;
 }
 
 TEST(Log, ALaterRunAppends) {
   const ScratchFolder folder;
   Log(folder.path("log.txt"), 0).write(LogLevel::info, "first");
   Log(folder.path("log.txt"), 0).write(LogLevel::error, "second");
-  EXPECT_TRUE(std::regex_match(folder.read("log.txt"),
-                               std::regex(".* info rank 0: first\n.* error rank 0: second\n")))
-      << folder.read("log.txt");
+  EXPECT_EQ(without_time(folder.read("log.txt")),
+            "0000-00-00 00:00:00.000 info rank 0: first\n"
+            "0000-00-00 00:00:00.000 error rank 0: second\n");
 }
 
 TEST(Log, WithoutAFileItWritesNowhere) {

@@ -1,0 +1,98 @@
+#include "runtime/thread_pool.hpp"
+
+#include <atomic>
+#include <cfenv>
+#include <stdexcept>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace keyshard {
+namespace {
+
+TEST(ThreadPool, RunsABodyOnceOnEveryThread) {
+  for (int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    std::vector<std::atomic<int>> calls(static_cast<std::size_t>(threads));
+    for (int round = 0; round < 50; ++round) {
+      pool.run([&](int thread) { ++calls[static_cast<std::size_t>(thread)]; });
+    }
+
+    EXPECT_EQ(pool.size(), threads);
+    for (const auto& count : calls) {
+      EXPECT_EQ(count, 50);
+    }
+  }
+}
+
+TEST(ThreadPool, HasAtLeastOneThread) { EXPECT_EQ(ThreadPool(0).size(), 1); }
+
+TEST(ThreadPool, DealsSharesThatCoverARangeOnce) {
+  ThreadPool pool(3);
+  for (std::int64_t n : {0, 1, 2, 3, 10, 1001}) {
+    std::vector<std::atomic<int>> seen(static_cast<std::size_t>(n));
+    pool.for_shares(n, [&](std::int64_t begin, std::int64_t end, int) {
+      EXPECT_LT(begin, end);
+      for (std::int64_t i = begin; i < end; ++i) {
+        ++seen[static_cast<std::size_t>(i)];
+      }
+    });
+
+    for (const auto& count : seen) {
+      EXPECT_EQ(count, 1);
+    }
+  }
+}
+
+TEST(ThreadPool, TakesEveryTaskOnce) {
+  ThreadPool pool(4);
+  std::vector<std::atomic<int>> seen(500);
+
+  pool.for_tasks(500, [&](std::int64_t task, int) { ++seen[static_cast<std::size_t>(task)]; });
+
+  for (const auto& count : seen) {
+    EXPECT_EQ(count, 1);
+  }
+}
+
+TEST(ThreadPool, RethrowsWhatTheLowestFailingThreadThrewAndGoesOn) {
+  ThreadPool pool(4);
+  try {
+    pool.run([](int thread) {
+      if (thread >= 2) {
+        throw std::runtime_error(std::to_string(thread));
+      }
+    });
+    FAIL() << "nothing was thrown";
+  } catch (const std::runtime_error& error) {
+    EXPECT_STREQ(error.what(), "2");
+  }
+  std::atomic<int> calls{0};
+  pool.run([&](int) { ++calls; });
+
+  EXPECT_EQ(calls, 4);
+}
+
+TEST(ThreadPool, SetsTheDefaultRoundingModeOnItsThreads) {
+  std::fesetround(FE_DOWNWARD);
+  ThreadPool pool(2);
+  std::vector<float> thirds(2);
+  const volatile float one = 1, three = 3;
+  pool.run([&](int thread) { thirds[static_cast<std::size_t>(thread)] = one / three; });
+  std::fesetround(FE_TONEAREST);
+
+  EXPECT_EQ(thirds[0], 0x1.555556p-2f);  // the float next to 1/3, above it
+  EXPECT_EQ(thirds[1], 0x1.555556p-2f);
+}
+
+TEST(DefaultThreads, AreAShareOfTheCoresAndAtLeastOne) {
+  const ThreadCount alone = default_threads(1);
+  EXPECT_GE(alone.threads, 1);
+  EXPECT_LE(alone.threads, alone.affinity);
+  EXPECT_LE(alone.affinity, alone.cores);
+
+  EXPECT_EQ(default_threads(10 * alone.cores).threads, 1);
+}
+
+}  // namespace
+}  // namespace keyshard

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "runtime/portable.hpp"
 
@@ -17,7 +18,11 @@ struct MatrixView {
 
   KEYSHARD_HD T* row(std::int64_t i) const { return data + i * stride; }
 
-  operator MatrixView<const T>() const { return {data, rows, cols, stride}; }
+  /// A view of numbers that may change is a view of numbers that are read.
+  template <class U, class = std::enable_if_t<std::is_same_v<U, const T> && !std::is_same_v<U, T>>>
+  operator MatrixView<U>() const {
+    return {data, rows, cols, stride};
+  }
 };
 
 /// Lists of values: list i is values[offsets[i]] .. values[offsets[i + 1]]. `offsets` has one

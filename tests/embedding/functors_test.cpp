@@ -1,0 +1,282 @@
+// Every functor with teams of 8 and 32 lanes against one lane, bit for bit, on sizes about the
+// width of a team.
+#include <cstring>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "embedding/bag_functors.hpp"
+#include "embedding/bag_part.hpp"
+#include "embedding/gradient_functors.hpp"
+#include "embedding/partitioner.hpp"
+#include "embedding/reduce_axis.hpp"
+#include "embedding/row_functors.hpp"
+#include "tests/support/sim_team.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kRows = 5;
+constexpr std::int64_t kDims[] = {1, 7, 8, 31, 33, 70};
+
+std::vector<float> random_floats(std::int64_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> values(static_cast<std::size_t>(n));
+  for (float& value : values) {
+    value = uniform(random);
+  }
+  return values;
+}
+
+/// run(functor-runner, memory) writes into memory; all three runs must leave the same bytes.
+template <class Run>
+void expect_same(std::int64_t floats, const Run& run) {
+  std::vector<float> solo = random_floats(floats, 3), eight = solo, warp = solo;
+  run(solo, [](std::int64_t n, const auto& functor) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      functor(i, Solo{});
+    }
+  });
+  run(eight, [](std::int64_t n, const auto& functor) { testing::run_team<8>(n, functor); });
+  run(warp, [](std::int64_t n, const auto& functor) { testing::run_team<32>(n, functor); });
+  EXPECT_EQ(std::memcmp(solo.data(), eight.data(), solo.size() * sizeof(float)), 0) << "8 lanes";
+  EXPECT_EQ(std::memcmp(solo.data(), warp.data(), solo.size() * sizeof(float)), 0) << "32 lanes";
+}
+
+/// Rows in one slab of plain memory.
+RowStoreRef store_over(float*& slab, std::int64_t stride) { return {&slab, stride, 1024, 10}; }
+
+const RowId kIds[kRows] = {3, 0, 4, 1, 2};
+const Key kKeys[kRows] = {9, 0, ~Key{0}, 123456789, 7};
+
+template <class O>
+void expect_update_same(const O& optimizer) {
+  for (const std::int64_t dim : kDims) {
+    const std::int64_t stride = 3 * dim;
+    const std::vector<float> gradients = random_floats(kRows * dim, 5);
+    expect_same(kRows * stride, [&](std::vector<float>& rows, const auto& run) {
+      for (float& x : rows) {
+        x = std::abs(x);
+      }
+      float* slab = rows.data();
+      run(kRows, UpdateRow<O>{store_over(slab, stride), optimizer, StepScalars{}, kIds, dim, 0, dim,
+                              dim, gradients.data()});
+    });
+  }
+}
+
+TEST(Functors, OptimizersHaveTheSameBitsAtEveryWidth) {
+  expect_update_same(Sgd{});
+  expect_update_same(Momentum{});
+  expect_update_same(Adagrad{});
+  expect_update_same(RowwiseAdagrad{});
+  expect_update_same(Adam{});
+  expect_update_same(Ftrl{});
+}
+
+template <class I>
+void expect_initial_same(const I& initializer) {
+  for (const std::int64_t dim : kDims) {
+    expect_same(2 * kRows * dim, [&](std::vector<float>& memory, const auto& run) {
+      float* slab = memory.data();
+      run(kRows, InitializeRow<I>{store_over(slab, dim), initializer, 11, kKeys, kIds, 0, dim});
+      const RowId rows[kRows] = {3, kNoRow, 4, kNoRow, 2};
+      run(kRows, ReadRow<I>{store_over(slab, dim), initializer, 11, false, kKeys, rows, dim, 0, dim,
+                            memory.data() + kRows * dim});
+    });
+  }
+}
+
+TEST(Functors, InitialValuesAndReadsHaveTheSameBitsAtEveryWidth) {
+  const std::vector<float> constants = random_floats(70, 9);
+  expect_initial_same(Constant{0.5f});
+  expect_initial_same(ConstantVector{constants.data()});
+  expect_initial_same(Uniform{});
+  expect_initial_same(Normal{});
+  expect_initial_same(TruncatedNormal{});
+}
+
+TEST(Functors, StatesAndShrinkingHaveTheSameBitsAtEveryWidth) {
+  for (const std::int64_t dim : kDims) {
+    expect_same(2 * kRows * dim, [&](std::vector<float>& memory, const auto& run) {
+      float* slab = memory.data();
+      run(kRows, InitializeState{store_over(slab, dim), kIds, dim / 2, dim - dim / 2, 0.25f});
+      const std::uint32_t counts[kRows] = {1, 2, 3, 4, 5};
+      run(kRows, ShrinkRow{store_over(slab, dim), kIds, dim, 0, dim, memory.data() + kRows * dim,
+                           counts, 0.1f, 0.01f});
+    });
+  }
+}
+
+TEST(Functors, FindGivesTheSameRowsAtEveryWidth) {
+  KeyIndex index({0, kShards}, 5);
+  const ModuloPartitioner partitioner;
+  std::vector<Key> keys;
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    const Key key =
+        i % 2 == 0 ? Key{i} * 1024 : ~Key{i};  // many in one shard, so that buckets overflow
+    keys.push_back(key);
+    if (i % 3 != 0) {
+      index.insert(key, partitioner.shard(key), i);
+    }
+  }
+  std::vector<RowId> solo(keys.size()), eight(keys.size()), warp(keys.size());
+  const auto find = [&](std::vector<RowId>& rows) {
+    return FindRow<ModuloPartitioner>{index.ref(), partitioner, keys.data(), rows.data()};
+  };
+  const auto n = static_cast<std::int64_t>(keys.size());
+  for (std::int64_t i = 0; i < n; ++i) {
+    find(solo)(i, Solo{});
+    EXPECT_EQ(solo[static_cast<std::size_t>(i)], i % 3 != 0 ? static_cast<RowId>(i) : kNoRow);
+  }
+  testing::run_team<8>(n, find(eight));
+  testing::run_team<32>(n, find(warp));
+
+  EXPECT_EQ(eight, solo);
+  EXPECT_EQ(warp, solo);
+}
+
+/// Four bags of one feature over six rows; shards so that two rows share one.
+struct Bags {
+  std::vector<std::uint32_t> items{0, 3, 1, 5, 2, 2, 4};
+  std::vector<std::int64_t> offsets{0, 3, 3, 4, 7};
+  std::vector<std::uint16_t> shards{1, 1, 5, 9, 20, 900};
+};
+
+template <class C>
+void expect_bags_same() {
+  const Bags bags;
+  std::vector<std::uint16_t> node_of_shard(static_cast<std::size_t>(kShards), 0);
+  std::fill(node_of_shard.begin() + 512, node_of_shard.end(), std::uint16_t{512});
+  for (const std::int64_t dim : kDims) {
+    const std::vector<float> values = random_floats(6 * dim, 21);
+    const std::int64_t states = 2 * dim;
+    expect_same(4 * dim + 4 * states + 8 * states, [&](std::vector<float>& memory,
+                                                       const auto& run) {
+      float* kept = memory.data() + 4 * dim;
+      run(4, PoolBag<C, 4>{values.data(),
+                           {dim, nullptr},
+                           bags.items.data(),
+                           {bags.offsets.data()},
+                           1,
+                           0,
+                           0,
+                           dim,
+                           {memory.data(), 4, dim, dim},
+                           0,
+                           bags.shards.data(),
+                           kept,
+                           states,
+                           0});
+      float* answers = kept + 4 * states;
+      const BagPart parts[] = {{0, 0, 0, 0, 3, 0, 0, 0, 0}, {3, 0, 0, 1, 3, 0, 4, 2 * states, 0}};
+      const std::int64_t blocks[] = {0, 6}, bases[] = {0, 8 * states}, starts[] = {0, 1, 1, 1, 2};
+      const std::int64_t floats =
+          dim * static_cast<std::int64_t>(sizeof(typename C::State) / sizeof(float));
+      run(2, ReducePart<C, 4>{parts, bags.items.data(), blocks, nullptr, bags.shards.data(),
+                              node_of_shard.data(), values.data(), 0, dim, 0, dim, floats, 0, bases,
+                              answers});
+      run(4, MergeParts<C, 4>{parts,
+                              starts,
+                              bases,
+                              answers,
+                              bags.items.data(),
+                              bags.shards.data(),
+                              node_of_shard.data(),
+                              {bags.offsets.data()},
+                              1,
+                              0,
+                              floats,
+                              0,
+                              dim,
+                              {memory.data(), 4, dim, dim},
+                              0,
+                              kept,
+                              states,
+                              0});
+    });
+  }
+}
+
+TEST(Functors, PoolingReducingAndMergingHaveTheSameBitsAtEveryWidth) {
+  expect_bags_same<Sum>();
+  expect_bags_same<Mean>();
+  expect_bags_same<SqrtN>();
+  expect_bags_same<Min>();
+  expect_bags_same<Max>();
+}
+
+TEST(Functors, GradientsOfKeysHaveTheSameBitsAtEveryWidth) {
+  const std::vector<std::uint32_t> key_offsets{0, 3, 4, 6}, occurrences{0, 2, 5, 1, 3, 4};
+  const std::vector<std::uint16_t> slice_of{0, 0, 1, 2, 2, 3}, node_of{0, 0, 2, 2};
+  const GradientColumn column[] = {{1, 0, -1}};
+  for (const std::int64_t dim : kDims) {
+    const std::vector<float> upstream = random_floats(6 * dim, 2),
+                             values = random_floats(3 * dim, 4);
+    const std::vector<std::int64_t> offsets{0, 2 * dim, 3 * dim};
+    expect_same(8 * dim, [&](std::vector<float>& memory, const auto& run) {
+      run(3, SumOccurrences<4>{key_offsets.data(),
+                               occurrences.data(),
+                               nullptr,
+                               {nullptr},
+                               1,
+                               slice_of.data(),
+                               node_of.data(),
+                               column,
+                               {upstream.data(), 6, dim, dim},
+                               nullptr,
+                               0,
+                               values.data(),
+                               {dim, nullptr},
+                               0,
+                               dim,
+                               dim,
+                               memory.data(),
+                               {0, offsets.data()}});
+      const std::uint16_t ranks[] = {0, 0, 0}, nodes[32] = {0, 2};
+      const std::uint32_t masks[] = {3, 1, 1};
+      const std::int64_t terms[] = {0, 1, 1, 2};
+      const OwnerTerm owned[] = {{3, 0, dim}, {3, 0, 0}};
+      run(3, FoldKey<4>{nullptr, nullptr, ranks, masks, offsets.data(), nodes, terms, owned,
+                        upstream.data(), column, values.data(), 0, dim, 0, dim,
+                        memory.data() + 5 * dim});
+    });
+  }
+}
+
+template <class C>
+void expect_reduced_same() {
+  for (const std::int64_t columns : kDims) {
+    const std::vector<float> in = random_floats(2 * 3 * columns, 8),
+                             upstream = random_floats(2 * columns, 9);
+    expect_same(8 * columns, [&](std::vector<float>& memory, const auto& run) {
+      const ReduceAxis<C> forward{in.data(), 3, columns, memory.data()};
+      run(2, forward);
+      run(2, ReduceAxisGradient<C>{forward, upstream.data(), memory.data() + 2 * columns});
+    });
+  }
+}
+
+TEST(Functors, ReductionsOfAnAxisHaveTheSameBitsAtEveryWidth) {
+  expect_reduced_same<Sum>();
+  expect_reduced_same<Mean>();
+  expect_reduced_same<SqrtN>();
+  expect_reduced_same<Min>();
+  expect_reduced_same<Max>();
+}
+
+TEST(SimTeam, NamesCollectivesThatDiffer) {
+  const auto divided = [](std::int64_t, const auto& team) {
+    if (team.thread_rank() == 3) {
+      team.sync();
+    } else {
+      team.any(true);
+    }
+  };
+
+  EXPECT_THROW(testing::run_team<8>(1, divided), std::runtime_error);
+}
+
+}  // namespace
+}  // namespace keyshard

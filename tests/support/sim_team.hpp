@@ -88,28 +88,14 @@ class SimTeam {
   int lane_;
 };
 
-/// functor(i, team) for i in [0, n) with teams of kWidth lanes. Throws std::runtime_error where
-/// lanes met in different collectives.
-template <int kWidth, class F>
-void run_team(std::int64_t n, const F& functor) {
-  SimMeeting<kWidth> meeting;
-  std::vector<std::thread> lanes;
-  for (int lane = 0; lane < kWidth; ++lane) {
-    lanes.emplace_back([&, lane] {
-      const SimTeam<kWidth> team(meeting, lane);
-      for (std::int64_t i = 0; i < n; ++i) {
-        functor(i, team);
-        team.sync();
-      }
-      meeting.leave();
-    });
-  }
-  for (std::thread& lane : lanes) {
-    lane.join();
-  }
-  if (!meeting.error().empty()) {
-    throw std::runtime_error(meeting.error());
-  }
+/// functor(i, team) for i in [0, n), as one team of a kernel would do it.
+template <int kWidth, class Functor>
+void run_team(std::int64_t n, const Functor& functor) {
+  run_team<kWidth>([&](const SimTeam& team) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      functor(i, team);
+    }
+  });
 }
 
 }  // namespace keyshard::testing

@@ -10,5 +10,6 @@ int main() {
   const keyshard::Key key = 42;
   keyshard::RowId row;
   table.find(stream, {&key, 1}, &row);
-  return row == keyshard::kNoRow && keyshard::make_thread_communicators(1).front()->size() == 1 ? 0 : 1;
+  return row == keyshard::kNoRow && keyshard::make_thread_communicators(1).front()->size() == 1 ? 0
+                                                                                                : 1;
 }

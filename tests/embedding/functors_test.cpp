@@ -38,8 +38,8 @@ void expect_same(std::int64_t floats, const Run& run) {
       functor(i, Solo{});
     }
   });
-  run(eight, [](std::int64_t n, const auto& functor) { testing::run_team<8>(n, functor); });
-  run(warp, [](std::int64_t n, const auto& functor) { testing::run_team<32>(n, functor); });
+  run(eight, [](std::int64_t n, const auto& functor) { testing::run_rows<8>(n, functor); });
+  run(warp, [](std::int64_t n, const auto& functor) { testing::run_rows<32>(n, functor); });
   EXPECT_EQ(std::memcmp(solo.data(), eight.data(), solo.size() * sizeof(float)), 0) << "8 lanes";
   EXPECT_EQ(std::memcmp(solo.data(), warp.data(), solo.size() * sizeof(float)), 0) << "32 lanes";
 }
@@ -130,8 +130,8 @@ TEST(Functors, FindGivesTheSameRowsAtEveryWidth) {
     find(solo)(i, Solo{});
     EXPECT_EQ(solo[static_cast<std::size_t>(i)], i % 3 != 0 ? static_cast<RowId>(i) : kNoRow);
   }
-  testing::run_team<8>(n, find(eight));
-  testing::run_team<32>(n, find(warp));
+  testing::run_rows<8>(n, find(eight));
+  testing::run_rows<32>(n, find(warp));
 
   EXPECT_EQ(eight, solo);
   EXPECT_EQ(warp, solo);
@@ -264,18 +264,6 @@ TEST(Functors, ReductionsOfAnAxisHaveTheSameBitsAtEveryWidth) {
   expect_reduced_same<SqrtN>();
   expect_reduced_same<Min>();
   expect_reduced_same<Max>();
-}
-
-TEST(SimTeam, NamesCollectivesThatDiffer) {
-  const auto divided = [](std::int64_t, const auto& team) {
-    if (team.thread_rank() == 3) {
-      team.sync();
-    } else {
-      team.any(true);
-    }
-  };
-
-  EXPECT_THROW(testing::run_team<8>(1, divided), std::runtime_error);
 }
 
 }  // namespace

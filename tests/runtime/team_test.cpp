@@ -14,6 +14,7 @@
 namespace keyshard {
 namespace {
 
+using testing::run_rows;
 using testing::run_team;
 using testing::SimTeam;
 
@@ -62,7 +63,7 @@ template <int kWidth>
 void expect_strided_sums() {
   constexpr std::int64_t kRows = 70;
   std::vector<float> sums(kRows * kWidth), one(kRows);
-  run_team<kWidth>(kRows, SumRow{sums.data(), kWidth});
+  run_rows<kWidth>(kRows, SumRow{sums.data(), kWidth});
   for (std::int64_t i = 0; i < kRows; ++i) {
     SumRow{one.data(), 1}(i, Solo{});
     for (std::int64_t lane = 0; lane < kWidth; ++lane) {
@@ -100,8 +101,8 @@ TEST(Team, FoldHasTheSameBitsAtEveryWidth) {
       }
     });
 
-    EXPECT_EQ(folded(dim, [](auto n, const FoldRow& f) { run_team<8>(n, f); }), solo);
-    EXPECT_EQ(folded(dim, [](auto n, const FoldRow& f) { run_team<32>(n, f); }), solo);
+    EXPECT_EQ(folded(dim, [](auto n, const FoldRow& f) { run_rows<8>(n, f); }), solo);
+    EXPECT_EQ(folded(dim, [](auto n, const FoldRow& f) { run_rows<32>(n, f); }), solo);
   }
 }
 

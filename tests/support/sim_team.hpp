@@ -1,96 +1,87 @@
-// Teams of 8 and 32 lanes on a CPU: each lane is a thread, and the lanes meet at every collective,
-// as those of a warp do. What a functor computes with a team must be what it computes with one
-// lane, bit for bit.
+// A team of several lanes on the host: each lane is a thread, and lanes meet at every collective,
+// as the lanes of a warp do. Lanes that reach different collectives, or of which one ends early,
+// fail on all lanes with both names: on a GPU that would hang or read rubbish.
 #pragma once
 
 #include <array>
 #include <barrier>
 #include <cstdint>
 #include <cstring>
-#include <mutex>
-#include <stdexcept>
-#include <string>
-#include <thread>
-#include <vector>
+#include <functional>
+#include <type_traits>
 
 namespace keyshard::testing {
 
-/// What the lanes of a team share.
-template <int kWidth>
-class SimMeeting {
+/// Where the lanes of one team meet.
+class TeamMeeting {
  public:
-  /// Every lane brings a word and the name of the collective; all get the words of all. Lanes in
-  /// different collectives are an error that names both.
-  std::array<std::uint64_t, kWidth> meet(int lane, const char* name, std::uint64_t word) {
-    words_[static_cast<std::size_t>(lane)] = word;
-    names_[static_cast<std::size_t>(lane)] = name;
-    barrier_.arrive_and_wait();
-    const auto words = words_;
-    for (const char* other : names_) {
-      if (std::strcmp(other, name) != 0) {
-        const std::lock_guard lock(mutex_);
-        error_ = std::string("lanes met in ") + name + " and " + other;
-      }
-    }
-    barrier_.arrive_and_wait();
-    return words;
-  }
+  static constexpr int kMaxWidth = 32;
+  using Words = std::array<std::uint64_t, kMaxWidth>;
 
-  void leave() { barrier_.arrive_and_drop(); }
+  explicit TeamMeeting(int width) : width_(width), barrier_(width) {}
 
-  const std::string& error() const { return error_; }
+  int width() const noexcept { return width_; }
+
+  /// Brings the word of a lane to the collective `name`; returns those of all lanes. Throws
+  /// Error{invalid_argument} on every lane when one of them is elsewhere.
+  Words meet(int lane, const char* name, std::uint64_t word);
 
  private:
-  std::barrier<> barrier_{kWidth};
-  std::array<std::uint64_t, kWidth> words_{};
-  std::array<const char*, kWidth> names_{};
-  std::mutex mutex_;
-  std::string error_;
+  int width_;
+  std::barrier<> barrier_;
+  std::array<const char*, kMaxWidth> names_{};
+  Words words_{};
 };
 
-/// One lane's view of its team: the names of runtime/team.hpp.
-template <int kWidth>
+/// One lane's view of its team, with the names of cooperative groups. The names of Solo
+/// (runtime/team.hpp).
 class SimTeam {
  public:
-  SimTeam(SimMeeting<kWidth>& meeting, int lane) : meeting_(&meeting), lane_(lane) {}
+  SimTeam(TeamMeeting& meeting, int lane) : meeting_(&meeting), lane_(lane) {}
 
   int thread_rank() const { return lane_; }
 
-  int num_threads() const { return kWidth; }
+  int num_threads() const { return meeting_->width(); }
 
   void sync() const { meeting_->meet(lane_, "sync", 0); }
 
-  unsigned ballot(bool value) const {
-    unsigned mask = 0;
-    const auto words = meeting_->meet(lane_, "ballot", value ? 1 : 0);
-    for (int lane = 0; lane < kWidth; ++lane) {
-      mask |= static_cast<unsigned>(words[static_cast<std::size_t>(lane)]) << lane;
-    }
-    return mask;
-  }
+  bool any(bool value) const { return mask("any", value) != 0; }
 
-  bool any(bool value) const { return ballot(value) != 0; }
+  bool all(bool value) const { return mask("all", !value) == 0; }
 
-  bool all(bool value) const { return ballot(!value) == 0; }
+  unsigned ballot(bool value) const { return mask("ballot", value); }
 
   template <class T>
   T shfl(T value, int from) const {
-    static_assert(sizeof(T) <= 8);
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(std::uint64_t));
     std::uint64_t word = 0;
     std::memcpy(&word, &value, sizeof value);
-    word = meeting_->meet(lane_, "shfl", word)[static_cast<std::size_t>(from)];
-    std::memcpy(&value, &word, sizeof value);
+    const TeamMeeting::Words words = meeting_->meet(lane_, "shfl", word);
+    std::memcpy(&value, &words[static_cast<std::size_t>(from)], sizeof value);
     return value;
   }
 
  private:
-  SimMeeting<kWidth>* meeting_;
+  unsigned mask(const char* name, bool value) const;
+
+  TeamMeeting* meeting_;
   int lane_;
 };
 
+/// Calls body(team) on `width` lanes, each a thread, and waits. Throws what the lowest failing lane
+/// threw; what it causes on others is not thrown.
+void run_lanes(int width, const std::function<void(const SimTeam&)>& body);
+
+/// body(team) on every lane of a team.
+template <int kWidth, class Body>
+void run_team(const Body& body) {
+  static_assert(kWidth >= 1 && kWidth <= TeamMeeting::kMaxWidth && (kWidth & (kWidth - 1)) == 0);
+  run_lanes(kWidth, body);
+}
+
 /// functor(i, team) for i in [0, n), as one team of a kernel would do it.
 template <int kWidth, class Functor>
-void run_team(std::int64_t n, const Functor& functor) {
+void run_rows(std::int64_t n, const Functor& functor) {
   run_team<kWidth>([&](const SimTeam& team) {
     for (std::int64_t i = 0; i < n; ++i) {
       functor(i, team);

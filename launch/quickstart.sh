@@ -31,7 +31,7 @@ cat <<'TEXT'
 Next
   More ranks, same bits     launch/mpirun.sh -n 3 build/release/bin/keyshard train launch/examples/quickstart.toml --output out/three
   On, with other ranks      launch/mpirun.sh -n 1 build/release/bin/keyshard train launch/examples/quickstart.toml \
-                              --output build/quickstart/out --resume latest --set job.epochs=2
+                              --output build/quickstart/out --resume latest --set job.epochs=5
   Several nodes, hostfile   launch/run_hosts.sh launch/hostfile.example CONFIG
   Several nodes, Slurm      sbatch --nodes 2 launch/slurm.sbatch CONFIG
   Your own data             copy launch/examples/quickstart.toml, name your files in [data] and their columns in [[data.columns]]

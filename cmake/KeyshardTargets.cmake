@@ -48,7 +48,6 @@ function(keyshard_test FILE)
   if(KEYSHARD_SANITIZE AND NOT "small" IN_LIST ARG_LABELS)
     # Sanitizers run the tests labelled small; the others need not be built.
     set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
-    return()
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)

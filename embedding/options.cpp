@@ -106,15 +106,6 @@ void read_group(Settings& settings, GroupOptions& group, Combiner& combiner) {
   shrink.weight_decay = static_cast<float>(settings.number("weight_decay", shrink.weight_decay, 0));
 }
 
-template <class E>
-E read_enum(Settings& settings, const char* key, E otherwise,
-            const std::vector<std::string>& names) {
-  const std::string chosen =
-      settings.choice(key, names[static_cast<std::size_t>(otherwise)], names);
-  const auto found = std::find(names.begin(), names.end(), chosen);
-  return found == names.end() ? otherwise : static_cast<E>(found - names.begin());
-}
-
 void read_table(Settings& settings, Defaults& d) {
   for (const char* later :
        {"max_norm", "bp_v2", "restrict_policy", "max_rows", "admit_after", "kv_creator", "devices",
@@ -132,9 +123,9 @@ void read_table(Settings& settings, Defaults& d) {
   linear.finish();
   TableOptions& table = d.table;
   table.partitioner = settings.choice("partitioner", table.partitioner, {"hash", "modulo"});
-  table.exchange = read_enum(settings, "exchange", table.exchange, {"rows", "reduced", "auto"});
-  table.pool_order = read_enum(settings, "pool_order", table.pool_order, {"bag", "shard"});
-  table.missing = read_enum(settings, "missing", table.missing, {"initial", "zeros"});
+  table.exchange = settings.option("exchange", table.exchange, {"rows", "reduced", "auto"});
+  table.pool_order = settings.option("pool_order", table.pool_order, {"bag", "shard"});
+  table.missing = settings.option("missing", table.missing, {"initial", "zeros"});
   table.init_capacity = settings.integer("init_capacity", table.init_capacity, 0);
   if (table.exchange != ExchangeMode::rows && table.pool_order == PoolOrder::bag) {
     settings.problem(

@@ -9,18 +9,8 @@
 namespace keyshard {
 namespace {
 
-template <class E>
-E read_enum(Settings& settings, const char* key, E otherwise,
-            const std::vector<std::string>& names) {
-  const std::string chosen =
-      settings.choice(key, names[static_cast<std::size_t>(otherwise)], names);
-  const auto found = std::find(names.begin(), names.end(), chosen);
-  return found == names.end() ? otherwise : static_cast<E>(found - names.begin());
-}
-
 void read_dense(Settings& settings, ColumnOptions& column) {
-  column.transform =
-      read_enum(settings, "transform", column.transform, {"none", "log", "standard"});
+  column.transform = settings.option("transform", column.transform, {"none", "log", "standard"});
   column.mean = settings.number("mean", 0);
   column.stddev = settings.number("stddev", 1);
   column.fill = settings.number("fill", 0);
@@ -50,8 +40,8 @@ ColumnOptions read_column(Settings& settings, bool header,
   ColumnOptions column;
   column.name = settings.text("name", "");
   column.index = settings.integer("index", -1, 0);
-  column.role = read_enum(settings, "role", ColumnRole::ignore,
-                          {"label", "weight", "dense", "id", "ids", "ignore"});
+  column.role = settings.option("role", ColumnRole::ignore,
+                                {"label", "weight", "dense", "id", "ids", "ignore"});
   column.key_space = settings.text("table", column.name);
   for (const std::string& key : foreign) {
     settings.allow(key);
@@ -176,7 +166,7 @@ DataSchema DataOptions::schema() const {
 DataOptions read_data_options(Settings settings, const std::string& folder,
                               const std::vector<std::string>& foreign) {
   DataOptions options;
-  options.format = read_enum(settings, "format", options.format, {"text", "packed", "generated"});
+  options.format = settings.option("format", options.format, {"text", "packed", "generated"});
   options.train = read_files(settings, "train", folder);
   options.valid = read_files(settings, "valid", folder);
   options.test = read_files(settings, "test", folder);
@@ -190,7 +180,7 @@ DataOptions read_data_options(Settings settings, const std::string& folder,
                                  settings.integer("test_skip_lines", -1, 0)};
   options.missing = settings.texts("missing", options.missing);
   options.max_bad_lines = settings.integer("max_bad_lines", options.max_bad_lines, 0);
-  options.order = read_enum(settings, "order", options.order, {"auto", "blocks", "stream"});
+  options.order = settings.option("order", options.order, {"auto", "blocks", "stream"});
   options.window = settings.integer("window", options.window, 1, std::int64_t{1} << 31);
   options.shuffle = settings.flag("shuffle", options.shuffle);
   options.memory_bytes = settings.integer("memory_bytes", options.memory_bytes, 0);

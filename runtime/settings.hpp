@@ -4,6 +4,7 @@
 // key with the nearest legal one, a wrong type, a value out of range.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -62,6 +63,15 @@ class Settings {
   std::string text(std::string_view key, std::string otherwise);
   std::string choice(std::string_view key, std::string otherwise,
                      const std::vector<std::string>& legal);
+
+  /// The value of an enumeration; `names` stand in its order.
+  template <class E>
+  E option(std::string_view key, E otherwise, const std::vector<std::string>& names) {
+    const std::string chosen = choice(key, names[static_cast<std::size_t>(otherwise)], names);
+    const auto found = std::find(names.begin(), names.end(), chosen);
+    return found == names.end() ? otherwise : static_cast<E>(found - names.begin());
+  }
+
   std::vector<std::string> texts(std::string_view key, std::vector<std::string> otherwise = {});
   std::vector<std::int64_t> integers(std::string_view key,
                                      std::vector<std::int64_t> otherwise = {});

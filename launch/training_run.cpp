@@ -86,11 +86,11 @@ void TrainingRun::evaluate() {
   }
   trainer_->clock().stop(StepPart::evaluate);
   if (best && config_.job.patience > 0) {
-    save(true);
+    save(SaveReason::best);
   }
 }
 
-void TrainingRun::save(bool best) {
+void TrainingRun::save(SaveReason reason) {
   if (checkpoints_ == nullptr || saved_step_ == trainer_->steps()) {
     return;
   }
@@ -102,15 +102,17 @@ void TrainingRun::save(bool best) {
                                    bad_lines_before_ + bad});
     saved_step_ = trainer_->steps();
   } catch (const Error& error) {
-    // The save has failed on all ranks alike, and the one before is intact.
-    if (error.kind() != Kind::io || config_.checkpoint.stop_on_failure) {
+    // The save has failed on all ranks alike, and the one before is intact. A job that ends has
+    // nothing to go on with: what is not saved then is lost.
+    const bool goes_on = !config_.checkpoint.stop_on_failure && reason != SaveReason::ending;
+    if (error.kind() != Kind::io || !goes_on) {
       throw;
     }
     reporter_.note(
         fmt::format("warning: step {} was not saved: {}", trainer_->steps(), error.text()));
   }
   trainer_->clock().stop(StepPart::save);
-  if (best) {
+  if (reason == SaveReason::best && saved_step_ == trainer_->steps()) {
     reporter_.note(fmt::format("saved step {}, the best so far", trainer_->steps()));
   }
 }
@@ -135,9 +137,10 @@ void TrainingRun::finish_step(const StepResult& result) {
   }
   const bool last = trainer_->steps() >= total_steps() || schedule_.state().stopped;
   const std::int64_t every = config_.checkpoint.every_steps;
-  if ((every > 0 && trainer_->steps() % every == 0) || result.stop ||
-      (last && config_.checkpoint.at_end)) {
-    save(false);
+  if (result.stop || (last && config_.checkpoint.at_end)) {
+    save(SaveReason::ending);
+  } else if (every > 0 && trainer_->steps() % every == 0) {
+    save(SaveReason::routine);
   }
   report(result, last || result.stop);
 }

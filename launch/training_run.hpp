@@ -44,11 +44,13 @@ class TrainingRun {
   std::int64_t total_steps() const;
 
  private:
+  enum class SaveReason { best, routine, ending };
+
   bool read_next(Batch& batch);
   void finish_step(const StepResult& result);
   bool evaluation_is_due() const;
   void evaluate();
-  void save(bool best);
+  void save(SaveReason reason);
   void report(const StepResult& result, bool last);
 
   const JobConfig config_;

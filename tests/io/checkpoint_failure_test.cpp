@@ -2,11 +2,11 @@
 #include <filesystem>
 
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include "runtime/error.hpp"
 #include "tests/io/checkpoint_fixture.hpp"
+#include "tests/support/small_disk.hpp"
 
 namespace keyshard::testing {
 namespace {
@@ -134,31 +134,6 @@ TEST(CheckpointFailure, OfAnyCallWhileReplacingLeavesOneOrTheOther) {
     }
   }
 }
-
-/// A file system of `bytes` bytes, mounted while this lives.
-class SmallDisk {
- public:
-  SmallDisk(const std::string& path, std::int64_t bytes) : path_(path) {
-    std::filesystem::create_directories(path);
-    mounted_ =
-        ::mount("tmpfs", path.c_str(), "tmpfs", 0, fmt::format("size={}", bytes).c_str()) == 0;
-  }
-
-  ~SmallDisk() {
-    if (mounted_) {
-      ::umount2(path_.c_str(), MNT_DETACH);
-    }
-  }
-
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-
-  bool mounted() const { return mounted_; }
-
- private:
-  std::string path_;
-  bool mounted_;
-};
 
 /// Files of a folder, removed ones too, that this process has open.
 int open_files_in(const std::string& folder) {

@@ -1,0 +1,69 @@
+// A save that fails because the disk is full: the job says so with the path, keeps the checkpoint
+// before, and stops or goes on as configured.
+#include <fmt/format.h>
+
+#include "tests/launch/program_fixture.hpp"
+#include "tests/support/small_disk.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+/// A save of this job needs about 300 KB, and as much again while the one before is still there.
+constexpr std::int64_t kRoomForOne = 450 << 10;
+
+class FailedSave : public ProgramTest {
+ protected:
+  void SetUp() override {
+    folder_.write("job.toml", kSmallJob);
+    if (!disk_.mounted()) {
+      GTEST_SKIP() << "needs to mount a tmpfs: run as root";
+    }
+  }
+
+  Ending train(const std::string& options) {
+    return run("train job.toml --output out " + options, mpirun(2));
+  }
+
+  /// The message of a full disk, once, with the path of the save of a step.
+  static void expect_path(const std::string& text, std::int64_t step) {
+    EXPECT_EQ(count(text, fmt::format("out/checkpoints/step-{:06}.tmp-", step)), 1u) << text;
+    EXPECT_NE(text.find("rank"), std::string::npos) << text;
+    EXPECT_NE(text.find("No space left"), std::string::npos) << text;
+  }
+
+  const SmallDisk disk_{folder_.path("out/checkpoints"), kRoomForOne};
+};
+
+TEST_F(FailedSave, StopsTheJobAndLeavesTheCheckpointBeforeIt) {
+  const Ending ended = train("--steps 6 --set checkpoint.every_steps=2");
+  EXPECT_EQ(ended.code, kExitFailure) << ended.out << ended.error;
+  expect_path(ended.error, 4);
+  EXPECT_EQ(checkpoints("out"), std::vector<std::string>{"step-000002"});
+  const Ending whole = run("train job.toml --output whole --steps 2");
+  EXPECT_EQ(digest_of("out"), digest_in(whole.out));
+}
+
+TEST_F(FailedSave, LetsTheJobGoOnWhereItIsConfiguredTo) {
+  const Ending ended = train(
+      "--set checkpoint.every_steps=2 --set checkpoint.on_failure=continue "
+      "--set checkpoint.at_end=false --steps 7");
+  EXPECT_EQ(ended.code, kExitDone) << ended.error;
+  expect_path(ended.out, 4);
+  expect_path(ended.out, 6);
+  EXPECT_NE(ended.out.find("warning: step 4 was not saved: "), std::string::npos) << ended.out;
+  EXPECT_EQ(checkpoints("out"), std::vector<std::string>{"step-000002"});
+  const Ending whole = run("train job.toml --output whole --steps 7");
+  EXPECT_EQ(digest_in(ended.out), digest_in(whole.out));
+}
+
+TEST_F(FailedSave, AtTheEndOfAJobIsAFailureHoweverItIsConfigured) {
+  const Ending ended = train(
+      "--steps 4 --set checkpoint.every_steps=2 --set checkpoint.on_failure=continue "
+      "--set checkpoint.at_end=true");
+  EXPECT_EQ(ended.code, kExitFailure) << ended.out << ended.error;
+  expect_path(ended.error, 4);
+  EXPECT_EQ(checkpoints("out"), std::vector<std::string>{"step-000002"});
+}
+
+}  // namespace
+}  // namespace keyshard::testing

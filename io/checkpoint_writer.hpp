@@ -28,7 +28,7 @@ struct CheckpointContent {
   std::int64_t step = 0;
   std::int64_t shards = 0;  ///< of every table; this rank brings run_of(rank, ranks, shards)
   SettingValue config;  ///< for messages and comparison at a resume; not part of the state digest
-  SettingValue state;   ///< everything small that a resume needs; NaN and infinities are lost
+  SettingValue state;   ///< everything small that a resume needs; finite numbers only
   std::vector<TableSource> tables;
   std::vector<DenseSource> dense;
 };

@@ -1,8 +1,10 @@
 #include "launch/job_checkpoint.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "io/checkpoint_folder.hpp"
 #include "launch/models/numerics.hpp"
@@ -14,7 +16,14 @@ namespace {
 
 SettingValue number(std::int64_t value) { return {value, ""}; }
 
-SettingValue real(double value) { return {value, ""}; }
+/// JSON has no word for a number that is not finite; a text holds it.
+SettingValue real(double value) {
+  return std::isfinite(value) ? SettingValue{value, ""}
+                              : SettingValue{std::string(std::isnan(value) ? "nan"
+                                                         : value > 0       ? "inf"
+                                                                           : "-inf"),
+                                             ""};
+}
 
 /// The clock of an optimizer: its steps and the powers of its decay rates.
 SettingValue clock_value(const OptimizerClock& clock) {
@@ -130,8 +139,15 @@ class StateReader {
     return integer != nullptr ? *integer : (refuse(key), 0);
   }
 
-  /// JSON writes a whole double as it likes.
+  /// JSON writes a whole double as it likes, and one that is not finite is a text.
   double real(const SettingValue& value, const char* key) const {
+    if (const auto* text = std::get_if<std::string>(&value.value)) {
+      constexpr double kInfinity = std::numeric_limits<double>::infinity();
+      return *text == "inf"    ? kInfinity
+             : *text == "-inf" ? -kInfinity
+             : *text == "nan"  ? std::numeric_limits<double>::quiet_NaN()
+                               : (refuse(key), 0.0);
+    }
     const auto* real = std::get_if<double>(&value.value);
     return real != nullptr ? *real : static_cast<double>(integer(value, key));
   }

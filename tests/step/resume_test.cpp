@@ -1,6 +1,8 @@
 // Saved in the middle of an epoch on N ranks and resumed on M, all pairs of 1, 2, 3, 4, 8: the
 // digest of never having stopped; from generated, text, compressed and packed data.
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -72,6 +74,31 @@ TEST(Resume, GoesOnFromTextCompressedAndPackedData) {
   EXPECT_EQ(stop_and_resume(text, 2, 3).digest, whole);
   EXPECT_EQ(stop_and_resume(text_data(train + ".gz", valid + ".gz"), 3, 1).digest, whole);
   EXPECT_EQ(stop_and_resume(packed, 1, 2).digest, whole);
+}
+
+TEST(Resume, TakesUpMetricsThatAreNotFinite) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const double best : {kInfinity, -kInfinity, std::nan(""), -std::nan(""), 0.1, 3.0}) {
+    const ScratchFolder folder;
+    const JobConfig config = tiny_job(folder.path(""), "rows", 16);
+    run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      Reporter reporter(communicator.rank(), ProgressStyle::off, "");
+      TrainingRun run(config, communicator, stream, reporter, nullptr);
+      TrainingPosition position;
+      position.reader.consumed.resize(16);
+      position.schedule = {true, best, 3, 2, 1, 0.25, false};
+      JobCheckpoints(config, communicator, stream).save(run.trainer(), position);
+      const TrainingPosition loaded =
+          load_checkpoint(folder.path("out/checkpoints/step-000000"), config, run.trainer());
+      if (std::isnan(best)) {
+        EXPECT_TRUE(std::isnan(loaded.schedule.best));
+      } else {
+        EXPECT_EQ(loaded.schedule.best, best);
+      }
+      EXPECT_EQ(loaded.schedule.scale, 0.25);
+      EXPECT_EQ(loaded.schedule.best_step, 3);
+    });
+  }
 }
 
 }  // namespace

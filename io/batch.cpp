@@ -11,6 +11,8 @@ void Batch::clear() {
   dense.clear();
   ids.clear();
   id_offsets.clear();
+  bad_lines = 0;
+  first_bad_line.clear();
 }
 
 }  // namespace keyshard

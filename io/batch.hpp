@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "runtime/portable.hpp"
@@ -35,6 +36,9 @@ struct Batch {
   std::int64_t samples() const { return static_cast<std::int64_t>(labels.size()); }
 
   RaggedView<const Key> bags() const { return {ids, id_offsets}; }
+
+  std::int64_t bad_lines = 0;  ///< holes of this rank
+  std::string first_bad_line;  ///< "file:line: reason"; empty: there is none
 
   /// Empty, with the capacity kept.
   void clear();

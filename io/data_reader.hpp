@@ -31,12 +31,6 @@ struct ReaderPosition {
   bool operator==(const ReaderPosition&) const = default;
 };
 
-/// Lines that did not parse, so far, on this rank.
-struct BadLines {
-  std::int64_t count = 0;
-  std::vector<std::string> first;  ///< "file:line: reason" of the first few
-};
-
 /// How a job reads: the same on all ranks.
 struct ReadPlan {
   std::int64_t batch_size = 0;  ///< samples of a global batch
@@ -57,8 +51,8 @@ class DataReader {
   virtual std::int64_t steps_per_epoch() const = 0;
 
   /// Reads the next batch of this rank's slices; false at the end of an epoch, after which the next
-  /// call begins the next epoch. All ranks see the end together. Throws Error{bad_input} when more
-  /// lines are bad than allowed. Not collective.
+  /// call begins the next epoch. All ranks see the end together. Lines that do not parse are
+  /// counted in the batch; bad_lines.hpp decides about them. Not collective.
   virtual bool next(Batch& batch) = 0;
 
   virtual ReaderPosition position() const = 0;
@@ -68,7 +62,6 @@ class DataReader {
   /// Records of each block, in input order: the grain of the shuffle.
   virtual std::vector<std::int64_t> block_records() const = 0;
 
-  virtual BadLines bad_lines() const = 0;
   /// Names the data (sizes and records of blocks), without paths and times.
   virtual Digest128 index_digest() const = 0;
 };

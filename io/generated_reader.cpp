@@ -177,8 +177,6 @@ class GeneratedReader final : public SlicedReader {
                     .add(static_cast<std::uint64_t>(generator_.records(split)))
                     .result()) {}
 
-  BadLines bad_lines() const override { return {}; }
-
   Digest128 index_digest() const override { return digest_; }
 
  private:

@@ -145,8 +145,6 @@ class PackedReader final : public SlicedReader {
     }
   }
 
-  BadLines bad_lines() const override { return {}; }
-
   Digest128 index_digest() const override { return digest_; }
 
  private:

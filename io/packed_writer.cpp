@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "io/bad_lines.hpp"
 #include "io/make_reader.hpp"
 #include "io/packed_schema.hpp"
 #include "runtime/error.hpp"
@@ -25,8 +26,9 @@ struct Sizes {
   std::vector<std::int64_t> blocks;
 };
 
-Sizes count(DataReader& reader) {
+Sizes count(DataReader& reader, Communicator<Cpu>& communicator, std::int64_t bad_lines_allowed) {
   Sizes sizes;
+  BadLines bad_lines(bad_lines_allowed);
   std::vector<std::int64_t> ends;  // of blocks, in records
   for (const std::int64_t records : reader.block_records()) {
     ends.push_back((ends.empty() ? 0 : ends.back()) + records);
@@ -35,6 +37,7 @@ Sizes count(DataReader& reader) {
   Batch batch;
   std::size_t block = 0;
   while (reader.next(batch)) {
+    bad_lines.add(communicator, batch);
     sizes.counts.samples += batch.samples();
     sizes.counts.ids += static_cast<std::int64_t>(batch.ids.size());
     for (const std::int64_t record : batch.records) {
@@ -44,7 +47,7 @@ Sizes count(DataReader& reader) {
       ++sizes.blocks[block];
     }
   }
-  sizes.counts.bad_lines = reader.bad_lines().count;
+  sizes.counts.bad_lines = bad_lines.counts().total;
   return sizes;
 }
 
@@ -121,7 +124,7 @@ PackedCounts write_packed(const DataOptions& options, Split split, const std::st
           "expected one rank to convert data: found {}", communicator.size());
   require(!std::filesystem::exists(path), Kind::io, "{}: expected no file: found one", path);
   const auto reader = make_reader(options, split, input_order(), communicator, stream);
-  const Sizes sizes = count(*reader);
+  const Sizes sizes = count(*reader, communicator, options.max_bad_lines);
   require(sizes.counts.samples > 0, Kind::bad_input, "{}: expected records: found none", path);
   const std::string unfinished = path + ".tmp";
   std::filesystem::remove(unfinished);

@@ -38,7 +38,6 @@ class PrefetchReader final : public DataReader {
     room_.notify_one();
     std::swap(batch, item.batch);
     position_ = std::move(item.position);
-    bad_ = std::move(item.bad);
     lock.lock();
     spare_.push_back(std::move(item.batch));
     return item.more;
@@ -55,8 +54,6 @@ class PrefetchReader final : public DataReader {
 
   std::vector<std::int64_t> block_records() const override { return reader_->block_records(); }
 
-  BadLines bad_lines() const override { return bad_; }
-
   Digest128 index_digest() const override { return reader_->index_digest(); }
 
  private:
@@ -64,7 +61,6 @@ class PrefetchReader final : public DataReader {
     Batch batch;
     bool more = false;
     ReaderPosition position;
-    BadLines bad;
     std::exception_ptr error;
   };
 
@@ -100,7 +96,6 @@ class PrefetchReader final : public DataReader {
       try {
         item.more = reader_->next(item.batch);
         item.position = reader_->position();
-        item.bad = reader_->bad_lines();
       } catch (...) {
         item.error = std::current_exception();
       }
@@ -119,7 +114,6 @@ class PrefetchReader final : public DataReader {
   std::unique_ptr<DataReader> reader_;
   std::size_t depth_;
   ReaderPosition position_;
-  BadLines bad_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::condition_variable room_;

@@ -58,15 +58,12 @@ class StreamReader final : public SlicedReader {
         digest_(count.digest),
         parser_(options, options.files(split), count.starts) {}
 
-  BadLines bad_lines() const override { return parser_.bad_lines(); }
-
   Digest128 index_digest() const override { return digest_; }
 
  private:
   void place_changed() override {
     stream_.reset();
     window_.begin(-1);
-    parser_.begin_epoch();
   }
 
   void read_slice(std::int64_t slice, Range taken, Batch& batch) override {

@@ -33,13 +33,10 @@ class TextReader final : public SlicedReader {
         index_(std::move(index)),
         windows_(static_cast<std::size_t>(run().size())) {}
 
-  BadLines bad_lines() const override { return parser_.bad_lines(); }
-
   Digest128 index_digest() const override { return index_.digest(); }
 
  private:
   void place_changed() override {
-    parser_.begin_epoch();
     for (TextWindow& window : windows_) {
       window.begin(-1);
     }

@@ -2,14 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime/error.hpp"
-
 namespace keyshard {
-namespace {
-
-constexpr std::size_t kKeptMessages = 10;
-
-}  // namespace
 
 void TextWindow::begin(std::int64_t number) {
   number_ = number;
@@ -43,7 +36,7 @@ void TextWindow::prefetch(std::int64_t i) const {
 
 WindowParser::WindowParser(const DataOptions& options, std::vector<std::string> names,
                            const std::vector<TextStart>& starts)
-    : names_(std::move(names)), most_bad_(options.max_bad_lines) {
+    : names_(std::move(names)) {
   for (std::size_t f = 0; f < names_.size(); ++f) {
     parsers_.emplace_back(options, starts[f].header,
                           fmt::format("{}:{}", names_[f], starts[f].header_line));
@@ -55,14 +48,9 @@ void WindowParser::add(const TextWindow& window, std::int64_t i, std::int64_t sa
   const TextPlace& place = window.place(i);
   const auto file = static_cast<std::size_t>(place.file);
   if (const auto problem = parsers_[file].parse(window.text(i), batch)) {
-    const std::string message = fmt::format("{}:{}: {}", names_[file], place.line, *problem);
-    ++bad_.count;
-    ++bad_in_epoch_;
-    if (bad_.first.size() < kKeptMessages) {
-      bad_.first.push_back(message);
+    if (batch.bad_lines++ == 0) {
+      batch.first_bad_line = fmt::format("{}:{}: {}", names_[file], place.line, *problem);
     }
-    require(bad_in_epoch_ <= most_bad_, Kind::bad_input, "{} (bad lines: {}, allowed: {})", message,
-            bad_in_epoch_, most_bad_);
     return;
   }
   batch.sample_numbers.push_back(sample);

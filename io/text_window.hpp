@@ -1,5 +1,5 @@
 // A window of text records, in the order in which they are read, and the parser that turns them
-// into samples. Lines that do not parse are counted and leave holes, up to the number allowed.
+// into samples. Lines that do not parse are counted and leave holes.
 #pragma once
 
 #include <cstdint>
@@ -61,20 +61,11 @@ class WindowParser {
                const std::vector<TextStart>& starts);
 
   /// Adds the i-th record of a window to a batch, as sample number `sample`, or counts it as bad.
-  /// Throws Error{bad_input} with "file:line: reason" when more are bad than allowed in an epoch.
   void add(const TextWindow& window, std::int64_t i, std::int64_t sample, Batch& batch);
-
-  /// From here on the bad lines of another epoch, or of another part of it, are counted.
-  void begin_epoch() { bad_in_epoch_ = 0; }
-
-  const BadLines& bad_lines() const noexcept { return bad_; }
 
  private:
   std::vector<std::string> names_;
   std::vector<RecordParser> parsers_;  // of each file
-  std::int64_t most_bad_;
-  std::int64_t bad_in_epoch_ = 0;
-  BadLines bad_;
 };
 
 }  // namespace keyshard

@@ -80,7 +80,7 @@ int run_evaluate(const PredictCommand& command) {
   pin_gemm_code_path(config.job.numerics);
   return with_ranks([&](Communicator<Cpu>& communicator) {
     Session session(command, config, communicator);
-    const Metrics metrics = evaluate_split(*session.trainer, *session.reader, config.job.slices);
+    const Metrics metrics = evaluate_split(*session.trainer, *session.reader, config);
     if (communicator.rank() == 0) {
       fmt::print("{} of {}: {} samples, {}\n", command.split, session.checkpoint, metrics.samples,
                  metrics_text(session.trainer->loss(), metrics));
@@ -95,7 +95,7 @@ int run_predict(const PredictCommand& command) {
   return with_ranks([&](Communicator<Cpu>& communicator) {
     Session session(command, config, communicator);
     std::vector<Prediction> mine;
-    evaluate_split(*session.trainer, *session.reader, config.job.slices,
+    evaluate_split(*session.trainer, *session.reader, config,
                    [&](const Batch& batch, const std::vector<float>& logits) {
                      std::vector<float> scores(logits.size());
                      scores_of(session.trainer->loss(), logits, scores.data());

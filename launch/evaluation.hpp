@@ -3,14 +3,16 @@
 
 #include <functional>
 
+#include "launch/models/metrics.hpp"
 #include "launch/trainer.hpp"
 
 namespace keyshard {
 
 /// Reads `reader` from the start of its epoch to the end and returns the metrics over all ranks.
-/// `each`, if given, gets every batch with the logits of its samples. Collective.
+/// `each`, if given, gets every batch with the logits of its samples. Collective. Throws
+/// Error{bad_input} where more lines are bad than allowed.
 Metrics evaluate_split(
-    Trainer& trainer, DataReader& reader, std::int64_t slices,
+    Trainer& trainer, DataReader& reader, const JobConfig& config,
     const std::function<void(const Batch&, const std::vector<float>&)>& each = {});
 
 }  // namespace keyshard

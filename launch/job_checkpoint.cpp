@@ -91,7 +91,8 @@ SettingValue state_tree(const JobConfig& config, Trainer& trainer,
           {"consumed", {consumed, ""}},
           {"data", {position.data.hex(), ""}},
           {"numerics", {numerics_fingerprint(), ""}},
-          {"bad_lines", number(position.bad_lines)},
+          {"bad_lines", number(position.bad_lines.total)},
+          {"bad_lines_of_epoch", number(position.bad_lines.epoch)},
           {"table_clocks", {clocks, ""}},
           {"dense_clock", clock_value(trainer.dense().optimizer().clock())},
           {"schedule",
@@ -229,7 +230,7 @@ TrainingPosition read_position(const StateReader& state, const Manifest& manifes
                        state.integer(s[2], "schedule"),      state.integer(s[3], "schedule"),
                        state.integer(s[4], "schedule"),      state.real(s[5], "schedule"),
                        state.integer(s[6], "schedule") != 0};
-  position.bad_lines = state.integer("bad_lines");
+  position.bad_lines = {state.integer("bad_lines"), state.integer("bad_lines_of_epoch")};
   const std::string hex = state.text("data");
   require(hex.size() == 32, Kind::corrupt_data,
           "expected a digest of the data in the state of step {}: found \"{}\"", manifest.step,

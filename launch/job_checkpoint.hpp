@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "io/bad_lines.hpp"
 #include "io/checkpoint_reader.hpp"
 #include "io/checkpoint_writer.hpp"
 #include "io/data_reader.hpp"
@@ -18,8 +19,8 @@ namespace keyshard {
 struct TrainingPosition {
   ReaderPosition reader;
   ScheduleState schedule;
-  Digest128 data;              ///< DataReader::index_digest of the training data
-  std::int64_t bad_lines = 0;  ///< of all ranks
+  Digest128 data;  ///< DataReader::index_digest of the training data
+  BadLineCounts bad_lines;
 };
 
 /// The folder of checkpoints of a job's output folder.

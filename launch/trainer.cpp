@@ -66,7 +66,8 @@ Trainer::Trainer(const JobConfig& config, const DataSchema& schema, Communicator
       seed_(config.job.seed),
       slices_(config.job.slices),
       groups_(column_groups(config.model.type)),
-      tables_(communicator) {
+      tables_(communicator),
+      bad_lines_(config.data.max_bad_lines) {
   require(!config.embedding.features.empty(), Kind::invalid_argument,
           "expected at least one column of ids in the data: found none");
   std::vector<Table<Cpu>*> borrowed;
@@ -78,19 +79,20 @@ Trainer::Trainer(const JobConfig& config, const DataSchema& schema, Communicator
                                        stream, slices_, seed_);
 }
 
-Trainer::Pooled Trainer::look_up(const Batch& batch, bool training,
-                                 Span<const std::int64_t> carry) {
+Trainer::Pooled Trainer::look_up(const Batch& batch, bool training, bool stop,
+                                 BadLines& bad_lines) {
+  const std::int64_t carry[] = {batch.samples(), stop ? 1 : 0, batch.bad_lines};
   Pooled pooled{GroupMatrices(stream_, *lookup_, batch.samples()), {}};
   const LookupInput input{batch.bags(), batch.samples(), slices_, batch.slices,
                           batch.slice_offsets};
   pooled.trace = lookup_->forward(stream_, input, training, carry, pooled.rows.views);
+  bad_lines.add(communicator_, batch, pooled.trace.carried()[2]);
   return pooled;
 }
 
 StepResult Trainer::step(const Batch& batch, double learning_rate_scale, bool stop) {
   const InPhase phase(communicator_.progress(), Phase::computing);
-  const std::int64_t carry[] = {batch.samples(), stop ? 1 : 0};
-  Pooled pooled = look_up(batch, true, carry);
+  Pooled pooled = look_up(batch, true, stop, bad_lines_);
   clock_.stop(StepPart::lookup);
 
   StepResult result;
@@ -121,26 +123,11 @@ StepResult Trainer::step(const Batch& batch, double learning_rate_scale, bool st
   return result;
 }
 
-void Trainer::evaluate(const Batch& batch, MetricsAccumulator& metrics,
-                       std::vector<float>* logits) {
-  const Pooled pooled = look_up(batch, false, {});
-  std::vector<float> own(static_cast<std::size_t>(batch.samples())), scores(own.size());
-  dense_->predict(batch, pooled.rows.of<const float>(groups_), own.data());
-  scores_of(loss(), own, scores.data());
-  stream_.threads().for_tasks(batch.slices.size(), [&](std::int64_t slice, int) {
-    const auto begin =
-        static_cast<std::size_t>(batch.slice_offsets[static_cast<std::size_t>(slice)]);
-    const std::size_t count =
-        static_cast<std::size_t>(batch.slice_offsets[static_cast<std::size_t>(slice) + 1]) - begin;
-    const auto part = [&](const std::vector<float>& all) {
-      return all.empty() ? Span<const float>() : Span<const float>(all).subspan(begin, count);
-    };
-    metrics.add(batch.slices.begin + slice,
-                {part(own), part(scores), part(batch.labels), part(batch.weights)});
-  });
-  if (logits != nullptr) {
-    *logits = std::move(own);
-  }
+std::vector<float> Trainer::predict(const Batch& batch, BadLines& bad_lines) {
+  const Pooled pooled = look_up(batch, false, false, bad_lines);
+  std::vector<float> logits(static_cast<std::size_t>(batch.samples()));
+  dense_->predict(batch, pooled.rows.of<const float>(groups_), logits.data());
+  return logits;
 }
 
 Digest128 Trainer::digest() {

@@ -8,12 +8,12 @@
 
 #include "embedding/lookup.hpp"
 #include "embedding/table_set.hpp"
+#include "io/bad_lines.hpp"
 #include "io/batch.hpp"
 #include "io/data_reader.hpp"
 #include "io/state_digest.hpp"
 #include "launch/dense_side.hpp"
 #include "launch/job_config.hpp"
-#include "launch/models/metrics.hpp"
 #include "launch/step_clock.hpp"
 
 namespace keyshard {
@@ -32,17 +32,19 @@ class Trainer {
           Stream<Cpu>& stream);
 
   /// One step on a global batch. `stop` is this rank's wish to stop, which travels with the counts.
-  /// Collective. Throws Error{non_finite} naming the step and the table.
+  /// Collective. Throws Error{non_finite} naming the step and the table, and Error{bad_input} where
+  /// more lines are bad than allowed.
   StepResult step(const Batch& batch, double learning_rate_scale, bool stop = false);
 
-  /// Adds the predictions of a batch to the metrics; `logits`, if given, gets one per sample.
-  /// Collective.
-  void evaluate(const Batch& batch, MetricsAccumulator& metrics,
-                std::vector<float>* logits = nullptr);
+  /// The logits of this rank's samples; counts the bad lines of the batch. Collective.
+  std::vector<float> predict(const Batch& batch, BadLines& bad_lines);
 
   std::int64_t steps() const noexcept { return steps_; }
 
   StepClock& clock() noexcept { return clock_; }
+
+  /// Of the training data.
+  BadLines& bad_lines() noexcept { return bad_lines_; }
 
   TableSet<Cpu>& tables() noexcept { return tables_; }
 
@@ -62,7 +64,7 @@ class Trainer {
 
  private:
   struct Pooled;
-  Pooled look_up(const Batch& batch, bool training, Span<const std::int64_t> carry);
+  Pooled look_up(const Batch& batch, bool training, bool stop, BadLines& bad_lines);
 
   Communicator<Cpu>& communicator_;
   Stream<Cpu>& stream_;
@@ -73,6 +75,7 @@ class Trainer {
   std::unique_ptr<Lookup<Cpu>> lookup_;
   std::unique_ptr<DenseSide> dense_;
   std::int64_t steps_ = 0;
+  BadLines bad_lines_;
   StepClock clock_;
 };
 

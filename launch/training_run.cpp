@@ -57,7 +57,7 @@ void TrainingRun::resume(const std::string& checkpoint) {
           checkpoint);
   train_->seek(position.reader);
   schedule_.state() = position.schedule;
-  bad_lines_before_ = position.bad_lines;
+  trainer_->bad_lines().restore(position.bad_lines);
   saved_step_ = trainer_->steps();
   reporter_.note(fmt::format("resumed from {}", checkpoint));
 }
@@ -75,7 +75,7 @@ bool TrainingRun::evaluation_is_due() const {
 }
 
 void TrainingRun::evaluate() {
-  const Metrics metrics = evaluate_split(*trainer_, *valid_, config_.job.slices);
+  const Metrics metrics = evaluate_split(*trainer_, *valid_, config_);
   const double scale = schedule_.state().scale;
   const bool best = schedule_.observe(chosen(metrics, config_.job.metric), trainer_->steps());
   reporter_.evaluation("valid", trainer_->steps(), train_->position().epoch, trainer_->loss(),
@@ -94,12 +94,10 @@ void TrainingRun::save(SaveReason reason) {
   if (checkpoints_ == nullptr || saved_step_ == trainer_->steps()) {
     return;
   }
-  std::int64_t bad = train_->bad_lines().count;
-  communicator_.all_reduce(Span<std::int64_t>(&bad, 1), Reduction::sum);
   try {
     const InPhase phase(communicator_.progress(), Phase::saving);
     checkpoints_->save(*trainer_, {train_->position(), schedule_.state(), train_->index_digest(),
-                                   bad_lines_before_ + bad});
+                                   trainer_->bad_lines().counts()});
     saved_step_ = trainer_->steps();
   } catch (const Error& error) {
     // The save has failed on all ranks alike, and the one before is intact. A job that ends has
@@ -122,10 +120,8 @@ void TrainingRun::report(const StepResult& result, bool last) {
   if (trainer_->steps() % config_.job.report_every_steps != 0 && !last) {
     return;
   }
-  std::int64_t bad = train_->bad_lines().count;
-  communicator_.all_reduce(Span<std::int64_t>(&bad, 1), Reduction::sum);
   reporter_.step({trainer_->steps(), total_steps(), train_->position().epoch, result.loss,
-                  examples_, bad_lines_before_ + bad, trainer_->clock()});
+                  examples_, trainer_->bad_lines().counts().total, trainer_->clock()});
   trainer_->clock().reset();
   examples_ = 0;
 }
@@ -154,7 +150,8 @@ RunEnd TrainingRun::run(const std::function<bool()>& stop) {
   Batch batch;
   while (trainer_->steps() < total_steps() && !schedule_.state().stopped) {
     if (!read_next(batch)) {
-      continue;  // the next epoch begins
+      trainer_->bad_lines().begin_epoch();
+      continue;
     }
     trainer_->clock().stop(StepPart::read);
     const StepResult result = trainer_->step(batch, schedule_.state().scale, stop && stop());

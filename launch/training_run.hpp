@@ -64,7 +64,6 @@ class TrainingRun {
   std::vector<double> losses_;
   std::int64_t examples_ = 0;
   std::int64_t saved_step_ = -1;
-  std::int64_t bad_lines_before_ = 0;  // of the runs before a resume
 };
 
 /// How a split of the configured data is read.

@@ -41,8 +41,6 @@ class CountingReader final : public DataReader {
 
   std::vector<std::int64_t> block_records() const override { return {5}; }
 
-  BadLines bad_lines() const override { return {step_, {}}; }
-
   Digest128 index_digest() const override { return {}; }
 
  private:
@@ -61,7 +59,6 @@ TEST(PrefetchReader, HasThePositionOfWhatWasDelivered) {
       ASSERT_TRUE(reader->next(batch));
       EXPECT_EQ(batch.labels[0], static_cast<float>(step));
       EXPECT_EQ(reader->position(), (ReaderPosition{0, step + 1, {}}));
-      EXPECT_EQ(reader->bad_lines().count, step + 1);
     }
   }
 }

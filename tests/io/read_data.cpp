@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "io/bad_lines.hpp"
 #include "io/make_reader.hpp"
 #include "io/prefetch_reader.hpp"
 #include "runtime/error.hpp"
@@ -56,14 +57,17 @@ std::vector<StepSamples> read_steps(const DataOptions& options, Split split, con
     if (stretch.seek) {
       reader->seek(stretch.from);
     }
+    BadLines bad_lines(options.max_bad_lines);
     Batch batch;
     for (std::int64_t i = 0; stretch.steps < 0 || i < stretch.steps;) {
       if (!reader->next(batch)) {
         if (stretch.steps < 0) {
           break;
         }
+        bad_lines.begin_epoch();
         continue;
       }
+      bad_lines.add(communicator, batch);
       const std::lock_guard lock(mutex);
       steps.resize(std::max(steps.size(), static_cast<std::size_t>(i + 1)));
       add_batch(batch, steps[static_cast<std::size_t>(i++)]);

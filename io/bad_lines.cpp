@@ -1,0 +1,41 @@
+#include "io/bad_lines.hpp"
+
+#include <string>
+
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+/// The first bad line of the batch of all ranks: slices lie on ranks in their order.
+std::string first_of_all(Communicator<Cpu>& communicator, const std::string& own) {
+  std::vector<std::int64_t> sizes;
+  const std::vector<std::byte> all =
+      communicator.gather_bytes(std::as_bytes(Span<const char>(own)), sizes);
+  const auto* text = reinterpret_cast<const char*>(all.data());
+  for (const std::int64_t size : sizes) {
+    if (size > 0) {
+      return {text, static_cast<std::size_t>(size)};
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+void BadLines::add(Communicator<Cpu>& communicator, const Batch& batch, std::int64_t of_all_ranks) {
+  counts_.total += of_all_ranks;
+  counts_.epoch += of_all_ranks;
+  if (counts_.epoch > allowed_) {
+    fail(Kind::bad_input, "{} (bad lines: {}, allowed: {})",
+         first_of_all(communicator, batch.first_bad_line), counts_.epoch, allowed_);
+  }
+}
+
+void BadLines::add(Communicator<Cpu>& communicator, const Batch& batch) {
+  std::int64_t sum = batch.bad_lines;
+  communicator.all_reduce(Span<std::int64_t>(&sum, 1), Reduction::sum);
+  add(communicator, batch, sum);
+}
+
+}  // namespace keyshard

@@ -1,0 +1,41 @@
+// How many lines of the data did not parse, over all ranks. Whether a job goes on is decided after
+// every batch by the sum of all ranks, so it stops at the same step, with the same message, on any
+// number of them.
+#pragma once
+
+#include <cstdint>
+
+#include "collectives/communicator.hpp"
+#include "io/batch.hpp"
+
+namespace keyshard {
+
+struct BadLineCounts {
+  std::int64_t total = 0;  ///< so far
+  std::int64_t epoch = 0;  ///< in the epoch that is being read
+};
+
+class BadLines {
+ public:
+  /// `allowed` in an epoch.
+  explicit BadLines(std::int64_t allowed) : allowed_(allowed) {}
+
+  /// Counts the bad lines of a batch, `of_all_ranks` together. Where they are more than allowed, it
+  /// throws Error{bad_input} with "file:line: reason" of the first one of the batch, on every rank.
+  void add(Communicator<Cpu>& communicator, const Batch& batch, std::int64_t of_all_ranks);
+  /// The same for a caller without the sum. Collective.
+  void add(Communicator<Cpu>& communicator, const Batch& batch);
+
+  void begin_epoch() noexcept { counts_.epoch = 0; }
+
+  const BadLineCounts& counts() const noexcept { return counts_; }
+
+  /// Takes up the counts of a checkpoint.
+  void restore(const BadLineCounts& counts) noexcept { counts_ = counts; }
+
+ private:
+  std::int64_t allowed_;
+  BadLineCounts counts_;
+};
+
+}  // namespace keyshard

@@ -80,10 +80,15 @@ int run_evaluate(const PredictCommand& command) {
   pin_gemm_code_path(config.job.numerics);
   return with_ranks([&](Communicator<Cpu>& communicator) {
     Session session(command, config, communicator);
-    const Metrics metrics = evaluate_split(*session.trainer, *session.reader, config);
+    std::unique_ptr<UnseenIds> unseen;
+    if (!config.job.unseen.empty()) {
+      unseen = std::make_unique<UnseenIds>(config, *session.reader, communicator, session.stream);
+    }
+    const SplitMetrics metrics =
+        evaluate_split(*session.trainer, *session.reader, config, unseen.get());
     if (communicator.rank() == 0) {
-      fmt::print("{} of {}: {} samples, {}\n", command.split, session.checkpoint, metrics.samples,
-                 metrics_text(session.trainer->loss(), metrics));
+      fmt::print("{} of {}: {} samples, {}\n", command.split, session.checkpoint,
+                 metrics.all.samples, metrics_text(session.trainer->loss(), metrics));
     }
     return kExitDone;
   });
@@ -95,7 +100,7 @@ int run_predict(const PredictCommand& command) {
   return with_ranks([&](Communicator<Cpu>& communicator) {
     Session session(command, config, communicator);
     std::vector<Prediction> mine;
-    evaluate_split(*session.trainer, *session.reader, config,
+    evaluate_split(*session.trainer, *session.reader, config, nullptr,
                    [&](const Batch& batch, const std::vector<float>& logits) {
                      std::vector<float> scores(logits.size());
                      scores_of(session.trainer->loss(), logits, scores.data());

@@ -5,14 +5,17 @@
 
 #include "launch/models/metrics.hpp"
 #include "launch/trainer.hpp"
+#include "launch/unseen_ids.hpp"
 
 namespace keyshard {
 
-/// Reads `reader` from the start of its epoch to the end and returns the metrics over all ranks.
-/// `each`, if given, gets every batch with the logits of its samples. Collective. Throws
-/// Error{bad_input} where more lines are bad than allowed.
-Metrics evaluate_split(
+/// Reads `reader` from the start of its epoch to the end and returns the metrics over all ranks;
+/// with `unseen` also those of the samples in it. `each`, if given, gets every batch with the
+/// logits of its samples. Collective. Throws Error{bad_input} where more lines are bad than
+/// allowed.
+SplitMetrics evaluate_split(
     Trainer& trainer, DataReader& reader, const JobConfig& config,
+    const UnseenIds* unseen = nullptr,
     const std::function<void(const Batch&, const std::vector<float>&)>& each = {});
 
 }  // namespace keyshard

@@ -61,16 +61,27 @@ JobConfig job_config_of(SettingValue tree, const std::string& folder) {
     root.problem("config_version", fmt::format("expected {}: found {}", kConfigVersion,
                                                versioned ? std::to_string(version) : "none"));
   }
-  config.job = read_job_options(root.table("job"));
   config.data = read_data_options(root.table("data"), folder, embedding_column_keys());
+  const std::vector<std::string> features = config.data.schema().features;
+  config.job = read_job_options(root.table("job"), features);
   config.model = read_model_options(root.table("model"));
   config.checkpoint = read_checkpoint_options(root.table("checkpoint"));
-  config.embedding = read_embedding_options(root, config.data.schema().features,
-                                            column_groups(config.model.type), config.job.seed);
+  config.embedding =
+      read_embedding_options(root, features, column_groups(config.model.type), config.job.seed);
   root.finish();
   require(problems->messages.empty(), Kind::invalid_argument, "{}",
           fmt::join(problems->sorted(), "\n"));
   return config;
+}
+
+ReadPlan read_plan(const JobConfig& config, bool training) {
+  ReadPlan plan;
+  plan.batch_size = config.job.batch_size;
+  plan.slices = config.job.slices;
+  plan.seed = config.job.seed;
+  plan.shuffle = training;
+  plan.drop_last = training && config.job.drop_last;
+  return plan;
 }
 
 JobConfig read_job_config(const std::string& path, const std::vector<std::string>& assignments) {

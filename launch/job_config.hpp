@@ -29,6 +29,9 @@ JobConfig read_job_config(const std::string& path, const std::vector<std::string
 /// The same from a tree; paths are relative to `folder`.
 JobConfig job_config_of(SettingValue tree, const std::string& folder);
 
+/// How a split of the configured data is read.
+ReadPlan read_plan(const JobConfig& config, bool training);
+
 /// The tree as text, a key a line in a fixed order: what ranks compare at the start.
 std::string config_text(const SettingValue& tree);
 

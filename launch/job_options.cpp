@@ -1,10 +1,26 @@
 #include "launch/job_options.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include <fmt/format.h>
 
 namespace keyshard {
+namespace {
+
+void check_features(Settings& settings, const std::vector<std::string>& named,
+                    const std::vector<std::string>& features) {
+  for (const std::string& name : named) {
+    if (std::find(features.begin(), features.end(), name) == features.end()) {
+      const std::string near = nearest_word(name, features);
+      settings.problem(
+          "unseen", fmt::format("expected names of columns of ids: found \"{}\"{}", name,
+                                near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    }
+  }
+}
+
+}  // namespace
 
 const char* name_of(ValidationMetric metric) {
   return metric == ValidationMetric::auc        ? "auc"
@@ -14,7 +30,7 @@ const char* name_of(ValidationMetric metric) {
 
 bool higher_is_better(ValidationMetric metric) { return metric == ValidationMetric::auc; }
 
-JobOptions read_job_options(Settings settings) {
+JobOptions read_job_options(Settings settings, const std::vector<std::string>& features) {
   JobOptions job;
   job.output = settings.text("output", job.output);
   job.seed =
@@ -37,6 +53,8 @@ JobOptions read_job_options(Settings settings) {
   job.metric = metric == "auc"    ? ValidationMetric::auc
                : metric == "rmse" ? ValidationMetric::rmse
                                   : ValidationMetric::log_loss;
+  job.unseen = settings.texts("unseen");
+  check_features(settings, job.unseen, features);
   job.drop_last = settings.flag("drop_last", job.drop_last);
   job.report_every_steps = settings.integer("report_every_steps", job.report_every_steps, 1);
   job.watchdog_seconds = settings.number("watchdog_seconds", job.watchdog_seconds, 0);

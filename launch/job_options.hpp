@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "runtime/settings.hpp"
 
@@ -26,6 +27,8 @@ struct JobOptions {
   std::int64_t decay_patience = 1;  ///< evaluations without a better metric before decaying
   double least_decay = 0;           ///< product of the factors that is not gone below
   ValidationMetric metric = ValidationMetric::auc;
+  std::vector<std::string> unseen;  ///< features: evaluation also tells the metrics of the samples
+                                    ///< whose ids of these, taken together, training never has
   bool drop_last = false;
   std::int64_t report_every_steps = 20;
   double watchdog_seconds = 60;
@@ -41,7 +44,8 @@ struct CheckpointOptions {
 const char* name_of(ValidationMetric metric);
 bool higher_is_better(ValidationMetric metric);
 
-JobOptions read_job_options(Settings settings);
+/// Reads [job]. `features` are those of the data.
+JobOptions read_job_options(Settings settings, const std::vector<std::string>& features);
 CheckpointOptions read_checkpoint_options(Settings settings);
 
 }  // namespace keyshard

@@ -18,6 +18,15 @@ SettingValue value(double number) { return {number, ""}; }
 
 SettingValue value(std::int64_t number) { return {number, ""}; }
 
+void add_metrics(const Metrics& metrics, SettingValue::Table& report) {
+  report.emplace_back("samples", value(metrics.samples));
+  report.emplace_back("loss", value(metrics.loss));
+  report.emplace_back("auc", value(metrics.auc));
+  report.emplace_back("rmse", value(metrics.rmse));
+  report.emplace_back("mean_score", value(metrics.mean_score));
+  report.emplace_back("mean_label", value(metrics.mean_label));
+}
+
 std::string time_text(double seconds) {
   const auto s = static_cast<std::int64_t>(seconds);
   return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
@@ -30,10 +39,15 @@ bool under_mpirun() {
 
 }  // namespace
 
-std::string metrics_text(Loss loss, const Metrics& metrics) {
-  return loss == Loss::squared_error
-             ? fmt::format("rmse {:.4f}, mae {:.4f}", metrics.rmse, metrics.mae)
-             : fmt::format("auc {:.4f}, log loss {:.4f}", metrics.auc, metrics.loss);
+std::string metrics_text(Loss loss, const SplitMetrics& metrics) {
+  const auto text = [&](const Metrics& m) {
+    return loss == Loss::squared_error ? fmt::format("rmse {:.4f}, mae {:.4f}", m.rmse, m.mae)
+                                       : fmt::format("auc {:.4f}, log loss {:.4f}", m.auc, m.loss);
+  };
+  return text(metrics.all) + (metrics.unseen
+                                  ? fmt::format("; {} with unseen ids: {}", metrics.unseen->samples,
+                                                text(*metrics.unseen))
+                                  : "");
 }
 
 Reporter::Reporter(int rank, ProgressStyle style, const std::string& folder)
@@ -145,20 +159,20 @@ void Reporter::step(const StepReport& report) {
 }
 
 void Reporter::evaluation(const char* split, std::int64_t step, std::int64_t epoch, Loss loss,
-                          const Metrics& metrics, bool best) {
+                          const SplitMetrics& metrics, bool best) {
   if (!active_) {
     return;
   }
-  write_metrics({{"kind", {std::string(split), ""}},
-                 {"step", value(step)},
-                 {"epoch", value(epoch)},
-                 {"samples", value(metrics.samples)},
-                 {"loss", value(metrics.loss)},
-                 {"auc", value(metrics.auc)},
-                 {"rmse", value(metrics.rmse)},
-                 {"mean_score", value(metrics.mean_score)},
-                 {"mean_label", value(metrics.mean_label)},
-                 {"best", {best, ""}}});
+  SettingValue::Table report{
+      {"kind", {std::string(split), ""}}, {"step", value(step)}, {"epoch", value(epoch)}};
+  add_metrics(metrics.all, report);
+  report.emplace_back("best", SettingValue{best, ""});
+  if (metrics.unseen) {
+    SettingValue::Table unseen;
+    add_metrics(*metrics.unseen, unseen);
+    report.emplace_back("unseen", SettingValue{std::move(unseen), ""});
+  }
+  write_metrics(std::move(report));
   const std::string shown = fmt::format("step {} epoch {} {}: {}{}", step, epoch + 1, split,
                                         metrics_text(loss, metrics), best ? " (best)" : "");
   log_.write(LogLevel::info, shown);

@@ -41,7 +41,7 @@ class Reporter {
   /// ago.
   void step(const StepReport& report);
   void evaluation(const char* split, std::int64_t step, std::int64_t epoch, Loss loss,
-                  const Metrics& metrics, bool best);
+                  const SplitMetrics& metrics, bool best);
   /// A line for the user.
   void note(const std::string& text);
 
@@ -62,7 +62,7 @@ class Reporter {
   std::int64_t first_step_ = -1;
 };
 
-/// "auc .8123, log loss .4567" as the loss has it.
-std::string metrics_text(Loss loss, const Metrics& metrics);
+/// "auc .8123, log loss .4567" as the loss has it, and the same of unseen ids.
+std::string metrics_text(Loss loss, const SplitMetrics& metrics);
 
 }  // namespace keyshard

@@ -20,16 +20,6 @@ double chosen(const Metrics& metrics, ValidationMetric metric) {
 
 }  // namespace
 
-ReadPlan read_plan(const JobConfig& config, bool training) {
-  ReadPlan plan;
-  plan.batch_size = config.job.batch_size;
-  plan.slices = config.job.slices;
-  plan.seed = config.job.seed;
-  plan.shuffle = training;
-  plan.drop_last = training && config.job.drop_last;
-  return plan;
-}
-
 TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator,
                          Stream<Cpu>& stream, Reporter& reporter, JobCheckpoints* checkpoints)
     : config_(config),
@@ -42,6 +32,9 @@ TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicato
       kReadAhead);
   if (config.data.format == DataFormat::generated || !config.data.valid.empty()) {
     valid_ = make_reader(config.data, Split::valid, read_plan(config, false), communicator, stream);
+    if (!config.job.unseen.empty()) {
+      unseen_ = std::make_unique<UnseenIds>(config, *valid_, communicator, stream);
+    }
   }
   trainer_ = std::make_unique<Trainer>(config, train_->schema(), communicator, stream);
 }
@@ -75,9 +68,9 @@ bool TrainingRun::evaluation_is_due() const {
 }
 
 void TrainingRun::evaluate() {
-  const Metrics metrics = evaluate_split(*trainer_, *valid_, config_);
+  const SplitMetrics metrics = evaluate_split(*trainer_, *valid_, config_, unseen_.get());
   const double scale = schedule_.state().scale;
-  const bool best = schedule_.observe(chosen(metrics, config_.job.metric), trainer_->steps());
+  const bool best = schedule_.observe(chosen(metrics.all, config_.job.metric), trainer_->steps());
   reporter_.evaluation("valid", trainer_->steps(), train_->position().epoch, trainer_->loss(),
                        metrics, best);
   if (schedule_.state().scale != scale) {

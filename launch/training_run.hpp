@@ -14,6 +14,7 @@
 #include "launch/reporter.hpp"
 #include "launch/schedule.hpp"
 #include "launch/trainer.hpp"
+#include "launch/unseen_ids.hpp"
 
 namespace keyshard {
 
@@ -59,14 +60,12 @@ class TrainingRun {
   JobCheckpoints* checkpoints_;
   std::unique_ptr<DataReader> train_;
   std::unique_ptr<DataReader> valid_;
+  std::unique_ptr<UnseenIds> unseen_;  // null: not asked for
   std::unique_ptr<Trainer> trainer_;
   Schedule schedule_;
   std::vector<double> losses_;
   std::int64_t examples_ = 0;
   std::int64_t saved_step_ = -1;
 };
-
-/// How a split of the configured data is read.
-ReadPlan read_plan(const JobConfig& config, bool training);
 
 }  // namespace keyshard

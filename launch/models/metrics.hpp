@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "collectives/communicator.hpp"
@@ -29,6 +30,13 @@ struct Metrics {
   double mean_score = 0;  ///< beside mean_label: whether the model is calibrated
   double mean_label = 0;
   double auc = 0;  ///< of the logits, with labels above 1/2 positive; NaN with squared error
+};
+
+/// Metrics of all samples of a split, and where asked for, of those whose ids are new
+/// (unseen_ids.hpp).
+struct SplitMetrics {
+  Metrics all;
+  std::optional<Metrics> unseen;
 };
 
 class MetricsAccumulator {

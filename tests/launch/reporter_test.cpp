@@ -52,7 +52,7 @@ TEST(Reporter, WritesALineOfJsonPerReportAtOnce) {
   metrics.samples = 7;
   metrics.auc = 0.75;
   metrics.loss = std::nan("");
-  reporter.evaluation("valid", 20, 1, Loss::log_loss, metrics, true);
+  reporter.evaluation("valid", 20, 1, Loss::log_loss, {metrics, metrics}, true);
 
   const auto lines = json_lines(folder.read("metrics.jsonl"));  // while the reporter lives
   ASSERT_EQ(lines.size(), 2u);
@@ -67,6 +67,7 @@ TEST(Reporter, WritesALineOfJsonPerReportAtOnce) {
   EXPECT_EQ(std::get<double>(entry(lines[1], "auc").value), 0.75);
   EXPECT_TRUE(std::holds_alternative<std::monostate>(entry(lines[1], "loss").value));
   EXPECT_TRUE(std::get<bool>(entry(lines[1], "best").value));
+  EXPECT_EQ(std::get<double>(entry(entry(lines[1], "unseen"), "auc").value), 0.75);
 }
 
 TEST(Reporter, AddsToTheMetricsOfAnEarlierRun) {

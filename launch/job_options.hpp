@@ -27,8 +27,9 @@ struct JobOptions {
   std::int64_t decay_patience = 1;  ///< evaluations without a better metric before decaying
   double least_decay = 0;           ///< product of the factors that is not gone below
   ValidationMetric metric = ValidationMetric::auc;
-  std::vector<std::string> unseen;  ///< features: evaluation also tells the metrics of the samples
-                                    ///< whose ids of these, taken together, training never has
+  std::vector<std::string>
+      unseen;  ///< features: evaluation also tells the metrics of the samples
+               ///< whose ids of these, taken together, are in no positive sample of training
   bool drop_last = false;
   std::int64_t report_every_steps = 20;
   double watchdog_seconds = 60;

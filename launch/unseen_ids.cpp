@@ -48,6 +48,9 @@ UnseenIds::UnseenIds(const JobConfig& config, DataReader& evaluated,
   Batch batch;
   while (training->next(batch)) {
     for (std::int64_t sample = 0; sample < batch.samples(); ++sample) {
+      if (batch.labels[static_cast<std::size_t>(sample)] <= 0.5f) {
+        continue;
+      }
       const std::uint64_t value = hash(batch, sample);
       const auto at = std::lower_bound(unseen_.begin(), unseen_.end(), value);
       if (at != unseen_.end() && *at == value) {

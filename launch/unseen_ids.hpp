@@ -1,6 +1,6 @@
 // Which samples of evaluated data are new to a model: those whose ids of some features, taken
-// together, never stand in one sample of the training data. Their metrics show what a model has
-// understood beyond what it has stored.
+// together, never stand in one positive sample (label above 1/2) of the training data. Their
+// metrics show what a model has understood beyond what it has stored.
 #pragma once
 
 #include <cstdint>

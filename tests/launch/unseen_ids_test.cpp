@@ -48,7 +48,7 @@ class UnseenIdsOfText : public ::testing::Test {
   void SetUp() override {
     write("job.toml", kConfig);
     write("train.csv", "1,a,x,1\n0,a,y z,1\n1,b,,1\n0,b,x,2\n1,c,z y,1\n");
-    // New are (c, y z), for order counts, (b, y) and (a, nothing); twice each of the first two.
+    // Positive in training are (a, x), (b, nothing) and (c, z y), where order counts.
     write("valid.csv",
           "1,a,x,9\n0,c,y z,1\n0,b,,1\n1,b,y,1\n1,a,y z,1\n0,c,y z,2\n1,a,,1\n0,b,x,1\n1,b,y,3\n");
   }
@@ -64,7 +64,7 @@ class UnseenIdsOfText : public ::testing::Test {
   ScratchFolder folder_;
 };
 
-TEST_F(UnseenIdsOfText, AreTheCombinationsThatTrainingDoesNotHave) {
+TEST_F(UnseenIdsOfText, AreTheCombinationsThatNoPositiveTrainingSampleHas) {
   for (const int ranks : {1, 2, 3}) {
     std::vector<char> unseen(9);
     run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
@@ -80,7 +80,7 @@ TEST_F(UnseenIdsOfText, AreTheCombinationsThatTrainingDoesNotHave) {
         }
       }
     });
-    EXPECT_EQ(unseen, (std::vector<char>{0, 1, 0, 1, 0, 1, 1, 0, 1})) << ranks;
+    EXPECT_EQ(unseen, (std::vector<char>{0, 1, 0, 1, 1, 1, 1, 1, 1})) << ranks;
   }
 }
 
@@ -102,8 +102,8 @@ TEST_F(UnseenIdsOfText, HaveMetricsOfTheirOwnThatAreTheSameOnAnyNumberOfRanks) {
   for (const SplitMetrics& metrics : all) {
     EXPECT_EQ(metrics.all.samples, 9);
     ASSERT_TRUE(metrics.unseen);
-    EXPECT_EQ(metrics.unseen->samples, 5);
-    EXPECT_EQ(metrics.unseen->mean_label, 3.0 / 5);
+    EXPECT_EQ(metrics.unseen->samples, 7);
+    EXPECT_EQ(metrics.unseen->mean_label, 4.0 / 7);
     EXPECT_EQ(metrics.unseen->loss, all.front().unseen->loss);
     EXPECT_EQ(metrics.unseen->auc, all.front().unseen->auc);
   }

@@ -141,14 +141,18 @@ struct Commands {
   void add_bench() {
     CLI::App* c = add("bench", "measures the parts of a step beside their limits",
                       [this] { return run_bench(bench); });
-    c->add_option("MEASURES", bench.measures,
-                  "find, insert, dedup, exchange, pool, train, model, save; all by default");
+    c->add_option("MEASURES", bench.measures, "names of measures; all by default");
     c->add_flag("--quick", bench.quick, "small sizes, a few seconds");
     c->add_option("--json", bench.json, "file to which a line per measurement is appended");
-    c->add_option("--data", bench.data, "folder with the workloads W1, W2, W3");
-    c->add_option("--threads", bench.threads, "threads; 0: all cores")
+    c->add_option("--data", bench.data,
+                  "folder with the workloads W1, W2, W3 as raw files; made in memory by default");
+    c->add_option("--threads", bench.threads, "threads of a rank; 0: as many as it has cores")
         ->check(CLI::NonNegativeNumber);
-    c->add_option("--dim", bench.dim, "numbers of a row")->check(CLI::PositiveNumber);
+    c->add_option("--dim", bench.dims, "numbers of a row: 16, 64 or both")
+        ->check(CLI::IsMember({16, 64}));
+    c->add_option("--rounds", bench.rounds, "turns of every contender")->check(CLI::PositiveNumber);
+    c->add_option("--steps", bench.steps, "timed steps of a round")->check(CLI::PositiveNumber);
+    c->add_option("--warmup", bench.warmup, "steps before them")->check(CLI::NonNegativeNumber);
   }
 };
 

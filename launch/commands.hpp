@@ -60,12 +60,15 @@ struct CheckpointCommand {
 };
 
 struct BenchCommand {
-  std::vector<std::string> measures;
-  bool quick = false;
-  std::string json;
-  std::string data;
-  std::int64_t threads = 0;
-  std::int64_t dim = 16;
+  std::vector<std::string> measures;  ///< by name; empty: all
+  bool quick = false;                 ///< seconds in all: one round of few steps, small workloads
+  std::string json;                   ///< file to which a line per measurement is appended
+  std::string data;                   ///< folder of the workloads' files; empty: they are made
+  std::int64_t threads = 0;           ///< of a rank; 0: as many as it has cores
+  std::vector<std::int64_t> dims{16};
+  std::int64_t rounds = 3;
+  std::int64_t steps = 60;   ///< that are timed, the last ones of a workload
+  std::int64_t warmup = 10;  ///< before them, in every round
 };
 
 int run_train(const TrainCommand& command);

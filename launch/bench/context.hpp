@@ -1,0 +1,75 @@
+// What every measure of the benchmark has at hand: the ranks, the threads, the sizes that the
+// command asks for, the workloads, and where results go.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "launch/bench/result.hpp"
+#include "launch/bench/workload.hpp"
+#include "launch/commands.hpp"
+#include "runtime/stream.hpp"
+
+namespace keyshard {
+
+/// One of those that take turns in a measure.
+struct Contender {
+  std::string peer;
+  std::function<void(std::int64_t step)> step;
+};
+
+class BenchContext {
+ public:
+  /// All are borrowed.
+  BenchContext(const BenchCommand& command, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+               BenchReport& report);
+
+  const BenchCommand& command() const noexcept { return command_; }
+
+  Communicator<Cpu>& communicator() const noexcept { return communicator_; }
+
+  Stream<Cpu>& stream() const noexcept { return stream_; }
+
+  BenchReport& report() const noexcept { return report_; }
+
+  /// Numbers of a row in the measures that follow: 16 or 64.
+  std::int64_t dim() const noexcept { return dim_; }
+
+  void set_dim(std::int64_t dim) noexcept { dim_ = dim; }
+
+  /// "keyshard", with `variant` and the number of ranks where there are several.
+  std::string own_name(const std::string& variant = "") const;
+
+  /// The steps of a workload for all ranks: "W1", "W2" or "W3". Kept for the measures after this
+  /// one; `--quick` makes it small.
+  const IdBatches& whole(const std::string& name);
+  /// The same, of this rank's samples.
+  const IdBatches& own(const std::string& name);
+
+  /// Lets contenders take turns, `rounds` times: each makes its warm-up steps and is then timed
+  /// step by step on the last steps of `steps`. Ranks meet before every step; times are this
+  /// rank's. Collective.
+  std::vector<BenchResult> race(const std::string& measure, std::int64_t steps,
+                                const std::vector<Contender>& contenders);
+
+  /// Waits a little until others leave the machine alone, but not with `--quick`; the share that
+  /// they use.
+  double wait_quiet();
+
+  /// Seconds that a call takes on this rank, once all ranks have come. Collective.
+  double seconds_of(const std::function<void()>& body);
+
+ private:
+  const BenchCommand& command_;
+  Communicator<Cpu>& communicator_;
+  Stream<Cpu>& stream_;
+  BenchReport& report_;
+  std::int64_t dim_ = 16;
+  std::map<std::string, IdBatches> whole_;
+  std::map<std::string, IdBatches> own_;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,119 @@
+// Rows of new keys while the table grows from empty: the first epoch of W1.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "embedding/dedup.hpp"
+#include "launch/bench/floors.hpp"
+#include "launch/bench/machine.hpp"
+#include "launch/bench/measures.hpp"
+#include "launch/bench/sparse_step.hpp"
+
+namespace keyshard {
+namespace {
+
+/// Makes the rows of a step's ids that have none: dedup, find, assign. Values are `initial` of the
+/// keys; the table writes its own initial values first.
+class Inserter {
+ public:
+  Inserter(BenchContext& context, const Initializer& initializer)
+      : stream_(context.stream()), table_(options(context.dim(), initializer), {0, kShards}) {}
+
+  void insert(Span<const Key> keys) {
+    const Distinct<Cpu> distinct = dedup(
+        stream_, Occurrences{keys, nullptr, Span<const Partitioner>(&table_.partitioner(), 1), 1});
+    Buffer<RowId, Cpu> rows(stream_, distinct.size());
+    table_.find(stream_, distinct.keys.span(), rows.data());
+    missing_.clear();
+    for (std::int64_t i = 0; i < distinct.size(); ++i) {
+      if (rows[i] == kNoRow) {
+        missing_.push_back(distinct.keys[i]);
+      }
+    }
+    rows = {stream_, static_cast<std::int64_t>(missing_.size())};
+    std::fill_n(rows.data(), rows.size(), kNoRow);
+    Buffer<float, Cpu> values(stream_, rows.size() * table_.layout().dim);
+    table_.read(stream_, missing_, rows.data(), false, values.data());
+    table_.assign(stream_, missing_, values.data());
+  }
+
+  const Table<Cpu>& table() const { return table_; }
+
+ private:
+  static TableOptions options(std::int64_t dim, const Initializer& initializer) {
+    TableOptions options;
+    options.name = "table";
+    options.groups = {{"values", dim, initializer, {}, bench_adagrad(), {}}};
+    return options;
+  }
+
+  Stream<Cpu>& stream_;
+  Table<Cpu> table_;
+  std::vector<Key> missing_;
+};
+
+/// Times every step of an epoch, each round from an empty table.
+template <class Make>
+BenchResult insert_epoch(BenchContext& context, const std::string& peer, const IdBatches& batches,
+                         const Make& make) {
+  BenchResult result{peer, "W1 insert", "ms", context.dim(), {}, {}, 0};
+  double longest = 0;
+  result.others_busy = context.wait_quiet();
+  for (std::int64_t round = 0; round < context.command().rounds; ++round) {
+    const std::int64_t before = resident_bytes();
+    auto inserter = make();
+    std::vector<double> milliseconds;
+    for (std::int64_t step = 0; step < batches.steps(); ++step) {
+      milliseconds.push_back(1e3 *
+                             context.seconds_of([&] { inserter->insert(batches.keys_of(step)); }));
+    }
+    result.rounds.push_back(spread_of(milliseconds));
+    longest = std::max(longest, result.rounds.back().max);
+    if (round == 0) {
+      const auto rows = static_cast<double>(inserter->rows());
+      result.extra = {{"rows", rows},
+                      {"rss_per_row", static_cast<double>(resident_bytes() - before) / rows}};
+    }
+  }
+  result.extra.emplace_back("mkeys_per_s", batches.mean_ids() / result.median() / 1e3);
+  result.extra.emplace_back("longest_step", longest);
+  return result;
+}
+
+struct OwnRows : Inserter {
+  using Inserter::Inserter;
+
+  std::int64_t rows() const { return table().size(); }
+};
+
+struct FloorRows : SparseFloor {
+  using SparseFloor::SparseFloor;
+
+  std::int64_t rows() const { return size(); }
+};
+
+}  // namespace
+
+void measure_insert(BenchContext& context) {
+  if (context.communicator().size() > 1) {
+    context.report().say("W1 insert: a table of one rank; skipped on several");
+    return;
+  }
+  const IdBatches& batches = context.whole("W1");
+  const BenchResult floor = insert_epoch(context, "floor", batches, [&] {
+    return std::make_unique<FloorRows>(context.stream().threads(), context.dim(),
+                                       FloorOptimizer::adagrad);
+  });
+  const std::pair<std::string, Initializer> variants[] = {{"", Constant{0.01f}},
+                                                          {"normal", Normal{}}};
+  for (const auto& variant : variants) {
+    const BenchResult ours = insert_epoch(context, context.own_name(variant.first), batches, [&] {
+      return std::make_unique<OwnRows>(context, variant.second);
+    });
+    context.report().compare(ours, floor,
+                             fmt::format("longest step {:.2f} ms; floor's {:.2f} ms",
+                                         ours.extra.back().second, floor.extra.back().second));
+  }
+}
+
+}  // namespace keyshard

@@ -52,7 +52,8 @@ class DataReader {
 
   /// Reads the next batch of this rank's slices; false at the end of an epoch, after which the next
   /// call begins the next epoch. All ranks see the end together. Lines that do not parse are
-  /// counted in the batch; bad_lines.hpp decides about them. Not collective.
+  /// counted in the batch; bad_lines.hpp decides about them. Not collective. A reader
+  /// may run on a thread of its own, so it only advances the progress of its communicator.
   virtual bool next(Batch& batch) = 0;
 
   virtual ReaderPosition position() const = 0;
@@ -65,5 +66,11 @@ class DataReader {
   /// Names the data (sizes and records of blocks), without paths and times.
   virtual Digest128 index_digest() const = 0;
 };
+
+/// Reads the next batch on the main thread of a rank, in the phase `reading`.
+inline bool read_next(DataReader& reader, Batch& batch, Progress& progress) {
+  const InPhase phase(progress, Phase::reading);
+  return reader.next(batch);
+}
 
 }  // namespace keyshard

@@ -194,7 +194,6 @@ class PackedReader final : public SlicedReader {
   }
 
   void load_window(std::int64_t slice, std::int64_t number, Window& window) {
-    const InPhase phase(*progress_, Phase::reading);
     const Range own = steps().records_of(slice);
     const std::int64_t begin = own.begin + number * window_records_;
     const auto pieces = order().pieces(begin, std::min(begin + window_records_, own.end));

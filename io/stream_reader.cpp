@@ -78,7 +78,6 @@ class StreamReader final : public SlicedReader {
 
   /// Windows come one after another; those before the place that was sought are passed over.
   void load_next_window() {
-    const InPhase phase(*progress_, Phase::reading);
     if (!stream_) {
       stream_ = std::make_unique<TextStream>(open_stream(options_, split_));
     }

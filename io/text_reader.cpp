@@ -55,7 +55,6 @@ class TextReader final : public SlicedReader {
   }
 
   void load_window(std::int64_t slice, std::int64_t number, TextWindow& window) {
-    const InPhase phase(*progress_, Phase::reading);
     const Range own = steps().records_of(slice);
     const std::int64_t begin = own.begin + number * window_records_;
     const std::int64_t end = std::min(begin + window_records_, own.end);

@@ -65,7 +65,7 @@ SplitMetrics evaluate_split(
   MetricsAccumulator of_all(loss, slices, run), of_unseen(loss, slices, run);
   BadLines bad_lines(config.data.max_bad_lines);
   Batch batch;
-  while (reader.next(batch)) {
+  while (read_next(reader, batch, communicator.progress())) {
     const std::vector<float> logits = trainer.predict(batch, bad_lines);
     add(Scored(batch, logits, loss, [](std::int64_t) { return true; }), stream.threads(), of_all);
     if (unseen != nullptr) {

@@ -134,15 +134,10 @@ void TrainingRun::finish_step(const StepResult& result) {
   report(result, last || result.stop);
 }
 
-bool TrainingRun::read_next(Batch& batch) {
-  const InPhase phase(communicator_.progress(), Phase::reading);
-  return train_->next(batch);
-}
-
 RunEnd TrainingRun::run(const std::function<bool()>& stop) {
   Batch batch;
   while (trainer_->steps() < total_steps() && !schedule_.state().stopped) {
-    if (!read_next(batch)) {
+    if (!read_next(*train_, batch, communicator_.progress())) {
       trainer_->bad_lines().begin_epoch();
       continue;
     }

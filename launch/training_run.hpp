@@ -47,7 +47,6 @@ class TrainingRun {
  private:
   enum class SaveReason { best, routine, ending };
 
-  bool read_next(Batch& batch);
   void finish_step(const StepResult& result);
   bool evaluation_is_due() const;
   void evaluate();

@@ -30,6 +30,7 @@ void remove_seen(Communicator<Cpu>& communicator, std::vector<std::int64_t>& see
 
 UnseenIds::UnseenIds(const JobConfig& config, DataReader& evaluated,
                      Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+  const InPhase phase(communicator.progress(), Phase::reading);
   const std::vector<std::string>& names = evaluated.schema().features;
   for (const std::string& name : config.job.unseen) {
     features_.push_back(std::find(names.begin(), names.end(), name) - names.begin());

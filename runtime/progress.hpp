@@ -1,5 +1,6 @@
-// What a rank is doing, for its watchdog: a phase and a counter that moves while it works. Written
-// by the rank's main thread with relaxed atomics; a beat of another thread reads it.
+// What a rank is doing, for its watchdog: a phase and a counter that moves while it works. The
+// phase is that of the rank's main thread, which alone enters one; any thread that works for the
+// rank may advance the counter. Relaxed atomics; a beat of another thread reads them.
 #pragma once
 
 #include <atomic>

@@ -1,0 +1,81 @@
+// A library that is preloaded into the ranks of a job and stops one of them for ever, as SIGSTOP
+// does, in a call that tells what the rank is doing. It hangs there first, as a slow disk or
+// network does, so that the beats of the rank say so.
+//
+//   KEYSHARD_STOP_RANK   the rank
+//   KEYSHARD_STOP_IN     reading: in a read of a text file; exchanging: in a message of the main
+//                        thread; saving: in a write of its file of a checkpoint
+//   KEYSHARD_STOP_WHEN   a file: nothing happens before it is there
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <dlfcn.h>
+#include <mpi.h>
+#include <unistd.h>
+
+namespace {
+
+std::string_view environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+void stop_in(std::string_view what) {
+  if (environment("KEYSHARD_STOP_IN") != what ||
+      environment("KEYSHARD_STOP_RANK") != environment("OMPI_COMM_WORLD_RANK") ||
+      ::access(std::getenv("KEYSHARD_STOP_WHEN"), F_OK) != 0) {
+    return;
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(800));
+  ::kill(::getpid(), SIGSTOP);
+}
+
+/// The path of an open file has this part.
+bool is_file(int file, std::string_view part) {
+  char path[4096];
+  const ssize_t length =
+      ::readlink(("/proc/self/fd/" + std::to_string(file)).c_str(), path, sizeof path);
+  return length > 0 && std::string_view(path, static_cast<std::size_t>(length)).find(part) !=
+                           std::string_view::npos;
+}
+
+template <class F>
+F* next(const char* name) {
+  return reinterpret_cast<F*>(::dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+extern "C" {
+
+ssize_t pread(int file, void* out, std::size_t bytes, off_t offset) {
+  if (is_file(file, "train.tsv")) {
+    stop_in("reading");
+  }
+  return next<decltype(pread)>("pread")(file, out, bytes, offset);
+}
+
+ssize_t pwrite(int file, const void* data, std::size_t bytes, off_t offset) {
+  if (is_file(file, ".tmp-") && is_file(file, "/rank-")) {
+    stop_in("saving");
+  }
+  return next<decltype(pwrite)>("pwrite")(file, data, bytes, offset);
+}
+
+ssize_t pwrite64(int file, const void* data, std::size_t bytes, off64_t offset) {
+  return pwrite(file, data, bytes, offset);
+}
+
+int MPI_Isend(const void* data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm,
+              MPI_Request* request) {
+  if (::getpid() == ::gettid()) {
+    stop_in("exchanging");
+  }
+  return PMPI_Isend(data, count, type, to, tag, comm, request);
+}
+
+}  // extern "C"

@@ -64,6 +64,7 @@ struct BenchCommand {
   bool quick = false;                 ///< seconds in all: one round of few steps, small workloads
   std::string json;                   ///< file to which a line per measurement is appended
   std::string data;                   ///< folder of the workloads' files; empty: they are made
+  std::string scratch = ".";          ///< folder for checkpoints
   std::int64_t threads = 0;           ///< of a rank; 0: as many as it has cores
   std::vector<std::int64_t> dims{16};
   std::int64_t rounds = 3;

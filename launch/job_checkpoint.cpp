@@ -289,8 +289,8 @@ CheckpointTimes JobCheckpoints::save(Trainer& trainer, const TrainingPosition& p
                       {config_.checkpoint.keep, keeps_best ? position.schedule.best_step : -1});
 }
 
-TrainingPosition load_checkpoint(const std::string& path, const JobConfig& config,
-                                 Trainer& trainer) {
+TrainingPosition load_checkpoint(const std::string& path, const JobConfig& config, Trainer& trainer,
+                                 CheckpointTimes* times) {
   LocalFileSystem files;
   Communicator<Cpu>& communicator = trainer.communicator();
   const InPhase phase(communicator.progress(), Phase::loading);
@@ -328,6 +328,9 @@ TrainingPosition load_checkpoint(const std::string& path, const JobConfig& confi
   }
   state.clock(state.at("dense_clock"), trainer.dense().optimizer().clock());
   trainer.restore_steps(manifest.step);
+  if (times != nullptr) {
+    *times = reader.times();
+  }
   return position;
 }
 

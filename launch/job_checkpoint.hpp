@@ -48,8 +48,9 @@ class JobCheckpoints {
 
 /// Loads the model of a checkpoint into a trainer without rows. The tables, columns and options
 /// that decide results must be those of the trainer; all is checked before a table is touched.
-/// Collective. Throws Error{corrupt_data} on all ranks.
-TrainingPosition load_checkpoint(const std::string& path, const JobConfig& config,
-                                 Trainer& trainer);
+/// `times`, if given, gets where the time went. Collective. Throws Error{corrupt_data} on all
+/// ranks.
+TrainingPosition load_checkpoint(const std::string& path, const JobConfig& config, Trainer& trainer,
+                                 CheckpointTimes* times = nullptr);
 
 }  // namespace keyshard

@@ -62,19 +62,25 @@ double BenchContext::wait_quiet() {
   return command_.quick ? 0 : wait_until_quiet(0.25, patience);
 }
 
+std::int64_t BenchContext::first_timed_step(std::int64_t steps) const {
+  return steps - std::min(command_.steps, std::max<std::int64_t>(1, steps * 2 / 3));
+}
+
+std::int64_t BenchContext::first_step(std::int64_t steps) const {
+  return std::max<std::int64_t>(0, first_timed_step(steps) - command_.warmup);
+}
+
 std::vector<BenchResult> BenchContext::race(const std::string& measure, std::int64_t steps,
                                             const std::vector<Contender>& contenders) {
-  const std::int64_t timed = std::min(command_.steps, std::max<std::int64_t>(1, steps * 2 / 3));
-  const std::int64_t first = steps - timed;
+  const std::int64_t first = first_timed_step(steps);
   std::vector<BenchResult> results;
   for (const Contender& contender : contenders) {
-    results.push_back({contender.peer, measure, "ms", dim_, {}, {}, 0});
+    results.push_back({contender.peer, measure, "ms", dim_, {}, {}, 0, 0});
   }
   for (std::int64_t round = 0; round < command_.rounds; ++round) {
     const double busy = wait_quiet();
     for (std::size_t c = 0; c < contenders.size(); ++c) {
-      for (std::int64_t step = std::max<std::int64_t>(0, first - command_.warmup); step < first;
-           ++step) {
+      for (std::int64_t step = first_step(steps); step < first; ++step) {
         contenders[c].step(step);
       }
       std::vector<double> milliseconds;

@@ -49,6 +49,10 @@ class BenchContext {
   /// The same, of this rank's samples.
   const IdBatches& own(const std::string& name);
 
+  /// The first step that a race over the last of `steps` makes, and the first that it times.
+  std::int64_t first_step(std::int64_t steps) const;
+  std::int64_t first_timed_step(std::int64_t steps) const;
+
   /// Lets contenders take turns, `rounds` times: each makes its warm-up steps and is then timed
   /// step by step on the last steps of `steps`. Ranks meet before every step; times are this
   /// rank's. Collective.

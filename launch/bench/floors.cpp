@@ -171,7 +171,7 @@ void SparseFloor::select(Span<const Key> keys, Span<const std::int64_t> offsets,
          i < static_cast<std::size_t>(offsets[bag + 1]); ++i) {
       part.mine[n] = static_cast<std::uint32_t>(i);
       part.bags[n] = static_cast<std::uint32_t>(bag);
-      n += parts_.size() == 1 || (keys[i] >> 20) % parts_.size() == thread;
+      n += owns(thread, keys[i]);
     }
   }
   part.mine.resize(n);
@@ -202,12 +202,35 @@ void SparseFloor::insert(Span<const Key> keys) {
   threads_.run([&](int thread) {
     FloorTable& table = parts_[static_cast<std::size_t>(thread)]->table;
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      if (parts_.size() == 1 ||
-          (keys[i] >> 20) % parts_.size() == static_cast<std::size_t>(thread)) {
+      if (owns(static_cast<std::size_t>(thread), keys[i])) {
         table.find_or_insert(keys[i], dim_);
       }
     }
   });
+}
+
+std::int64_t SparseFloor::count_distinct(Span<const Key> keys) {
+  const std::int64_t one_bag[] = {0, static_cast<std::int64_t>(keys.size())};
+  threads_.run([&](int thread) {
+    select(keys, one_bag, static_cast<std::size_t>(thread));
+    deduplicate(keys, *parts_[static_cast<std::size_t>(thread)]);
+  });
+  std::int64_t distinct = 0;
+  for (const auto& part : parts_) {
+    distinct += static_cast<std::int64_t>(part->distinct.size());
+  }
+  return distinct;
+}
+
+void SparseFloor::find(Span<const Key> keys, const float** rows) const {
+  threads_.for_shares(
+      static_cast<std::int64_t>(keys.size()), [&](std::int64_t begin, std::int64_t end, int) {
+        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+          const Key ahead = keys[std::min(i + kAhead, keys.size() - 1)];
+          part_of(ahead).table.prefetch(ahead);
+          rows[i] = part_of(keys[i]).table.find(keys[i]);
+        }
+      });
 }
 
 template <int Dim>

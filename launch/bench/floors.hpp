@@ -64,6 +64,12 @@ class SparseFloor {
   /// Makes rows for keys that have none.
   void insert(Span<const Key> keys);
 
+  /// How many distinct keys there are.
+  std::int64_t count_distinct(Span<const Key> keys);
+
+  /// rows[i] = the row of keys[i], or null.
+  void find(Span<const Key> keys, const float** rows) const;
+
   /// out [bags x dim] = the sum of the rows of each bag. Every key has a row.
   void lookup(Span<const Key> keys, Span<const std::int64_t> offsets, float* out);
 
@@ -104,6 +110,10 @@ class SparseFloor {
 
   Part& part_of(Key key) const {
     return *parts_[static_cast<std::size_t>((key >> 20) % parts_.size())];
+  }
+
+  bool owns(std::size_t thread, Key key) const {
+    return parts_.size() == 1 || (key >> 20) % parts_.size() == thread;
   }
 
   void select(Span<const Key> keys, Span<const std::int64_t> offsets, std::size_t thread);

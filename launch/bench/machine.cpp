@@ -27,8 +27,8 @@ std::string named_line(const char* path, const std::string& name) {
   return "";
 }
 
-std::int64_t status_bytes(const std::string& name) {
-  std::istringstream line(named_line("/proc/self/status", name));
+std::int64_t bytes_of(const char* path, const std::string& name) {
+  std::istringstream line(named_line(path, name));
   std::int64_t kilobytes = 0;
   line >> kilobytes;
   return kilobytes * 1024;
@@ -60,11 +60,13 @@ std::string cpu_model() {
   return (name.empty() ? "unknown" : name) + " model " + (model.empty() ? "?" : model);
 }
 
-std::int64_t resident_bytes() { return status_bytes("VmRSS"); }
+std::int64_t resident_bytes() { return bytes_of("/proc/self/status", "VmRSS"); }
 
-std::int64_t peak_resident_bytes() { return status_bytes("VmHWM"); }
+std::int64_t peak_resident_bytes() { return bytes_of("/proc/self/status", "VmHWM"); }
 
 void reset_peak_resident() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+std::int64_t available_bytes() { return bytes_of("/proc/meminfo", "MemAvailable"); }
 
 double wait_until_quiet(double seconds, int patience) {
   double busy = 0;

@@ -16,6 +16,9 @@ std::int64_t peak_resident_bytes();
 /// Begins a new peak where the system allows it.
 void reset_peak_resident();
 
+/// Bytes of memory that are free for this process to take.
+std::int64_t available_bytes();
+
 /// Looks for `seconds` at the share of the machine that is in use while this process sleeps, again
 /// and again until it is below 0.05 or it has looked `patience` times. Returns the last share.
 double wait_until_quiet(double seconds, int patience);

@@ -56,7 +56,7 @@ class Inserter {
 template <class Make>
 BenchResult insert_epoch(BenchContext& context, const std::string& peer, const IdBatches& batches,
                          const Make& make) {
-  BenchResult result{peer, "W1 insert", "ms", context.dim(), {}, {}, 0};
+  BenchResult result{peer, "W1 insert", "ms", context.dim(), {}, {}, 0, 0};
   double longest = 0;
   result.others_busy = context.wait_quiet();
   for (std::int64_t round = 0; round < context.command().rounds; ++round) {

@@ -4,9 +4,18 @@ namespace keyshard {
 
 const std::vector<NamedMeasure>& all_measures() {
   static const std::vector<NamedMeasure> all{
-      {"lookup", "rows of existing keys, beside dedup, probe and gather", &measure_lookup},
-      {"train", "sparse training step, beside the same as plain loops", &measure_train},
+      {"find", "rows of distinct keys", &measure_find},
+      {"dedup", "distinct ids of a step", &measure_dedup},
+      {"lookup", "rows or sums of bags of existing keys", &measure_lookup},
+      {"pool", "layers that pool bags, by combiner", &measure_pool},
       {"insert", "rows of new keys while the table grows", &measure_insert},
+      {"train", "sparse training step", &measure_train},
+      {"same-bits", "the step with 16 slices against one slice", &measure_same_bits},
+      {"exchange", "what a step sends between ranks, alone", &measure_exchange},
+      {"model", "whole training step with a network", &measure_model},
+      {"rows", "memory of a row", &measure_rows},
+      {"save", "save and load of ten million rows", &measure_checkpoint},
+      {"text", "the parser of text", &measure_text},
   };
   return all;
 }

@@ -8,9 +8,18 @@
 
 namespace keyshard {
 
+void measure_find(BenchContext& context);
+void measure_dedup(BenchContext& context);
 void measure_lookup(BenchContext& context);
-void measure_train(BenchContext& context);
+void measure_pool(BenchContext& context);
 void measure_insert(BenchContext& context);
+void measure_train(BenchContext& context);
+void measure_same_bits(BenchContext& context);
+void measure_exchange(BenchContext& context);
+void measure_model(BenchContext& context);
+void measure_rows(BenchContext& context);
+void measure_checkpoint(BenchContext& context);
+void measure_text(BenchContext& context);
 
 struct NamedMeasure {
   std::string name;

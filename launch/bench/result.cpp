@@ -51,20 +51,21 @@ std::string json_line(const BenchRun& run, const BenchResult& result, std::size_
     versions.emplace_back(name, SettingValue{version, ""});
   }
   const Spread& spread = result.rounds[round];
-  SettingValue::Table line{{"peer", {result.peer, ""}},
-                           {"measure", {result.measure, ""}},
-                           {"dim", {result.dim, ""}},
-                           {"threads", {run.threads * run.ranks, ""}},
-                           {"huge_pages", {run.huge_pages, ""}},
-                           {"round", {static_cast<std::int64_t>(round) + 1, ""}},
-                           {"unit", {result.unit, ""}},
-                           {"n", {spread.n, ""}},
-                           {"min", rounded(spread.min)},
-                           {"median", rounded(spread.median)},
-                           {"max", rounded(spread.max)},
-                           {"others_busy", rounded(result.others_busy)},
-                           {"cpu", {run.cpu, ""}},
-                           {"versions", {versions, ""}}};
+  SettingValue::Table line{
+      {"peer", {result.peer, ""}},
+      {"measure", {result.measure, ""}},
+      {"dim", {result.dim, ""}},
+      {"threads", {result.threads > 0 ? result.threads : run.threads * run.ranks, ""}},
+      {"huge_pages", {run.huge_pages, ""}},
+      {"round", {static_cast<std::int64_t>(round) + 1, ""}},
+      {"unit", {result.unit, ""}},
+      {"n", {spread.n, ""}},
+      {"min", rounded(spread.min)},
+      {"median", rounded(spread.median)},
+      {"max", rounded(spread.max)},
+      {"others_busy", rounded(result.others_busy)},
+      {"cpu", {run.cpu, ""}},
+      {"versions", {versions, ""}}};
   if (run.ranks > 1) {
     line.emplace_back("ranks", SettingValue{run.ranks, ""});
   }

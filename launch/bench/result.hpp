@@ -30,6 +30,7 @@ struct BenchResult {
   std::vector<Spread> rounds;
   std::vector<std::pair<std::string, double>> extra;  ///< more numbers of the JSON line
   double others_busy = 0;
+  std::int64_t threads = 0;  ///< that it used; 0: those of the run
 
   /// The median over the rounds of their medians.
   double median() const;

@@ -10,6 +10,23 @@ Optimizer bench_adagrad() { return Adagrad{0.05f, 0, 1e-7f, true}; }
 
 Optimizer bench_rowwise_adagrad() { return RowwiseAdagrad{0.05f, 0, 1e-7f}; }
 
+void fill_rows(Stream<Cpu>& stream, Table<Cpu>& table, Span<const Key> keys) {
+  const Distinct<Cpu> distinct = dedup(
+      stream, Occurrences{keys, nullptr, Span<const Partitioner>(&table.partitioner(), 1), 1});
+  std::vector<Key> owned;
+  for (const Key key : distinct.keys.span()) {
+    if (table.shards().contains(shard_of(table.partitioner(), key))) {
+      owned.push_back(key);
+    }
+  }
+  const auto dim = static_cast<std::size_t>(table.layout().dim);
+  std::vector<float> values(owned.size() * dim);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = filled_value(owned[i / dim], static_cast<std::int64_t>(i % dim));
+  }
+  table.assign(stream, owned, values.data());
+}
+
 SparseStep::SparseStep(Communicator<Cpu>& communicator, Stream<Cpu>& stream, const IdBatches& own,
                        const SparseOptions& options)
     : stream_(stream),
@@ -47,29 +64,13 @@ LookupInput SparseStep::input(std::int64_t step) const {
           slice_offsets_};
 }
 
-void SparseStep::fill_table(Table<Cpu>& table, Span<const Key> keys) {
-  const Distinct<Cpu> distinct = dedup(
-      stream_, Occurrences{keys, nullptr, Span<const Partitioner>(&table.partitioner(), 1), 1});
-  std::vector<Key> owned;
-  for (const Key key : distinct.keys.span()) {
-    if (table.shards().contains(shard_of(table.partitioner(), key))) {
-      owned.push_back(key);
-    }
-  }
-  std::vector<float> values(owned.size() * static_cast<std::size_t>(options_.dim));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto dim = static_cast<std::size_t>(options_.dim);
-    values[i] = filled_value(owned[i / dim], static_cast<std::int64_t>(i % dim));
-  }
-  table.assign(stream_, owned, values.data());
-}
-
 void SparseStep::fill(const IdBatches& whole) {
   constexpr std::size_t kChunk = 1 << 18;
   const Span<const Key> keys = whole.table_keys.empty() ? whole.keys : whole.table_keys;
   if (!options_.table_per_feature) {
     for (std::size_t at = 0; at < keys.size(); at += kChunk) {
-      fill_table(*tables_.tables().front(), keys.subspan(at, std::min(kChunk, keys.size() - at)));
+      fill_rows(stream_, *tables_.tables().front(),
+                keys.subspan(at, std::min(kChunk, keys.size() - at)));
     }
     return;
   }
@@ -82,7 +83,7 @@ void SparseStep::fill(const IdBatches& whole) {
         column.insert(column.end(), ids.begin() + offsets[bag], ids.begin() + offsets[bag + 1]);
       }
     }
-    fill_table(*tables_.tables()[f], column);
+    fill_rows(stream_, *tables_.tables()[f], column);
   }
 }
 

@@ -29,6 +29,10 @@ struct SparseOptions {
 Optimizer bench_adagrad();
 Optimizer bench_rowwise_adagrad();
 
+/// Gives the keys that `table` owns on this rank rows of filled_value, without state. Keys may come
+/// several times.
+void fill_rows(Stream<Cpu>& stream, Table<Cpu>& table, Span<const Key> keys);
+
 class SparseStep {
  public:
   /// Steps on the batches of this rank; `whole` are those of all ranks. All are borrowed. The bags
@@ -63,7 +67,6 @@ class SparseStep {
 
  private:
   LookupInput input(std::int64_t step) const;
-  void fill_table(Table<Cpu>& table, Span<const Key> keys);
   LookupTrace<Cpu> forward(std::int64_t step, bool training);
 
   Stream<Cpu>& stream_;

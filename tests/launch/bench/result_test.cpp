@@ -11,7 +11,7 @@ namespace keyshard {
 namespace {
 
 BenchResult times(const std::string& peer, std::vector<std::vector<double>> rounds) {
-  BenchResult result{peer, "W1 lookup", "ms", 16, {}, {{"mkeys_per_s", 53.25}}, 0.01};
+  BenchResult result{peer, "W1 lookup", "ms", 16, {}, {{"mkeys_per_s", 53.25}}, 0.01, 0};
   for (std::vector<double>& round : rounds) {
     result.rounds.push_back(spread_of(round));
   }

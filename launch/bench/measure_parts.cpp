@@ -1,0 +1,232 @@
+// Parts of a sparse step alone: finding keys, deduplicating ids, pooling bags, and what travels
+// between ranks.
+#include <cstring>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "collectives/exchange.hpp"
+#include "embedding/dedup.hpp"
+#include "embedding/squashed_embedding.hpp"
+#include "launch/bench/floors.hpp"
+#include "launch/bench/measures.hpp"
+#include "launch/bench/sparse_step.hpp"
+
+namespace keyshard {
+namespace {
+
+/// The distinct keys of a step, grouped by owner.
+Distinct<Cpu> distinct_of(BenchContext& context, Span<const Key> keys) {
+  const Partitioner partitioner = partitioner_of("hash", "table");
+  return dedup(context.stream(),
+               Occurrences{keys, nullptr, Span<const Partitioner>(&partitioner, 1),
+                           context.communicator().size()});
+}
+
+std::unique_ptr<SparseFloor> filled_floor(BenchContext& context, const IdBatches& batches) {
+  auto floor = std::make_unique<SparseFloor>(context.stream().threads(), context.dim(),
+                                             FloorOptimizer::adagrad);
+  floor->insert(batches.table_keys.empty() ? batches.keys : batches.table_keys);
+  return floor;
+}
+
+void find_in(BenchContext& context, const std::string& workload) {
+  const IdBatches& own = context.own(workload);
+  SparseOptions options;
+  options.dim = context.dim();
+  options.optimizer = bench_adagrad();
+  SparseStep step(context.communicator(), context.stream(), own, options);
+  step.fill(context.whole(workload));
+  const Table<Cpu>& table = *step.tables().tables().front();
+  const auto floor = filled_floor(context, context.whole(workload));
+
+  // Keys of this rank, as a step has them: distinct.
+  std::vector<std::vector<Key>> keys;
+  std::size_t most = 0;
+  for (std::int64_t s = 0; s < own.steps(); ++s) {
+    keys.emplace_back();
+    const Distinct<Cpu> distinct = distinct_of(context, own.keys_of(s));
+    for (const Key key : distinct.keys.span()) {
+      if (table.shards().contains(shard_of(table.partitioner(), key))) {
+        keys.back().push_back(key);
+      }
+    }
+    most = std::max(most, keys.back().size());
+  }
+  std::vector<RowId> ids(most);
+  std::vector<const float*> rows(most);
+  const std::vector<BenchResult> results = context.race(
+      workload + " find", own.steps(),
+      {{context.own_name(),
+        [&](std::int64_t s) {
+          table.find(context.stream(), keys[static_cast<std::size_t>(s)], ids.data());
+        }},
+       {"probe",
+        [&](std::int64_t s) { floor->find(keys[static_cast<std::size_t>(s)], rows.data()); }}});
+  context.report().compare(
+      results[0], results[1],
+      fmt::format("{:.1f} M keys/s", static_cast<double>(most) / results[0].median() / 1e3));
+}
+
+/// The bags of one feature in every step, as a layer takes them.
+struct FeatureBags {
+  std::vector<std::vector<Key>> keys;
+  std::vector<std::vector<std::int64_t>> offsets;
+
+  FeatureBags(const IdBatches& batches, std::int64_t feature) {
+    for (std::int64_t step = 0; step < batches.steps(); ++step) {
+      keys.emplace_back();
+      offsets.push_back({0});
+      const Span<const Key> ids = batches.keys_of(step);
+      const Span<const std::int64_t> all = batches.offsets_of(step);
+      for (std::int64_t b = 0; b < batches.samples; ++b) {
+        const auto bag = static_cast<std::size_t>(b * batches.features + feature);
+        keys.back().insert(keys.back().end(), ids.begin() + all[bag], ids.begin() + all[bag + 1]);
+        offsets.back().push_back(static_cast<std::int64_t>(keys.back().size()));
+      }
+    }
+  }
+
+  IdsView of(std::int64_t step) const {
+    return {keys[static_cast<std::size_t>(step)], {}, offsets[static_cast<std::size_t>(step)]};
+  }
+};
+
+/// A layer per feature, all with one table and one combiner.
+class PoolingLayers {
+ public:
+  PoolingLayers(BenchContext& context, const std::string& combiner)
+      : stream_(context.stream()), tables_(context.communicator()) {
+    const IdBatches& own = context.own("W2");
+    for (std::int64_t f = 0; f < own.features; ++f) {
+      LayerOptions options;
+      options.embedding_size = context.dim();
+      options.name = fmt::format("feature{}", f);
+      options.share = f == 0 ? "" : "feature0";
+      options.combiner = combiner;
+      options.initializer = Constant{};
+      options.optimizer = bench_adagrad();
+      layers_.emplace_back(tables_, options);
+      bags_.emplace_back(own, f);
+    }
+    fill_rows(stream_, layers_.front().table(), context.whole("W2").keys);
+  }
+
+  void lookup(std::int64_t step) {
+    for (std::size_t f = 0; f < layers_.size(); ++f) {
+      layers_[f].forward(stream_, bags_[f].of(step), false);
+    }
+  }
+
+ private:
+  Stream<Cpu>& stream_;
+  TableSet<Cpu> tables_;
+  std::vector<SquashedEmbedding<Cpu>> layers_;
+  std::vector<FeatureBags> bags_;
+};
+
+}  // namespace
+
+void measure_find(BenchContext& context) {
+  find_in(context, "W1");
+  if (context.dim() <= 16) {
+    find_in(context, "W3");
+  }
+}
+
+void measure_dedup(BenchContext& context) {
+  for (const char* workload : {"W1", "W2", "W3"}) {
+    const IdBatches& own = context.own(workload);
+    SparseFloor floor(context.stream().threads(), context.dim(), FloorOptimizer::adagrad);
+    const std::vector<BenchResult> results = context.race(
+        fmt::format("{} dedup", workload), own.steps(),
+        {{context.own_name(), [&](std::int64_t s) { distinct_of(context, own.keys_of(s)); }},
+         {"floor", [&](std::int64_t s) { floor.count_distinct(own.keys_of(s)); }}});
+    context.report().compare(results[0], results[1]);
+  }
+}
+
+void measure_pool(BenchContext& context) {
+  const IdBatches& own = context.own("W2");
+  const auto floor = filled_floor(context, own);
+  std::vector<float> out(static_cast<std::size_t>(own.bags() * context.dim()));
+  for (const char* combiner : {"sum", "mean", "max"}) {
+    PoolingLayers layers(context, combiner);
+    const std::vector<BenchResult> results = context.race(
+        fmt::format("W2 layers {}", combiner), own.steps(),
+        {{context.own_name(), [&](std::int64_t s) { layers.lookup(s); }},
+         {"floor sum",
+          [&](std::int64_t s) { floor->lookup(own.keys_of(s), own.offsets_of(s), out.data()); }}});
+    context.report().compare(results[0], results[1]);
+  }
+}
+
+void measure_exchange(BenchContext& context) {
+  const IdBatches& own = context.own("W1");
+  Communicator<Cpu>& communicator = context.communicator();
+  const std::int64_t dim = context.dim();
+
+  struct Pattern {
+    Distinct<Cpu> distinct;
+    Exchange<Cpu> exchange;
+  };
+
+  std::vector<Pattern> patterns;
+  std::int64_t most = 0;
+  for (std::int64_t s = 0; s < own.steps(); ++s) {
+    Pattern pattern{distinct_of(context, own.keys_of(s)), {}};
+    std::vector<std::int64_t> counts(pattern.distinct.blocks.size() - 1);
+    for (std::size_t rank = 0; rank < counts.size(); ++rank) {
+      counts[rank] = pattern.distinct.blocks[rank + 1] - pattern.distinct.blocks[rank];
+    }
+    pattern.exchange = Exchange<Cpu>(communicator, counts);
+    most = std::max({most, pattern.exchange.sent(), pattern.exchange.received()});
+    patterns.push_back(std::move(pattern));
+  }
+  Buffer<Key, Cpu> keys(context.stream(), most);
+  Buffer<float, Cpu> there(context.stream(), most * dim), here(context.stream(), most * dim);
+  std::memset(there.data(), 0, static_cast<std::size_t>(most * dim) * sizeof(float));
+  const auto travel = [&](std::int64_t s) {
+    const Pattern& p = patterns[static_cast<std::size_t>(s)];
+    p.exchange.forward(context.stream(), p.distinct.keys.data(), keys.data());
+    p.exchange.backward(context.stream(), there.data(), here.data(), dim);
+    p.exchange.forward(context.stream(), here.data(), there.data(), dim);
+  };
+  const auto copy = [&](std::int64_t s) {
+    const Pattern& p = patterns[static_cast<std::size_t>(s)];
+    const auto rows = static_cast<std::size_t>(p.exchange.sent());
+    std::memcpy(keys.data(), p.distinct.keys.data(), rows * sizeof(Key));
+    for (int way = 0; way < 2; ++way) {
+      std::memcpy(here.data(), there.data(), rows * static_cast<std::size_t>(dim) * sizeof(float));
+    }
+  };
+  const std::vector<BenchResult> results = context.race(
+      "W1 exchange", own.steps(), {{context.own_name("all-to-all"), travel}, {"memcpy", copy}});
+  context.report().compare(results[0], results[1],
+                           "keys there, rows back, gradients there; own part included");
+}
+
+void measure_same_bits(BenchContext& context) {
+  const IdBatches& own = context.own("W1");
+  if (context.communicator().size() > 1) {
+    context.report().say("W1 same bits: one slice is of one rank; skipped on several");
+    return;
+  }
+  std::vector<std::unique_ptr<SparseStep>> steps;
+  for (const std::int64_t slices : {16, 1}) {
+    SparseOptions options;
+    options.dim = context.dim();
+    options.optimizer = bench_adagrad();
+    options.slices = slices;
+    steps.push_back(
+        std::make_unique<SparseStep>(context.communicator(), context.stream(), own, options));
+    steps.back()->fill(own);
+  }
+  const std::vector<BenchResult> results =
+      context.race("W1 train, 16 slices folded", own.steps(),
+                   {{"keyshard", [&](std::int64_t s) { steps[0]->train(s); }},
+                    {"one slice", [&](std::int64_t s) { steps[1]->train(s); }}});
+  context.report().compare(results[0], results[1]);
+}
+
+}  // namespace keyshard

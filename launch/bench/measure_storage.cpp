@@ -1,0 +1,203 @@
+// What lasts: memory of a row, also while a table grows, and a checkpoint of ten million rows
+// beside the disk and memcpy.
+#include <cstring>
+#include <filesystem>
+#include <numeric>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "launch/bench/machine.hpp"
+#include "launch/bench/measures.hpp"
+#include "launch/bench/sparse_step.hpp"
+#include "launch/job_checkpoint.hpp"
+#include "runtime/error.hpp"
+#include "runtime/hash.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kDim = 16;                         // of all measures of this file
+constexpr double kRowBytes = 2.0 * kDim * sizeof(float);  // values and state, as peers count
+
+/// Gives a table `rows` rows, `step` keys at a time.
+void grow_rows(BenchContext& context, Table<Cpu>& table, std::int64_t rows, std::int64_t step) {
+  std::vector<Key> keys;
+  for (std::int64_t first = 0; first < rows; first += step) {
+    keys.clear();
+    for (std::int64_t i = first; i < std::min(rows, first + step); ++i) {
+      keys.push_back(mix64(static_cast<std::uint64_t>(i) + (std::uint64_t{1} << 40)));
+    }
+    fill_rows(context.stream(), table, keys);
+  }
+}
+
+TableOptions item_table() {
+  TableOptions options;
+  options.name = "item";
+  options.groups = {{"factor", kDim, Constant{}, {}, bench_adagrad(), {}}};
+  return options;
+}
+
+void rows_of_size(BenchContext& context, std::int64_t rows) {
+  constexpr std::int64_t kStep = 1 << 14;
+  const std::int64_t before = resident_bytes();
+  reset_peak_resident();
+  Table<Cpu> table(item_table(),
+                   run_of(context.communicator().rank(), context.communicator().size(), kShards));
+  grow_rows(context, table, rows, kStep);
+  const auto count = static_cast<double>(table.size());
+  const double resident = static_cast<double>(resident_bytes() - before) / count;
+  const double peak = static_cast<double>(peak_resident_bytes() - before) / count;
+  BenchResult result{context.own_name(),
+                     fmt::format("bytes per row, {:g} M rows", static_cast<double>(rows) / 1e6),
+                     "B",
+                     kDim,
+                     {spread_of({resident})},
+                     {{"rows", count}, {"rss_per_row", resident}, {"peak_rss_per_row", peak}},
+                     0,
+                     0};
+  context.report().show(
+      result,
+      fmt::format("peak while growing {:.1f}, counted by the table {:.1f}; values and state {}",
+                  peak, static_cast<double>(table.bytes()) / count, kRowBytes));
+}
+
+/// A job with one table of `rows` rows and next to nothing beside it.
+JobConfig item_job(const std::string& folder) {
+  JobConfig config;
+  config.job.output = folder;
+  config.model.type = ModelType::mlp;
+  config.model.hidden = {4};
+  config.embedding.tables = {item_table()};
+  config.embedding.features = {{"item", 0, {Sum{}}}};
+  config.tree.value = SettingValue::Table{};
+  return config;
+}
+
+/// Writes `bytes` bytes to a new file and waits until they are on the disk.
+void write_plain(const std::string& path, const std::vector<char>& piece, std::int64_t bytes) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  require(file >= 0, Kind::io, "{}: cannot be made", path);
+  bool good = true;
+  for (std::int64_t done = 0; good && done < bytes;) {
+    const auto size = std::min<std::int64_t>(static_cast<std::int64_t>(piece.size()), bytes - done);
+    good = write(file, piece.data(), static_cast<std::size_t>(size)) == size;
+    done += size;
+  }
+  good = good && fsync(file) == 0;
+  close(file);
+  require(good, Kind::io, "{}: cannot be written", path);
+}
+
+/// The speed of a save or a load as peers count it: values and state, without keys.
+BenchResult speed(const std::string& peer, const char* measure, double counted,
+                  const std::vector<double>& seconds) {
+  BenchResult result{peer, measure, "GB/s", kDim, {}, {}, 0, 0};
+  for (const double s : seconds) {
+    result.rounds.push_back(spread_of({counted / s / 1e9}));
+  }
+  return result;
+}
+
+std::string phases(const CheckpointTimes& times) {
+  const auto ms = [](std::int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; };
+  return fmt::format(
+      "ms of threads: sort and copy {:.0f}, digest {:.0f}, write {:.0f}, read {:.0f}, verify "
+      "{:.0f}, fsync {:.0f}; on the clock {:.0f}",
+      ms(times.copy), ms(times.digest), ms(times.write), ms(times.read), ms(times.verify),
+      ms(times.sync), ms(times.total));
+}
+
+/// A folder that is gone at the end.
+class BenchFolder {
+ public:
+  explicit BenchFolder(std::string path) : path_(std::move(path)) {
+    std::filesystem::create_directories(path_);
+  }
+
+  ~BenchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  BenchFolder(const BenchFolder&) = delete;
+  BenchFolder& operator=(const BenchFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace
+
+void measure_rows(BenchContext& context) {
+  std::vector<std::int64_t> sizes{1'000'000, 10'000'000, 50'000'000};
+  if (context.command().quick) {
+    sizes = {300'000};
+  }
+  for (const std::int64_t rows : sizes) {
+    constexpr double kRoom = 250;  // bytes a row that must be free, for this and its growth
+    if (static_cast<double>(available_bytes()) < kRoom * static_cast<double>(rows)) {
+      context.report().say(fmt::format("bytes per row, {} rows: too little memory; skipped", rows));
+      continue;
+    }
+    rows_of_size(context, rows);
+  }
+}
+
+void measure_checkpoint(BenchContext& context) {
+  Communicator<Cpu>& communicator = context.communicator();
+  const std::int64_t rows = context.command().quick ? 200'000 : 10'000'000;
+  const double counted = kRowBytes * static_cast<double>(rows);
+  const BenchFolder folder(context.command().scratch + "/keyshard-bench");
+  const JobConfig config = item_job(folder.path());
+  DataSchema schema;
+  schema.features = {"item"};
+
+  std::vector<double> saves, loads, disk, copies;
+  CheckpointTimes save_times, load_times;
+  std::string saved;
+  {
+    Trainer trainer(config, schema, communicator, context.stream());
+    grow_rows(context, *trainer.tables().tables().front(), rows, 1 << 18);
+    std::vector<char> piece(std::size_t{64} << 20, 1), target(piece.size(), 2);
+    for (std::int64_t round = 0; round < context.command().rounds; ++round) {
+      JobCheckpoints checkpoints(config, communicator, context.stream());
+      TrainingPosition position;
+      position.reader.consumed.resize(static_cast<std::size_t>(config.job.slices));
+      saves.push_back(
+          context.seconds_of([&] { save_times = checkpoints.save(trainer, position); }));
+      disk.push_back(context.seconds_of([&] {
+        write_plain(fmt::format("{}/plain-{}", folder.path(), communicator.rank()), piece,
+                    save_times.bytes);
+      }));
+      copies.push_back(context.seconds_of([&] {
+        for (std::int64_t done = 0; done < save_times.bytes;
+             done += static_cast<std::int64_t>(piece.size())) {
+          std::memcpy(target.data(), piece.data(), piece.size());
+        }
+      }));
+    }
+    saved = find_checkpoint(folder.path(), communicator);
+  }
+  for (std::int64_t round = 0; round < context.command().rounds; ++round) {
+    Trainer trainer(config, schema, communicator, context.stream());
+    loads.push_back(
+        context.seconds_of([&] { load_checkpoint(saved, config, trainer, &load_times); }));
+  }
+  const std::string save_name =
+      fmt::format("save {:g}M x 16 + state", static_cast<double>(rows) / 1e6);
+  const std::string load_name =
+      fmt::format("load {:g}M x 16 + state", static_cast<double>(rows) / 1e6);
+  const BenchResult disk_speed = speed("disk", save_name.c_str(), counted, disk);
+  const BenchResult copy_speed = speed("memcpy", load_name.c_str(), counted, copies);
+  context.report().compare(speed(context.own_name(), save_name.c_str(), counted, saves), disk_speed,
+                           phases(save_times));
+  context.report().compare(speed(context.own_name(), load_name.c_str(), counted, loads), copy_speed,
+                           phases(load_times));
+}
+
+}  // namespace keyshard

@@ -9,8 +9,6 @@
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kManifestLimit = std::int64_t{1} << 30;
-
 SettingValue text_value(std::string text) {
   SettingValue value;
   value.value = std::move(text);

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include <fmt/format.h>
 #include <glob.h>
 
 namespace keyshard {
 namespace {
+
+constexpr const char* kOrders[] = {"auto", "blocks", "files", "stream"};
 
 void read_dense(Settings& settings, ColumnOptions& column) {
   column.transform = settings.option("transform", column.transform, {"none", "log", "standard"});
@@ -108,7 +111,7 @@ std::vector<std::string> read_files(Settings& settings, const char* key,
   std::vector<std::string> files;
   for (const std::string& file : settings.texts(key)) {
     const std::filesystem::path path(file);
-    const std::string whole = path.is_absolute() || folder.empty()
+    const std::string whole = path.is_absolute() || folder.empty() || file == "-"
                                   ? file
                                   : (std::filesystem::path(folder) / path).string();
     if (file.find_first_of("*?[") == std::string::npos) {
@@ -140,6 +143,8 @@ const char* name_of(Split split) {
   static constexpr const char* kNames[] = {"train", "valid", "test"};
   return kNames[static_cast<std::size_t>(split)];
 }
+
+const char* name_of(ReadOrder order) { return kOrders[static_cast<std::size_t>(order)]; }
 
 DataSchema DataOptions::schema() const {
   DataSchema schema;
@@ -180,7 +185,7 @@ DataOptions read_data_options(Settings settings, const std::string& folder,
                                  settings.integer("test_skip_lines", -1, 0)};
   options.missing = settings.texts("missing", options.missing);
   options.max_bad_lines = settings.integer("max_bad_lines", options.max_bad_lines, 0);
-  options.order = settings.option("order", options.order, {"auto", "blocks", "stream"});
+  options.order = settings.option("order", options.order, {std::begin(kOrders), std::end(kOrders)});
   options.window = settings.integer("window", options.window, 1, std::int64_t{1} << 31);
   options.shuffle = settings.flag("shuffle", options.shuffle);
   options.memory_bytes = settings.integer("memory_bytes", options.memory_bytes, 0);

@@ -15,8 +15,7 @@ enum class DataFormat { text, packed, generated };
 enum class Split { train, valid, test };
 
 const char* name_of(Split split);
-
-enum class ReadOrder { automatic, blocks, stream };
+const char* name_of(ReadOrder order);
 
 enum class ColumnRole { label, weight, dense, id, ids, ignore };
 enum class DenseTransform { none, log, standard };
@@ -76,12 +75,16 @@ struct DataOptions {
   std::vector<std::string> missing{""};
   std::int64_t max_bad_lines = 0;
   ReadOrder order = ReadOrder::automatic;
+  std::vector<ReadOrder> order_by_split =
+      std::vector<ReadOrder>(3);  ///< of a job that goes on: as
+                                  ///< it was resolved at its start
   std::int64_t window = 32'768;
   bool shuffle = true;
   std::int64_t memory_bytes =
       std::int64_t{1}
       << 30;  ///< compressed files of a split that unpack to this much in all are read from memory
   std::int64_t block_bytes = std::int64_t{4} << 20;
+  std::string index_folder;  ///< where the indices of text files are kept; empty: nowhere
   std::vector<ColumnOptions> columns;
   GeneratorOptions generator;
 
@@ -92,6 +95,11 @@ struct DataOptions {
   std::int64_t skipped(Split split) const {
     const std::int64_t own = skip_lines_by_split[static_cast<std::size_t>(split)];
     return own >= 0 ? own : skip_lines;
+  }
+
+  ReadOrder order_of(Split split) const {
+    const ReadOrder resolved = order_by_split[static_cast<std::size_t>(split)];
+    return resolved == ReadOrder::automatic ? order : resolved;
   }
 
   /// Dense columns and features in the order of the columns.

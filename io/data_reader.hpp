@@ -23,6 +23,10 @@ struct DataSchema {
   bool weighted = false;
 };
 
+/// How the records of files come to slices. blocks: runs of byte ranges; files: the same with
+/// compressed files as ranges; stream: one after another, as they stand.
+enum class ReadOrder { automatic, blocks, files, stream };
+
 struct ReaderPosition {
   std::int64_t epoch = 0;
   std::int64_t step = 0;               ///< batches of the epoch that were consumed
@@ -55,6 +59,9 @@ class DataReader {
   /// counted in the batch; bad_lines.hpp decides about them. Not collective. A reader
   /// may run on a thread of its own, so it only advances the progress of its communicator.
   virtual bool next(Batch& batch) = 0;
+
+  /// Never automatic.
+  virtual ReadOrder order() const { return ReadOrder::blocks; }
 
   virtual ReaderPosition position() const = 0;
   /// Throws Error{invalid_argument} when the position does not fit the data.

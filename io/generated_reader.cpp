@@ -183,7 +183,7 @@ class GeneratedReader final : public SlicedReader {
   void read_slice(std::int64_t slice, Range taken, Batch& batch) override {
     const std::int64_t first = steps().records_of(slice).begin;
     std::int64_t sample = steps().sample_number(slice, step(), 0);
-    for (const BlockPiece& piece : order().pieces(first + taken.begin, first + taken.end)) {
+    for (const BlockPiece& piece : epoch_order().pieces(first + taken.begin, first + taken.end)) {
       for (std::int64_t i = 0; i < piece.count; ++i, ++sample) {
         add(piece.block * kBlock + piece.first + i, sample, batch);
       }

@@ -80,6 +80,8 @@ struct Manifest {
 /// Names of files of a checkpoint.
 inline constexpr const char* kManifestName = "manifest.json";
 inline constexpr const char* kOverviewName = "checkpoint.h5";
+/// Bytes that a manifest may have.
+inline constexpr std::int64_t kManifestLimit = std::int64_t{1} << 30;
 /// "rank-0003-of-0008.h5".
 std::string rank_file_name(std::int64_t rank, std::int64_t ranks);
 

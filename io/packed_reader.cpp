@@ -196,7 +196,7 @@ class PackedReader final : public SlicedReader {
   void load_window(std::int64_t slice, std::int64_t number, Window& window) {
     const Range own = steps().records_of(slice);
     const std::int64_t begin = own.begin + number * window_records_;
-    const auto pieces = order().pieces(begin, std::min(begin + window_records_, own.end));
+    const auto pieces = epoch_order().pieces(begin, std::min(begin + window_records_, own.end));
     window.number = -1;
     window.pieces.resize(pieces.size());
     window.places.clear();

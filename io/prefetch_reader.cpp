@@ -26,6 +26,8 @@ class PrefetchReader final : public DataReader {
 
   std::int64_t steps_per_epoch() const override { return reader_->steps_per_epoch(); }
 
+  ReadOrder order() const override { return reader_->order(); }
+
   bool next(Batch& batch) override {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [&] { return !items_.empty(); });

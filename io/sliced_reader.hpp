@@ -38,7 +38,7 @@ class SlicedReader : public DataReader {
 
   const StepPlan& steps() const noexcept { return steps_; }
 
-  const EpochOrder& order() const noexcept { return *order_; }
+  const EpochOrder& epoch_order() const noexcept { return *order_; }
 
   /// Slices of this rank.
   Range run() const noexcept { return run_; }

@@ -8,13 +8,15 @@
 
 #include "io/data_options.hpp"
 #include "io/data_reader.hpp"
+#include "io/text_files.hpp"
 
 namespace keyshard {
 
-/// Opens the files of a split and reads them once to count their records. Collective. Throws
+/// Counts the records of the files, unless that was done before. Collective. Throws
 /// Error{bad_input} naming file and reason, on all ranks.
 std::unique_ptr<DataReader> make_stream_reader(const DataOptions& options, Split split,
                                                const ReadPlan& plan,
-                                               Communicator<Cpu>& communicator);
+                                               Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                                               std::vector<TextFile> files);
 
 }  // namespace keyshard

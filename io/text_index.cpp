@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "io/index_file.hpp"
 #include "io/text_record.hpp"
+#include "io/text_stream.hpp"
 #include "io/vote.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
@@ -11,6 +13,7 @@ namespace keyshard {
 namespace {
 
 constexpr std::int64_t kPiece = std::int64_t{1} << 16;
+constexpr std::int64_t kBeat = 4096;  // records between two signs of life
 
 /// The lines that start in a block, whole.
 void read_whole_lines(const ByteSource& source, const TextBlock& block, std::string& bytes) {
@@ -44,36 +47,29 @@ void count_block(const ByteSource& source, TextBlock& block) {
   }
 }
 
-std::vector<TextBlock> cut_blocks(const std::vector<std::unique_ptr<ByteSource>>& sources,
-                                  const std::vector<TextStart>& starts, std::int64_t block_bytes) {
+std::vector<TextBlock> cut_blocks(const ByteSource& source, std::int64_t start,
+                                  std::int64_t block_bytes) {
   std::vector<TextBlock> blocks;
-  for (std::size_t f = 0; f < sources.size(); ++f) {
-    for (std::int64_t at = starts[f].offset; at < sources[f]->size(); at += block_bytes) {
-      blocks.push_back(
-          {static_cast<std::int64_t>(f), at, std::min(at + block_bytes, sources[f]->size()), 0, 0});
-    }
+  for (std::int64_t at = start; at < source.size(); at += block_bytes) {
+    blocks.push_back({0, at, std::min(at + block_bytes, source.size()), 0, 0});
   }
   return blocks;
 }
 
-}  // namespace
-
-std::vector<std::int64_t> TextIndex::block_records() const {
-  std::vector<std::int64_t> counts;
-  for (const TextBlock& block : blocks) {
-    counts.push_back(block.records);
+/// Counts a file that is read in one pass.
+void count_file(const TextFile& file, std::int64_t skip_lines, Progress& progress,
+                TextBlock& block) {
+  TextStream stream({&file, 1}, skip_lines, false);
+  std::string_view text;
+  TextPlace place;
+  while (stream.next(text, place)) {
+    block.records = place.record + 1;
+    block.lines = place.line;
+    if (block.records % kBeat == 0) {
+      progress.advance();
+    }
   }
-  return counts;
-}
-
-Digest128 TextIndex::digest() const {
-  Digest digest;
-  for (const TextBlock& block : blocks) {
-    digest.add(static_cast<std::uint64_t>(block.file)).add(static_cast<std::uint64_t>(block.begin));
-    digest.add(static_cast<std::uint64_t>(block.end))
-        .add(static_cast<std::uint64_t>(block.records));
-  }
-  return digest.result();
+  block.end = stream.file_bytes();
 }
 
 TextStart find_start(const ByteSource& source, std::int64_t skip_lines, bool header) {
@@ -106,15 +102,22 @@ TextStart find_start(const ByteSource& source, std::int64_t skip_lines, bool hea
   }
 }
 
-TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-                          const std::vector<std::unique_ptr<ByteSource>>& sources,
-                          const std::vector<TextStart>& starts, std::int64_t block_bytes) {
-  const InPhase phase(communicator.progress(), Phase::indexing);
-  TextIndex index;
-  index.blocks = cut_blocks(sources, starts, block_bytes);
+/// Where the records of a file begin.
+TextStart start_of(const TextFile& file, std::int64_t skip_lines, bool header) {
+  if (file.bytes) {
+    return find_start(*file.bytes, skip_lines, header);
+  }
+  TextStream stream({&file, 1}, skip_lines, header);
+  std::string_view text;
+  TextPlace place;
+  stream.next(text, place);
+  return stream.starts().front();
+}
+
+void require_same_files(Communicator<Cpu>& communicator, const std::vector<TextFile>& files) {
   Digest sizes;
-  for (const auto& source : sources) {
-    sizes.add(static_cast<std::uint64_t>(source->size()));
+  for (const TextFile& file : files) {
+    sizes.add(static_cast<std::uint64_t>(file.stamp.bytes));
   }
   const std::vector<Digest128> all = communicator.gather_values(sizes.result());
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
@@ -123,42 +126,154 @@ TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
         "expected the same files on all ranks: ranks 0 and {} see other sizes or numbers of files",
         rank);
   }
+}
 
-  // Each rank counts a run of blocks; the counts are gathered.
-  const auto blocks = static_cast<std::int64_t>(index.blocks.size());
-  const Range mine = run_of(communicator.rank(), communicator.size(), blocks);
+/// Takes the blocks of those files over from the index that is kept, whose files are the same on
+/// all ranks.
+void take_kept(Communicator<Cpu>& communicator, const DataOptions& options, Split split,
+               std::vector<IndexedFile>& files) {
+  const std::string own = communicator.rank() == 0 ? read_index(options.index_folder, split) : "";
+  std::vector<std::int64_t> sizes;
+  const std::vector<std::byte> text =
+      communicator.gather_bytes(std::as_bytes(Span<const char>(own)), sizes);
+  const std::vector<IndexedFile> kept =
+      parse_index({reinterpret_cast<const char*>(text.data()), text.size()});
+  std::vector<std::int64_t> fits(files.size());
+  for (std::size_t f = 0; f < files.size(); ++f) {
+    fits[f] = f < kept.size() && kept[f].fits(files[f]) ? 1 : 0;
+  }
+  communicator.all_reduce(Span<std::int64_t>(fits), Reduction::min);
+  for (std::size_t f = 0; f < files.size(); ++f) {
+    if (fits[f] != 0) {
+      files[f].blocks = kept[f].blocks;
+    }
+  }
+}
+
+/// Each rank counts a run of the blocks; the counts are gathered.
+void count_blocks(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                  const std::vector<TextFile>& files, std::int64_t skip_lines,
+                  std::vector<TextBlock>& blocks) {
+  const Range mine =
+      run_of(communicator.rank(), communicator.size(), static_cast<std::int64_t>(blocks.size()));
   vote(communicator, [&] {
     stream.threads().for_tasks(mine.size(), [&](std::int64_t i, int) {
-      TextBlock& block = index.blocks[static_cast<std::size_t>(mine.begin + i)];
-      count_block(*sources[static_cast<std::size_t>(block.file)], block);
+      TextBlock& block = blocks[static_cast<std::size_t>(mine.begin + i)];
+      const TextFile& file = files[static_cast<std::size_t>(block.file)];
+      if (file.bytes) {
+        count_block(*file.bytes, block);
+      } else {
+        count_file(file, skip_lines, communicator.progress(), block);
+      }
       communicator.progress().advance();
     });
   });
   std::vector<std::int64_t> byte_counts;
   const std::vector<std::byte> gathered = communicator.gather_bytes(
-      std::as_bytes(Span<const TextBlock>(index.blocks.data() + mine.begin,
-                                          static_cast<std::size_t>(mine.size()))),
+      std::as_bytes(
+          Span<const TextBlock>(blocks.data() + mine.begin, static_cast<std::size_t>(mine.size()))),
       byte_counts);
   std::copy(gathered.begin(), gathered.end(),
-            std::as_writable_bytes(Span<TextBlock>(index.blocks)).begin());
+            std::as_writable_bytes(Span<TextBlock>(blocks)).begin());
+}
 
-  std::vector<std::int64_t> records(sources.size());
-  std::int64_t line = 0;
-  for (std::size_t b = 0; b < index.blocks.size(); ++b) {
-    const TextBlock& block = index.blocks[b];
-    const auto file = static_cast<std::size_t>(block.file);
-    line = b == 0 || index.blocks[b - 1].file != block.file ? starts[file].line : line;
-    index.first_lines.push_back(line);
-    index.first_records.push_back(index.records);
-    line += block.lines;
-    index.records += block.records;
-    records[file] += block.records;
+/// Counts the files without blocks.
+void count_files(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                 const std::vector<TextFile>& files, const std::vector<TextStart>& starts,
+                 std::vector<IndexedFile>& indexed) {
+  std::vector<TextBlock> missing;
+  for (std::size_t f = 0; f < files.size(); ++f) {
+    if (indexed[f].blocks.empty()) {
+      std::vector<TextBlock> blocks{TextBlock{}};
+      if (files[f].bytes) {
+        blocks = cut_blocks(*files[f].bytes, starts[f].offset, indexed[f].block_bytes);
+      }
+      for (TextBlock& block : blocks) {
+        block.file = static_cast<std::int64_t>(f);
+        missing.push_back(block);
+      }
+    }
   }
-  for (std::size_t f = 0; f < sources.size(); ++f) {
-    require(records[f] > 0, Kind::bad_input, "{}: expected records: found none in {} bytes",
-            sources[f]->name(), sources[f]->size());
+  const std::int64_t skip_lines = indexed.empty() ? 0 : indexed.front().skip_lines;
+  count_blocks(communicator, stream, files, skip_lines, missing);
+  for (const TextBlock& block : missing) {
+    indexed[static_cast<std::size_t>(block.file)].blocks.push_back(block);
   }
+}
+
+/// What the blocks of all files are together.
+TextIndex join(const std::vector<TextFile>& files, std::vector<TextStart> starts,
+               const std::vector<IndexedFile>& indexed) {
+  TextIndex index;
+  for (std::size_t f = 0; f < files.size(); ++f) {
+    std::int64_t line = starts[f].line;
+    const std::int64_t before = index.records;
+    for (TextBlock block : indexed[f].blocks) {
+      block.file = static_cast<std::int64_t>(f);
+      index.blocks.push_back(block);
+      index.first_lines.push_back(line);
+      index.first_records.push_back(index.records);
+      line += block.lines;
+      index.records += block.records;
+    }
+    require(index.records > before, Kind::bad_input, "{}: expected records: found none in {} bytes",
+            files[f].path, files[f].stamp.bytes);
+  }
+  index.starts = std::move(starts);
   return index;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> TextIndex::block_records() const {
+  std::vector<std::int64_t> counts;
+  for (const TextBlock& block : blocks) {
+    counts.push_back(block.records);
+  }
+  return counts;
+}
+
+Digest128 TextIndex::digest() const {
+  Digest digest;
+  for (const TextBlock& block : blocks) {
+    digest.add(static_cast<std::uint64_t>(block.file)).add(static_cast<std::uint64_t>(block.begin));
+    digest.add(static_cast<std::uint64_t>(block.end))
+        .add(static_cast<std::uint64_t>(block.records));
+  }
+  return digest.result();
+}
+
+TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                          const DataOptions& options, Split split,
+                          const std::vector<TextFile>& files) {
+  const InPhase phase(communicator.progress(), Phase::indexing);
+  require_same_files(communicator, files);
+  std::vector<TextStart> starts;
+  std::vector<IndexedFile> indexed;
+  vote(communicator, [&] {
+    for (const TextFile& file : files) {
+      starts.push_back(start_of(file, options.skipped(split), options.header));
+      indexed.push_back(
+          {options.index_folder.empty() ? file.path : index_name(file.path, options.index_folder),
+           file.stamp,
+           file.bytes ? options.block_bytes : 0,
+           options.skipped(split) + (options.header ? 1 : 0),
+           {}});
+    }
+  });
+  const bool keep = !options.index_folder.empty();
+  if (keep) {
+    take_kept(communicator, options, split, indexed);
+  }
+  const bool complete = std::none_of(indexed.begin(), indexed.end(),
+                                     [](const IndexedFile& file) { return file.blocks.empty(); });
+  if (!complete) {
+    count_files(communicator, stream, files, starts, indexed);
+    if (keep && communicator.rank() == 0) {
+      write_index(options.index_folder, split, indexed);
+    }
+  }
+  return join(files, std::move(starts), indexed);
 }
 
 void read_block(const ByteSource& source, const TextBlock& block, std::int64_t first_line,

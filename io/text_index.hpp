@@ -1,5 +1,6 @@
 // The blocks of text files: byte ranges with the number of records in each. A record belongs to the
-// block that holds its first byte. Counted by all ranks and threads together at the start.
+// block that holds its first byte. A file without random access is one block. Counted by all ranks
+// and threads together at the start, unless an index of the same files is kept (index_file.hpp).
 #pragma once
 
 #include <cstdint>
@@ -10,19 +11,29 @@
 #include "collectives/communicator.hpp"
 #include "io/byte_source.hpp"
 #include "io/data_options.hpp"
+#include "io/text_files.hpp"
 #include "runtime/digest.hpp"
 
 namespace keyshard {
 
+/// Where the records of a file begin, after the skipped lines and the header.
+struct TextStart {
+  std::int64_t offset = 0;
+  std::int64_t line = 1;  ///< number of the line there
+  std::string header;
+  std::int64_t header_line = 0;
+};
+
 struct TextBlock {
   std::int64_t file = 0;
-  std::int64_t begin = 0;  ///< bytes of the file
+  std::int64_t begin = 0;  ///< bytes of the file, unpacked
   std::int64_t end = 0;
   std::int64_t records = 0;
   std::int64_t lines = 0;  ///< line ends in it, empty lines included
 };
 
 struct TextIndex {
+  std::vector<TextStart> starts;  ///< of each file
   std::vector<TextBlock> blocks;
   std::vector<std::int64_t> first_lines;    ///< number of the first line of each block, from 1
   std::vector<std::int64_t> first_records;  ///< records before each block, in input order
@@ -33,21 +44,12 @@ struct TextIndex {
   Digest128 digest() const;
 };
 
-/// Where the records of a file begin, after the skipped lines and the header.
-struct TextStart {
-  std::int64_t offset = 0;
-  std::int64_t line = 1;  ///< number of the line there
-  std::string header;
-  std::int64_t header_line = 0;
-};
-
-TextStart find_start(const ByteSource& source, std::int64_t skip_lines, bool header);
-
-/// Counts the records of all files. Collective; fails on all ranks where they see files of other
-/// sizes. Throws Error{bad_input} for a file without records, naming it.
+/// Counts the records of all files, but of those whose index in `options.index_folder` still fits
+/// on all ranks; keeps the index there. Collective; fails on all ranks where they see files of
+/// other sizes. Throws Error{bad_input} for a file without records, naming it.
 TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-                          const std::vector<std::unique_ptr<ByteSource>>& sources,
-                          const std::vector<TextStart>& starts, std::int64_t block_bytes);
+                          const DataOptions& options, Split split,
+                          const std::vector<TextFile>& files);
 
 /// The records of a block: its text, and where each record lies in it.
 struct TextRecords {

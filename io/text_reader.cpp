@@ -4,6 +4,7 @@
 
 #include "io/sliced_reader.hpp"
 #include "io/text_index.hpp"
+#include "io/text_stream.hpp"
 #include "io/text_window.hpp"
 #include "io/vote.hpp"
 #include "runtime/error.hpp"
@@ -11,27 +12,31 @@
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kAhead = 2;  // records whose text is on its way while one is parsed
+constexpr std::int64_t kBeat = 4096;  // records between two signs of life
+constexpr std::int64_t kAhead = 2;    // records whose text is on its way while one is parsed
 
-std::vector<std::string> names_of(const std::vector<std::unique_ptr<ByteSource>>& sources) {
-  std::vector<std::string> names;
-  for (const auto& source : sources) {
-    names.push_back(source->name());
-  }
-  return names;
-}
+/// A compressed file that a slice is reading.
+struct OpenFile {
+  std::int64_t file = -1;
+  std::int64_t record = 0;  // the next one of the file
+  std::unique_ptr<TextStream> stream;
+};
 
 class TextReader final : public SlicedReader {
  public:
-  TextReader(const DataOptions& options, const ReadPlan& plan, Communicator<Cpu>& communicator,
-             std::vector<std::unique_ptr<ByteSource>> sources, WindowParser parser, TextIndex index)
+  TextReader(const DataOptions& options, Split split, const ReadPlan& plan,
+             Communicator<Cpu>& communicator, TextFiles files, TextIndex index)
       : SlicedReader(options.schema(), index.block_records(), plan, communicator),
         window_records_(options.window),
         progress_(&communicator.progress()),
-        sources_(std::move(sources)),
-        parser_(std::move(parser)),
+        skip_lines_(options.skipped(split) + (options.header ? 1 : 0)),
+        files_(std::move(files)),
+        parser_(options, options.files(split), index.starts),
         index_(std::move(index)),
-        windows_(static_cast<std::size_t>(run().size())) {}
+        windows_(static_cast<std::size_t>(run().size())),
+        open_files_(windows_.size()) {}
+
+  ReadOrder order() const override { return files_.order; }
 
   Digest128 index_digest() const override { return index_.digest(); }
 
@@ -59,16 +64,52 @@ class TextReader final : public SlicedReader {
     const std::int64_t begin = own.begin + number * window_records_;
     const std::int64_t end = std::min(begin + window_records_, own.end);
     window.begin(number);
-    for (const BlockPiece& piece : order().pieces(begin, end)) {
-      load_block(piece.block);
-      const auto b = static_cast<std::size_t>(piece.block);
-      for (std::int64_t i = piece.first; i < piece.first + piece.count; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        window.add(block_.records[at],
-                   {index_.first_records[b] + i, index_.blocks[b].file, block_.lines[at]});
+    for (const BlockPiece& piece : epoch_order().pieces(begin, end)) {
+      if (file_of(piece.block).bytes) {
+        add_from_block(piece, window);
+      } else {
+        add_from_stream(piece, open_files_[static_cast<std::size_t>(slice - run().begin)], window);
       }
     }
     window.set_order(window_order(plan(), epoch(), slice, number, window.size()));
+  }
+
+  const TextFile& file_of(std::int64_t block) const {
+    return files_
+        .files[static_cast<std::size_t>(index_.blocks[static_cast<std::size_t>(block)].file)];
+  }
+
+  void add_from_block(const BlockPiece& piece, TextWindow& window) {
+    load_block(piece.block);
+    const auto b = static_cast<std::size_t>(piece.block);
+    for (std::int64_t i = piece.first; i < piece.first + piece.count; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      window.add(block_.records[at],
+                 {index_.first_records[b] + i, index_.blocks[b].file, block_.lines[at]});
+    }
+  }
+
+  /// Records before the piece are passed over; those behind the last piece are not unpacked again.
+  void add_from_stream(const BlockPiece& piece, OpenFile& open, TextWindow& window) {
+    const auto b = static_cast<std::size_t>(piece.block);
+    const TextFile& file = file_of(piece.block);
+    if (open.file != index_.blocks[b].file || open.record > piece.first) {
+      open = {index_.blocks[b].file, 0,
+              std::make_unique<TextStream>(Span<const TextFile>(&file, 1), skip_lines_, false)};
+    }
+    std::string_view text;
+    TextPlace place;
+    for (; open.record < piece.first + piece.count; ++open.record) {
+      require(open.stream->next(text, place), Kind::bad_input,
+              "{}: expected {} records: found {}; the file changed while it was read", file.path,
+              index_.blocks[b].records, open.record);
+      if (open.record >= piece.first) {
+        window.add(text, {index_.first_records[b] + open.record, open.file, place.line});
+      }
+      if (open.record % kBeat == 0) {
+        progress_->advance();
+      }
+    }
   }
 
   void load_block(std::int64_t block) {
@@ -76,7 +117,7 @@ class TextReader final : public SlicedReader {
       return;
     }
     const auto b = static_cast<std::size_t>(block);
-    const ByteSource& source = *sources_[static_cast<std::size_t>(index_.blocks[b].file)];
+    const ByteSource& source = *file_of(block).bytes;
     block_number_ = -1;
     read_block(source, index_.blocks[b], index_.first_lines[b], block_);
     require(static_cast<std::int64_t>(block_.records.size()) == index_.blocks[b].records,
@@ -89,10 +130,12 @@ class TextReader final : public SlicedReader {
 
   std::int64_t window_records_;
   Progress* progress_;
-  std::vector<std::unique_ptr<ByteSource>> sources_;
+  std::int64_t skip_lines_;
+  TextFiles files_;
   WindowParser parser_;
   TextIndex index_;
-  std::vector<TextWindow> windows_;  // of each slice of this rank
+  std::vector<TextWindow> windows_;   // of each slice of this rank
+  std::vector<OpenFile> open_files_;  // the same
   TextRecords block_;
   std::int64_t block_number_ = -1;
 };
@@ -101,19 +144,14 @@ class TextReader final : public SlicedReader {
 
 std::unique_ptr<DataReader> make_text_reader(const DataOptions& options, Split split,
                                              const ReadPlan& plan, Communicator<Cpu>& communicator,
-                                             Stream<Cpu>& stream,
-                                             std::vector<std::unique_ptr<ByteSource>> sources) {
-  std::vector<TextStart> starts;
-  std::unique_ptr<WindowParser> parser;
+                                             Stream<Cpu>& stream, TextFiles files) {
+  TextIndex index = make_text_index(communicator, stream, options, split, files.files);
+  std::unique_ptr<DataReader> reader;
   vote(communicator, [&] {
-    for (const auto& source : sources) {
-      starts.push_back(find_start(*source, options.skipped(split), options.header));
-    }
-    parser = std::make_unique<WindowParser>(options, names_of(sources), starts);
+    reader = std::make_unique<TextReader>(options, split, plan, communicator, std::move(files),
+                                          std::move(index));
   });
-  TextIndex index = make_text_index(communicator, stream, sources, starts, options.block_bytes);
-  return std::make_unique<TextReader>(options, plan, communicator, std::move(sources),
-                                      std::move(*parser), std::move(index));
+  return reader;
 }
 
 }  // namespace keyshard

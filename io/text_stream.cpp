@@ -9,13 +9,18 @@ namespace {
 
 constexpr std::int64_t kPiece = std::int64_t{1} << 20;
 
-std::function<void(std::string&)> open_bytes(const std::string& path) {
-  if (is_archive(path)) {
-    return [archive = std::make_shared<ArchiveStream>(path)](std::string& out) {
+std::function<void(std::string&)> open_bytes(const TextFile& file) {
+  if (!file.bytes && is_archive(file.path)) {
+    return [archive = std::make_shared<ArchiveStream>(file.path)](std::string& out) {
       archive->read(kPiece, out);
     };
   }
-  const std::shared_ptr<ByteSource> source = open_file(path);
+  std::shared_ptr<const ByteSource> source;
+  if (file.bytes) {
+    source = std::shared_ptr<const ByteSource>(std::shared_ptr<void>(), file.bytes.get());
+  } else {
+    source = open_file(file.path);
+  }
   return [source, at = std::int64_t{0}](std::string& out) mutable {
     source->read(at, kPiece, out);
     at += static_cast<std::int64_t>(out.size());
@@ -24,14 +29,15 @@ std::function<void(std::string&)> open_bytes(const std::string& path) {
 
 }  // namespace
 
-TextStream::TextStream(std::vector<std::string> paths, std::int64_t skip_lines, bool header)
-    : paths_(std::move(paths)), skip_lines_(skip_lines), header_(header) {}
+TextStream::TextStream(Span<const TextFile> files, std::int64_t skip_lines, bool header)
+    : files_(files), skip_lines_(skip_lines), header_(header) {}
 
 bool TextStream::next_line(std::string_view& text) {
   // A line is whole when its end was read, or the file's.
   while (!file_ended_ && buffer_.find('\n', at_) == std::string::npos) {
     read_(piece_);
     file_ended_ = piece_.empty();
+    file_bytes_ += static_cast<std::int64_t>(piece_.size());
     buffer_.erase(0, at_);
     buffer_ += piece_;
     at_ = 0;
@@ -47,10 +53,11 @@ bool TextStream::next_line(std::string_view& text) {
 }
 
 void TextStream::open_next() {
-  read_ = open_bytes(paths_[starts_.size()]);
+  read_ = open_bytes(files_[starts_.size()]);
   buffer_.clear();
   at_ = 0;
   line_ = 0;
+  file_bytes_ = 0;
   file_ended_ = false;
   TextStart start;
   std::string_view text;
@@ -71,7 +78,7 @@ bool TextStream::next(std::string_view& text, TextPlace& place) {
         return true;
       }
     }
-    if (starts_.size() == paths_.size()) {
+    if (starts_.size() == files_.size()) {
       return false;
     }
     open_next();

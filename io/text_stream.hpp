@@ -16,7 +16,8 @@ namespace keyshard {
 
 class TextStream {
  public:
-  TextStream(std::vector<std::string> paths, std::int64_t skip_lines, bool header);
+  /// `files` are borrowed.
+  TextStream(Span<const TextFile> files, std::int64_t skip_lines, bool header);
 
   /// The next record, without its line end; false after the last. `text` is valid until the next
   /// call. Throws Error{bad_input} naming the file that cannot be opened or is damaged.
@@ -25,11 +26,14 @@ class TextStream {
   /// Where the records of the files begin that were opened so far, with their headers.
   const std::vector<TextStart>& starts() const noexcept { return starts_; }
 
+  /// Bytes of the open file that were read so far, unpacked.
+  std::int64_t file_bytes() const noexcept { return file_bytes_; }
+
  private:
   bool next_line(std::string_view& text);
   void open_next();
 
-  std::vector<std::string> paths_;
+  Span<const TextFile> files_;
   std::int64_t skip_lines_;
   bool header_;
   std::function<void(std::string&)> read_;  // replaces its argument by the next bytes of the file
@@ -38,6 +42,7 @@ class TextStream {
   std::string piece_;
   std::size_t at_ = 0;  // in buffer_
   bool file_ended_ = true;
+  std::int64_t file_bytes_ = 0;
   std::int64_t line_ = 0;
   std::int64_t record_ = 0;
 };

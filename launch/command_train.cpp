@@ -49,13 +49,10 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   const std::string start = starting_point(command, config, communicator);
   JobCheckpoints checkpoints(config, communicator, stream);
   Reporter reporter(communicator.rank(), command.progress, config.job.output);
-  TrainingRun run(config, communicator, stream, reporter, &checkpoints);
+  TrainingRun run(config, communicator, stream, reporter, &checkpoints, start);
   reporter.note(fmt::format("{} on {} ranks x {} threads, {} slices, {} steps",
                             name_of(config.model.type), communicator.size(),
                             stream.threads().size(), config.job.slices, run.total_steps()));
-  if (!start.empty()) {
-    run.resume(start);
-  }
   watch_stop_signals();
   const RunEnd end = run.run(stop_requested);
   communicator.progress().enter(Phase::ending);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "io/checkpoint_folder.hpp"
+#include "io/vote.hpp"
 #include "launch/models/numerics.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
@@ -86,6 +87,8 @@ SettingValue state_tree(const JobConfig& config, Trainer& trainer,
           {"batch_size", number(config.job.batch_size)},
           {"seed", number(static_cast<std::int64_t>(config.job.seed))},
           {"window", number(config.data.window)},
+          {"order", {std::string(name_of(position.train_order)), ""}},
+          {"valid_order", {std::string(name_of(position.valid_order)), ""}},
           {"epoch", number(position.reader.epoch)},
           {"epoch_step", number(position.reader.step)},
           {"consumed", {consumed, ""}},
@@ -216,6 +219,15 @@ void load_dense(CheckpointReader& reader, Trainer& trainer) {
   }
 }
 
+ReadOrder read_order(const std::string& name, const std::string& path) {
+  for (const ReadOrder order : {ReadOrder::blocks, ReadOrder::files, ReadOrder::stream}) {
+    if (name == name_of(order)) {
+      return order;
+    }
+  }
+  fail(Kind::corrupt_data, "{}: expected an order of reading: found \"{}\"", path, name);
+}
+
 TrainingPosition read_position(const StateReader& state, const Manifest& manifest) {
   TrainingPosition position;
   position.reader.epoch = state.integer("epoch");
@@ -241,6 +253,28 @@ TrainingPosition read_position(const StateReader& state, const Manifest& manifes
 }
 
 }  // namespace
+
+DataOptions data_of_checkpoint(const std::string& path, DataOptions options,
+                               Communicator<Cpu>& communicator) {
+  vote(communicator, [&] {
+    LocalFileSystem files;
+    const std::string name = path + "/" + kManifestName;
+    const Manifest manifest = parse_manifest(read_text(files, name, kManifestLimit), name);
+    const StateReader state(manifest.state, path);
+    require_same(path, "window", std::to_string(options.window),
+                 std::to_string(state.integer("window")));
+    const std::pair<Split, const char*> splits[] = {{Split::train, "order"},
+                                                    {Split::valid, "valid_order"}};
+    for (const auto& [split, key] : splits) {
+      const ReadOrder order = read_order(state.text(key), path);
+      if (options.format == DataFormat::text && options.order != ReadOrder::automatic) {
+        require_same(path, "order", name_of(options.order), name_of(order));
+      }
+      options.order_by_split[static_cast<std::size_t>(split)] = order;
+    }
+  });
+  return options;
+}
 
 std::string checkpoint_folder(const std::string& output) { return output + "/checkpoints"; }
 

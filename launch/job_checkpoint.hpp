@@ -19,6 +19,8 @@ namespace keyshard {
 struct TrainingPosition {
   ReaderPosition reader;
   ScheduleState schedule;
+  ReadOrder train_order = ReadOrder::blocks;
+  ReadOrder valid_order = ReadOrder::blocks;
   Digest128 data;  ///< DataReader::index_digest of the training data
   BadLineCounts bad_lines;
 };
@@ -29,6 +31,12 @@ std::string checkpoint_folder(const std::string& output);
 /// The checkpoint that a user names: `path` itself, or the newest one of a job's folder or its
 /// folder of checkpoints. Throws Error{corrupt_data} where there is none. Collective.
 std::string find_checkpoint(const std::string& path, Communicator<Cpu>& communicator);
+
+/// The options of the data of a job that goes on: the order of reading is the one that was resolved
+/// at its start. Throws Error{corrupt_data} on all ranks where the configuration names another
+/// order or window than the checkpoint has. Collective.
+DataOptions data_of_checkpoint(const std::string& path, DataOptions options,
+                               Communicator<Cpu>& communicator);
 
 class JobCheckpoints {
  public:

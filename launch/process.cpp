@@ -128,6 +128,7 @@ JobConfig configure(const JobCommand& command) {
   if (command.threads >= 0) {
     config.job.threads = command.threads;
   }
+  config.data.index_folder = config.job.output;
   return config;
 }
 

@@ -18,25 +18,52 @@ double chosen(const Metrics& metrics, ValidationMetric metric) {
                                                 : metrics.rmse;
 }
 
+JobConfig resumed(JobConfig config, const std::string& checkpoint,
+                  Communicator<Cpu>& communicator) {
+  config.data = data_of_checkpoint(checkpoint, std::move(config.data), communicator);
+  return config;
+}
+
+/// Where a job stands between two steps.
+TrainingPosition position_of(const DataReader& train, const DataReader* valid,
+                             const ScheduleState& schedule, const BadLineCounts& bad_lines) {
+  TrainingPosition position{train.position(),     schedule, train.order(), train.order(),
+                            train.index_digest(), bad_lines};
+  if (valid != nullptr) {
+    position.valid_order = valid->order();
+  }
+  return position;
+}
+
 }  // namespace
 
 TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator,
-                         Stream<Cpu>& stream, Reporter& reporter, JobCheckpoints* checkpoints)
-    : config_(config),
+                         Stream<Cpu>& stream, Reporter& reporter, JobCheckpoints* checkpoints,
+                         const std::string& from)
+    : config_(from.empty() ? config : resumed(config, from, communicator)),
       communicator_(communicator),
       reporter_(reporter),
       checkpoints_(checkpoints),
       schedule_(config.job) {
   train_ = read_ahead(
-      make_reader(config.data, Split::train, read_plan(config, true), communicator, stream),
+      make_reader(config_.data, Split::train, read_plan(config, true), communicator, stream),
       kReadAhead);
+  if (train_->order() == ReadOrder::stream && communicator.size() > 1) {
+    reporter.note(
+        "warning: every rank unpacks all of the training data; `keyshard convert` makes a file of "
+        "which each rank reads its part");
+  }
   if (config.data.format == DataFormat::generated || !config.data.valid.empty()) {
-    valid_ = make_reader(config.data, Split::valid, read_plan(config, false), communicator, stream);
+    valid_ =
+        make_reader(config_.data, Split::valid, read_plan(config, false), communicator, stream);
     if (!config.job.unseen.empty()) {
-      unseen_ = std::make_unique<UnseenIds>(config, *valid_, communicator, stream);
+      unseen_ = std::make_unique<UnseenIds>(config_, *valid_, communicator, stream);
     }
   }
-  trainer_ = std::make_unique<Trainer>(config, train_->schema(), communicator, stream);
+  trainer_ = std::make_unique<Trainer>(config_, train_->schema(), communicator, stream);
+  if (!from.empty()) {
+    resume(from);
+  }
 }
 
 std::int64_t TrainingRun::total_steps() const {
@@ -89,8 +116,8 @@ void TrainingRun::save(SaveReason reason) {
   }
   try {
     const InPhase phase(communicator_.progress(), Phase::saving);
-    checkpoints_->save(*trainer_, {train_->position(), schedule_.state(), train_->index_digest(),
-                                   trainer_->bad_lines().counts()});
+    checkpoints_->save(*trainer_, position_of(*train_, valid_.get(), schedule_.state(),
+                                              trainer_->bad_lines().counts()));
     saved_step_ = trainer_->steps();
   } catch (const Error& error) {
     // The save has failed on all ranks alike, and the one before is intact. A job that ends has

@@ -22,14 +22,11 @@ enum class RunEnd { done, stopped_by_signal };
 
 class TrainingRun {
  public:
-  /// Opens the data and makes the model. `checkpoints` may be null: then nothing is saved.
-  /// Collective.
+  /// Opens the data and makes the model, that of the checkpoint `from` unless it is empty.
+  /// `checkpoints` may be null: then nothing is saved. Collective. Throws Error{corrupt_data} where
+  /// model or data are not those of the checkpoint.
   TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-              Reporter& reporter, JobCheckpoints* checkpoints);
-
-  /// Takes up a checkpoint before the first step. Collective. Throws Error{corrupt_data} where
-  /// model or data are not its.
-  void resume(const std::string& checkpoint);
+              Reporter& reporter, JobCheckpoints* checkpoints, const std::string& from = "");
 
   /// Trains to the end, or until `stop` says so on any rank, after the step in which it did.
   /// Collective.
@@ -47,6 +44,7 @@ class TrainingRun {
  private:
   enum class SaveReason { best, routine, ending };
 
+  void resume(const std::string& checkpoint);
   void finish_step(const StepResult& result);
   bool evaluation_is_due() const;
   void evaluate();

@@ -9,6 +9,7 @@
 
 #include "io/generated_reader.hpp"
 #include "io/packed_writer.hpp"
+#include "runtime/error.hpp"
 #include "tests/step/tiny_job.hpp"
 #include "tests/support/ranks.hpp"
 #include "tests/support/scratch_folder.hpp"
@@ -18,13 +19,16 @@ namespace {
 
 constexpr std::int64_t kStopAt = 11;  // of 16 steps; the epoch ends at 8
 
-/// Trains to kStopAt on some ranks, then goes on from the checkpoint on others.
-TinyResult stop_and_resume(const std::vector<std::string>& data, int from, int to) {
+/// Trains to kStopAt on some ranks, then goes on from the checkpoint on others, `more` added to the
+/// configuration.
+TinyResult stop_and_resume(const std::vector<std::string>& data, int from, int to,
+                           const std::vector<std::string>& more = {}) {
   const ScratchFolder folder;
-  std::vector<std::string> stopped = data;
+  std::vector<std::string> stopped = data, resumed = data;
   stopped.push_back(fmt::format("job.steps={}", kStopAt));
+  resumed.insert(resumed.end(), more.begin(), more.end());
   train_on_threads(tiny_job(folder.path(""), "auto", 16, stopped), from, 1, true);
-  return train_on_threads(tiny_job(folder.path(""), "rows", 16, data), to, 1, true,
+  return train_on_threads(tiny_job(folder.path(""), "rows", 16, resumed), to, 1, true,
                           fmt::format("{}/checkpoints/step-{:06}", folder.path("out"), kStopAt));
 }
 
@@ -74,6 +78,30 @@ TEST(Resume, GoesOnFromTextCompressedAndPackedData) {
   EXPECT_EQ(stop_and_resume(text, 2, 3).digest, whole);
   EXPECT_EQ(stop_and_resume(text_data(train + ".gz", valid + ".gz"), 3, 1).digest, whole);
   EXPECT_EQ(stop_and_resume(packed, 1, 2).digest, whole);
+}
+
+TEST(Resume, KeepsTheOrderOfReadingThatItsStartHasChosen) {
+  const ScratchFolder folder;
+  const std::string train = folder.path("train.tsv"), valid = folder.path("valid.tsv");
+  write_generated_text(records(), Split::train, train);
+  write_generated_text(records(), Split::valid, valid);
+  ASSERT_EQ(std::system(fmt::format("gzip -k '{}' '{}'", train, valid).c_str()), 0);
+  std::vector<std::string> data = text_data(train + ".gz", valid + ".gz");
+  data.push_back("data.memory_bytes=1000");  // so it is a stream
+  const std::string whole =
+      train_on_threads(tiny_job(folder.path(""), "rows", 16, data), 1, 1).digest;
+
+  EXPECT_EQ(stop_and_resume(data, 2, 3, {"data.memory_bytes=10000000"}).digest, whole);
+  for (const auto& [change, message] :
+       {std::pair("data.order=blocks", "expected order blocks of this job: found stream"),
+        std::pair("data.window=50", "expected window 50 of this job: found 100")}) {
+    try {
+      stop_and_resume(data, 2, 3, {change});
+      ADD_FAILURE() << "no error: " << change;
+    } catch (const Error& error) {
+      EXPECT_NE(error.text().find(message), std::string::npos) << error.text();
+    }
+  }
 }
 
 TEST(Resume, TakesUpMetricsThatAreNotFinite) {

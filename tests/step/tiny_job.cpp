@@ -84,10 +84,7 @@ TinyResult train_tiny(const JobConfig& config, Communicator<Cpu>& communicator, 
   if (save) {
     checkpoints = std::make_unique<JobCheckpoints>(config, communicator, stream);
   }
-  TrainingRun run(config, communicator, stream, reporter, checkpoints.get());
-  if (!from.empty()) {
-    run.resume(from);
-  }
+  TrainingRun run(config, communicator, stream, reporter, checkpoints.get(), from);
   run.run();
   return {run.trainer().digest().hex(), run.losses()};
 }

@@ -1,0 +1,44 @@
+// The index of text files as it is kept in a job's folder, so that the next start need not count
+// again. It belongs to a file as long as its size and time stand. Only a help: where it cannot be
+// read or written, records are counted.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/text_index.hpp"
+
+namespace keyshard {
+
+/// The blocks of one file, and what they depend on.
+struct IndexedFile {
+  std::string name;  ///< relative to the folder of the index
+  FileStamp stamp;
+  std::int64_t block_bytes = 0;  ///< 0: the file is one block
+  std::int64_t skip_lines = 0;   ///< the header included
+  std::vector<TextBlock> blocks;
+
+  /// Whether the blocks of this one are those of `other`.
+  bool fits(const IndexedFile& other) const {
+    return name == other.name && stamp == other.stamp && stamp.modified_ns >= 0 &&
+           block_bytes == other.block_bytes && skip_lines == other.skip_lines;
+  }
+};
+
+/// The name of a file as an index in `folder` has it.
+std::string index_name(const std::string& path, const std::string& folder);
+
+/// Throws where a name is no UTF-8.
+std::string index_text(const std::vector<IndexedFile>& files);
+
+/// The files of an index; none where the text is not as it was written.
+std::vector<IndexedFile> parse_index(const std::string& text);
+
+/// The text of the index of a split; empty where there is none.
+std::string read_index(const std::string& folder, Split split);
+
+/// Replaces the index of a split, whole or not at all, if the folder exists and can be written.
+void write_index(const std::string& folder, Split split,
+                 const std::vector<IndexedFile>& files) noexcept;
+
+}  // namespace keyshard

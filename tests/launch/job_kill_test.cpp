@@ -14,61 +14,84 @@
 namespace keyshard::testing {
 namespace {
 
-constexpr int kKills = 20;
+constexpr int kRounds = 10;
+const std::vector<std::string> kOutputs = {"one", "two"};  // of two jobs, killed side by side
+
+std::string train(const std::string& output) {
+  return "train job.toml --set job.epochs=1000000 --set checkpoint.every_steps=1 --resume latest "
+         "--output " +
+         output;
+}
 
 class JobKill : public ProgramTest {
  protected:
-  static std::string train(const std::string& output) {
-    return "train job.toml --set job.epochs=1000000 --set checkpoint.every_steps=1 --resume latest "
-           "--output " +
-           output;
+  /// Kills a rank or mpirun a moment after the first save that is newer than `step`.
+  void kill_after_save(RunningCommand& job, const std::string& output, std::int64_t step) {
+    const auto ranks = job.ranks(2);
+    ASSERT_EQ(ranks.size(), 2u);
+    ASSERT_TRUE(wait_until([&] { return newest_step(output) > step; }))
+        << folder_.read(output + ".error");
+    std::this_thread::sleep_for(std::chrono::microseconds(random_() % 40'000));
+    const int victim = kills_++ % 3;
+    ::kill(victim == 2 ? job.process() : ranks.at(victim), SIGKILL);
   }
 
-  /// Kills a rank or mpirun a moment after the first save of this run.
-  void kill_in_a_save(int round, std::mt19937& random) {
-    const std::int64_t before = newest_step("out");
-    const auto job = start(train("out"), 2);
-    const auto ranks = job->ranks(2);
-    ASSERT_EQ(ranks.size(), 2u);
-    ASSERT_TRUE(wait_until([&] { return newest_step("out") > before; }))
-        << folder_.read("command.error");
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 40'000));
-    const int victim = round % 3;
-    ::kill(victim == 2 ? job->process() : ranks.at(victim), SIGKILL);
-    const Ending ended = job->wait(30);
+  void expect_killed(RunningCommand& job, const std::string& output) {
+    const Ending ended = job.wait(30);
     EXPECT_NE(ended.code, kExitDone);
     EXPECT_NE(ended.code, 124) << "ranks outlive the job: " << ended.error;
+    inside_a_save_ += has_debris(output);
+    EXPECT_EQ(digest_of(output).size(), 32u) << digest_of(output);
   }
 
-  bool has_debris() const {
-    const std::vector<std::string> names = checkpoints("out");
+  bool has_debris(const std::string& output) const {
+    const std::vector<std::string> names = checkpoints(output);
     return std::any_of(names.begin(), names.end(), [](const std::string& name) {
       return name.find(".tmp-") != std::string::npos;
     });
   }
+
+  /// Goes on on three ranks to the digest of a job that nothing has happened to.
+  void expect_same_end(const std::string& output) {
+    const std::string steps = fmt::format(" --steps {}", newest_step(output) + 3);
+    const Ending resumed = run(train(output) + steps, mpirun(3));
+    ASSERT_EQ(resumed.code, kExitDone) << resumed.error;
+    EXPECT_FALSE(has_debris(output));
+    EXPECT_EQ(checkpoints(output).size(), 2u);
+    const Ending whole =
+        run("train job.toml --set job.epochs=1000000 --output whole" + output + steps);
+    ASSERT_EQ(whole.code, kExitDone) << whole.error;
+    EXPECT_EQ(digest_in(resumed.out), digest_in(whole.out));
+  }
+
+  std::mt19937 random_{2026};
+  int kills_ = 0;
+  int inside_a_save_ = 0;
 };
 
 TEST_F(JobKill, WhileItSavesLosesNothingThatWasCommitted) {
   folder_.write("job.toml", kSmallJob);
-  std::mt19937 random(2026);
-  int inside_a_save = 0;
-  for (int round = 0; round < kKills; ++round) {
+  for (int round = 0; round < kRounds; ++round) {
     SCOPED_TRACE(round);
-    ASSERT_NO_FATAL_FAILURE(kill_in_a_save(round, random));
-    inside_a_save += has_debris();
-    EXPECT_EQ(digest_of("out").size(), 32u) << digest_of("out");
+    std::vector<std::unique_ptr<RunningCommand>> jobs;
+    std::vector<std::int64_t> before;
+    for (const std::string& output : kOutputs) {
+      before.push_back(newest_step(output));
+      jobs.push_back(start(train(output), 2, output));
+    }
+    for (std::size_t j = 0; j < jobs.size(); ++j) {
+      ASSERT_NO_FATAL_FAILURE(kill_after_save(*jobs[j], kOutputs[j], before[j]));
+    }
+    for (std::size_t j = 0; j < jobs.size(); ++j) {
+      expect_killed(*jobs[j], kOutputs[j]);
+    }
   }
-  RecordProperty("killed_inside_a_save", inside_a_save);
-  EXPECT_GT(inside_a_save, 0);
-
-  const std::string steps = fmt::format(" --steps {}", newest_step("out") + 3);
-  const Ending resumed = run(train("out") + steps, mpirun(3));
-  ASSERT_EQ(resumed.code, kExitDone) << resumed.error;
-  EXPECT_FALSE(has_debris());
-  EXPECT_EQ(checkpoints("out").size(), 2u);
-  const Ending whole = run("train job.toml --set job.epochs=1000000 --output whole" + steps);
-  ASSERT_EQ(whole.code, kExitDone) << whole.error;
-  EXPECT_EQ(digest_in(resumed.out), digest_in(whole.out));
+  RecordProperty("kills", kills_);
+  RecordProperty("inside_a_save", inside_a_save_);
+  EXPECT_GT(inside_a_save_, 0);
+  for (const std::string& output : kOutputs) {
+    expect_same_end(output);
+  }
 }
 
 }  // namespace

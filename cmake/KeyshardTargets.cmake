@@ -3,7 +3,8 @@
 add_library(keyshard_flags INTERFACE)
 target_compile_features(keyshard_flags INTERFACE cxx_std_20)
 # Contraction would make the bits of a sum depend on the compiler (ARCHITECTURE.md, "Same bits").
-target_compile_options(keyshard_flags INTERFACE -ffp-contract=off)
+# That roots set no errno and operations raise no signals changes no bit, and lets them become vectors.
+target_compile_options(keyshard_flags INTERFACE -ffp-contract=off -fno-math-errno -fno-trapping-math)
 
 add_library(keyshard_private_flags INTERFACE)
 target_compile_options(keyshard_private_flags INTERFACE

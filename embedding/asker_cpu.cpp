@@ -6,28 +6,20 @@
 #include "embedding/lookup_state.hpp"
 #include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
+#include "runtime/prefetch.hpp"
 
 namespace keyshard {
 namespace {
 
-constexpr int kColumns = 32;
-constexpr std::int64_t kBlock = 64;  // samples or keys whose rows stay in cache from group to group
+constexpr int kColumns = 64;
+// What is fetched ahead together: that many floats of rows, and at most so many occurrences of
+// keys, fit the first cache twice.
+constexpr std::int64_t kFetchedFloats = 2048;
+constexpr std::uint32_t kFetchedOccurrences = 192;
 
-/// Calls body(begin, end) on blocks of [begin_all, end_all), on all threads.
-template <class Body>
-void for_blocks(Stream<Cpu>& stream, std::int64_t first, std::int64_t n, const Body& body) {
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int) {
-    for (; begin < end; begin += kBlock) {
-      body(first + begin, first + std::min(begin + kBlock, end));
-    }
-  });
-}
-
-template <class F>
-void run_rows(std::int64_t begin, std::int64_t end, const F& functor) {
-  for (std::int64_t i = begin; i < end; ++i) {
-    functor(i, Solo{});
-  }
+/// Rows or samples of that many floats in a block.
+std::int64_t block_of(std::int64_t floats) {
+  return std::clamp<std::int64_t>(kFetchedFloats / std::max<std::int64_t>(floats, 1), 1, 64);
 }
 
 void check_input(const LookupShape& shape, const LookupInput& input) {
@@ -131,23 +123,62 @@ void order_bags(Stream<Cpu>& stream, const LookupShape& shape, AskerState<Cpu>& 
   });
 }
 
-/// Calls body(block, table, begin, end) for runs of distinct keys of one block, on all threads.
-template <class Body>
+/// Calls body(table, begin, end) for runs of distinct keys of one block, on all threads, with the
+/// fetches of the next keys under way.
+template <class Fetch, class Body>
 void for_key_blocks(Stream<Cpu>& stream, const LookupShape& shape, const Distinct<Cpu>& distinct,
-                    const Body& body) {
+                    const Fetch& fetch, const Body& body) {
   const std::int64_t tables = shape.tables();
-  for_blocks(stream, 0, distinct.size(), [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t keys = block_of(*std::max_element(shape.dims.begin(), shape.dims.end()));
+  for_blocks(stream, distinct.size(), keys, fetch, [&](std::int64_t begin, std::int64_t end) {
     auto block = std::upper_bound(distinct.blocks.begin(), distinct.blocks.end(), begin) -
                  distinct.blocks.begin() - 1;
     while (begin < end) {
       const std::int64_t stop = std::min(end, distinct.blocks[static_cast<std::size_t>(block) + 1]);
       if (begin < stop) {
-        body(block, block % tables, begin, stop);
+        body(block % tables, begin, stop);
       }
       begin = stop;
       ++block;
     }
   });
+}
+
+/// Fetches the upstream rows of the keys [begin, end) ahead; of frequent keys the first ones.
+void fetch_upstream(const LookupShape& shape, const AskerState<Cpu>& asker,
+                    const std::vector<std::vector<GradientColumn>>& columns,
+                    Span<const MatrixView<const float>> gradients, std::int64_t begin,
+                    std::int64_t end) {
+  const auto features = static_cast<std::uint32_t>(shape.num_features());
+  const std::uint32_t first = asker.distinct.offsets[begin];
+  const std::uint32_t last = std::min(asker.distinct.offsets[end], first + kFetchedOccurrences);
+  for (std::uint32_t k = first; k < last; ++k) {
+    const std::uint32_t i = asker.distinct.occurrences[k];
+    const std::uint32_t bag = asker.bag_of.size() == 0 ? i : asker.bag_of[i];
+    const std::uint32_t f = bag % features;
+    for (std::size_t g = 0; g < shape.features[f].groups.size(); ++g) {
+      prefetch(gradients[g].row(bag / features) + columns[g][f].column,
+               shape.features[f].groups[g].dim);
+    }
+  }
+}
+
+/// Fetches the rows and outputs of the samples [begin, end) ahead, as many as fit the first cache.
+void fetch_samples(const LookupShape& shape, const AskerState<Cpu>& asker,
+                   const ItemOffsets& offset, Span<const MatrixView<float>> pooled,
+                   std::int64_t begin, std::int64_t end) {
+  const BagRanges bags = asker.bags();
+  const std::int64_t first = bags.begin(begin * shape.num_features());
+  const std::int64_t last =
+      std::min(bags.begin(end * shape.num_features()), first + kFetchedOccurrences);
+  for (std::int64_t i = first; i < last; ++i) {
+    prefetch(asker.values.data() + offset(asker.distinct.inverse[i]), shape.dims.front());
+  }
+  for (const MatrixView<float>& out : pooled) {
+    for (std::int64_t sample = begin; sample < end; ++sample) {
+      prefetch_to_write(out.row(sample), out.cols);
+    }
+  }
 }
 
 std::vector<std::vector<GradientColumn>> gradient_columns(const LookupShape& shape) {
@@ -306,7 +337,12 @@ void pool_answers(Stream<Cpu>& stream, const LookupShape& shape, AskerState<Cpu>
   asker.states = {stream, asker.samples * shape.kept_floats};
   const ItemOffsets offset{shape.dims.front(),
                            asker.value_offsets.size() == 0 ? nullptr : asker.value_offsets.data()};
-  for_blocks(stream, 0, asker.samples, [&](std::int64_t begin, std::int64_t end) {
+  const auto fetch = [&](std::int64_t begin, std::int64_t end) {
+    fetch_samples(shape, asker, offset, pooled, begin, end);
+  };
+  const std::int64_t samples =
+      block_of(std::accumulate(shape.widths.begin(), shape.widths.end(), std::int64_t{0}));
+  for_blocks(stream, asker.samples, samples, fetch, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t f = 0; f < shape.num_features(); ++f) {
       const FeatureShape& feature = shape.features[static_cast<std::size_t>(f)];
       const auto table = static_cast<std::size_t>(feature.table);
@@ -355,27 +391,29 @@ GradientMessage<Cpu> sum_gradients(Stream<Cpu>& stream, const LookupShape& shape
       shape.dims.front(), asker.value_offsets.size() == 0 ? nullptr : asker.value_offsets.data()};
   const ItemOffsets partial_offset{shape.dims.front(),
                                    plan.offsets.size() == 0 ? nullptr : plan.offsets.data()};
-  for_key_blocks(stream, shape, asker.distinct,
-                 [&](std::int64_t, std::int64_t table, std::int64_t begin, std::int64_t end) {
-                   if (asker.reduced[static_cast<std::size_t>(table)] != 0) {
-                     return;
-                   }
-                   std::int64_t offset = 0;
-                   for (std::size_t g = 0;
-                        g < shape.table_dims[static_cast<std::size_t>(table)].size(); ++g) {
-                     const std::int64_t dim = shape.table_dims[static_cast<std::size_t>(table)][g];
-                     run_rows(begin, end,
-                              SumOccurrences<kColumns>{
-                                  asker.distinct.offsets.data(), asker.distinct.occurrences.data(),
-                                  asker.bag_of.size() == 0 ? nullptr : asker.bag_of.data(),
-                                  asker.bags(), shape.num_features(), asker.slice_of.data(),
-                                  nodes.first.data(), columns[g].data(), gradients[g],
-                                  asker.states.data(), shape.kept_floats, asker.values.data(),
-                                  value_offset, offset, shape.dims[static_cast<std::size_t>(table)],
-                                  dim, message.floats.data(), partial_offset});
-                     offset += dim;
-                   }
-                 });
+  const auto fetch = [&](std::int64_t begin, std::int64_t end) {
+    fetch_upstream(shape, asker, columns, gradients, begin, end);
+  };
+  const auto sum = [&](std::int64_t table, std::int64_t begin, std::int64_t end) {
+    const auto t = static_cast<std::size_t>(table);
+    if (asker.reduced[t] != 0) {
+      return;
+    }
+    std::int64_t offset = 0;
+    for (std::size_t g = 0; g < shape.table_dims[t].size(); ++g) {
+      const std::int64_t dim = shape.table_dims[t][g];
+      run_rows(
+          begin, end,
+          SumOccurrences<kColumns>{
+              asker.distinct.offsets.data(), asker.distinct.occurrences.data(),
+              asker.bag_of.size() == 0 ? nullptr : asker.bag_of.data(), asker.bags(),
+              shape.num_features(), asker.slice_of.data(), nodes.first.data(), columns[g].data(),
+              gradients[g], asker.states.data(), shape.kept_floats, asker.values.data(),
+              value_offset, offset, shape.dims[t], dim, message.floats.data(), partial_offset});
+      offset += dim;
+    }
+  };
+  for_key_blocks(stream, shape, asker.distinct, fetch, sum);
   write_backs(stream, shape, asker, plan, gradients, message.floats.data());
   return message;
 }

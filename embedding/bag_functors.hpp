@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "embedding/combiner.hpp"
+#include "runtime/columns.hpp"
 #include "runtime/fold.hpp"
 #include "runtime/team.hpp"
 #include "runtime/view.hpp"
@@ -36,16 +37,6 @@ struct BagRanges {
   }
 };
 
-/// Calls body(first, width) for the column chunks of this lane.
-template <int kColumns, class Team, class Body>
-KEYSHARD_HD void for_columns(const Team& team, std::int64_t dim, const Body& body) {
-  for (std::int64_t first = kColumns * static_cast<std::int64_t>(team.thread_rank()); first < dim;
-       first += kColumns * static_cast<std::int64_t>(team.num_threads())) {
-    const std::int64_t left = dim - first;
-    body(first, left < kColumns ? left : kColumns);
-  }
-}
-
 /// Scratch of a fold of combiner states over kColumns columns, private to a lane.
 template <class C, int kColumns>
 struct StateStack {
@@ -53,10 +44,10 @@ struct StateStack {
 };
 
 /// Adds the rows items[0 .. n) of a bag into a fold, one state per run of equal numbers(item).
-template <class C, class Numbers>
-KEYSHARD_HD void fold_rows(Fold<typename C::State, C>& fold, const float* values,
+template <class C, class Width, class Numbers>
+KEYSHARD_HD void fold_rows(Fold<typename C::State, C, Width>& fold, const float* values,
                            const ItemOffsets& offset, const std::uint32_t* items, std::int64_t n,
-                           std::int64_t column, std::int64_t width, const Numbers& numbers) {
+                           std::int64_t column, Width width, const Numbers& numbers) {
   for (std::int64_t j = 0; j < n; ++j) {
     const float* x = values + offset(items[j]) + column;
     const std::int64_t number = numbers(items[j]);
@@ -99,34 +90,55 @@ struct PoolBag {
     const std::int64_t bag = sample * features + feature;
     const std::int64_t begin = bags.begin(bag), n = bags.size(bag);
     float* out = pooled.row(sample) + column;
-    for_columns<kColumns>(team, dim, [&](std::int64_t first, std::int64_t width) {
+    for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
       if (n == 0) {
         for (std::int64_t d = 0; d < width; ++d) {
           out[first + d] = 0.0f;
         }
-        return;
+      } else if (n == 1) {
+        pool_one(sample, values + offset(items[begin]) + row_offset + first, first, width, out);
+      } else {
+        pool_several(sample, items + begin, n, first, width, out);
       }
-      StateStack<C, kColumns> stack;
-      Fold<typename C::State, C> fold(stack.states, width);
-      const std::uint16_t* shard = shards;
-      fold_rows<C>(fold, values, offset, items + begin, n, row_offset + first, width,
-                   [shard](std::uint32_t item) {
-                     return shard == nullptr ? std::int64_t{0} : std::int64_t{shard[item]};
-                   });
-      keep(sample, fold.finish(Solo{}), first, width);
-      write(stack.states, first, width, n, out);
     });
   }
 
-  KEYSHARD_HD void write(const typename C::State* state, std::int64_t first, std::int64_t width,
+  template <class Width>
+  KEYSHARD_HD void pool_one(std::int64_t sample, const float* x, std::int64_t first, Width width,
+                            float* out) const {
+    typename C::State state[kColumns];
+    for (std::int64_t d = 0; d < width; ++d) {
+      state[d] = C::start(x[d]);
+    }
+    keep(sample, state, first, width);
+    write(state, first, width, 1, out);
+  }
+
+  template <class Width>
+  KEYSHARD_HD void pool_several(std::int64_t sample, const std::uint32_t* bag, std::int64_t n,
+                                std::int64_t first, Width width, float* out) const {
+    StateStack<C, kColumns> stack;
+    Fold<typename C::State, C, Width> fold(stack.states, width);
+    const std::uint16_t* shard = shards;
+    fold_rows<C>(fold, values, offset, bag, n, row_offset + first, width,
+                 [shard](std::uint32_t item) {
+                   return shard == nullptr ? std::int64_t{0} : std::int64_t{shard[item]};
+                 });
+    keep(sample, fold.finish(Solo{}), first, width);
+    write(stack.states, first, width, n, out);
+  }
+
+  template <class Width>
+  KEYSHARD_HD void write(const typename C::State* state, std::int64_t first, Width width,
                          std::int64_t n, float* out) const {
     for (std::int64_t d = 0; d < width; ++d) {
       out[first + d] = C::value(state[d], n);
     }
   }
 
+  template <class Width>
   KEYSHARD_HD void keep(std::int64_t sample, const typename C::State* state, std::int64_t first,
-                        std::int64_t width) const {
+                        Width width) const {
     if (states != nullptr) {
       auto* kept =
           reinterpret_cast<typename C::State*>(states + sample * state_stride + state_column);

@@ -53,9 +53,9 @@ struct MergeParts {
     using State = typename C::State;
     const std::int64_t bag = sample * features + feature;
     float* out = pooled.row(sample) + column;
-    for_columns<kColumns>(team, dim, [&](std::int64_t first, std::int64_t width) {
+    for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
       StateStack<C, kColumns> stack;
-      Fold<State, C> fold(stack.states, width);
+      Fold<State, C, decltype(width)> fold(stack.states, width);
       for (std::int64_t p = starts[bag]; p < starts[bag + 1]; ++p) {
         push_part(fold, parts[p], first, width);
       }
@@ -72,8 +72,9 @@ struct MergeParts {
     });
   }
 
-  KEYSHARD_HD void push_part(Fold<typename C::State, C>& fold, const BagPart& part,
-                             std::int64_t first, std::int64_t width) const {
+  template <class Width>
+  KEYSHARD_HD void push_part(Fold<typename C::State, C, Width>& fold, const BagPart& part,
+                             std::int64_t first, Width width) const {
     const float* answer = answers + bases[part.block] + part.state + state_offset;
     std::int64_t node = -1;
     for (std::uint32_t j = 0; j < part.count; ++j) {
@@ -112,14 +113,15 @@ struct ReducePart {
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t p, const Team& team) const {
-    for_columns<kColumns>(
-        team, dim, [&](std::int64_t first, std::int64_t width) { reduce(parts[p], first, width); });
+    for_columns<kColumns>(team, dim,
+                          [&](std::int64_t first, auto width) { reduce(parts[p], first, width); });
   }
 
-  KEYSHARD_HD void reduce(const BagPart& part, std::int64_t first, std::int64_t width) const {
+  template <class Width>
+  KEYSHARD_HD void reduce(const BagPart& part, std::int64_t first, Width width) const {
     using State = typename C::State;
     StateStack<C, kColumns> stack;
-    Fold<State, C> fold(stack.states, width);
+    Fold<State, C, decltype(width)> fold(stack.states, width);
     float* answer = answers + bases[part.block] + part.state + state_offset;
     std::int64_t node = -1;
     for (std::uint32_t j = 0; j < part.count; ++j) {
@@ -141,8 +143,9 @@ struct ReducePart {
     write(fold.finish(Solo{}), first, width, answer);
   }
 
-  KEYSHARD_HD static void write(const typename C::State* state, std::int64_t first,
-                                std::int64_t width, float* answer) {
+  template <class Width>
+  KEYSHARD_HD static void write(const typename C::State* state, std::int64_t first, Width width,
+                                float* answer) {
     auto* to = reinterpret_cast<typename C::State*>(answer) + first;
     for (std::int64_t d = 0; d < width; ++d) {
       to[d] = state[d];

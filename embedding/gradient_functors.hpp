@@ -9,6 +9,7 @@
 #include "embedding/bag_functors.hpp"
 #include "embedding/combiner.hpp"
 #include "runtime/fold.hpp"
+#include "runtime/prefetch.hpp"
 #include "runtime/team.hpp"
 #include "runtime/view.hpp"
 
@@ -19,7 +20,7 @@ using CombinerKind = std::uint8_t;
 
 /// Calls body(C{}) with the combiner of that number.
 template <class Body>
-KEYSHARD_HD void with_combiner(CombinerKind kind, const Body& body) {
+KEYSHARD_HD KEYSHARD_INLINE void with_combiner(CombinerKind kind, const Body& body) {
   switch (kind) {
     case 0:
       return body(Sum{});
@@ -43,10 +44,10 @@ struct GradientColumn {
 
 /// Puts or adds the terms of one occurrence: what[d] = or += gradient of the row, for columns
 /// [first, first + width).
-template <class C>
+template <class C, class Width>
 KEYSHARD_HD void add_term(float* sum, bool starts, const float* upstream,
                           const typename C::State* states, const float* x, std::int64_t n,
-                          std::int64_t width) {
+                          Width width) {
   for (std::int64_t d = 0; d < width; ++d) {
     const typename C::State state = C::kBackNeedsState ? states[d] : C::start(0.0f);
     const float term =
@@ -84,48 +85,78 @@ struct SumOccurrences {
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
-    for_columns<kColumns>(
-        team, dim, [&](std::int64_t first, std::int64_t width) { sum_columns(u, first, width); });
+    const std::uint32_t begin = key_offsets[u], end = key_offsets[u + 1];
+    for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
+      float* out = partials + partial_offset(u) + row_offset + first;
+      if (end - begin == 1) {
+        add(out, true, u, place(occurrences[begin]), first, width);
+      } else {
+        sum_several(u, first, width, out);
+      }
+    });
   }
 
-  KEYSHARD_HD void sum_columns(std::int64_t u, std::int64_t first, std::int64_t width) const {
+  KEYSHARD_HD void fetch_row(std::uint32_t k) const {
+    const Place at = place(occurrences[k]);
+    prefetch(upstream.row(at.sample) + columns[at.feature].column, dim);
+  }
+
+  static constexpr std::uint32_t kAhead = 16;  ///< occurrences of a frequent key fetched ahead
+
+  /// Where an occurrence stands.
+  struct Place {
+    std::uint32_t bag;
+    std::uint32_t sample;
+    std::uint32_t feature;
+  };
+
+  KEYSHARD_HD Place place(std::uint32_t occurrence) const {
+    const std::uint32_t bag = bag_of == nullptr ? occurrence : bag_of[occurrence];
+    const auto n = static_cast<std::uint32_t>(features);
+    return {bag, bag / n, bag % n};
+  }
+
+  template <class Width>
+  KEYSHARD_HD void sum_several(std::int64_t u, std::int64_t first, Width width, float* out) const {
     float stack[Fold<float>::kDepth * kColumns];
-    Fold<float> fold(stack, width);
-    float* out = partials + partial_offset(u) + row_offset + first;
+    Fold fold(stack, width);
     std::int64_t node = -1;
     for (std::uint32_t k = key_offsets[u]; k < key_offsets[u + 1]; ++k) {
-      const std::int64_t i = occurrences[k];
-      const std::int64_t bag = bag_of == nullptr ? i : bag_of[i];
-      const std::int64_t slice = slice_of[bag / features];
+      if (k + kAhead < key_offsets[u + 1]) {
+        fetch_row(k + kAhead);
+      }
+      const Place at = place(occurrences[k]);
+      const std::int64_t slice = slice_of[at.sample];
       if (node_of[slice] != node && !fold.empty()) {
         write(fold.finish(Solo{}), width, out);
         out += row_dim;
       }
       node = node_of[slice];
       const bool starts = !fold.continues(slice);
-      add(starts ? fold.push(Solo{}, slice) : fold.top(), starts, u, bag, first, width);
+      add(starts ? fold.push(Solo{}, slice) : fold.top(), starts, u, at, first, width);
     }
     write(fold.finish(Solo{}), width, out);
   }
 
-  KEYSHARD_HD void add(float* sum, bool starts, std::int64_t u, std::int64_t bag,
-                       std::int64_t first, std::int64_t width) const {
-    const std::int64_t sample = bag / features;
-    const GradientColumn& at = columns[bag % features];
-    const float* g = upstream.row(sample) + at.column + first;
+  template <class Width>
+  KEYSHARD_HD void add(float* sum, bool starts, std::int64_t u, const Place& at, std::int64_t first,
+                       Width width) const {
+    const GradientColumn& column = columns[at.feature];
+    const float* g = upstream.row(at.sample) + column.column + first;
     const float* x = values + value_offset(u) + row_offset + first;
-    with_combiner(at.kind, [&](auto c) {
+    with_combiner(column.kind, [&](auto c) {
       using C = decltype(c);
       const auto* state = C::kBackNeedsState
                               ? reinterpret_cast<const typename C::State*>(
-                                    states + sample * state_stride + at.state_column) +
+                                    states + at.sample * state_stride + column.state_column) +
                                     first
                               : nullptr;
-      add_term<C>(sum, starts, g, state, x, bags.size(bag), width);
+      add_term<C>(sum, starts, g, state, x, bags.size(at.bag), width);
     });
   }
 
-  KEYSHARD_HD static void write(const float* sum, std::int64_t width, float* out) {
+  template <class Width>
+  KEYSHARD_HD static void write(const float* sum, Width width, float* out) {
     for (std::int64_t d = 0; d < width; ++d) {
       out[d] = sum[d];
     }
@@ -166,26 +197,40 @@ struct FoldKey {
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t d, const Team& team) const {
-    for_columns<kColumns>(team, dim, [&](std::int64_t column, std::int64_t width) {
-      float stack[Fold<float>::kDepth * kColumns];
-      Fold<float> fold(stack, width);
-      const std::int64_t begin = key_offsets == nullptr ? d : key_offsets[d];
-      const std::int64_t end = key_offsets == nullptr ? d + 1 : key_offsets[d + 1];
-      for (std::int64_t k = begin; k < end; ++k) {
-        const std::int64_t item = key_offsets == nullptr ? k : items[k];
-        push_partials(fold, item, column, width);
-        push_terms(fold, d, item, column, width);
-      }
-      const float* sum = fold.finish(Solo{});
+    for_columns<kColumns>(team, dim, [&](std::int64_t column, auto width) {
       float* out = sums + (d - first) * row_dim + row_offset + column;
-      for (std::int64_t c = 0; c < width; ++c) {
-        out[c] = sum[c];
+      if (key_offsets == nullptr && term_offsets == nullptr && masks[d] == 1) {
+        const float* only = floats + partials[d] + row_offset + column;
+        for (std::int64_t c = 0; c < width; ++c) {
+          out[c] = only[c];
+        }
+      } else {
+        fold_several(d, column, width, out);
       }
     });
   }
 
-  KEYSHARD_HD void push_partials(Fold<float>& fold, std::int64_t item, std::int64_t column,
-                                 std::int64_t width) const {
+  template <class Width>
+  KEYSHARD_HD void fold_several(std::int64_t d, std::int64_t column, Width width,
+                                float* out) const {
+    float stack[Fold<float>::kDepth * kColumns];
+    Fold fold(stack, width);
+    const std::int64_t begin = key_offsets == nullptr ? d : key_offsets[d];
+    const std::int64_t end = key_offsets == nullptr ? d + 1 : key_offsets[d + 1];
+    for (std::int64_t k = begin; k < end; ++k) {
+      const std::int64_t item = key_offsets == nullptr ? k : items[k];
+      push_partials(fold, item, column, width);
+      push_terms(fold, d, item, column, width);
+    }
+    const float* sum = fold.finish(Solo{});
+    for (std::int64_t c = 0; c < width; ++c) {
+      out[c] = sum[c];
+    }
+  }
+
+  template <class Width>
+  KEYSHARD_HD void push_partials(Fold<float, AddTerms<float>, Width>& fold, std::int64_t item,
+                                 std::int64_t column, Width width) const {
     const float* partial = floats + partials[item] + row_offset + column;
     std::uint32_t mask = masks[item];
     for (int node = 0; mask != 0; ++node, mask >>= 1) {
@@ -199,8 +244,9 @@ struct FoldKey {
     }
   }
 
-  KEYSHARD_HD void push_terms(Fold<float>& fold, std::int64_t d, std::int64_t item,
-                              std::int64_t column, std::int64_t width) const {
+  template <class Width>
+  KEYSHARD_HD void push_terms(Fold<float, AddTerms<float>, Width>& fold, std::int64_t d,
+                              std::int64_t item, std::int64_t column, Width width) const {
     if (term_offsets == nullptr) {
       return;
     }

@@ -66,13 +66,13 @@ struct KeyIndexRef {
       const KeyBucket& bucket = segment.buckets[at];
       RowId found = kNoRow;
       bool room = false;
-      for (int slot = static_cast<int>(team.thread_rank()); slot < KeyBucket::kSlots;
-           slot += static_cast<int>(team.num_threads())) {
+      // Without a branch on the slot; from the last to the first, so that what a free slot happens
+      // to hold never hides the key.
+      for (int slot = KeyBucket::kSlots - 1 - static_cast<int>(team.thread_rank()); slot >= 0;
+           slot -= static_cast<int>(team.num_threads())) {
         const RowId row = bucket.rows[slot];
         room |= row == kNoRow;
-        if (row != kNoRow && bucket.keys[slot] == key) {
-          found = row;
-        }
+        found = bucket.keys[slot] == key ? row : found;
       }
       const unsigned hit = team.ballot(found != kNoRow);
       if (hit != 0) {

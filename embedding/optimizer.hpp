@@ -37,9 +37,10 @@ struct Sgd {
   static constexpr int kStates = 0;
   float learning_rate = 0.01f;
 
-  template <class Team>
-  KEYSHARD_HD void update(const Team& team, float* w, float* /*state*/, const float* g,
-                          std::int64_t dim, const StepScalars& step) const {
+  template <class Team, class Dim>
+  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w, float* /*state*/,
+                          const float* KEYSHARD_RESTRICT g, Dim dim,
+                          const StepScalars& step) const {
     const float rate = learning_rate * step.learning_rate_scale;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
       w[d] = w[d] - rate * g[d];
@@ -54,9 +55,10 @@ struct Momentum {
   float momentum = 0.9f;
   bool nesterov = false;
 
-  template <class Team>
-  KEYSHARD_HD void update(const Team& team, float* w, float* state, const float* g,
-                          std::int64_t dim, const StepScalars& step) const {
+  template <class Team, class Dim>
+  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
+                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
+                          const StepScalars& step) const {
     const float rate = learning_rate * step.learning_rate_scale;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
       const float m = momentum * state[d] - rate * g[d];
@@ -75,9 +77,10 @@ struct Adagrad {
   float epsilon = 1e-7f;
   bool epsilon_outside = false;
 
-  template <class Team>
-  KEYSHARD_HD void update(const Team& team, float* w, float* state, const float* g,
-                          std::int64_t dim, const StepScalars& step) const {
+  template <class Team, class Dim>
+  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
+                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
+                          const StepScalars& step) const {
     const float rate = learning_rate * step.learning_rate_scale;
     if (epsilon_outside) {
       for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
@@ -103,9 +106,10 @@ struct RowwiseAdagrad {
   float initial_accumulator = 0;
   float epsilon = 1e-8f;
 
-  template <class Team>
-  KEYSHARD_HD void update(const Team& team, float* w, float* state, const float* g,
-                          std::int64_t dim, const StepScalars& step) const {
+  template <class Team, class Dim>
+  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
+                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
+                          const StepScalars& step) const {
     const float sum = strided_sum<float>(team, dim, [&](std::int64_t d) { return g[d] * g[d]; });
     const float h = state[0] + sum / static_cast<float>(dim);
     team.sync();
@@ -129,9 +133,10 @@ struct Adam {
   double beta_2 = 0.999;
   float epsilon = 1e-7f;
 
-  template <class Team>
-  KEYSHARD_HD void update(const Team& team, float* w, float* state, const float* g,
-                          std::int64_t dim, const StepScalars& step) const {
+  template <class Team, class Dim>
+  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
+                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
+                          const StepScalars& step) const {
     const float alpha = learning_rate * step.learning_rate_scale * step.bias_correction;
     const float take_1 = static_cast<float>(1.0 - beta_1);
     const float take_2 = static_cast<float>(1.0 - beta_2);
@@ -164,9 +169,10 @@ struct Ftrl {
                : static_cast<float>(portable_power(x, -static_cast<double>(learning_rate_power)));
   }
 
-  template <class Team>
-  KEYSHARD_HD void update(const Team& team, float* w, float* state, const float* g,
-                          std::int64_t dim, const StepScalars& step) const {
+  template <class Team, class Dim>
+  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
+                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
+                          const StepScalars& step) const {
     const float rate = learning_rate * step.learning_rate_scale;
     float* linear = state + dim;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {

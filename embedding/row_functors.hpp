@@ -7,6 +7,7 @@
 #include "embedding/key_index.hpp"
 #include "embedding/optimizer.hpp"
 #include "embedding/row_store.hpp"
+#include "runtime/columns.hpp"
 #include "runtime/team.hpp"
 
 namespace keyshard {
@@ -51,9 +52,11 @@ struct ReadRow {
       return;
     }
     const float* from = rows[i] == kNoRow ? nullptr : store.row(rows[i]) + offset;
-    for (std::int64_t d = team.thread_rank(); d < width; d += team.num_threads()) {
-      to[d] = from == nullptr ? 0.0f : from[d];
-    }
+    with_width(width, [&](auto n) {
+      for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
+        to[d] = from == nullptr ? 0.0f : from[d];
+      }
+    });
   }
 };
 
@@ -132,8 +135,10 @@ struct UpdateRow {
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
     float* row = store.row(rows[i]);
-    optimizer.update(team, row + offset, row + state_offset, gradients + i * dim + offset, width,
-                     step);
+    with_width(width, [&](auto n) {
+      optimizer.update(team, row + offset, row + state_offset, gradients + i * dim + offset, n,
+                       step);
+    });
   }
 };
 

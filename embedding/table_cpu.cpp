@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -7,36 +8,12 @@
 #include "embedding/table.hpp"
 #include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
+#include "runtime/prefetch.hpp"
 
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kBlock =
-    128;  // rows that are fetched ahead together and stay in the first cache
-
-/// Calls body(begin, end) on blocks of at most kBlock indices, on all threads.
-template <class Body>
-void for_blocks(Stream<Cpu>& stream, std::int64_t n, const Body& body) {
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int) {
-    for (; begin < end; begin += kBlock) {
-      body(begin, std::min(begin + kBlock, end));
-    }
-  });
-}
-
-template <class F>
-void run_rows(std::int64_t begin, std::int64_t end, const F& functor) {
-  for (std::int64_t i = begin; i < end; ++i) {
-    functor(i, Solo{});
-  }
-}
-
-void fetch_row(const RowStoreRef& store, RowId row, std::int64_t floats) {
-  const float* data = store.row(row);
-  for (std::int64_t d = 0; d < floats; d += 16) {
-    __builtin_prefetch(data + d, 1);
-  }
-}
+constexpr std::int64_t kBlock = 64;  // rows that are fetched ahead together
 
 }  // namespace
 
@@ -62,15 +39,15 @@ void Table<Cpu>::find(Stream<Cpu>& stream, Span<const Key> keys, RowId* rows) co
       [&](const auto& partitioner) {
         const FindRow<std::decay_t<decltype(partitioner)>> functor{index_.ref(), partitioner,
                                                                    keys.data(), rows};
-        for_blocks(stream, static_cast<std::int64_t>(keys.size()),
-                   [&](std::int64_t begin, std::int64_t end) {
-                     for (std::int64_t i = begin; i < end; ++i) {
-                       __builtin_prefetch(functor.index.bucket(
-                           keys[static_cast<std::size_t>(i)],
-                           partitioner.shard(keys[static_cast<std::size_t>(i)])));
-                     }
-                     run_rows(begin, end, functor);
-                   });
+        for_blocks(
+            stream, static_cast<std::int64_t>(keys.size()), kBlock,
+            [&](std::int64_t begin, std::int64_t end) {
+              for (std::int64_t i = begin; i < end; ++i) {
+                const Key key = keys[static_cast<std::size_t>(i)];
+                prefetch(functor.index.bucket(key, partitioner.shard(key)), 1);
+              }
+            },
+            [&](std::int64_t begin, std::int64_t end) { run_rows(begin, end, functor); });
       },
       partitioner_);
 }
@@ -81,12 +58,15 @@ void Table<Cpu>::read(Stream<Cpu>& stream, Span<const Key> keys, const RowId* ro
   const RowStoreRef store = store_.ref();
   const bool zeros = inference && options_.missing == Missing::zeros;
   for_blocks(
-      stream, static_cast<std::int64_t>(keys.size()), [&](std::int64_t begin, std::int64_t end) {
+      stream, static_cast<std::int64_t>(keys.size()), kBlock,
+      [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
           if (rows[i] != kNoRow) {
-            fetch_row(store, rows[i], layout_.dim);
+            prefetch(store.row(rows[i]), layout_.dim);
           }
         }
+      },
+      [&](std::int64_t begin, std::int64_t end) {
         for (std::size_t g = 0; g < layout_.groups.size(); ++g) {
           const RowLayout::Group& group = layout_.groups[g];
           std::visit(
@@ -154,13 +134,13 @@ RowGradients<Cpu> Table<Cpu>::merge_calls(Stream<Cpu>& stream) {
 template <>
 void Table<Cpu>::check_finite(Stream<Cpu>& stream, const RowGradients<Cpu>& gradients) const {
   const std::int64_t dim = layout_.dim;
-  for_blocks(stream, gradients.size(), [&](std::int64_t begin, std::int64_t end) {
+  stream.threads().for_shares(gradients.size(), [&](std::int64_t begin, std::int64_t end, int) {
     const float* values = gradients.values.data();
-    float zero = 0;  // x - x is 0 for a finite x and NaN otherwise
+    std::uint32_t most = 0;  // the greatest exponent: all ones for what is not finite
     for (std::int64_t d = begin * dim; d < end * dim; ++d) {
-      zero += values[d] - values[d];
+      most = std::max(most, std::bit_cast<std::uint32_t>(values[d]) & 0x7F800000u);
     }
-    if (zero == 0) {
+    if (most != 0x7F800000u) {
       return;
     }
     for (std::int64_t d = begin * dim; d < end * dim; ++d) {
@@ -219,10 +199,12 @@ void Table<Cpu>::update_rows(Stream<Cpu>& stream, const RowGradients<Cpu>& gradi
   const RowStoreRef store = store_.ref();
   const RowId* rows = gradients.rows.data();
   float* values = const_cast<float*>(gradients.values.data());
-  for_blocks(stream, gradients.size(), [&](std::int64_t begin, std::int64_t end) {
+  const auto fetch = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      fetch_row(store, rows[i], layout_.stride);
+      prefetch_to_write(store.row(rows[i]), layout_.stride);
     }
+  };
+  for_blocks(stream, gradients.size(), kBlock, fetch, [&](std::int64_t begin, std::int64_t end) {
     for (std::size_t g = 0; g < layout_.groups.size(); ++g) {
       const RowLayout::Group& group = layout_.groups[g];
       const Regularization& shrink = options_.groups[g].regularization;

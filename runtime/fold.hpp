@@ -33,13 +33,14 @@ struct AddTerms {
 /// (1) The stack holds sums of subtrees, ascending; levels_[k] is where stack entry k parts from
 /// entry k - 1. (2) Levels decrease strictly from the bottom of the stack to its top, so its depth
 /// is at most log2 n + 1.
-template <class T, class Merge = AddTerms<T>>
+/// `Dim` is std::int64_t or a FixedWidth.
+template <class T, class Merge = AddTerms<T>, class Dim = std::int64_t>
 class Fold {
  public:
   static constexpr int kDepth =
       12;  // numbers below 2^11: 1024 shards, and more slices than anyone has
 
-  KEYSHARD_HD Fold(T* stack, std::int64_t dim) : stack_(stack), dim_(dim) {}
+  KEYSHARD_HD Fold(T* stack, Dim dim) : stack_(stack), dim_(dim) {}
 
   /// The place for the term of the next number: the caller writes or adds its `dim` numbers there,
   /// sequentially.
@@ -91,10 +92,13 @@ class Fold {
   }
 
   T* stack_;
-  std::int64_t dim_;
+  [[no_unique_address]] Dim dim_;
   std::int64_t last_ = 0;
   int size_ = 0;
   int levels_[kDepth];
 };
+
+template <class T, class Dim>
+Fold(T*, Dim) -> Fold<T, AddTerms<T>, Dim>;
 
 }  // namespace keyshard

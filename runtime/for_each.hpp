@@ -4,6 +4,7 @@
 // indices.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "runtime/stream.hpp"
@@ -29,6 +30,29 @@ void for_each_row(Stream<Cpu>& stream, std::int64_t n, const F& functor) {
       functor(i, Solo{});
     }
   });
+}
+
+/// Runs over [0, n) in blocks on all threads: fetch(begin, end), then body(begin, end). For work that
+/// end) of the next block comes before body(begin, end) of this one. For work that waits for
+/// memory.
+template <class Fetch, class Body>
+void for_blocks(Stream<Cpu>& stream, std::int64_t n, std::int64_t block, const Fetch& fetch,
+                const Body& body) {
+  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int) {
+    for (; begin < end; begin += block) {
+      const std::int64_t next = std::min(begin + block, end);
+      fetch(begin, next);
+      body(begin, next);
+    }
+  });
+}
+
+/// functor(i, Solo) for i in [begin, end), on this thread.
+template <class F>
+void run_rows(std::int64_t begin, std::int64_t end, const F& functor) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    functor(i, Solo{});
+  }
 }
 
 }  // namespace keyshard

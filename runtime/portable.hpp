@@ -18,6 +18,12 @@
 #define KEYSHARD_HD
 #endif
 
+/// A function of the innermost loops, to be expanded where it is called.
+#define KEYSHARD_INLINE [[gnu::always_inline]] inline
+
+/// Says that what a pointer parameter points to is reached by no other parameter.
+#define KEYSHARD_RESTRICT __restrict__
+
 namespace keyshard {
 
 /// A key (id) of a table: every 64-bit value is legal.

@@ -38,12 +38,13 @@ KEYSHARD_HD T strided_sum(const Team& team, std::int64_t n, const Term& term) {
   const int width = static_cast<int>(team.num_threads());
   const int lane = static_cast<int>(team.thread_rank());
   T partial[32];
-  for (int p = lane; p < 32; p += width) {
-    T sum = T(0);
-    for (std::int64_t i = p; i < n; i += 32) {
-      sum += term(i);
+  for (int p = 0; p < 32 / width; ++p) {
+    partial[p] = T(0);
+  }
+  for (std::int64_t first = 0; first < n; first += 32) {
+    for (std::int64_t i = first + lane; i < n && i < first + 32; i += width) {
+      partial[(i - first) / width] += term(i);
     }
-    partial[p / width] = sum;
   }
   int held = 32 / width;  // partials of this lane: lane, lane + width, ...
   for (; held > 1; held /= 2) {

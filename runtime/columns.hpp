@@ -1,0 +1,53 @@
+// Loops over the columns of a row. Most rows have 1, 4, 8, 16, 32 or 64 columns; for
+// these the body is compiled with the width as a constant, so that its loops become a few vector
+// instructions. Columns are independent of each other: the bits do not depend on how they are cut.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "runtime/portable.hpp"
+
+namespace keyshard {
+
+/// A width that the compiler knows; converts to std::int64_t.
+template <std::int64_t N>
+using FixedWidth = std::integral_constant<std::int64_t, N>;
+
+/// Calls body(w) once, where w is `width` as a FixedWidth if it is a usual one, else as a number.
+template <class Body>
+KEYSHARD_HD void with_width(std::int64_t width, const Body& body) {
+  switch (width) {
+    case 1:
+      return body(FixedWidth<1>{});
+    case 4:
+      return body(FixedWidth<4>{});
+    case 8:
+      return body(FixedWidth<8>{});
+    case 16:
+      return body(FixedWidth<16>{});
+    case 32:
+      return body(FixedWidth<32>{});
+    case 64:
+      return body(FixedWidth<64>{});
+    default:
+      return body(width);
+  }
+}
+
+/// Calls body(first, width) for the column chunks of this lane, of at most kColumns columns;
+/// `width` is a FixedWidth where it is a usual one.
+template <int kColumns, class Team, class Body>
+KEYSHARD_HD void for_columns(const Team& team, std::int64_t dim, const Body& body) {
+  for (std::int64_t first = kColumns * static_cast<std::int64_t>(team.thread_rank()); first < dim;
+       first += kColumns * static_cast<std::int64_t>(team.num_threads())) {
+    const std::int64_t left = dim - first;
+    if constexpr (kColumns == 1) {
+      body(first, FixedWidth<1>{});
+    } else {
+      with_width(left < kColumns ? left : kColumns, [&](auto width) { body(first, width); });
+    }
+  }
+}
+
+}  // namespace keyshard

@@ -1,0 +1,32 @@
+// Fetches memory into the cache ahead of its use. A hint: it changes no result and reads nothing.
+#pragma once
+
+#include <cstddef>
+
+#include "runtime/portable.hpp"
+
+namespace keyshard {
+
+/// The lines of `n` elements at `data`, to be read.
+template <class T>
+KEYSHARD_HD inline void prefetch(const T* data, std::int64_t n) {
+#ifndef __CUDA_ARCH__
+  const auto* bytes = reinterpret_cast<const char*>(data);
+  for (std::int64_t at = 0; at < n * static_cast<std::int64_t>(sizeof(T)); at += 64) {
+    __builtin_prefetch(bytes + at, 0);
+  }
+#endif
+}
+
+/// The same, to be written.
+template <class T>
+KEYSHARD_HD inline void prefetch_to_write(T* data, std::int64_t n) {
+#ifndef __CUDA_ARCH__
+  auto* bytes = reinterpret_cast<char*>(data);
+  for (std::int64_t at = 0; at < n * static_cast<std::int64_t>(sizeof(T)); at += 64) {
+    __builtin_prefetch(bytes + at, 1);
+  }
+#endif
+}
+
+}  // namespace keyshard

@@ -32,9 +32,8 @@ void for_each_row(Stream<Cpu>& stream, std::int64_t n, const F& functor) {
   });
 }
 
-/// Runs over [0, n) in blocks on all threads: fetch(begin, end), then body(begin, end). For work that
-/// end) of the next block comes before body(begin, end) of this one. For work that waits for
-/// memory.
+/// Runs over [0, n) in blocks on all threads: fetch(begin, end), then body(begin, end). For work
+/// that waits for memory: `fetch` starts to load what the indices of the block need.
 template <class Fetch, class Body>
 void for_blocks(Stream<Cpu>& stream, std::int64_t n, std::int64_t block, const Fetch& fetch,
                 const Body& body) {

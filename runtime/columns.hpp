@@ -14,25 +14,36 @@ namespace keyshard {
 template <std::int64_t N>
 using FixedWidth = std::integral_constant<std::int64_t, N>;
 
-/// Calls body(w) once, where w is `width` as a FixedWidth if it is a usual one, else as a number.
-template <class Body>
+/// Calls body(w) once, where w is `width`, at most kMost, as a FixedWidth if it is a usual one,
+/// else as a number.
+template <std::int64_t kMost = 64, class Body>
 KEYSHARD_HD void with_width(std::int64_t width, const Body& body) {
-  switch (width) {
-    case 1:
-      return body(FixedWidth<1>{});
-    case 4:
-      return body(FixedWidth<4>{});
-    case 8:
-      return body(FixedWidth<8>{});
-    case 16:
-      return body(FixedWidth<16>{});
-    case 32:
-      return body(FixedWidth<32>{});
-    case 64:
+  if constexpr (kMost >= 64) {
+    if (width == 64) {
       return body(FixedWidth<64>{});
-    default:
-      return body(width);
+    }
   }
+  if constexpr (kMost >= 32) {
+    if (width == 32) {
+      return body(FixedWidth<32>{});
+    }
+  }
+  if constexpr (kMost >= 16) {
+    if (width == 16) {
+      return body(FixedWidth<16>{});
+    }
+  }
+  if constexpr (kMost >= 8) {
+    if (width == 8) {
+      return body(FixedWidth<8>{});
+    }
+  }
+  if constexpr (kMost >= 4) {
+    if (width == 4) {
+      return body(FixedWidth<4>{});
+    }
+  }
+  return width == 1 ? body(FixedWidth<1>{}) : body(width);
 }
 
 /// Calls body(first, width) for the column chunks of this lane, of at most kColumns columns;
@@ -45,7 +56,8 @@ KEYSHARD_HD void for_columns(const Team& team, std::int64_t dim, const Body& bod
     if constexpr (kColumns == 1) {
       body(first, FixedWidth<1>{});
     } else {
-      with_width(left < kColumns ? left : kColumns, [&](auto width) { body(first, width); });
+      with_width<kColumns>(left < kColumns ? left : kColumns,
+                           [&](auto width) { body(first, width); });
     }
   }
 }

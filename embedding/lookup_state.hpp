@@ -4,6 +4,7 @@
 // per distinct key, or a state per part of a bag where the table is reduced.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -85,6 +86,16 @@ struct LookupState {
   std::vector<std::int64_t> carried;
   LookupTraffic traffic;
 };
+
+/// What is fetched ahead together: so many floats of rows, and at most so many occurrences of keys,
+/// fit the first cache twice.
+inline constexpr std::int64_t kFetchedFloats = 2048;
+inline constexpr std::uint32_t kFetchedOccurrences = 192;
+
+/// Rows or samples of that many floats in a block that is fetched ahead.
+inline std::int64_t block_of(std::int64_t floats) {
+  return std::clamp<std::int64_t>(kFetchedFloats / std::max<std::int64_t>(floats, 1), 1, 64);
+}
 
 // The stages of forward, in order, and those of backward.
 

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kColumns = 64;
 
-/// Calls body(table, begin, end) for runs of distinct keys of one block, on all threads, with the
-/// fetches of the next keys under way.
+/// Calls body(table, begin, end) for runs of distinct keys of one table, on all threads, after
+/// fetch(begin, end) of the keys of the block.
 template <class Fetch, class Body>
 void for_key_blocks(Stream<Cpu>& stream, const LookupShape& shape, const Distinct<Cpu>& distinct,
                     const Fetch& fetch, const Body& body) {

@@ -8,6 +8,7 @@
 
 #include "embedding/bag_functors.hpp"
 #include "embedding/combiner.hpp"
+#include "runtime/columns.hpp"
 #include "runtime/fold.hpp"
 #include "runtime/prefetch.hpp"
 #include "runtime/team.hpp"

@@ -39,6 +39,36 @@ std::vector<std::int64_t> exchange_counts(Communicator<Cpu>& communicator, Strea
   return received;
 }
 
+/// What the ranks have told of their keys and the numbers that are carried, taken into the state.
+/// Returns the words of the parts of each block.
+std::vector<std::int64_t> read_counts(const std::vector<std::int64_t>& received,
+                                      const Counts& counts, LookupState<Cpu>& state) {
+  OwnerState<Cpu>& owner = state.owner;
+  std::vector<std::int64_t> word_counts;
+  owner.blocks.assign(1, 0);
+  state.carried.assign(static_cast<std::size_t>(counts.carried), 0);
+  for (auto row = received.begin(); row != received.end(); row += counts.width()) {
+    for (std::int64_t t = 0; t < counts.tables; ++t) {
+      owner.blocks.push_back(owner.blocks.back() + row[t]);
+      word_counts.push_back(row[counts.tables + t]);
+      owner.reduced.push_back(word_counts.back() > 0);
+    }
+    for (std::int64_t c = 0; c < counts.carried; ++c) {
+      state.carried[static_cast<std::size_t>(c)] += row[2 * counts.tables + c];
+    }
+  }
+  return word_counts;
+}
+
+/// Items of each block.
+std::vector<std::int64_t> sizes_of(const std::vector<std::int64_t>& blocks) {
+  std::vector<std::int64_t> sizes(blocks.size() - 1);
+  for (std::size_t block = 0; block < sizes.size(); ++block) {
+    sizes[block] = blocks[block + 1] - blocks[block];
+  }
+  return sizes;
+}
+
 /// Sums consecutive groups of `tables` numbers: per block -> per rank.
 std::vector<std::int64_t> per_rank(const std::vector<std::int64_t>& blocks, std::int64_t ranks) {
   std::vector<std::int64_t> sums(static_cast<std::size_t>(ranks), 0);
@@ -100,6 +130,19 @@ std::int64_t bytes_to_others(const std::vector<std::int64_t>& counts, int rank,
     items += static_cast<int>(r) == rank ? 0 : counts[r];
   }
   return items * item_bytes;
+}
+
+LookupTraffic traffic_of(const LookupShape& shape, int rank, const LookupInput& input,
+                         const AskerState<Cpu>& asker, const OwnerState<Cpu>& owner) {
+  LookupTraffic traffic;
+  traffic.ids = static_cast<std::int64_t>(input.bags.values.size());
+  traffic.distinct = asker.distinct.size();
+  traffic.missing = std::count(owner.rows.data(), owner.rows.data() + owner.rows.size(), kNoRow);
+  traffic.reduced_tables = std::count(asker.reduced.begin(), asker.reduced.end(), 1);
+  traffic.bytes = bytes_to_others(asker.keys.send_counts(), rank, sizeof(Key)) +
+                  bytes_to_others(per_rank(asker.parts.word_counts, shape.ranks), rank, 4) +
+                  bytes_to_others(owner.answers.counts, rank, 4);
+  return traffic;
 }
 
 /// Sends one number per key where `send_to_all` of the sender holds, on both sides; others' stay 1.
@@ -201,31 +244,12 @@ LookupTrace<Cpu> Lookup<Cpu>::forward(Stream<Cpu>& stream, const LookupInput& in
   plan_batch(stream, shape, input, asker);
   plan_parts(shape, communicator_->rank(), asker);
   plan_answers(stream, shape, asker);
-  const std::vector<std::int64_t> received =
-      exchange_counts(*communicator_, stream, counts, asker, carry);
-  std::vector<std::int64_t> word_counts;
-  owner.blocks.assign(1, 0);
-  state->carried.assign(carry.size(), 0);
-  for (std::int64_t rank = 0; rank < shape.ranks; ++rank) {
-    const std::int64_t* row = received.data() + rank * counts.width();
-    for (std::int64_t t = 0; t < counts.tables; ++t) {
-      owner.blocks.push_back(owner.blocks.back() + row[t]);
-      word_counts.push_back(row[counts.tables + t]);
-      owner.reduced.push_back(word_counts.back() > 0);
-    }
-    for (std::size_t c = 0; c < carry.size(); ++c) {
-      state->carried[c] += row[static_cast<std::size_t>(2 * counts.tables) + c];
-    }
-  }
+  const std::vector<std::int64_t> word_counts =
+      read_counts(exchange_counts(*communicator_, stream, counts, asker, carry), counts, *state);
 
   // There: keys and parts.
-  std::vector<std::int64_t> sizes(owner.reduced.size()), sent(owner.reduced.size());
-  for (std::size_t block = 0; block < sizes.size(); ++block) {
-    sizes[block] = owner.blocks[block + 1] - owner.blocks[block];
-    sent[block] = asker.distinct.blocks[block + 1] - asker.distinct.blocks[block];
-  }
-  asker.keys =
-      Exchange<Cpu>(*communicator_, per_rank(sent, shape.ranks), per_rank(sizes, shape.ranks));
+  asker.keys = Exchange<Cpu>(*communicator_, per_rank(sizes_of(asker.distinct.blocks), shape.ranks),
+                             per_rank(sizes_of(owner.blocks), shape.ranks));
   owner.keys = {stream, asker.keys.received()};
   asker.keys.forward(stream, asker.distinct.keys.data(), owner.keys.data());
   if (any_reducible(shape)) {
@@ -245,15 +269,7 @@ LookupTrace<Cpu> Lookup<Cpu>::forward(Stream<Cpu>& stream, const LookupInput& in
   }
   pool_answers(stream, shape, asker, pooled);
 
-  LookupTraffic& traffic = state->traffic;
-  traffic.ids = static_cast<std::int64_t>(input.bags.values.size());
-  traffic.distinct = asker.distinct.size();
-  traffic.missing = std::count(owner.rows.data(), owner.rows.data() + owner.rows.size(), kNoRow);
-  traffic.reduced_tables = std::count(asker.reduced.begin(), asker.reduced.end(), 1);
-  const int rank = communicator_->rank();
-  traffic.bytes = bytes_to_others(asker.keys.send_counts(), rank, sizeof(Key)) +
-                  bytes_to_others(per_rank(asker.parts.word_counts, shape.ranks), rank, 4) +
-                  bytes_to_others(owner.answers.counts, rank, 4);
+  state->traffic = traffic_of(shape, communicator_->rank(), input, asker, owner);
   return LookupTrace<Cpu>(std::move(state));
 }
 

@@ -20,6 +20,31 @@ struct Defaults {
   Combiner linear_combiner = Sum{};
 };
 
+/// The initializers whose spread follows the number of columns: variance_scaling and its named
+/// forms.
+Initializer read_scaled(Settings& settings, const std::string& type, std::int64_t dim) {
+  const bool he = type.starts_with("he"), glorot = type.starts_with("glorot"),
+             scaling = type == "variance_scaling";
+  const double scale = settings.number("scale", he ? 2 : 1, 0);
+  const std::string fan = scaling
+                              ? settings.choice("mode", "fan_in", {"fan_in", "fan_out", "fan_avg"})
+                          : glorot ? "fan_avg"
+                                   : "fan_in";
+  const std::string shape =
+      scaling                     ? settings.choice("distribution", "truncated_normal",
+                                                    {"truncated_normal", "untruncated_normal", "uniform"})
+      : type.ends_with("uniform") ? "uniform"
+                                  : "truncated_normal";
+  return variance_scaling(scale,
+                          fan == "fan_in"    ? Fan::in
+                          : fan == "fan_out" ? Fan::out
+                                             : Fan::average,
+                          shape == "uniform"            ? Distribution::uniform
+                          : shape == "truncated_normal" ? Distribution::truncated_normal
+                                                        : Distribution::normal,
+                          dim);
+}
+
 Initializer read_initializer(Settings settings, const GroupOptions& otherwise,
                              std::vector<float>& constant) {
   static const std::vector<std::string> kTypes{"zeros",
@@ -60,26 +85,7 @@ Initializer read_initializer(Settings settings, const GroupOptions& otherwise,
   } else if (type == "uniform") {
     result = Uniform{real("low", -0.05), real("high", 0.05)};
   } else {
-    const bool he = type.starts_with("he"), glorot = type.starts_with("glorot"),
-               scaling = type == "variance_scaling";
-    const double scale = settings.number("scale", he ? 2 : 1, 0);
-    const std::string fan =
-        scaling  ? settings.choice("mode", "fan_in", {"fan_in", "fan_out", "fan_avg"})
-        : glorot ? "fan_avg"
-                 : "fan_in";
-    const std::string shape =
-        scaling                     ? settings.choice("distribution", "truncated_normal",
-                                                      {"truncated_normal", "untruncated_normal", "uniform"})
-        : type.ends_with("uniform") ? "uniform"
-                                    : "truncated_normal";
-    result = variance_scaling(scale,
-                              fan == "fan_in"    ? Fan::in
-                              : fan == "fan_out" ? Fan::out
-                                                 : Fan::average,
-                              shape == "uniform"            ? Distribution::uniform
-                              : shape == "truncated_normal" ? Distribution::truncated_normal
-                                                            : Distribution::normal,
-                              otherwise.dim);
+    result = read_scaled(settings, type, otherwise.dim);
   }
   settings.finish();
   return result;

@@ -26,14 +26,13 @@ struct AddTerms {
 };
 
 /// Adds vectors of `dim` numbers whose slice or shard numbers increase. `stack` is kDepth x dim
-/// numbers of scratch that belong to this fold. Lanes of a team each keep their own columns: lane,
-/// lane + width, ...
+/// numbers of scratch that belong to this fold; `Dim` is std::int64_t or a FixedWidth. Lanes of a
+/// team each keep their own columns: lane, lane + width, ...
 ///
 /// Invariants
 /// (1) The stack holds sums of subtrees, ascending; levels_[k] is where stack entry k parts from
 /// entry k - 1. (2) Levels decrease strictly from the bottom of the stack to its top, so its depth
 /// is at most log2 n + 1.
-/// `Dim` is std::int64_t or a FixedWidth.
 template <class T, class Merge = AddTerms<T>, class Dim = std::int64_t>
 class Fold {
  public:

@@ -1,7 +1,7 @@
 // Fetches memory into the cache ahead of its use. A hint: it changes no result and reads nothing.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 
 #include "runtime/portable.hpp"
 

@@ -3,7 +3,7 @@
 #
 #   launch/install-dependencies.sh [--tests] [--ci]
 #
-# Without an option: what builds and runs the program. --tests adds GoogleTest. --ci adds that, clang and its tools.
+# Without an option: what builds and runs the program. --tests adds what tests need. --ci adds that, clang and its tools.
 set -euo pipefail
 
 packages=(
@@ -14,10 +14,11 @@ packages=(
   libdnnl-dev                 # dense products
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libfmt-dev libspdlog-dev
 )
+tests=(libgtest-dev python3-h5py iproute2)  # a stranger reads a checkpoint; two hosts
 for option in "$@"; do
   case $option in
-    --tests) packages+=(libgtest-dev) ;;
-    --ci) packages+=(libgtest-dev clang clang-format clang-tidy) ;;
+    --tests) packages+=("${tests[@]}") ;;
+    --ci) packages+=("${tests[@]}" clang clang-format clang-tidy) ;;
     *) echo "install-dependencies.sh: expected --tests or --ci: found $option" >&2; exit 2 ;;
   esac
 done
@@ -26,7 +27,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   cat >&2 <<TEXT
 install-dependencies.sh: expected Debian or Ubuntu: found no apt-get. keyshard needs, from the packages of this system:
 a C++20 compiler (g++ 12, clang 14), CMake 3.25, Ninja, Open MPI 4, HDF5 1.10 (serial), libarchive, oneDNN 2 (GNU OpenMP),
-toml++ 3, CLI11 2, nlohmann-json 3, xxHash 0.8, {fmt} 9, spdlog 1.10; the tests also GoogleTest.
+toml++ 3, CLI11 2, nlohmann-json 3, xxHash 0.8, {fmt} 9, spdlog 1.10; the tests also GoogleTest, h5py and iproute2.
 Then: cmake --preset release && cmake --build build/release
 TEXT
   exit 1

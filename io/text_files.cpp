@@ -29,8 +29,6 @@ struct stat status_of(const std::string& path) {
   return status;
 }
 
-bool is_pipe(const std::string& path) { return path == "-" || S_ISFIFO(status_of(path).st_mode); }
-
 FileStamp stamp_of(const std::string& path) {
   const auto status = status_of(path);
   return {status.st_size,
@@ -51,10 +49,11 @@ std::string drain(const std::string& path, std::int64_t limit, std::int64_t allo
     progress.advance();
   } while ((got > 0 && static_cast<std::int64_t>(all.size()) <= limit) ||
            (got < 0 && errno == EINTR));
+  const int error = errno;
   if (path != "-") {
     close(pipe);
   }
-  require(got >= 0, Kind::io, "{}: cannot read: {}", path, std::strerror(errno));
+  require(got >= 0, Kind::io, "{}: cannot read: {}", path, std::strerror(error));
   require(
       static_cast<std::int64_t>(all.size()) <= limit, Kind::bad_input,
       "{}: expected at most {} bytes from a pipe, what is left of data.memory_bytes = {}: found "
@@ -157,6 +156,8 @@ class Opening {
 };
 
 }  // namespace
+
+bool is_pipe(const std::string& path) { return path == "-" || S_ISFIFO(status_of(path).st_mode); }
 
 TextFiles open_text_files(const DataOptions& options, Split split, std::int64_t slices,
                           Communicator<Cpu>& communicator) {

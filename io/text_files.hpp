@@ -33,6 +33,10 @@ struct TextFiles {
   std::vector<TextFile> files;
 };
 
+/// Whether a path is a named pipe or standard input ("-"): something that can be read once. Throws
+/// Error{bad_input} where there is nothing.
+bool is_pipe(const std::string& path);
+
 /// Opens the files of a split in the order that the options ask for. Automatic is `blocks` where
 /// everything has random access, `files` where there are at least as many files as slices, and else
 /// `stream`. A pipe (standard input is "-") is read to its end by rank 0 and given to all.

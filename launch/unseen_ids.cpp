@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "io/make_reader.hpp"
+#include "io/text_files.hpp"
+#include "io/vote.hpp"
+#include "runtime/error.hpp"
 #include "runtime/hash.hpp"
 
 namespace keyshard {
@@ -26,11 +29,22 @@ void remove_seen(Communicator<Cpu>& communicator, std::vector<std::int64_t>& see
   values.resize(kept);
 }
 
+/// The training data is read once more than training does.
+void require_files(const DataOptions& data) {
+  for (const std::string& path : data.files(Split::train)) {
+    require(!is_pipe(path), Kind::invalid_argument,
+            "{}: expected a file of training data where job.unseen is set, for it is read twice: "
+            "found a pipe",
+            path);
+  }
+}
+
 }  // namespace
 
 UnseenIds::UnseenIds(const JobConfig& config, DataReader& evaluated,
                      Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
   const InPhase phase(communicator.progress(), Phase::reading);
+  vote(communicator, [&] { require_files(config.data); });
   const std::vector<std::string>& names = evaluated.schema().features;
   for (const std::string& name : config.job.unseen) {
     features_.push_back(std::find(names.begin(), names.end(), name) - names.begin());

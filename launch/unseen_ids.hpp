@@ -16,7 +16,8 @@ namespace keyshard {
 class UnseenIds {
  public:
   /// Reads the training data of the configuration, and `evaluated` to the end of its epoch. Keeps 8
-  /// bytes per distinct combination of ids in `evaluated`, on every rank. Collective.
+  /// bytes per distinct combination of ids in `evaluated`, on every rank. Collective. Throws
+  /// Error{invalid_argument} on all ranks where the training data comes through a pipe.
   UnseenIds(const JobConfig& config, DataReader& evaluated, Communicator<Cpu>& communicator,
             Stream<Cpu>& stream);
 

@@ -61,19 +61,28 @@ class UnseenIdsOfText : public ::testing::Test {
     return read_job_config(folder_.path("job.toml"), more);
   }
 
+  /// Calls body(communicator, stream, job, reader, ids) on ranks, with the ids that are new in the
+  /// evaluated data.
+  template <class Body>
+  void with_unseen(int ranks, const Body& body) const {
+    run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      const JobConfig job = config();
+      const auto reader =
+          make_reader(job.data, Split::valid, read_plan(job, false), communicator, stream);
+      body(communicator, stream, job, *reader, UnseenIds(job, *reader, communicator, stream));
+    });
+  }
+
   ScratchFolder folder_;
 };
 
 TEST_F(UnseenIdsOfText, AreTheCombinationsThatNoPositiveTrainingSampleHas) {
   for (const int ranks : {1, 2, 3}) {
     std::vector<char> unseen(9);
-    run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-      const JobConfig job = config();
-      const auto reader =
-          make_reader(job.data, Split::valid, read_plan(job, false), communicator, stream);
-      const UnseenIds ids(job, *reader, communicator, stream);
+    with_unseen(ranks, [&](auto&, auto&, const JobConfig&, DataReader& reader,
+                           const UnseenIds& ids) {
       Batch batch;
-      while (reader->next(batch)) {
+      while (reader.next(batch)) {
         for (std::int64_t s = 0; s < batch.samples(); ++s) {
           const auto record = static_cast<std::size_t>(batch.records[static_cast<std::size_t>(s)]);
           unseen[record] = ids.contains(batch, s) ? 1 : 0;
@@ -87,13 +96,10 @@ TEST_F(UnseenIdsOfText, AreTheCombinationsThatNoPositiveTrainingSampleHas) {
 TEST_F(UnseenIdsOfText, HaveMetricsOfTheirOwnThatAreTheSameOnAnyNumberOfRanks) {
   std::vector<SplitMetrics> all;
   for (const int ranks : {1, 2, 3}) {
-    run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-      const JobConfig job = config();
-      const auto reader =
-          make_reader(job.data, Split::valid, read_plan(job, false), communicator, stream);
-      const UnseenIds ids(job, *reader, communicator, stream);
-      Trainer trainer(job, reader->schema(), communicator, stream);
-      const SplitMetrics metrics = evaluate_split(trainer, *reader, job, &ids);
+    with_unseen(ranks, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                           const JobConfig& job, DataReader& reader, const UnseenIds& ids) {
+      Trainer trainer(job, reader.schema(), communicator, stream);
+      const SplitMetrics metrics = evaluate_split(trainer, reader, job, &ids);
       if (communicator.rank() == 0) {
         all.push_back(metrics);
       }
@@ -107,6 +113,22 @@ TEST_F(UnseenIdsOfText, HaveMetricsOfTheirOwnThatAreTheSameOnAnyNumberOfRanks) {
     EXPECT_EQ(metrics.unseen->loss, all.front().unseen->loss);
     EXPECT_EQ(metrics.unseen->auc, all.front().unseen->auc);
   }
+}
+
+TEST_F(UnseenIdsOfText, OfTrainingDataFromAPipeAreRefused) {
+  run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    JobConfig job = config();
+    const auto reader =
+        make_reader(job.data, Split::valid, read_plan(job, false), communicator, stream);
+    job.data.train = {"-"};
+    try {
+      const UnseenIds ids(job, *reader, communicator, stream);
+      ADD_FAILURE() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Kind::invalid_argument);
+      EXPECT_NE(error.text().find("-: expected a file"), std::string::npos) << error.text();
+    }
+  });
 }
 
 TEST_F(UnseenIdsOfText, OfAColumnThatIsNoFeatureAreRefused) {

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "launch/bench/measures.hpp"
 #include "launch/commands.hpp"
 #include "launch/process.hpp"
 #include "runtime/error.hpp"
@@ -46,6 +47,14 @@ void add_predict_options(CLI::App& app, PredictCommand& command) {
 }
 
 /// All commands with their options, and what runs the chosen one.
+std::string measures_help() {
+  std::string help = "all by default, or";
+  for (const NamedMeasure& measure : all_measures()) {
+    help += fmt::format("\n{}: {}", measure.name, measure.what);
+  }
+  return help;
+}
+
 struct Commands {
   CLI::App app{"Trains models with embeddings over an open key space, on any number of ranks."};
   TrainCommand train;
@@ -141,7 +150,7 @@ struct Commands {
   void add_bench() {
     CLI::App* c = add("bench", "measures the parts of a step beside their limits",
                       [this] { return run_bench(bench); });
-    c->add_option("MEASURES", bench.measures, "names of measures; all by default");
+    c->add_option("MEASURES", bench.measures, measures_help());
     c->add_flag("--quick", bench.quick, "small sizes, a few seconds");
     c->add_option("--json", bench.json, "file to which a line per measurement is appended");
     c->add_option("--data", bench.data,

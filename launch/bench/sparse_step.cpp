@@ -127,12 +127,4 @@ std::int64_t SparseStep::rows() const {
   return rows;
 }
 
-std::size_t SparseStep::bytes() const {
-  std::size_t bytes = 0;
-  for (const auto& table : tables_.tables()) {
-    bytes += table->bytes();
-  }
-  return bytes;
-}
-
 }  // namespace keyshard

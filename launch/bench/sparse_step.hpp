@@ -60,8 +60,6 @@ class SparseStep {
 
   /// Rows of this rank.
   std::int64_t rows() const;
-  /// Bytes of its tables, as they count themselves.
-  std::size_t bytes() const;
 
   TableSet<Cpu>& tables() noexcept { return tables_; }
 

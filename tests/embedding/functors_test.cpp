@@ -17,7 +17,7 @@ namespace keyshard {
 namespace {
 
 constexpr std::int64_t kRows = 5;
-constexpr std::int64_t kDims[] = {1, 7, 8, 31, 33, 70};
+constexpr std::int64_t kDims[] = {1, 4, 7, 8, 16, 31, 32, 33, 64, 70};
 
 std::vector<float> random_floats(std::int64_t n, unsigned seed) {
   std::mt19937 random(seed);
@@ -73,6 +73,40 @@ TEST(Functors, OptimizersHaveTheSameBitsAtEveryWidth) {
   expect_update_same(RowwiseAdagrad{});
   expect_update_same(Adam{});
   expect_update_same(Ftrl{});
+}
+
+/// The functor, which knows usual widths when it is compiled, against the optimizer, which does
+/// not.
+template <class O>
+void expect_update_plain(const O& optimizer) {
+  for (const std::int64_t dim : kDims) {
+    const std::int64_t stride = 3 * dim;
+    const std::vector<float> gradients = random_floats(kRows * dim, 5);
+    std::vector<float> rows = random_floats(kRows * stride, 3);
+    for (float& x : rows) {
+      x = std::abs(x);
+    }
+    std::vector<float> plain = rows;
+    float* slab = rows.data();
+    const UpdateRow<O> functor{
+        store_over(slab, stride), optimizer, StepScalars{}, kIds, dim, 0, dim, dim,
+        gradients.data()};
+    for (std::int64_t i = 0; i < kRows; ++i) {
+      functor(i, Solo{});
+      float* row = plain.data() + kIds[i] * stride;
+      optimizer.update(Solo{}, row, row + dim, gradients.data() + i * dim, dim, StepScalars{});
+    }
+    EXPECT_EQ(std::memcmp(rows.data(), plain.data(), rows.size() * sizeof(float)), 0) << dim;
+  }
+}
+
+TEST(Functors, OptimizersHaveTheSameBitsWhetherTheWidthIsKnownOrNot) {
+  expect_update_plain(Sgd{});
+  expect_update_plain(Momentum{});
+  expect_update_plain(Adagrad{});
+  expect_update_plain(RowwiseAdagrad{});
+  expect_update_plain(Adam{});
+  expect_update_plain(Ftrl{});
 }
 
 template <class I>
@@ -135,6 +169,19 @@ TEST(Functors, FindGivesTheSameRowsAtEveryWidth) {
 
   EXPECT_EQ(eight, solo);
   EXPECT_EQ(warp, solo);
+}
+
+TEST(Functors, WhatAFreeSlotHappensToHoldHidesNoKey) {
+  KeyBucket bucket{{42, 7, 42, 9, 7}, {5, kNoRow, kNoRow, kNoRow, kNoRow}, 0};
+  const KeySegment segment{&bucket, 1, 1};
+  const KeyIndexRef index{&segment, 0, 0};
+  const auto expect_found = [&](const auto& team) {
+    EXPECT_EQ(index.find(team, 42, 0), 5u);
+    EXPECT_EQ(index.find(team, 7, 0), kNoRow);
+  };
+  expect_found(Solo{});
+  testing::run_team<2>(expect_found);
+  testing::run_team<8>(expect_found);
 }
 
 /// Four bags of one feature over six rows; shards so that two rows share one.

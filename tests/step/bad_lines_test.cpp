@@ -20,15 +20,8 @@ class BadLinesOfAJob : public ::testing::Test {
  protected:
   /// The tiny job on text whose lines 100, 200, ... 700 (of 1003) have another label than a number.
   void SetUp() override {
-    GeneratorOptions options;
-    options.records = 1003;
-    options.valid_records = 200;
-    options.features = 6;
-    options.ragged = 2;
-    options.dense = 3;
-    options.vocabulary = 40;
-    write_generated_text(options, Split::train, path("good.tsv"));
-    write_generated_text(options, Split::valid, path("valid.tsv"));
+    write_generated_text(tiny_records(), Split::train, path("good.tsv"));
+    write_generated_text(tiny_records(), Split::valid, path("valid.tsv"));
     std::ifstream good(path("good.tsv"));
     std::ofstream train(path("train.tsv"));
     std::string line;

@@ -47,23 +47,11 @@ TEST(Resume, OnAnyNumberOfRanksHasTheDigestOfNeverHavingStopped) {
   }
 }
 
-GeneratorOptions records() {
-  GeneratorOptions options;
-  options.records = 1003;
-  options.valid_records = 200;
-  options.features = 6;
-  options.ragged = 2;
-  options.dense = 3;
-  options.vocabulary = 40;
-  options.seed = 3;
-  return options;
-}
-
 TEST(Resume, GoesOnFromTextCompressedAndPackedData) {
   const ScratchFolder folder;
   const std::string train = folder.path("train.tsv"), valid = folder.path("valid.tsv");
-  write_generated_text(records(), Split::train, train);
-  write_generated_text(records(), Split::valid, valid);
+  write_generated_text(tiny_records(), Split::train, train);
+  write_generated_text(tiny_records(), Split::valid, valid);
   ASSERT_EQ(std::system(fmt::format("gzip -k '{}' '{}'", train, valid).c_str()), 0);
   const std::vector<std::string> text = text_data(train, valid);
   const JobConfig config = tiny_job(folder.path(""), "rows", 16, text);
@@ -83,8 +71,8 @@ TEST(Resume, GoesOnFromTextCompressedAndPackedData) {
 TEST(Resume, KeepsTheOrderOfReadingThatItsStartHasChosen) {
   const ScratchFolder folder;
   const std::string train = folder.path("train.tsv"), valid = folder.path("valid.tsv");
-  write_generated_text(records(), Split::train, train);
-  write_generated_text(records(), Split::valid, valid);
+  write_generated_text(tiny_records(), Split::train, train);
+  write_generated_text(tiny_records(), Split::valid, valid);
   ASSERT_EQ(std::system(fmt::format("gzip -k '{}' '{}'", train, valid).c_str()), 0);
   std::vector<std::string> data = text_data(train + ".gz", valid + ".gz");
   data.push_back("data.memory_bytes=1000");  // so it is a stream

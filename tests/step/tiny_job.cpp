@@ -63,6 +63,18 @@ JobConfig tiny_job(const std::string& folder, const std::string& exchange, std::
   return read_job_config(path, assignments);
 }
 
+GeneratorOptions tiny_records() {
+  GeneratorOptions options;
+  options.records = 1003;
+  options.valid_records = 200;
+  options.features = 6;
+  options.ragged = 2;
+  options.dense = 3;
+  options.vocabulary = 40;
+  options.seed = 3;
+  return options;
+}
+
 std::vector<std::string> text_data(const std::string& train, const std::string& valid) {
   std::string columns = R"([{name="label",index=0,role="label"})";
   for (int i = 1; i <= 3; ++i) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "io/data_options.hpp"
 #include "launch/training_run.hpp"
 
 namespace keyshard::testing {
@@ -13,6 +14,9 @@ namespace keyshard::testing {
 /// "rows", "reduced" or "auto"; slices V; `more` are assignments like those of --set.
 JobConfig tiny_job(const std::string& folder, const std::string& exchange, std::int64_t slices,
                    const std::vector<std::string>& more = {});
+
+/// The records of tiny_job, to be written to files.
+GeneratorOptions tiny_records();
 
 /// The part of tiny_job that says where the data is, for text written by write_generated_text.
 std::vector<std::string> text_data(const std::string& train, const std::string& valid);

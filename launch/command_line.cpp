@@ -103,6 +103,10 @@ struct Commands {
     c->add_option(
         "--resume", train.resume,
         "latest: from the newest checkpoint of the output folder; DIR: from that one; none");
+    c->add_option(
+        "--trace-digests", train.trace_digests,
+        "FILE: a digest of every tensor of every step; written where FILE is absent, else "
+        "compared with it: the first step, stage and tensor that differ are named");
     c = add("evaluate", "computes the metrics of a checkpoint",
             [this] { return run_evaluate(evaluate); });
     add_predict_options(*c, evaluate);

@@ -40,6 +40,17 @@ std::unique_ptr<FolderLock> lock_output(const JobConfig& config, Communicator<Cp
   return communicator.rank() == 0 ? std::make_unique<FolderLock>(config.job.output) : nullptr;
 }
 
+/// The trace that a training writes or is compared with; null: none.
+std::unique_ptr<StepTrace> start_trace(const std::string& path, Communicator<Cpu>& communicator,
+                                       Stream<Cpu>& stream, Trainer& trainer) {
+  if (path.empty()) {
+    return nullptr;
+  }
+  auto trace = std::make_unique<StepTrace>(path, communicator, stream);
+  trainer.trace_into(*trace);
+  return trace;
+}
+
 int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu>& communicator) {
   check_same_config(communicator, config);
   check_same_numerics(communicator);
@@ -53,9 +64,14 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   reporter.note(fmt::format("{} on {} ranks x {} threads, {} slices, {} steps",
                             name_of(config.model.type), communicator.size(),
                             stream.threads().size(), config.job.slices, run.total_steps()));
+  const std::unique_ptr<StepTrace> trace =
+      start_trace(command.trace_digests, communicator, stream, run.trainer());
   watch_stop_signals();
   const RunEnd end = run.run(stop_requested);
   communicator.progress().enter(Phase::ending);
+  if (trace) {
+    reporter.note(trace->summary());
+  }
   reporter.note(fmt::format("state digest {}", run.trainer().digest().hex()));
   if (watchdog) {
     watchdog->end();

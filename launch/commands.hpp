@@ -31,6 +31,7 @@ struct JobCommand {
 struct TrainCommand : JobCommand {
   std::int64_t steps = -1;  ///< --steps: the total
   std::string resume = "none";
+  std::string trace_digests;  ///< file of a StepTrace; empty: none
 };
 
 struct PredictCommand : JobCommand {

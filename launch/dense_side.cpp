@@ -92,6 +92,14 @@ double DenseSide::forward_backward(const Batch& batch, const StepContext& contex
   return sum / static_cast<double>(std::max<std::int64_t>(context.valid_samples, 1));
 }
 
+Span<const float> DenseSide::slice_gradients(std::int64_t i) const {
+  const std::int64_t size = model_->parameters().size();
+  return present_[static_cast<std::size_t>(i)] == 0
+             ? Span<const float>()
+             : Span<const float>(slice_gradients_.data() + i * size,
+                                 static_cast<std::size_t>(size));
+}
+
 std::vector<NodePartial<float>> DenseSide::fold_nodes(Buffer<float, Cpu>& partials,
                                                       const std::vector<char>& present,
                                                       const float* slices, std::int64_t size) {

@@ -39,6 +39,10 @@ class DenseSide {
                           const PooledViews<const float>& pooled,
                           const PooledViews<float>& gradients);
 
+  /// The gradients [parameters] of the last forward_backward over the i-th slice of this rank;
+  /// empty where it had no samples.
+  Span<const float> slice_gradients(std::int64_t i) const;
+
   /// Folds the gradients of the last forward_backward and steps the parameters. Collective. Throws
   /// Error{non_finite}.
   void update(float learning_rate_scale);

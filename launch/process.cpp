@@ -24,7 +24,7 @@ const Error* as_error(const std::exception& error) { return dynamic_cast<const E
 /// Whether the message is about what the user gave, and needs no place in the source.
 bool is_users(Kind kind) {
   return kind == Kind::invalid_argument || kind == Kind::bad_input || kind == Kind::not_built ||
-         kind == Kind::corrupt_data || kind == Kind::non_finite;
+         kind == Kind::corrupt_data || kind == Kind::non_finite || kind == Kind::other_bits;
 }
 
 std::string first_difference(const std::string& mine, const std::string& theirs) {

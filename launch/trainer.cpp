@@ -93,25 +93,37 @@ Trainer::Pooled Trainer::look_up(const Batch& batch, bool training, bool stop,
 StepResult Trainer::step(const Batch& batch, double learning_rate_scale, bool stop) {
   const InPhase phase(communicator_.progress(), Phase::computing);
   Pooled pooled = look_up(batch, true, stop, bad_lines_);
+  const auto embeddings = pooled.rows.of<const float>(groups_);
   clock_.stop(StepPart::lookup);
 
   StepResult result;
   result.valid_samples = pooled.trace.carried()[0];
   result.stop = pooled.trace.carried()[1] > 0;
   result.traffic = pooled.trace.traffic();
+  if (trace_ != nullptr) {
+    trace_->batch(steps_ + 1, batch);
+    trace_->pooled(steps_ + 1, batch, embeddings);
+  }
   const GroupMatrices gradients(stream_, *lookup_, batch.samples());
-  result.loss =
-      dense_->forward_backward(batch, {seed_, steps_, result.valid_samples},
-                               pooled.rows.of<const float>(groups_), gradients.of<float>(groups_));
+  result.loss = dense_->forward_backward(batch, {seed_, steps_, result.valid_samples}, embeddings,
+                                         gradients.of<float>(groups_));
+  if (trace_ != nullptr) {
+    trace_->gradients(steps_ + 1, batch, gradients.of<const float>(groups_), *dense_, result.loss);
+  }
   require(std::isfinite(result.loss), Kind::non_finite, "step {}: expected a finite loss: found {}",
           steps_ + 1, result.loss);
   clock_.stop(StepPart::model);
 
   lookup_->backward(stream_, pooled.trace, gradients.read_only());
   clock_.stop(StepPart::backward);
+  update(learning_rate_scale, result.valid_samples);
+  return result;
+}
+
+void Trainer::update(double learning_rate_scale, std::int64_t valid_samples) {
   const auto scale = static_cast<float>(learning_rate_scale);
   try {
-    tables_.apply(stream_, {scale, result.valid_samples});
+    tables_.apply(stream_, {scale, valid_samples});
     dense_->update(scale);
   } catch (const Error& error) {
     require(error.kind() != Kind::non_finite, Kind::non_finite, "step {}: {}", steps_ + 1,
@@ -119,8 +131,10 @@ StepResult Trainer::step(const Batch& batch, double learning_rate_scale, bool st
     throw;
   }
   ++steps_;
+  if (trace_ != nullptr) {
+    trace_->update(steps_, digests_of_tables(), digests_of_dense());
+  }
   clock_.stop(StepPart::update);
-  return result;
 }
 
 std::vector<float> Trainer::predict(const Batch& batch, BadLines& bad_lines) {
@@ -130,17 +144,25 @@ std::vector<float> Trainer::predict(const Batch& batch, BadLines& bad_lines) {
   return logits;
 }
 
-Digest128 Trainer::digest() {
-  std::vector<TableDigests> tables;
+std::vector<TableDigests> Trainer::digests_of_tables() {
+  std::vector<TableDigests> digests;
   for (const auto& table : tables_.tables()) {
-    tables.push_back(table_digests(*table, communicator_, stream_));
+    digests.push_back(table_digests(*table, communicator_, stream_));
   }
-  NamedDigests dense;
+  return digests;
+}
+
+NamedDigests Trainer::digests_of_dense() {
+  NamedDigests digests;
   for (const DensePart& part : dense_->parts()) {
-    dense.emplace_back(part.name,
-                       digest_of(part.values.data(), part.values.size() * sizeof(float)));
+    digests.emplace_back(part.name,
+                         digest_of(part.values.data(), part.values.size() * sizeof(float)));
   }
-  return state_digest(tables, dense, steps_);
+  return digests;
+}
+
+Digest128 Trainer::digest() {
+  return state_digest(digests_of_tables(), digests_of_dense(), steps_);
 }
 
 TableDigests table_digests(const Table<Cpu>& table, Communicator<Cpu>& communicator,

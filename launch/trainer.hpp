@@ -15,6 +15,7 @@
 #include "launch/dense_side.hpp"
 #include "launch/job_config.hpp"
 #include "launch/step_clock.hpp"
+#include "launch/step_trace.hpp"
 
 namespace keyshard {
 
@@ -62,9 +63,16 @@ class Trainer {
   /// The digest of everything that training has changed; equal on every rank. Collective.
   Digest128 digest();
 
+  /// Digests the stages of every step from now on into `trace`, which is borrowed. The same on all
+  /// ranks.
+  void trace_into(StepTrace& trace) noexcept { trace_ = &trace; }
+
  private:
   struct Pooled;
   Pooled look_up(const Batch& batch, bool training, bool stop, BadLines& bad_lines);
+  void update(double learning_rate_scale, std::int64_t valid_samples);
+  std::vector<TableDigests> digests_of_tables();
+  NamedDigests digests_of_dense();
 
   Communicator<Cpu>& communicator_;
   Stream<Cpu>& stream_;
@@ -77,6 +85,7 @@ class Trainer {
   std::int64_t steps_ = 0;
   BadLines bad_lines_;
   StepClock clock_;
+  StepTrace* trace_ = nullptr;  // null: none
 };
 
 /// The digests of the rows of a table, shard by shard, gathered over ranks. Collective.

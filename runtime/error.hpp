@@ -21,6 +21,7 @@ enum class Kind {
   corrupt_data,   ///< a file of ours is damaged, mixed, truncated or foreign
   non_finite,     ///< a loss or a gradient is NaN or infinite
   not_built,      ///< part of the contract, but not of this version
+  other_bits,     ///< a run differs from one whose bits it should have
 };
 
 class Error : public std::runtime_error {

@@ -89,6 +89,24 @@ TEST_F(Program, AnAssignmentOverridesTheFile) {
   EXPECT_NE(result.out.find("step 3/3 "), std::string::npos) << result.out;
 }
 
+TEST_F(Program, ATraceOfDigestsIsWrittenAndThenComparedWith) {
+  folder_.write("job.toml", kSmallJob);
+  const std::string train = "train job.toml --steps 4 --trace-digests trace.txt --output ";
+  const Ending written = run(train + "a");
+  ASSERT_EQ(written.code, kExitDone) << written.error;
+  EXPECT_NE(written.out.find("digests of steps 1 to 4 are in trace.txt\n"), std::string::npos)
+      << written.out;
+  const Ending same = run(train + "b", mpirun(2));
+  EXPECT_EQ(same.code, kExitDone) << same.error;
+  EXPECT_NE(same.out.find("digests of steps 1 to 4 are those of trace.txt\n"), std::string::npos)
+      << same.out;
+
+  const Ending other = run(train + "c --set job.slices=8", mpirun(2));
+  EXPECT_EQ(other.code, kExitFailure);
+  EXPECT_EQ(count(other.error, "error: rank 0: trace.txt:1: step 1, batch, records: expected "), 1u)
+      << other.error;
+}
+
 TEST_F(Program, RanksWithDifferentConfigurationsAreRefusedByName) {
   folder_.write("job.toml", kSmallJob);
   const std::string train = std::string(KEYSHARD_PROGRAM) + " train job.toml --output out ";

@@ -1,0 +1,50 @@
+// Digests of the tensors of every step, a line of text each, written to a file by one run and
+// compared with it by another: the first tensor that differs is named. Digests do not depend on
+// ranks and threads, so the two runs may have any number of them.
+#pragma once
+
+#include <cstdint>
+#include <fstream>
+#include <string>
+
+#include "collectives/communicator.hpp"
+#include "runtime/digest.hpp"
+
+namespace keyshard {
+
+class DigestTrace {
+ public:
+  /// Rank 0 compares with the file `path` where it exists, and else writes it; the other ranks open
+  /// nothing. Throws Error{io}.
+  DigestTrace(std::string path, Communicator<Cpu>& communicator);
+
+  /// The next tensor, of a step and one of its stages. Names hold no tabs and no newlines. A
+  /// comparison begins with the first step that is added, which need not be the first of the file.
+  /// Throws Error{other_bits} on rank 0 where the file has another digest, another tensor or none.
+  void add(std::int64_t step, const std::string& stage, const std::string& tensor,
+           const Digest128& digest);
+
+  /// The same of a tensor of which each rank holds the part of its run of slices: `slices` are the
+  /// digests of these parts. Collective.
+  void add_slices(std::int64_t step, const std::string& stage, const std::string& tensor,
+                  Span<const Digest128> slices);
+
+  /// Writes out what has been added. Throws Error{io}.
+  void flush();
+
+  /// What was done, for the user.
+  std::string summary() const;
+
+ private:
+  void compare(std::int64_t step, const std::string& place, const std::string& hex);
+
+  std::string path_;
+  Communicator<Cpu>& communicator_;
+  std::ifstream expected_;  // open where rank 0 compares
+  std::ofstream written_;   // open where rank 0 writes
+  std::int64_t line_ = 0;   // of expected_
+  std::int64_t first_step_ = 0;
+  std::int64_t last_step_ = 0;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,159 @@
+// The program on files of data: what convert packs trains like the text, predict writes a line per
+// record in input order, evaluate finds the metrics of the training, and a pipe is data too.
+#include <algorithm>
+#include <sstream>
+
+#include "tests/launch/program_fixture.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+/// The rest of the first line that begins with `start`.
+std::string after(const std::string& text, const std::string& start) {
+  for (const std::string& line : lines_of(text)) {
+    const std::size_t at = line.find(start);
+    if (at != std::string::npos) {
+      return line.substr(at + start.size());
+    }
+  }
+  return "no " + start + " in: " + text;
+}
+
+/// A generated click log, and a logistic regression on it, whose scores have the same bits wherever
+/// in a batch a sample stands.
+class ProgramOnData : public ProgramTest {
+ protected:
+  static constexpr std::int64_t kValid = 301;
+
+  void SetUp() override {
+    const Ending generated =
+        run("generate data --records 2000 --valid-records 301 --features 3 --ragged 1 --dense 1 "
+            "--vocabulary 40");
+    ASSERT_EQ(generated.code, kExitDone) << generated.error;
+    std::string config = folder_.read("data/click-log.toml");
+    for (const auto& [from, to] :
+         {std::pair<std::string, std::string>("\"deepfm\"\nhidden = [128, 64]", "\"logistic\""),
+          {"batch_size = 4096", "batch_size = 256\nthreads = 1"}}) {
+      config.replace(config.find(from), from.size(), to);
+    }
+    folder_.write("data/click-log.toml", config);
+  }
+
+  /// Trains one epoch; returns what was shown.
+  std::string train(const std::string& output, const std::string& options = "",
+                    const std::string& prefix = "") {
+    const Ending trained = run(
+        "train data/click-log.toml --set data.block_bytes=4096 --output " + output + " " + options,
+        prefix);
+    EXPECT_EQ(trained.code, kExitDone) << trained.error;
+    return trained.out;
+  }
+
+  std::vector<std::string> predict(const std::string& options, const std::string& prefix = "") {
+    const Ending done =
+        run("predict data/click-log.toml --checkpoint out --out scores.txt " + options, prefix);
+    EXPECT_EQ(done.code, kExitDone) << done.error;
+    return lines_of(folder_.read("scores.txt"));
+  }
+};
+
+TEST_F(ProgramOnData, PacksTextThatTrainsToTheSameDigest) {
+  const std::string text = train("out");
+  const Ending packed = run("convert data/click-log.toml data/packed --set data.block_bytes=4096");
+  ASSERT_EQ(packed.code, kExitDone) << packed.error;
+  EXPECT_NE(packed.out.find("data/packed/train.h5: 2000 samples, "), std::string::npos)
+      << packed.out;
+  EXPECT_NE(packed.out.find("data/packed/valid.h5: 301 samples, "), std::string::npos)
+      << packed.out;
+
+  const std::string files =
+      "--set data.format=packed --set 'data.train=[\"packed/train.h5\"]' "
+      "--set 'data.valid=[\"packed/valid.h5\"]'";
+  EXPECT_EQ(digest_in(train("one", files)), digest_in(text));
+  EXPECT_EQ(digest_in(train("two", files, mpirun(2))), digest_in(text));
+}
+
+TEST_F(ProgramOnData, PacksOnOneRankOnly) {
+  const Ending two = run("convert data/click-log.toml data/packed", mpirun(2));
+  EXPECT_NE(two.code, kExitDone);
+  EXPECT_EQ(count(two.error, "expected one rank to convert data: found 2"), 1u) << two.error;
+}
+
+TEST_F(ProgramOnData, PredictsALinePerRecordInInputOrder) {
+  train("out");
+  const std::vector<std::string> scores = predict("");
+  ASSERT_EQ(scores.size(), static_cast<std::size_t>(kValid));
+
+  // The same records from last to first.
+  std::vector<std::string> records = lines_of(folder_.read("data/valid.tsv"));
+  std::string reversed;
+  for (auto record = records.rbegin(); record != records.rend(); ++record) {
+    reversed += *record + "\n";
+  }
+  folder_.write("data/reversed.tsv", reversed);
+  ASSERT_EQ(shell("gzip -k data/valid.tsv data/reversed.tsv").code, 0);
+  const std::string other = "--set 'data.valid=[\"reversed.tsv";
+
+  EXPECT_EQ(predict("", mpirun(3)), scores);
+  EXPECT_EQ(predict("--set 'data.valid=[\"valid.tsv.gz\"]'", mpirun(3)), scores);
+  EXPECT_EQ(predict("--set 'data.valid=[\"valid.tsv.gz\"]' --set data.order=stream", mpirun(2)),
+            scores);
+  const std::vector<std::string> backwards(scores.rbegin(), scores.rend());
+  EXPECT_NE(backwards, scores);
+  EXPECT_EQ(predict(other + "\"]'", mpirun(3)), backwards);
+  EXPECT_EQ(predict(other + ".gz\"]'"), backwards);
+}
+
+TEST_F(ProgramOnData, PredictsNoNumberForABadLineAndKeepsItsPlace) {
+  train("out");
+  const std::vector<std::string> scores = predict("");
+  std::vector<std::string> records = lines_of(folder_.read("data/valid.tsv"));
+  records[100] = "no record";
+  std::string text;
+  for (const std::string& record : records) {
+    text += record + "\n";
+  }
+  folder_.write("data/valid.tsv", text);
+
+  std::vector<std::string> expected = scores;
+  expected[100] = "nan";
+  EXPECT_EQ(predict("--set data.max_bad_lines=1"), expected);
+  EXPECT_EQ(predict("--set data.max_bad_lines=1", mpirun(3)), expected);
+  const Ending refused =
+      run("predict data/click-log.toml --checkpoint out --out none.txt", mpirun(2));
+  EXPECT_EQ(refused.code, kExitUsage);
+  EXPECT_NE(refused.error.find("valid.tsv:101: "), std::string::npos) << refused.error;
+  EXPECT_FALSE(exists("none.txt"));
+}
+
+TEST_F(ProgramOnData, EvaluatesToTheMetricsThatTheTrainingHasShown) {
+  const std::string shown = after(train("out"), "valid: ");
+  for (const std::string& prefix : {std::string(), mpirun(3)}) {
+    const Ending done = run("evaluate data/click-log.toml --checkpoint out", prefix);
+    EXPECT_EQ(done.code, kExitDone) << done.error;
+    EXPECT_EQ(after(done.out, "301 samples, ") + " (best)", shown);
+  }
+}
+
+TEST_F(ProgramOnData, TrainsFromStandardInput) {
+  const std::string digest = digest_in(train("out"));
+  folder_.write("train.sh", "cat data/train.tsv | " + mpirun(2) +
+                                " " KEYSHARD_PROGRAM
+                                " train data/click-log.toml --set data.block_bytes=4096 --set "
+                                "'data.train=[\"-\"]' --output two\n");
+  const Ending two = shell("sh train.sh");
+  ASSERT_EQ(two.code, kExitDone) << two.error;
+  EXPECT_EQ(digest_in(two.out), digest);
+}
+
+}  // namespace
+}  // namespace keyshard::testing

@@ -8,10 +8,17 @@ namespace keyshard {
 namespace {
 
 constexpr std::uint32_t kLoadNumerator = 4, kLoadDenominator = 5;
+constexpr std::uint32_t kFirstBuckets = 4;
 
 std::uint32_t buckets_for(std::uint64_t keys) {
   const std::uint64_t slots = keys * kLoadDenominator / kLoadNumerator + 1;
   return static_cast<std::uint32_t>((slots + KeyBucket::kSlots - 1) / KeyBucket::kSlots);
+}
+
+/// Buckets of a segment that has become too small: from 11/8 to 13/8 as many, by shard.
+std::uint32_t grown_buckets(std::uint32_t buckets, std::uint32_t shard) {
+  const std::uint64_t factor = 11 * 8 + shard % 17;
+  return std::max(static_cast<std::uint32_t>(buckets * factor / 64) + 1, kFirstBuckets);
 }
 
 }  // namespace
@@ -56,17 +63,28 @@ void KeyIndex::grow(KeySegment& segment, std::uint32_t num_buckets) {
   segment = grown;
 }
 
-void KeyIndex::insert(Key key, std::uint32_t shard, RowId row) {
-  KeySegment& segment =
-      segments_[static_cast<std::size_t>(static_cast<std::int64_t>(shard) - shards_.begin)];
+void KeyIndex::reserve(std::uint32_t shard, std::int64_t more) {
+  KeySegment& segment = segment_of(shard);
+  const std::uint64_t keys = segment.size + static_cast<std::uint64_t>(more);
   const std::uint64_t slots = std::uint64_t{segment.num_buckets} * KeyBucket::kSlots;
-  if ((segment.size + std::uint64_t{1}) * kLoadDenominator > slots * kLoadNumerator) {
-    const std::uint32_t half_more = segment.num_buckets + segment.num_buckets / 2 + 1;
-    grow(segment, std::max(half_more, buckets_for(segment.size + std::uint64_t{1})));
+  if (keys * kLoadDenominator > slots * kLoadNumerator) {
+    grow(segment, std::max(grown_buckets(segment.num_buckets, shard), buckets_for(keys)));
   }
+}
+
+void KeyIndex::insert(Key key, std::uint32_t shard, RowId row) {
+  reserve(shard, 1);
+  KeySegment& segment = segment_of(shard);
   place(segment, ref().hash(key), key, row);
   ++segment.size;
-  ++size_;
+}
+
+std::int64_t KeyIndex::size() const noexcept {
+  std::int64_t keys = 0;
+  for (const KeySegment& segment : segments_) {
+    keys += segment.size;
+  }
+  return keys;
 }
 
 void KeyIndex::reserve(std::int64_t keys) {

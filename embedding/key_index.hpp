@@ -1,7 +1,8 @@
 // Key -> row id, for the shards that one rank owns: one small open-addressing segment per shard. A
 // slot lies in a bucket of one cache line that holds 5 keys and their rows, so a lookup that hits
 // or misses costs about one line; a miss ends at the first bucket with room. Every 64-bit key is
-// legal: what marks a free slot is its row. Segments grow alone, so a pause is that of one segment.
+// legal: what marks a free slot is its row. Segments grow alone, each by its own factor: shards
+// fill evenly, and segments of one size would all grow in the same step.
 //
 // Invariants
 // (1) The used slots of a bucket are its first ones.
@@ -105,11 +106,16 @@ class KeyIndex {
 
   KeyIndexRef ref() const { return {segments_.data(), shards_.begin, seed_}; }
 
-  /// Makes `row` the row of a key that is absent. Grows the segment where needed. Not thread-safe.
+  /// Makes `row` the row of a key that is absent. Grows the segment where needed. Threads may
+  /// insert keys of different shards.
   void insert(Key key, std::uint32_t shard, RowId row);
 
   /// Makes room for `keys` in all, spread evenly over the shards.
   void reserve(std::int64_t keys);
+
+  /// Makes room for `more` keys of a shard, so that they cost one growth at most. Threads may do so
+  /// for different shards.
+  void reserve(std::uint32_t shard, std::int64_t more);
 
   const KeySegment& segment(std::int64_t shard) const {
     return segments_[static_cast<std::size_t>(shard - shards_.begin)];
@@ -117,13 +123,17 @@ class KeyIndex {
 
   Range shards() const noexcept { return shards_; }
 
-  std::int64_t size() const noexcept { return size_; }
+  std::int64_t size() const noexcept;
 
   std::size_t bytes() const noexcept {
     return arena_.bytes() + segments_.size() * sizeof(KeySegment);
   }
 
  private:
+  KeySegment& segment_of(std::uint32_t shard) {
+    return segments_[static_cast<std::size_t>(shard - shards_.begin)];
+  }
+
   void grow(KeySegment& segment, std::uint32_t num_buckets);
   static void place(KeySegment& segment, std::uint64_t hash, Key key, RowId row);
 
@@ -131,7 +141,6 @@ class KeyIndex {
   std::uint64_t seed_;
   Arena arena_;
   std::vector<KeySegment> segments_;
-  std::int64_t size_ = 0;
 };
 
 }  // namespace keyshard

@@ -27,17 +27,22 @@ RowStore::~RowStore() {
   }
 }
 
-RowId RowStore::allocate() {
-  if (size_ == capacity_) {
-    require(size_ < std::int64_t{kNoRow}, Kind::out_of_memory,
-            "a table holds at most 2^32 - 1 rows on one rank; use more ranks: rows {}", size_);
-    const std::int64_t rows = std::int64_t{first_rows_} << slabs_.size();
-    const std::size_t bytes = static_cast<std::size_t>(rows * stride_) * sizeof(float);
+RowId RowStore::allocate(std::int64_t rows) {
+  const std::lock_guard lock(mutex_);
+  require(
+      rows <= std::int64_t{kNoRow} - size_, Kind::out_of_memory,
+      "a table holds at most 2^32 - 1 rows on one rank; use more ranks: rows {}, wanted {} more",
+      size_, rows);
+  while (size_ + rows > capacity_) {
+    const std::int64_t slab = std::int64_t{first_rows_} << slabs_.size();
+    const std::size_t bytes = static_cast<std::size_t>(slab * stride_) * sizeof(float);
     slabs_.push_back(static_cast<float*>(map_memory(bytes)));
     bytes_ += bytes;
-    capacity_ += rows;
+    capacity_ += slab;
   }
-  return static_cast<RowId>(size_++);
+  const auto first = static_cast<RowId>(size_);
+  size_ += rows;
+  return first;
 }
 
 }  // namespace keyshard

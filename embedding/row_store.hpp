@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 #include "runtime/portable.hpp"
@@ -37,8 +38,9 @@ class RowStore {
     return {slabs_.data(), stride_, first_rows_, std::countr_zero(first_rows_)};
   }
 
-  /// A row for a new key, uninitialised. Throws Error{out_of_memory} when 2^32 - 1 rows are in use.
-  RowId allocate();
+  /// The first of `rows` consecutive rows for new keys, uninitialised. Throws Error{out_of_memory}
+  /// when more than 2^32 - 1 rows would be in use. Thread-safe.
+  RowId allocate(std::int64_t rows);
 
   /// Rows handed out.
   std::int64_t size() const noexcept { return size_; }
@@ -48,6 +50,7 @@ class RowStore {
  private:
   std::int64_t stride_;
   std::uint32_t first_rows_;
+  std::mutex mutex_;  // of allocate
   std::vector<float*> slabs_;
   std::int64_t size_ = 0;
   std::int64_t capacity_ = 0;

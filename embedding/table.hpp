@@ -65,6 +65,10 @@ class Table {
   /// rows[i] = the row of keys[i], or kNoRow.
   void find(Stream<B>& stream, Span<const Key> keys, RowId* rows) const;
 
+  /// The same; a key without a row gets one with its initial values and state. Keys are owned by
+  /// this rank and may come several times.
+  void find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* rows);
+
   /// out [n x layout().dim] = the values of the rows; an absent key reads as its initial value, or
   /// as zeros where `inference` and the options say so.
   void read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, bool inference,
@@ -93,7 +97,7 @@ class Table {
   /// out [rows.size() x column.width] = that column of the rows.
   void copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const;
   /// Adds the rows of a shard to an empty one: keys sorted; columns as `columns()` has them, each
-  /// [keys.size() x width].
+  /// [keys.size() x width]. Threads may load different shards.
   void load_shard(std::int64_t shard, Span<const Key> keys,
                   const std::vector<const float*>& columns);
 
@@ -102,7 +106,7 @@ class Table {
  private:
   RowGradients<B> merge_calls(Stream<B>& stream);
   void check_finite(Stream<B>& stream, const RowGradients<B>& gradients) const;
-  void create_missing(Stream<B>& stream, RowGradients<B>& gradients);
+  void insert_missing(Stream<B>& stream, Span<const Key> keys, RowId* rows);
   void initialize(Stream<B>& stream, Span<const Key> keys, const RowId* rows);
   void update_rows(Stream<B>& stream, const RowGradients<B>& gradients,
                    const UpdateContext& context);

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 
 #include "embedding/dedup.hpp"
 #include "embedding/row_functors.hpp"
@@ -152,44 +151,6 @@ void Table<Cpu>::check_finite(Stream<Cpu>& stream, const RowGradients<Cpu>& grad
 }
 
 template <>
-void Table<Cpu>::initialize(Stream<Cpu>& stream, Span<const Key> keys, const RowId* rows) {
-  const RowStoreRef store = store_.ref();
-  const auto n = static_cast<std::int64_t>(keys.size());
-  for (std::size_t g = 0; g < layout_.groups.size(); ++g) {
-    const RowLayout::Group& group = layout_.groups[g];
-    std::visit(
-        [&](const auto& initializer) {
-          for_each_row(stream, n,
-                       InitializeRow<std::decay_t<decltype(initializer)>>{
-                           store, initializer, hash_of(options_.seed, g), keys.data(), rows,
-                           group.value_offset, group.dim});
-        },
-        options_.groups[g].initializer);
-    std::int64_t offset = group.state_offset;
-    for (const StateColumn& state : group.states) {
-      for_each_row(stream, n, InitializeState{store, rows, offset, state.width, state.initial});
-      offset += state.width;
-    }
-  }
-}
-
-template <>
-void Table<Cpu>::create_missing(Stream<Cpu>& stream, RowGradients<Cpu>& gradients) {
-  std::vector<Key> keys;
-  std::vector<RowId> rows;
-  for (std::int64_t i = 0; i < gradients.size(); ++i) {
-    if (gradients.rows[i] == kNoRow) {
-      const Key key = gradients.keys[i];
-      gradients.rows[i] = store_.allocate();
-      index_.insert(key, shard_of(partitioner_, key), gradients.rows[i]);
-      keys.push_back(key);
-      rows.push_back(gradients.rows[i]);
-    }
-  }
-  initialize(stream, keys, rows.data());
-}
-
-template <>
 void Table<Cpu>::update_rows(Stream<Cpu>& stream, const RowGradients<Cpu>& gradients,
                              const UpdateContext& context) {
   std::vector<StepScalars> steps;
@@ -234,67 +195,8 @@ template <>
 void Table<Cpu>::apply(Stream<Cpu>& stream, const UpdateContext& context) {
   RowGradients<Cpu> gradients = merge_calls(stream);
   check_finite(stream, gradients);
-  create_missing(stream, gradients);
+  insert_missing(stream, gradients.keys.span(), gradients.rows.data());
   update_rows(stream, gradients, context);
-}
-
-template <>
-void Table<Cpu>::assign(Stream<Cpu>& stream, Span<const Key> keys, const float* values) {
-  RowGradients<Cpu> rows{{stream, static_cast<std::int64_t>(keys.size())},
-                         {stream, static_cast<std::int64_t>(keys.size())},
-                         {},
-                         {}};
-  std::copy(keys.begin(), keys.end(), rows.keys.data());
-  find(stream, keys, rows.rows.data());
-  create_missing(stream, rows);
-  initialize(stream, keys, rows.rows.data());
-  const RowStoreRef store = store_.ref();
-  for_each(stream, rows.size(), [&](std::int64_t i) {
-    std::copy_n(values + i * layout_.dim, layout_.dim, store.row(rows.rows[i]));
-  });
-}
-
-template <>
-ShardRows Table<Cpu>::shard_rows(std::int64_t shard) const {
-  const KeySegment& segment = index_.segment(shard);
-  std::vector<std::pair<Key, RowId>> pairs;
-  pairs.reserve(segment.size);
-  for (std::uint32_t b = 0; b < segment.num_buckets; ++b) {
-    const KeyBucket& bucket = segment.buckets[b];
-    for (int slot = 0; slot < KeyBucket::kSlots && bucket.rows[slot] != kNoRow; ++slot) {
-      pairs.emplace_back(bucket.keys[slot], bucket.rows[slot]);
-    }
-  }
-  std::sort(pairs.begin(), pairs.end());
-  ShardRows content;
-  for (const auto& [key, row] : pairs) {
-    content.keys.push_back(key);
-    content.rows.push_back(row);
-  }
-  return content;
-}
-
-template <>
-void Table<Cpu>::copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const {
-  const RowStoreRef store = store_.ref();
-  for (const RowId row : rows) {
-    out = std::copy_n(store.row(row) + column.offset, column.width, out);
-  }
-}
-
-template <>
-void Table<Cpu>::load_shard(std::int64_t shard, Span<const Key> keys,
-                            const std::vector<const float*>& columns) {
-  const std::vector<RowColumn> places = this->columns();
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const RowId id = store_.allocate();
-    index_.insert(keys[i], static_cast<std::uint32_t>(shard), id);
-    float* row = store_.ref().row(id);
-    for (std::size_t c = 0; c < places.size(); ++c) {
-      std::copy_n(columns[c] + static_cast<std::int64_t>(i) * places[c].width, places[c].width,
-                  row + places[c].offset);
-    }
-  }
 }
 
 }  // namespace keyshard

@@ -26,9 +26,7 @@ Arena::~Arena() {
 }
 
 void Arena::erase_free(std::map<std::size_t, std::size_t>::iterator hole) {
-  auto [first, last] = by_size_.equal_range(hole->second);
-  by_size_.erase(
-      std::find_if(first, last, [&](const auto& entry) { return entry.second == hole->first; }));
+  by_size_.erase({hole->second, hole->first});
   holes_.erase(hole);
 }
 
@@ -51,9 +49,8 @@ void Arena::insert_free(std::size_t address, std::size_t bytes) {
   by_size_.emplace(bytes, address);
 }
 
-void* Arena::allocate(std::size_t bytes) {
-  bytes = round_up(std::max<std::size_t>(bytes, 1), kUnit);
-  auto fit = by_size_.lower_bound(bytes);
+std::size_t Arena::take(std::size_t bytes) {
+  auto fit = by_size_.lower_bound({bytes, 0});
   if (fit == by_size_.end()) {
     // Mappings grow with the arena, so that small tables stay small.
     const std::size_t step = std::clamp(round_up(bytes_, kFirst), kFirst, kLargest);
@@ -62,19 +59,24 @@ void* Arena::allocate(std::size_t bytes) {
     mappings_.push_back({map_memory(size), size});
     bytes_ += size;
     insert_free(reinterpret_cast<std::size_t>(mappings_.back().data), size);
-    fit = by_size_.lower_bound(bytes);
+    fit = by_size_.lower_bound({bytes, 0});
   }
-  const std::size_t address = fit->second;
-  const std::size_t rest = fit->first - bytes;
+  const auto [hole, address] = *fit;
   erase_free(holes_.find(address));
-  if (rest > 0) {
-    holes_.emplace(address + bytes, rest);
-    by_size_.emplace(rest, address + bytes);
+  if (hole > bytes) {
+    holes_.emplace(address + bytes, hole - bytes);
+    by_size_.emplace(hole - bytes, address + bytes);
   }
-  return reinterpret_cast<void*>(address);
+  return address;
+}
+
+void* Arena::allocate(std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  return reinterpret_cast<void*>(take(round_up(std::max<std::size_t>(bytes, 1), kUnit)));
 }
 
 void Arena::release(void* block, std::size_t bytes) noexcept {
+  const std::lock_guard lock(mutex_);
   insert_free(reinterpret_cast<std::size_t>(block),
               round_up(std::max<std::size_t>(bytes, 1), kUnit));
 }

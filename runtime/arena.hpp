@@ -5,6 +5,9 @@
 
 #include <cstddef>
 #include <map>
+#include <mutex>
+#include <set>
+#include <utility>
 #include <vector>
 
 namespace keyshard {
@@ -13,10 +16,10 @@ class Arena {
  public:
   Arena() = default;
   ~Arena();
-  Arena(Arena&&) noexcept = default;
-  Arena& operator=(Arena&&) = delete;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
 
-  /// A block aligned to 64 bytes, uninitialised. Throws Error{out_of_memory}. Not thread-safe.
+  /// A block aligned to 64 bytes, uninitialised. Throws Error{out_of_memory}. Thread-safe.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes) noexcept;
 
@@ -26,15 +29,17 @@ class Arena {
  private:
   void insert_free(std::size_t address, std::size_t bytes);
   void erase_free(std::map<std::size_t, std::size_t>::iterator hole);
+  std::size_t take(std::size_t bytes);
 
   struct Mapping {
     void* data;
     std::size_t bytes;
   };
 
+  std::mutex mutex_;
   std::vector<Mapping> mappings_;
-  std::map<std::size_t, std::size_t> holes_;         // address -> bytes
-  std::multimap<std::size_t, std::size_t> by_size_;  // bytes -> address
+  std::map<std::size_t, std::size_t> holes_;               // address -> bytes
+  std::set<std::pair<std::size_t, std::size_t>> by_size_;  // (bytes, address)
   std::size_t bytes_ = 0;
 };
 

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "embedding/dedup.hpp"
 #include "launch/bench/floors.hpp"
 #include "launch/bench/machine.hpp"
 #include "launch/bench/measures.hpp"
@@ -12,29 +11,15 @@
 namespace keyshard {
 namespace {
 
-/// Makes the rows of a step's ids that have none: dedup, find, assign. Values are `initial` of the
-/// keys; the table writes its own initial values first.
+/// Makes the rows of a step's ids that have none.
 class Inserter {
  public:
   Inserter(BenchContext& context, const Initializer& initializer)
       : stream_(context.stream()), table_(options(context.dim(), initializer), {0, kShards}) {}
 
   void insert(Span<const Key> keys) {
-    const Distinct<Cpu> distinct = dedup(
-        stream_, Occurrences{keys, nullptr, Span<const Partitioner>(&table_.partitioner(), 1), 1});
-    Buffer<RowId, Cpu> rows(stream_, distinct.size());
-    table_.find(stream_, distinct.keys.span(), rows.data());
-    missing_.clear();
-    for (std::int64_t i = 0; i < distinct.size(); ++i) {
-      if (rows[i] == kNoRow) {
-        missing_.push_back(distinct.keys[i]);
-      }
-    }
-    rows = {stream_, static_cast<std::int64_t>(missing_.size())};
-    std::fill_n(rows.data(), rows.size(), kNoRow);
-    Buffer<float, Cpu> values(stream_, rows.size() * table_.layout().dim);
-    table_.read(stream_, missing_, rows.data(), false, values.data());
-    table_.assign(stream_, missing_, values.data());
+    Buffer<RowId, Cpu> rows(stream_, static_cast<std::int64_t>(keys.size()));
+    table_.find_or_insert(stream_, keys, rows.data());
   }
 
   const Table<Cpu>& table() const { return table_; }
@@ -49,7 +34,6 @@ class Inserter {
 
   Stream<Cpu>& stream_;
   Table<Cpu> table_;
-  std::vector<Key> missing_;
 };
 
 /// Times every step of an epoch, each round from an empty table.

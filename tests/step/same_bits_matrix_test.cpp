@@ -1,10 +1,13 @@
-// The whole matrix: P = 1 2 3 4 5 8 ranks x T = 1 2 threads x exchange rows, reduced, auto; V = 16,
-// and V = 4 so that there are more ranks than slices.
+// The whole matrix: P = 1 2 3 4 5 8 ranks x T = 1 2 threads, and T = 3, x exchange rows, reduced,
+// auto; V = 16, and V = 4 so that there are more ranks than slices; and random delays.
 #include <map>
+#include <mutex>
 
 #include <gtest/gtest.h>
 
 #include "tests/step/tiny_job.hpp"
+#include "tests/support/delays.hpp"
+#include "tests/support/ranks.hpp"
 #include "tests/support/scratch_folder.hpp"
 
 namespace keyshard::testing {
@@ -40,7 +43,7 @@ TEST_P(SameBitsMatrix, HasTheDigestAndLossesOfOneRank) {
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const int ranks : {1, 2, 3, 4, 5, 8}) {
-    for (const int threads : {1, 2}) {
+    for (const int threads : {1, 2, 3}) {
       for (const char* exchange : {"rows", "reduced", "auto"}) {
         all.push_back({ranks, threads, exchange, 16});
       }
@@ -55,6 +58,27 @@ INSTANTIATE_TEST_SUITE_P(All, SameBitsMatrix, ::testing::ValuesIn(cases()), [](c
          std::to_string(test.param.threads) + test.param.exchange + "Slices" +
          std::to_string(test.param.slices);
 });
+
+TEST(SameBitsUnderDelays, HoldWhereRanksAndThreadsAreLateAtRandom) {
+  for (const Case& c : {Case{1, 3, "rows", 16}, Case{2, 2, "auto", 16}, Case{3, 3, "reduced", 16},
+                        Case{5, 2, "rows", 16}, Case{5, 1, "auto", 4}, Case{8, 1, "auto", 16}}) {
+    const ScratchFolder folder;
+    const JobConfig config = tiny_job(folder.path(""), c.exchange, c.slices);
+    const TinyResult& expected = reference(c.slices);
+    for (const unsigned seed : {1u, 2u}) {
+      const ThreadDelays delays(seed);
+      std::mutex mutex;
+      run_ranks(c.ranks, c.threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+        DelayedCommunicator delayed(communicator, seed);
+        const TinyResult result = train_tiny(config, delayed, stream);
+        const std::lock_guard lock(mutex);
+        EXPECT_EQ(result, expected)
+            << c.ranks << " x " << c.threads << " " << c.exchange << ", seed " << seed;
+      });
+      EXPECT_GT(delays.count(), 0);
+    }
+  }
+}
 
 }  // namespace
 }  // namespace keyshard::testing

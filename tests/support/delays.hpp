@@ -1,0 +1,59 @@
+// Delays in places that nobody expects: before and after each collective of a rank, and in any
+// thread of the process at any instruction. What a job computes must not depend on them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <random>
+#include <thread>
+
+#include "collectives/forwarding_communicator.hpp"
+
+namespace keyshard::testing {
+
+/// Sleeps for up to 300 us before and after each collective of another communicator, by its rank
+/// and a seed.
+class DelayedCommunicator final : public ForwardingCommunicator {
+ public:
+  DelayedCommunicator(Communicator<Cpu>& inner, unsigned seed)
+      : ForwardingCommunicator(inner), random_(seed * 1000 + static_cast<unsigned>(inner.rank())) {}
+
+  void all_to_all(Stream<Cpu>& stream, Span<const std::byte> send,
+                  Span<const std::int64_t> send_bytes, Span<std::byte> receive,
+                  Span<const std::int64_t> receive_bytes) override;
+  void all_gather(Span<const std::byte> mine, Span<std::byte> all) override;
+  void broadcast(Span<std::byte> inout, int root) override;
+  void all_reduce(Span<std::int64_t> inout, Reduction operation) override;
+  void all_reduce(Span<double> inout, Reduction operation) override;
+  void barrier() override;
+
+ private:
+  /// Sleeps, does what `collective` does, sleeps.
+  template <class Collective>
+  void delay_around(const Collective& collective);
+  void sleep();
+
+  std::mt19937 random_;
+};
+
+/// While it lives, threads of this process drawn at random are stopped for up to 300 us each,
+/// wherever they are. One at a time.
+class ThreadDelays {
+ public:
+  explicit ThreadDelays(unsigned seed);
+  ~ThreadDelays();
+  ThreadDelays(const ThreadDelays&) = delete;
+  ThreadDelays& operator=(const ThreadDelays&) = delete;
+
+  /// Threads that were stopped so far.
+  std::int64_t count() const noexcept { return count_; }
+
+ private:
+  void run(unsigned seed);
+
+  std::atomic<bool> ending_{false};
+  std::atomic<std::int64_t> count_{0};
+  std::thread thread_;
+};
+
+}  // namespace keyshard::testing

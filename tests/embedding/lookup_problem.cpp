@@ -3,6 +3,7 @@
 #include <bit>
 #include <memory>
 #include <random>
+#include <set>
 
 #include "embedding/table.hpp"
 
@@ -150,6 +151,37 @@ Problem make_problem(unsigned seed, ExchangeMode mode, PoolOrder order, std::int
         x = random() % 10 == 0 ? -0.0f : uniform(random);
       }
       p.upstream[g].push_back(row);
+    }
+  }
+  return p;
+}
+
+Problem make_border_problem(ExchangeMode mode, PoolOrder order) {
+  Problem p = make_problem(6, mode, order);
+  for (TableOptions& table : p.tables) {
+    table.partitioner = "modulo";  // key k is of shard k modulo 1024
+  }
+  std::set<std::int64_t> shards;
+  for (std::int64_t ranks = 1; ranks <= 11; ++ranks) {
+    for (std::int64_t rank = 0; rank < ranks; ++rank) {
+      const Range run = run_of(rank, ranks, kShards);
+      shards.insert({run.begin, run.end - 1});
+    }
+  }
+  const std::vector<std::int64_t> borders(shards.begin(), shards.end());
+  std::size_t next = 0, bag = 0;
+  for (std::int64_t slice = 0; slice < p.slices; ++slice) {
+    const std::size_t bags =
+        static_cast<std::size_t>(p.slice_samples[static_cast<std::size_t>(slice)]) *
+        p.features.size();
+    for (std::size_t end = bag + bags; bag < end; ++bag) {
+      const auto here = static_cast<Key>(borders[next++ % borders.size()]);
+      const auto of_slice = static_cast<Key>(kShards * (10 + slice)),
+                 of_two = static_cast<Key>(kShards * (20 + (slice + 1) / 2));
+      const bool single = bag % p.features.size() == 1;
+      p.bags[bag] = single ? std::vector<Key>{here + of_two}
+                           : std::vector<Key>{here + of_slice, 0, here, kShards - 1, here + of_two,
+                                              here + of_slice};
     }
   }
   return p;

@@ -3,6 +3,8 @@
 // in all slices, and empty ranks.
 #include "embedding/lookup.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <mutex>
 
 #include <gtest/gtest.h>
@@ -14,6 +16,7 @@
 namespace keyshard {
 namespace {
 
+using testing::make_border_problem;
 using testing::make_problem;
 using testing::Outcome;
 using testing::Problem;
@@ -182,6 +185,46 @@ TEST(Lookup, IsItsDefinitionWithRowsOfAnyWidth) {
     }
     const Problem p = make_problem(5, ExchangeMode::reduced, PoolOrder::shard, dim);
     EXPECT_TRUE(run(p, 2, 1) == reference(p)) << dim;
+  }
+}
+
+TEST(Lookup, IsItsDefinitionForKeysAtTheBordersOfRanksAndBagsOfOneShard) {
+  for (const auto& [mode, order] : {std::pair(ExchangeMode::rows, PoolOrder::bag),
+                                    {ExchangeMode::rows, PoolOrder::shard},
+                                    {ExchangeMode::reduced, PoolOrder::shard},
+                                    {ExchangeMode::automatic, PoolOrder::shard}}) {
+    const Problem p = make_border_problem(mode, order);
+    const Outcome expected = reference(p);
+    for (const int ranks : {1, 2, 3, 4, 5, 8, 11}) {
+      EXPECT_TRUE(run(p, ranks, 1 + ranks % 2) == expected) << ranks;
+    }
+  }
+}
+
+TEST(Lookup, AddsNoZeroToANegativeZero) {
+  for (const auto mode : {ExchangeMode::rows, ExchangeMode::reduced}) {
+    Problem p = make_problem(2, mode, PoolOrder::shard);
+    for (TableOptions& table : p.tables) {
+      for (GroupOptions& group : table.groups) {
+        group.initializer = Constant{-0.0f};
+      }
+    }
+    for (std::vector<Vector>& samples : p.upstream) {
+      for (Vector& gradients : samples) {
+        std::fill(gradients.begin(), gradients.end(), -0.0f);
+      }
+    }
+    for (const int ranks : {1, 2, 3, 5, 8}) {
+      // -0 - 1 * -0 = +0; a gradient to which a zero was added is +0 and leaves -0 - +0 = -0.
+      for (const std::map<Key, Vector>& rows : run(p, ranks, 2).rows) {
+        EXPECT_FALSE(rows.empty());
+        for (const auto& [key, row] : rows) {
+          for (const float x : row) {
+            EXPECT_TRUE(x == 0 && !std::signbit(x)) << "key " << key << " on " << ranks << " ranks";
+          }
+        }
+      }
+    }
   }
 }
 

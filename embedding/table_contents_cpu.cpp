@@ -6,11 +6,17 @@
 #include "embedding/table.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/prefetch.hpp"
+#include "runtime/radix_sort.hpp"
 
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kAhead = 16;  // keys whose buckets are fetched ahead
+constexpr std::int64_t kAhead = 16;  // keys whose buckets are fetched ahead, or rows
+
+struct KeyRow {
+  Key key;
+  RowId row;
+};
 
 /// Numbers of the keys without a row, ascending.
 Buffer<std::uint32_t, Cpu> missing_of(Stream<Cpu>& stream, std::int64_t n, const RowId* rows) {
@@ -134,19 +140,21 @@ void Table<Cpu>::assign(Stream<Cpu>& stream, Span<const Key> keys, const float* 
 template <>
 ShardRows Table<Cpu>::shard_rows(std::int64_t shard) const {
   const KeySegment& segment = index_.segment(shard);
-  std::vector<std::pair<Key, RowId>> pairs;
-  pairs.reserve(segment.size);
+  std::vector<KeyRow> sorted;
+  sorted.reserve(segment.size);
   for (std::uint32_t b = 0; b < segment.num_buckets; ++b) {
     const KeyBucket& bucket = segment.buckets[b];
     for (int slot = 0; slot < KeyBucket::kSlots && bucket.rows[slot] != kNoRow; ++slot) {
-      pairs.emplace_back(bucket.keys[slot], bucket.rows[slot]);
+      sorted.push_back({bucket.keys[slot], bucket.rows[slot]});
     }
   }
-  std::sort(pairs.begin(), pairs.end());
+  radix_sort(sorted);
   ShardRows content;
-  for (const auto& [key, row] : pairs) {
-    content.keys.push_back(key);
-    content.rows.push_back(row);
+  content.keys.reserve(sorted.size());
+  content.rows.reserve(sorted.size());
+  for (const KeyRow& entry : sorted) {
+    content.keys.push_back(entry.key);
+    content.rows.push_back(entry.row);
   }
   return content;
 }
@@ -154,23 +162,31 @@ ShardRows Table<Cpu>::shard_rows(std::int64_t shard) const {
 template <>
 void Table<Cpu>::copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const {
   const RowStoreRef store = store_.ref();
-  for (const RowId row : rows) {
-    out = std::copy_n(store.row(row) + column.offset, column.width, out);
+  constexpr auto ahead = static_cast<std::size_t>(kAhead);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i + ahead < rows.size()) {
+      prefetch(store.row(rows[i + ahead]) + column.offset, column.width);
+    }
+    out = std::copy_n(store.row(rows[i]) + column.offset, column.width, out);
   }
 }
 
 template <>
 void Table<Cpu>::load_shard(std::int64_t shard, Span<const Key> keys,
                             const std::vector<const float*>& columns) {
-  const std::vector<RowColumn> places = this->columns();
-  const RowId first = store_.allocate(static_cast<std::int64_t>(keys.size()));
+  const auto count = static_cast<std::int64_t>(keys.size());
+  const RowId first = store_.allocate(count);
+  index_.reserve(static_cast<std::uint32_t>(shard), count);
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const RowId id = first + static_cast<RowId>(i);
-    index_.insert(keys[i], static_cast<std::uint32_t>(shard), id);
-    float* row = store_.ref().row(id);
-    for (std::size_t c = 0; c < places.size(); ++c) {
-      std::copy_n(columns[c] + static_cast<std::int64_t>(i) * places[c].width, places[c].width,
-                  row + places[c].offset);
+    index_.insert(keys[i], static_cast<std::uint32_t>(shard), first + static_cast<RowId>(i));
+  }
+  const RowStoreRef store = store_.ref();
+  const std::vector<RowColumn> places = this->columns();
+  for (std::size_t c = 0; c < places.size(); ++c) {
+    const float* from = columns[c];
+    for (std::int64_t i = 0; i < count; ++i, from += places[c].width) {
+      std::copy_n(from, places[c].width,
+                  store.row(first + static_cast<RowId>(i)) + places[c].offset);
     }
   }
 }

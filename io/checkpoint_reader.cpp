@@ -143,8 +143,8 @@ void CheckpointReader::read_own_shards(const ManifestTable& table, const ShardSi
     if (wanted.begin < wanted.end) {
       const std::string name = rank_file_name(writer, manifest_.ranks);
       const Hdf5File file = Hdf5File::open(path_ + "/" + name);
-      keyshard::read_table({stream_, communicator_.progress(), times_}, file, table, held, wanted,
-                           take);
+      keyshard::read_table({files_, stream_, communicator_.progress(), times_}, file, table, held,
+                           wanted, take);
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "io/checkpoint_writer.hpp"
 
 #include <algorithm>
+#include <future>
 
 #include "io/checkpoint_folder.hpp"
 #include "io/shard_batch.hpp"
@@ -86,7 +87,7 @@ CheckpointTimes CheckpointWriter::save(const CheckpointContent& content,
     try {
       vote(communicator_, [&] {
         write_own_file(save);
-        read_back(save);
+        sync_and_read_back(save);
       });
       gather(save);
       vote(communicator_, [&] {
@@ -130,7 +131,7 @@ void CheckpointWriter::write_own_file(Save& save) {
   Hdf5File file = Hdf5File::create(save.folder + "/" + name);
   file.set_integer("/", "format", kCheckpointFormat);
   file.set_integer("/", "step", manifest.step);
-  const RankFileWork work{stream_, communicator_.progress(), save.times};
+  const RankFileWork work{files_, stream_, communicator_.progress(), save.times};
   for (const TableSource& table : save.content.tables) {
     manifest.tables.push_back(
         {table.shape, table.rows, write_table(work, file, table, save.shards)});
@@ -145,38 +146,45 @@ void CheckpointWriter::write_own_file(Save& save) {
   file.close();
 }
 
-void CheckpointWriter::read_back(Save& save) {
-  ManifestFile& own = save.manifest.files[0];
-  const std::string path = save.folder + "/" + own.name;
-  Progress& progress = communicator_.progress();
-  {
-    const InPhase phase(progress, Phase::syncing);
+void CheckpointWriter::sync_and_read_back(Save& save) {
+  const std::string path = save.folder + "/" + save.manifest.files[0].name;
+  // The disk takes what was written while it is read back from memory.
+  std::future<void> synced = std::async(std::launch::async, [&] {
     const TimedPart timed(save.times.sync);
     files_.sync(path);
-  }
+  });
   try {
-    for (const FileEntry& entry : files_.list(save.folder)) {
-      own.bytes = entry.name == own.name ? entry.bytes : own.bytes;
-    }
-    save.times.bytes = own.bytes;
-    {
-      const TimedPart timed(save.times.verify);
-      own.digest =
-          file_digest(files_, path, own.bytes, stream_.threads(), [&] { progress.advance(); });
-    }
-    // The digests of this rank alone, as if its shards were all there are.
-    const Hdf5File file = Hdf5File::open(path);
-    const Range all{0, save.shards.size()};
-    for (const ManifestTable& table : save.manifest.tables) {
-      read_table({stream_, progress, save.times}, file, table, all, all, [](auto, auto, auto&) {});
-    }
-    for (const ManifestDense& dense : save.manifest.dense) {
-      read_dense(file, dense);
-    }
+    read_back(save, path);
   } catch (const Error& error) {
     require(error.kind() != Kind::corrupt_data, Kind::io, "{}: not as it was written: {}", path,
             error.text());
     throw;
+  }
+  const InPhase phase(communicator_.progress(), Phase::syncing);
+  synced.get();
+}
+
+void CheckpointWriter::read_back(Save& save, const std::string& path) {
+  ManifestFile& own = save.manifest.files[0];
+  Progress& progress = communicator_.progress();
+  for (const FileEntry& entry : files_.list(save.folder)) {
+    own.bytes = entry.name == own.name ? entry.bytes : own.bytes;
+  }
+  save.times.bytes = own.bytes;
+  {
+    const TimedPart timed(save.times.verify);
+    own.digest =
+        file_digest(files_, path, own.bytes, stream_.threads(), [&] { progress.advance(); });
+  }
+  // The digests of this rank alone, as if its shards were all there are.
+  const Hdf5File file = Hdf5File::open(path);
+  const Range all{0, save.shards.size()};
+  for (const ManifestTable& table : save.manifest.tables) {
+    read_table({files_, stream_, progress, save.times}, file, table, all, all,
+               [](auto, auto, auto&) {});
+  }
+  for (const ManifestDense& dense : save.manifest.dense) {
+    read_dense(file, dense);
   }
 }
 

@@ -56,7 +56,8 @@ class CheckpointWriter {
 
   std::string begin(std::int64_t step);
   void write_own_file(Save& save);
-  void read_back(Save& save);
+  void sync_and_read_back(Save& save);
+  void read_back(Save& save, const std::string& path);
   void gather(Save& save);
   void commit(Save& save);
   void retain(std::int64_t step, const Retention& retention);

@@ -147,6 +147,14 @@ void LocalFileSystem::remove_tree(const std::string& path) {
   require(!error, Kind::io, "{}: cannot remove: {}", path, error.message());
 }
 
+void LocalFileSystem::start_sync(const std::string& path) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (file >= 0) {
+    ::sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
+    ::close(file);
+  }
+}
+
 void LocalFileSystem::sync(const std::string& path) {
   Descriptor file(path, O_RDONLY, "open");
   checked(::fsync(file.number()), "sync", path);

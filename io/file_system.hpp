@@ -41,6 +41,9 @@ class FileSystem {
   /// Removes a file or folder with all in it; fine where there is none.
   virtual void remove_tree(const std::string& path) = 0;
 
+  /// Begins to bring what was written to a file to the disk, and waits for nothing. A hint: errors
+  /// are told by `sync`.
+  virtual void start_sync(const std::string& path) = 0;
   /// Waits until a file, or the names in a folder, are on the disk.
   virtual void sync(const std::string& path) = 0;
 
@@ -60,6 +63,7 @@ class LocalFileSystem final : public FileSystem {
   void rename(const std::string& from, const std::string& to) override;
   void exchange(const std::string& one, const std::string& other) override;
   void remove_tree(const std::string& path) override;
+  void start_sync(const std::string& path) override;
   void sync(const std::string& path) override;
   void write_new(const std::string& path, const std::string& content) override;
   std::int64_t read(const std::string& path, std::int64_t offset, Span<std::byte> out) override;

@@ -89,12 +89,10 @@ void check_shard(RankFileWork& work, const std::string& path, const ManifestTabl
   }
 }
 
-void take_batch(RankFileWork& work, ShardBatch& batch, const ShardSink& take) {
+void take_shard(RankFileWork& work, ShardBatch& batch, std::int64_t shard, const ShardSink& take) {
   const TimedPart timed(work.times.copy);
-  for (std::int64_t shard = batch.shards().begin; shard < batch.shards().end; ++shard) {
-    const std::vector<std::byte*> columns = batch.columns_of(shard);
-    take(shard, batch.keys_of(shard), {columns.begin(), columns.end()});
-  }
+  const std::vector<std::byte*> columns = batch.columns_of(shard);
+  take(shard, batch.keys_of(shard), {columns.begin(), columns.end()});
 }
 
 void write_index(Hdf5File& file, const TableSource& table, Range shards) {
@@ -146,6 +144,7 @@ std::vector<Digest128> write_table(RankFileWork work, Hdf5File& file, const Tabl
                    digests.data() + static_cast<std::size_t>(shard - shards.begin) * width);
       } else if (i > 0) {
         columns.write(before, written);
+        work.files.start_sync(file.path());
       }
       work.progress.advance();
     });
@@ -160,23 +159,22 @@ void read_table(RankFileWork work, const Hdf5File& file, const ManifestTable& ta
   TableColumns columns(work);
   columns.open(file, table.shape, table.rows_in(held));
   const std::vector<Range> parts = batches_of(table.shape, wanted, rows_of(table.rows, 0, wanted));
-  // One batch is read while the one before it is checked and the one before that is taken.
-  std::array<ShardBatch, 3> batches;
+  // One batch is read while the one before it is checked and taken.
+  std::array<ShardBatch, 2> batches;
   std::int64_t next_row = table.rows_in({held.begin, wanted.begin});
-  for (std::size_t i = 0; i < parts.size() + 2; ++i) {
-    ShardBatch& reading = batches[i % 3];
-    ShardBatch& checking = batches[(i + 2) % 3];
-    ShardBatch& taking = batches[(i + 1) % 3];
+  for (std::size_t i = 0; i <= parts.size(); ++i) {
+    ShardBatch& reading = batches[i % 2];
+    ShardBatch& before = batches[(i + 1) % 2];
     const Range part = i < parts.size() ? parts[i] : Range{};
-    const Range checked = i > 0 && i <= parts.size() ? parts[i - 1] : Range{};
     reading.reset(work.stream, table.shape, part, rows_of(table.rows, 0, part));
-    work.stream.threads().for_tasks(2 + checked.size(), [&](std::int64_t task, int) {
-      if (task > 1) {
-        check_shard(work, file.path(), table, checking, checked.begin + task - 2);
-      } else if (task == 1 && i > 1) {
-        take_batch(work, taking, take);
-      } else if (task == 0) {
+    const Range shards = i > 0 ? before.shards() : Range{};
+    work.stream.threads().for_tasks(1 + shards.size(), [&](std::int64_t task, int) {
+      if (task == 0) {
         columns.read(reading, next_row);
+      } else {
+        const std::int64_t shard = shards.begin + task - 1;
+        check_shard(work, file.path(), table, before, shard);
+        take_shard(work, before, shard, take);
       }
       work.progress.advance();
     });

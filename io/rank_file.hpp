@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "io/checkpoint_times.hpp"
+#include "io/file_system.hpp"
 #include "io/hdf5_file.hpp"
 #include "io/manifest.hpp"
 #include "runtime/progress.hpp"
@@ -25,13 +26,14 @@ struct TableSource {
       copy;
 };
 
-/// Takes a shard that was read: keys ascending, columns [keys x width]. Called shard by shard, in
-/// order, from a thread of the stream, which it must not use.
+/// Takes a shard that was read and checked: keys ascending, columns [keys x width]. Called once per
+/// shard, from several threads of the stream, which it must not use.
 using ShardSink = std::function<void(std::int64_t shard, Span<const Key> keys,
                                      const std::vector<const std::byte*>& columns)>;
 
 /// What the work on a rank file goes through.
 struct RankFileWork {
+  FileSystem& files;
   Stream<Cpu>& stream;
   Progress& progress;
   CheckpointTimes& times;

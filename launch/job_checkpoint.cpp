@@ -219,6 +219,17 @@ void load_dense(CheckpointReader& reader, Trainer& trainer) {
   }
 }
 
+void load_table(CheckpointReader& reader, Table<Cpu>& table) {
+  reader.read_table(table.options().name, [&](std::int64_t shard, Span<const Key> keys,
+                                              const std::vector<const std::byte*>& columns) {
+    std::vector<const float*> floats;
+    for (const std::byte* column : columns) {
+      floats.push_back(reinterpret_cast<const float*>(column));
+    }
+    table.load_shard(shard, keys, floats);
+  });
+}
+
 ReadOrder read_order(const std::string& name, const std::string& path) {
   for (const ReadOrder order : {ReadOrder::blocks, ReadOrder::files, ReadOrder::stream}) {
     if (name == name_of(order)) {
@@ -340,14 +351,7 @@ TrainingPosition load_checkpoint(const std::string& path, const JobConfig& confi
 
   load_dense(reader, trainer);
   for (const auto& table : trainer.tables().tables()) {
-    reader.read_table(table->options().name, [&](std::int64_t shard, Span<const Key> keys,
-                                                 const std::vector<const std::byte*>& columns) {
-      std::vector<const float*> floats;
-      for (const std::byte* column : columns) {
-        floats.push_back(reinterpret_cast<const float*>(column));
-      }
-      table->load_shard(shard, keys, floats);
-    });
+    load_table(reader, *table);
   }
   std::size_t clock = 0;
   std::size_t clocks = 0;

@@ -1,5 +1,6 @@
 // Rows that are made, on several threads, against a plain map and the definition of their values.
 #include <map>
+#include <numeric>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -73,6 +74,87 @@ TEST(TableContents, AssignSetsRowsOldAndNew) {
   table.read(stream, keys, rows.data(), false, read.data());
   EXPECT_EQ(read, values);
   EXPECT_EQ(table.size(), 3);
+}
+
+/// All shards of a table, as checkpoints see them.
+struct Shards {
+  std::vector<std::vector<Key>> keys;
+  std::vector<std::vector<std::vector<float>>> columns;  // of each shard
+
+  explicit Shards(const Table<Cpu>& table) {
+    for (std::int64_t shard = 0; shard < kShards; ++shard) {
+      const ShardRows rows = table.shard_rows(shard);
+      keys.push_back(rows.keys);
+      columns.emplace_back();
+      for (const RowColumn& column : table.columns()) {
+        columns.back().emplace_back(rows.rows.size() * static_cast<std::size_t>(column.width));
+        table.copy_column(rows.rows, column, columns.back().back().data());
+      }
+    }
+  }
+
+  void load(Stream<Cpu>& stream, Table<Cpu>& table) const {
+    stream.threads().for_tasks(kShards, [&](std::int64_t shard, int) {
+      const auto s = static_cast<std::size_t>(shard);
+      std::vector<const float*> pointers;
+      for (const std::vector<float>& column : columns[s]) {
+        pointers.push_back(column.data());
+      }
+      table.load_shard(shard, keys[s], pointers);
+    });
+  }
+};
+
+/// A table whose row of key k has the values k, k + 1, k + 2.
+void fill(Stream<Cpu>& stream, Table<Cpu>& table, const std::vector<Key>& keys) {
+  std::vector<float> values;
+  for (const Key key : keys) {
+    for (const float d : {0.0f, 1.0f, 2.0f}) {
+      values.push_back(static_cast<float>(key) + d);
+    }
+  }
+  table.assign(stream, keys, values.data());
+}
+
+TEST(TableContents, LeaveShardByShardInTheOrderOfKeys) {
+  Stream<Cpu> stream(2);
+  Table<Cpu> table(options(), {0, kShards});
+  std::vector<Key> keys(100'000);  // enough for every way to sort a shard
+  std::iota(keys.begin(), keys.end(), Key{3});
+  fill(stream, table, keys);
+  const Shards shards(table);
+  std::set<Key> found;
+  for (std::size_t s = 0; s < shards.keys.size(); ++s) {
+    EXPECT_TRUE(std::is_sorted(shards.keys[s].begin(), shards.keys[s].end()));
+    for (std::size_t i = 0; i < shards.keys[s].size(); ++i) {
+      const Key key = shards.keys[s][i];
+      found.insert(key);
+      EXPECT_EQ(shard_of(table.partitioner(), key), s);
+      for (std::size_t d = 0; d < 3; ++d) {
+        EXPECT_EQ(shards.columns[s][0][3 * i + d], static_cast<float>(key + d));
+        EXPECT_EQ(shards.columns[s][1][3 * i + d], 0.25f);
+      }
+    }
+  }
+  EXPECT_EQ(found, std::set<Key>(keys.begin(), keys.end()));
+}
+
+TEST(TableContents, AreLoadedByManyThreadsIntoATableThatGrowsOn) {
+  for (const int threads : {1, 3}) {
+    Stream<Cpu> stream(threads);
+    Table<Cpu> saved(options(), {0, kShards}), loaded(options(), {0, kShards});
+    std::vector<Key> keys(20'000);
+    std::iota(keys.begin(), keys.end(), Key{0});
+    fill(stream, saved, keys);
+    Shards(saved).load(stream, loaded);
+    EXPECT_EQ(loaded.size(), saved.size());
+    std::vector<Key> more(20'000);
+    std::iota(more.begin(), more.end(), Key{15'000});
+    fill(stream, saved, more);
+    fill(stream, loaded, more);
+    EXPECT_EQ(Shards(loaded).keys, Shards(saved).keys);
+    EXPECT_EQ(Shards(loaded).columns, Shards(saved).columns);
+  }
 }
 
 }  // namespace

@@ -39,6 +39,8 @@ class FailingFileSystem final : public FileSystem {
 
   void remove_tree(const std::string& path) override { at(path).remove_tree(path); }
 
+  void start_sync(const std::string& path) override { files_.start_sync(path); }
+
   void sync(const std::string& path) override { at(path).sync(path); }
 
   void write_new(const std::string& path, const std::string& content) override {

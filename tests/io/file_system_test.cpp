@@ -31,7 +31,9 @@ TEST(FileSystem, ErrorsNameThePathAndTheReason) {
             missing + ": cannot list the folder: No such file or directory");
   EXPECT_EQ(error_of([&] { files.sync(missing); }),
             missing + ": cannot open: No such file or directory");
+  files.start_sync(missing);  // a hint: says nothing
   files.write_new(folder / "file", "x");
+  files.start_sync(folder / "file");
   EXPECT_EQ(error_of([&] { files.write_new(folder / "file", "y"); }),
             folder / "file" + ": cannot create: File exists");
 }

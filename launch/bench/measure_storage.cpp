@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "io/checkpoint_folder.hpp"
 #include "launch/bench/machine.hpp"
 #include "launch/bench/measures.hpp"
 #include "launch/bench/sparse_step.hpp"
@@ -131,6 +132,52 @@ class BenchFolder {
   std::string path_;
 };
 
+/// What the rounds of saving and loading took, in seconds, and the phases of the last ones.
+struct StorageTimes {
+  std::vector<double> saves, loads, disk, copies;
+  CheckpointTimes save, load;
+};
+
+/// Saves `rows` rows, round after round. As peers do, each file is written anew: what the round
+/// before wrote is removed first, so that the system has memory at hand for it.
+void save_rounds(BenchContext& context, const JobConfig& config, const DataSchema& schema,
+                 std::int64_t rows, StorageTimes& times) {
+  Trainer trainer(config, schema, context.communicator(), context.stream());
+  grow_rows(context, *trainer.tables().tables().front(), rows, 1 << 18);
+  JobCheckpoints checkpoints(config, context.communicator(), context.stream());
+  TrainingPosition position;
+  position.reader.consumed.resize(static_cast<std::size_t>(config.job.slices));
+  std::vector<char> piece(std::size_t{64} << 20, 1), target(piece.size(), 2);
+  const std::string plain =
+      fmt::format("{}/plain-{}", config.job.output, context.communicator().rank());
+  for (std::int64_t round = 0; round < context.command().rounds; ++round) {
+    if (context.communicator().rank() == 0) {
+      std::filesystem::remove_all(checkpoint_folder(config.job.output) + "/" + step_name(0));
+    }
+    times.saves.push_back(
+        context.seconds_of([&] { times.save = checkpoints.save(trainer, position); }));
+    std::filesystem::remove(plain);
+    times.disk.push_back(context.seconds_of([&] { write_plain(plain, piece, times.save.bytes); }));
+    times.copies.push_back(context.seconds_of([&] {
+      for (std::int64_t done = 0; done < times.save.bytes;
+           done += static_cast<std::int64_t>(piece.size())) {
+        std::memcpy(target.data(), piece.data(), piece.size());
+      }
+    }));
+  }
+}
+
+/// Loads what was saved last, each round into new tables.
+void load_rounds(BenchContext& context, const JobConfig& config, const DataSchema& schema,
+                 StorageTimes& times) {
+  const std::string saved = find_checkpoint(config.job.output, context.communicator());
+  for (std::int64_t round = 0; round < context.command().rounds; ++round) {
+    Trainer trainer(config, schema, context.communicator(), context.stream());
+    times.loads.push_back(
+        context.seconds_of([&] { load_checkpoint(saved, config, trainer, &times.load); }));
+  }
+}
+
 }  // namespace
 
 void measure_rows(BenchContext& context) {
@@ -149,55 +196,25 @@ void measure_rows(BenchContext& context) {
 }
 
 void measure_checkpoint(BenchContext& context) {
-  Communicator<Cpu>& communicator = context.communicator();
   const std::int64_t rows = context.command().quick ? 200'000 : 10'000'000;
-  const double counted = kRowBytes * static_cast<double>(rows);
   const BenchFolder folder(context.command().scratch + "/keyshard-bench");
   const JobConfig config = item_job(folder.path());
   DataSchema schema;
   schema.features = {"item"};
+  StorageTimes times;
+  save_rounds(context, config, schema, rows, times);
+  load_rounds(context, config, schema, times);
 
-  std::vector<double> saves, loads, disk, copies;
-  CheckpointTimes save_times, load_times;
-  std::string saved;
-  {
-    Trainer trainer(config, schema, communicator, context.stream());
-    grow_rows(context, *trainer.tables().tables().front(), rows, 1 << 18);
-    std::vector<char> piece(std::size_t{64} << 20, 1), target(piece.size(), 2);
-    for (std::int64_t round = 0; round < context.command().rounds; ++round) {
-      JobCheckpoints checkpoints(config, communicator, context.stream());
-      TrainingPosition position;
-      position.reader.consumed.resize(static_cast<std::size_t>(config.job.slices));
-      saves.push_back(
-          context.seconds_of([&] { save_times = checkpoints.save(trainer, position); }));
-      disk.push_back(context.seconds_of([&] {
-        write_plain(fmt::format("{}/plain-{}", folder.path(), communicator.rank()), piece,
-                    save_times.bytes);
-      }));
-      copies.push_back(context.seconds_of([&] {
-        for (std::int64_t done = 0; done < save_times.bytes;
-             done += static_cast<std::int64_t>(piece.size())) {
-          std::memcpy(target.data(), piece.data(), piece.size());
-        }
-      }));
-    }
-    saved = find_checkpoint(folder.path(), communicator);
-  }
-  for (std::int64_t round = 0; round < context.command().rounds; ++round) {
-    Trainer trainer(config, schema, communicator, context.stream());
-    loads.push_back(
-        context.seconds_of([&] { load_checkpoint(saved, config, trainer, &load_times); }));
-  }
-  const std::string save_name =
-      fmt::format("save {:g}M x 16 + state", static_cast<double>(rows) / 1e6);
-  const std::string load_name =
-      fmt::format("load {:g}M x 16 + state", static_cast<double>(rows) / 1e6);
-  const BenchResult disk_speed = speed("disk", save_name.c_str(), counted, disk);
-  const BenchResult copy_speed = speed("memcpy", load_name.c_str(), counted, copies);
-  context.report().compare(speed(context.own_name(), save_name.c_str(), counted, saves), disk_speed,
-                           phases(save_times));
-  context.report().compare(speed(context.own_name(), load_name.c_str(), counted, loads), copy_speed,
-                           phases(load_times));
+  const double counted = kRowBytes * static_cast<double>(rows);
+  const auto report = [&](const char* what, const std::vector<double>& ours, const char* limit,
+                          const std::vector<double>& theirs, const CheckpointTimes& parts) {
+    const std::string name =
+        fmt::format("{} {:g}M x 16 + state", what, static_cast<double>(rows) / 1e6);
+    context.report().compare(speed(context.own_name(), name.c_str(), counted, ours),
+                             speed(limit, name.c_str(), counted, theirs), phases(parts));
+  };
+  report("save", times.saves, "disk", times.disk, times.save);
+  report("load", times.loads, "memcpy", times.copies, times.load);
 }
 
 }  // namespace keyshard

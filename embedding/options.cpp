@@ -45,8 +45,7 @@ Initializer read_scaled(Settings& settings, const std::string& type, std::int64_
                           dim);
 }
 
-Initializer read_initializer(Settings settings, const GroupOptions& otherwise,
-                             std::vector<float>& constant) {
+const std::vector<std::string>& initializer_types() {
   static const std::vector<std::string> kTypes{"zeros",
                                                "ones",
                                                "constant",
@@ -60,12 +59,17 @@ Initializer read_initializer(Settings settings, const GroupOptions& otherwise,
                                                "he_uniform",
                                                "lecun_normal",
                                                "lecun_uniform"};
+  return kTypes;
+}
+
+Initializer read_initializer(Settings settings, const GroupOptions& otherwise,
+                             std::vector<float>& constant) {
   if (!settings.has("type")) {
     settings.finish();
     return otherwise.initializer;
   }
   constant.clear();
-  const std::string type = settings.choice("type", "normal", kTypes);
+  const std::string type = settings.choice("type", "normal", initializer_types());
   const auto real = [&](const char* key, double value) {
     return static_cast<float>(settings.number(key, value));
   };
@@ -137,6 +141,58 @@ void read_table(Settings& settings, Defaults& d) {
     settings.problem(
         "exchange", "exchange \"reduced\" and \"auto\" need pool_order = \"shard\": found \"bag\"");
   }
+}
+
+/// What [embedding] says.
+Defaults read_defaults(Settings& root) {
+  Defaults defaults;
+  defaults.factor.dim = 16;
+  defaults.linear.dim = 1;
+  defaults.linear.initializer = Constant{0};
+  Settings embedding = root.table("embedding");
+  read_table(embedding, defaults);
+  embedding.finish();
+  return defaults;
+}
+
+/// What [tables.NAME] changes.
+struct Override {
+  std::string name;
+  Defaults options;
+  bool used = false;
+};
+
+std::vector<Override> read_overrides(Settings& root, const Defaults& defaults) {
+  std::vector<Override> overrides;
+  for (auto& [name, settings] : root.named_tables("tables")) {
+    Override own{name, defaults};
+    read_table(settings, own.options);
+    settings.finish();
+    overrides.push_back(std::move(own));
+  }
+  return overrides;
+}
+
+/// A column of [[data.columns]].
+struct Column {
+  std::string name;
+  Settings settings;
+};
+
+std::vector<Column> read_columns(Settings& root) {
+  std::vector<Column> columns;
+  for (Settings& column : root.table("data").tables("columns")) {
+    std::string name = column.text("name", "");
+    columns.push_back({std::move(name), column});
+  }
+  return columns;
+}
+
+template <class Named>
+Named* find_named(std::vector<Named>& all, const std::string& name) {
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Named& one) { return one.name == name; });
+  return found == all.end() ? nullptr : &*found;
 }
 
 TableOptions make_table(const std::string& name, const Defaults& d,
@@ -239,57 +295,34 @@ const std::vector<std::string>& embedding_column_keys() {
 EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::string>& features,
                                         const std::vector<std::string>& groups,
                                         std::uint64_t job_seed) {
-  Defaults defaults;
-  defaults.factor.dim = 16;
-  defaults.linear.dim = 1;
-  defaults.linear.initializer = Constant{0};
-  Settings embedding = root.table("embedding");
-  read_table(embedding, defaults);
-  embedding.finish();
-
-  std::vector<std::pair<std::string, Defaults>> overrides;
-  for (auto& [name, settings] : root.named_tables("tables")) {
-    Defaults own = defaults;
-    read_table(settings, own);
-    settings.finish();
-    overrides.emplace_back(name, own);
-  }
-  std::vector<bool> used(overrides.size(), false);
-
-  std::vector<std::pair<std::string, Settings>> columns;
-  for (Settings& column : root.table("data").tables("columns")) {
-    std::string name = column.text("name", "");
-    columns.emplace_back(std::move(name), column);
-  }
+  const Defaults defaults = read_defaults(root);
+  std::vector<Override> overrides = read_overrides(root, defaults);
+  std::vector<Column> columns = read_columns(root);
 
   EmbeddingOptions options;
+  const SettingValue nothing{SettingValue::Table{}, ""};
   for (const std::string& feature : features) {
-    FeatureOptions out;
-    out.name = feature;
-    SettingValue nothing{SettingValue::Table{}, ""};
+    Column* column = find_named(columns, feature);
     Settings none(nothing, "", std::make_shared<SettingProblems>());
-    const auto column = std::find_if(columns.begin(), columns.end(),
-                                     [&](const auto& c) { return c.first == feature; });
-    Settings& source = column == columns.end() ? none : column->second;
-    const std::string table = source.text("table", feature);
-    const auto own = std::find_if(overrides.begin(), overrides.end(),
-                                  [&](const auto& o) { return o.first == table; });
-    const Defaults& d = own == overrides.end() ? defaults : own->second;
-    if (own != overrides.end()) {
-      used[static_cast<std::size_t>(own - overrides.begin())] = true;
+    Settings& settings = column != nullptr ? column->settings : none;
+    const std::string name = settings.text("table", feature);
+    Override* own = find_named(overrides, name);
+    const Defaults& of_table = own != nullptr ? own->options : defaults;
+    if (own != nullptr) {
+      own->used = true;
     }
-    read_combiners(source, d, groups, out);
-    const auto known = std::find_if(options.tables.begin(), options.tables.end(),
-                                    [&](const TableOptions& t) { return t.name == table; });
-    out.table = static_cast<int>(known - options.tables.begin());
-    if (known == options.tables.end()) {
-      options.tables.push_back(make_table(table, d, groups, job_seed));
+    TableOptions* table = find_named(options.tables, name);
+    if (table == nullptr) {
+      table = &options.tables.emplace_back(make_table(name, of_table, groups, job_seed));
     }
-    options.features.push_back(std::move(out));
+    FeatureOptions& out = options.features.emplace_back();
+    out.name = feature;
+    out.table = static_cast<int>(table - options.tables.data());
+    read_combiners(settings, of_table, groups, out);
   }
-  for (std::size_t i = 0; i < overrides.size(); ++i) {
-    if (!used[i]) {
-      root.problem("tables", "no feature reads the table \"" + overrides[i].first + "\"");
+  for (const Override& own : overrides) {
+    if (!own.used) {
+      root.problem("tables", "no feature reads the table \"" + own.name + "\"");
     }
   }
   return options;

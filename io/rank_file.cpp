@@ -95,7 +95,8 @@ void take_shard(RankFileWork& work, ShardBatch& batch, std::int64_t shard, const
   take(shard, batch.keys_of(shard), {columns.begin(), columns.end()});
 }
 
-void write_index(Hdf5File& file, const TableSource& table, Range shards) {
+/// Writes where the rows of each shard begin. Returns the number of all rows.
+std::int64_t write_index(Hdf5File& file, const TableSource& table, Range shards) {
   std::vector<std::int64_t> begins{0};
   for (const std::int64_t rows : table.rows) {
     begins.push_back(begins.back() + rows);
@@ -105,6 +106,7 @@ void write_index(Hdf5File& file, const TableSource& table, Range shards) {
   const std::string group = "/tables/" + hdf5_part(table.shape.name);
   file.set_text(group, "name", table.shape.name);
   file.set_integer(group, "first_shard", shards.begin);
+  return begins.back();
 }
 
 }  // namespace
@@ -118,13 +120,8 @@ std::vector<Digest128> write_table(RankFileWork work, Hdf5File& file, const Tabl
   require(static_cast<std::int64_t>(table.rows.size()) == shards.size(), Kind::invalid_argument,
           "table {}: expected the rows of {} shards: found {}", table.shape.name, shards.size(),
           table.rows.size());
-  write_index(file, table, shards);
   TableColumns columns(work);
-  std::int64_t total = 0;
-  for (const std::int64_t rows : table.rows) {
-    total += rows;
-  }
-  columns.create(file, table.shape, total);
+  columns.create(file, table.shape, write_index(file, table, shards));
   const std::size_t width = table.shape.columns.size() + 1;
   std::vector<Digest128> digests(static_cast<std::size_t>(shards.size()) * width);
   const std::vector<Range> parts = batches_of(table.shape, shards, table.rows);

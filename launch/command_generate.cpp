@@ -10,9 +10,9 @@
 namespace keyshard {
 namespace {
 
-/// A configuration that trains DeepFM on the files beside it.
-std::string example_config(const GeneratorOptions& options) {
-  std::string text = R"(# DeepFM on a generated click log. Run: keyshard train click-log.toml
+/// The start of a configuration that trains DeepFM on the files beside it, up to the label.
+constexpr const char* kExampleStart =
+    R"(# DeepFM on a generated click log. Run: keyshard train click-log.toml
 config_version = 1
 
 [job]
@@ -43,6 +43,9 @@ name = "click"
 index = 0
 role = "label"
 )";
+
+std::string example_config(const GeneratorOptions& options) {
+  std::string text = kExampleStart;
   std::int64_t index = 1;
   for (std::int64_t i = 0; i < options.dense; ++i, ++index) {
     text += fmt::format("\n[[data.columns]]\nname = \"I{}\"\nindex = {}\nrole = \"dense\"\n", i + 1,

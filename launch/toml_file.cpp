@@ -16,26 +16,32 @@ std::string place_of(const toml::node& node, const std::string& file) {
   return fmt::format("{}:{}", file, node.source().begin.line);
 }
 
+SettingValue convert(const toml::node& node, const std::string& file);
+
+/// The keys of a table in the order of the file, in which toml++ does not have them.
+SettingValue::Table convert_table(const toml::table& table, const std::string& file) {
+  std::vector<std::pair<std::uint32_t, std::pair<std::string, SettingValue>>> entries;
+  for (const auto& [key, value] : table) {
+    SettingValue converted = convert(value, file);
+    if (!value.is_table() || key.source().begin.line != 0) {
+      converted.place = fmt::format("{}:{}", file, key.source().begin.line);
+    }
+    entries.push_back({key.source().begin.line, {std::string(key.str()), std::move(converted)}});
+  }
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  SettingValue::Table values;
+  for (auto& [line, entry] : entries) {
+    values.push_back(std::move(entry));
+  }
+  return values;
+}
+
 SettingValue convert(const toml::node& node, const std::string& file) {
   SettingValue result;
   result.place = place_of(node, file);
   if (const auto* table = node.as_table()) {
-    // toml++ sorts keys: put them back into the order of the file.
-    std::vector<std::pair<std::uint32_t, std::pair<std::string, SettingValue>>> entries;
-    for (const auto& [key, value] : *table) {
-      SettingValue converted = convert(value, file);
-      if (!value.is_table() || key.source().begin.line != 0) {
-        converted.place = fmt::format("{}:{}", file, key.source().begin.line);
-      }
-      entries.push_back({key.source().begin.line, {std::string(key.str()), std::move(converted)}});
-    }
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-    SettingValue::Table values;
-    for (auto& [line, entry] : entries) {
-      values.push_back(std::move(entry));
-    }
-    result.value = std::move(values);
+    result.value = convert_table(*table, file);
   } else if (const auto* array = node.as_array()) {
     SettingValue::Array values;
     for (const toml::node& entry : *array) {

@@ -116,25 +116,72 @@ class NineProducts {
   std::vector<std::vector<float>> activations_, gradients_, weights_, weight_gradients_;
 };
 
+/// The steps that a race makes, as a reader would give them, by number.
+std::vector<Batch> batches_of(const BenchContext& context, const IdBatches& own,
+                              std::int64_t slices) {
+  const int rank = context.communicator().rank();
+  const Range run = run_of(rank, context.communicator().size(), slices);
+  std::vector<Batch> batches(static_cast<std::size_t>(own.steps()));
+  for (std::int64_t step = context.first_step(own.steps()); step < own.steps(); ++step) {
+    batches[static_cast<std::size_t>(step)] = batch_of(own, step, run, rank * own.samples);
+  }
+  return batches;
+}
+
+/// The sparse floor and the products, one after another.
+class ModelFloor {
+ public:
+  ModelFloor(BenchContext& context, const IdBatches& own, FloorOptimizer optimizer)
+      : own_(own),
+        sparse_(context.stream().threads(), context.dim(), optimizer),
+        products_(context.stream(), own.samples, own.features * context.dim() + own.dense_columns),
+        gradients_(static_cast<std::size_t>(own.bags() * context.dim())),
+        out_(gradients_.size()) {
+    sparse_.insert(own.keys);
+    fill_gradients(gradients_, 0);
+  }
+
+  void step(std::int64_t s) {
+    sparse_.train(own_.keys_of(s), own_.offsets_of(s), gradients_.data(), out_.data());
+    products_.run();
+  }
+
+ private:
+  const IdBatches& own_;
+  SparseFloor sparse_;
+  NineProducts products_;
+  std::vector<float> gradients_, out_;
+};
+
+double mean_of_last(const std::vector<double>& values, std::size_t most) {
+  const std::size_t some = std::min(most, values.size());
+  double mean = 0;
+  for (std::size_t i = values.size() - some; i < values.size(); ++i) {
+    mean += values[i] / static_cast<double>(some);
+  }
+  return mean;
+}
+
+/// What each part of a step takes of it, reading left out.
+std::string shares_of(const StepClock& clock) {
+  std::string shares;
+  for (const StepPart part :
+       {StepPart::lookup, StepPart::model, StepPart::backward, StepPart::update}) {
+    shares +=
+        fmt::format("{} {:.0f} % ", kStepParts[static_cast<std::size_t>(part)],
+                    100 * clock.seconds(part) / (clock.total() - clock.seconds(StepPart::read)));
+  }
+  return shares;
+}
+
 void race_model(BenchContext& context, const std::string& name, const Optimizer& optimizer,
                 FloorOptimizer floor_optimizer) {
   const IdBatches& own = context.own("W1");
-  const std::int64_t dim = context.dim();
-  const JobConfig config = model_config(context.whole("W1"), dim, optimizer);
+  const JobConfig config = model_config(context.whole("W1"), context.dim(), optimizer);
   Trainer trainer(config, schema_of(own, config), context.communicator(), context.stream());
   fill_rows(context.stream(), *trainer.tables().tables().front(), context.whole("W1").keys);
-  const int rank = context.communicator().rank();
-  const Range slices = run_of(rank, context.communicator().size(), config.job.slices);
-  std::vector<Batch> batches(static_cast<std::size_t>(own.steps()));
-  for (std::int64_t step = context.first_step(own.steps()); step < own.steps(); ++step) {
-    batches[static_cast<std::size_t>(step)] = batch_of(own, step, slices, rank * own.samples);
-  }
-
-  SparseFloor floor(context.stream().threads(), dim, floor_optimizer);
-  floor.insert(own.keys);
-  std::vector<float> gradients(static_cast<std::size_t>(own.bags() * dim)), out(gradients.size());
-  fill_gradients(gradients, 0);
-  NineProducts products(context.stream(), own.samples, own.features * dim + own.dense_columns);
+  const std::vector<Batch> batches = batches_of(context, own, config.job.slices);
+  ModelFloor floor(context, own, floor_optimizer);
 
   std::vector<double> losses;
   trainer.clock().reset();
@@ -145,28 +192,12 @@ void race_model(BenchContext& context, const std::string& name, const Optimizer&
                        trainer.clock().stop(StepPart::read);
                        losses.push_back(trainer.step(batches[static_cast<std::size_t>(s)], 1).loss);
                      }},
-                    {"products + floor", [&](std::int64_t s) {
-                       floor.train(own.keys_of(s), own.offsets_of(s), gradients.data(), out.data());
-                       products.run();
-                     }}});
-  double last = 0;
-  const std::size_t some = std::min<std::size_t>(10, losses.size());
-  for (std::size_t i = losses.size() - some; i < losses.size(); ++i) {
-    last += losses[i] / static_cast<double>(some);
-  }
+                    {"products + floor", [&](std::int64_t s) { floor.step(s); }}});
   results[0].extra = {
       {"samples_per_s", 1e3 * static_cast<double>(config.job.batch_size) / results[0].median()},
       {"loss_first", losses.front()},
-      {"loss_last", last}};
-  std::string note;
-  for (const StepPart part :
-       {StepPart::lookup, StepPart::model, StepPart::backward, StepPart::update}) {
-    const StepClock& clock = trainer.clock();
-    note +=
-        fmt::format("{} {:.0f} % ", kStepParts[static_cast<std::size_t>(part)],
-                    100 * clock.seconds(part) / (clock.total() - clock.seconds(StepPart::read)));
-  }
-  context.report().compare(results[0], results[1], note);
+      {"loss_last", mean_of_last(losses, 10)}};
+  context.report().compare(results[0], results[1], shares_of(trainer.clock()));
 }
 
 }  // namespace

@@ -125,6 +125,60 @@ class PoolingLayers {
   std::vector<FeatureBags> bags_;
 };
 
+/// What the steps of a workload send between ranks, with nothing done to it.
+class Travel {
+ public:
+  Travel(BenchContext& context, const IdBatches& own)
+      : stream_(context.stream()), dim_(context.dim()) {
+    std::int64_t most = 0;
+    for (std::int64_t s = 0; s < own.steps(); ++s) {
+      Step step{distinct_of(context, own.keys_of(s)), {}};
+      std::vector<std::int64_t> counts(step.distinct.blocks.size() - 1);
+      for (std::size_t rank = 0; rank < counts.size(); ++rank) {
+        counts[rank] = step.distinct.blocks[rank + 1] - step.distinct.blocks[rank];
+      }
+      step.exchange = Exchange<Cpu>(context.communicator(), counts);
+      most = std::max({most, step.exchange.sent(), step.exchange.received()});
+      steps_.push_back(std::move(step));
+    }
+    keys_ = {stream_, most};
+    there_ = {stream_, most * dim_};
+    here_ = {stream_, most * dim_};
+    std::memset(there_.data(), 0, there_.span().size_bytes());
+  }
+
+  /// Keys there, rows back, gradients there. Collective.
+  void exchange(std::int64_t s) {
+    const Step& step = steps_[static_cast<std::size_t>(s)];
+    step.exchange.forward(stream_, step.distinct.keys.data(), keys_.data());
+    step.exchange.backward(stream_, there_.data(), here_.data(), dim_);
+    step.exchange.forward(stream_, here_.data(), there_.data(), dim_);
+  }
+
+  /// As many bytes within this rank.
+  void copy(std::int64_t s) {
+    const Step& step = steps_[static_cast<std::size_t>(s)];
+    const auto rows = static_cast<std::size_t>(step.exchange.sent());
+    std::memcpy(keys_.data(), step.distinct.keys.data(), rows * sizeof(Key));
+    for (int way = 0; way < 2; ++way) {
+      std::memcpy(here_.data(), there_.data(),
+                  rows * static_cast<std::size_t>(dim_) * sizeof(float));
+    }
+  }
+
+ private:
+  struct Step {
+    Distinct<Cpu> distinct;
+    Exchange<Cpu> exchange;
+  };
+
+  Stream<Cpu>& stream_;
+  std::int64_t dim_;
+  std::vector<Step> steps_;
+  Buffer<Key, Cpu> keys_;
+  Buffer<float, Cpu> there_, here_;
+};
+
 }  // namespace
 
 void measure_find(BenchContext& context) {
@@ -163,45 +217,11 @@ void measure_pool(BenchContext& context) {
 
 void measure_exchange(BenchContext& context) {
   const IdBatches& own = context.own("W1");
-  Communicator<Cpu>& communicator = context.communicator();
-  const std::int64_t dim = context.dim();
-
-  struct Pattern {
-    Distinct<Cpu> distinct;
-    Exchange<Cpu> exchange;
-  };
-
-  std::vector<Pattern> patterns;
-  std::int64_t most = 0;
-  for (std::int64_t s = 0; s < own.steps(); ++s) {
-    Pattern pattern{distinct_of(context, own.keys_of(s)), {}};
-    std::vector<std::int64_t> counts(pattern.distinct.blocks.size() - 1);
-    for (std::size_t rank = 0; rank < counts.size(); ++rank) {
-      counts[rank] = pattern.distinct.blocks[rank + 1] - pattern.distinct.blocks[rank];
-    }
-    pattern.exchange = Exchange<Cpu>(communicator, counts);
-    most = std::max({most, pattern.exchange.sent(), pattern.exchange.received()});
-    patterns.push_back(std::move(pattern));
-  }
-  Buffer<Key, Cpu> keys(context.stream(), most);
-  Buffer<float, Cpu> there(context.stream(), most * dim), here(context.stream(), most * dim);
-  std::memset(there.data(), 0, static_cast<std::size_t>(most * dim) * sizeof(float));
-  const auto travel = [&](std::int64_t s) {
-    const Pattern& p = patterns[static_cast<std::size_t>(s)];
-    p.exchange.forward(context.stream(), p.distinct.keys.data(), keys.data());
-    p.exchange.backward(context.stream(), there.data(), here.data(), dim);
-    p.exchange.forward(context.stream(), here.data(), there.data(), dim);
-  };
-  const auto copy = [&](std::int64_t s) {
-    const Pattern& p = patterns[static_cast<std::size_t>(s)];
-    const auto rows = static_cast<std::size_t>(p.exchange.sent());
-    std::memcpy(keys.data(), p.distinct.keys.data(), rows * sizeof(Key));
-    for (int way = 0; way < 2; ++way) {
-      std::memcpy(here.data(), there.data(), rows * static_cast<std::size_t>(dim) * sizeof(float));
-    }
-  };
-  const std::vector<BenchResult> results = context.race(
-      "W1 exchange", own.steps(), {{context.own_name("all-to-all"), travel}, {"memcpy", copy}});
+  Travel travel(context, own);
+  const std::vector<BenchResult> results =
+      context.race("W1 exchange", own.steps(),
+                   {{context.own_name("all-to-all"), [&](std::int64_t s) { travel.exchange(s); }},
+                    {"memcpy", [&](std::int64_t s) { travel.copy(s); }}});
   context.report().compare(results[0], results[1],
                            "keys there, rows back, gradients there; own part included");
 }

@@ -68,40 +68,24 @@ void for_lines(std::string_view text, const Body& body) {
   }
 }
 
-}  // namespace
-
-void measure_text(BenchContext& context) {
-  const IdBatches& batches = context.whole("W1");
-  std::vector<std::string> pieces;
-  for (std::int64_t piece = 0; piece < 8; ++piece) {
-    pieces.push_back(click_lines(batches, piece * kLines));
+/// Eight texts that the steps take in turn.
+class TextPieces {
+ public:
+  explicit TextPieces(const IdBatches& batches) {
+    for (std::int64_t piece = 0; piece < 8; ++piece) {
+      pieces_.push_back(click_lines(batches, piece * kLines));
+    }
   }
-  const auto piece_of = [&](std::int64_t step) -> const std::string& {
-    return pieces[static_cast<std::size_t>(step) % pieces.size()];
-  };
-  RecordParser parser(click_columns(batches), "", "");
-  Batch batch;
-  std::string copy(pieces.front().size() + (std::size_t{1} << 20), ' ');
-  std::int64_t newlines = 0;
-  const std::int64_t steps = context.command().quick ? 4 : 30;
-  std::vector<BenchResult> results = context.race(
-      "text, a thread", steps,
-      {{context.own_name(),
-        [&](std::int64_t s) {
-          batch.clear();
-          for_lines(piece_of(s), [&](std::string_view line) {
-            const std::optional<std::string> problem = parser.parse(line, batch);
-            require(!problem, Kind::bad_input, "expected lines that parse: found {}",
-                    problem.value_or(""));
-          });
-        }},
-       {"line ends",
-        [&](std::int64_t s) { for_lines(piece_of(s), [&](std::string_view) { ++newlines; }); }},
-       {"memcpy", [&](std::int64_t s) {
-          std::memcpy(copy.data(), piece_of(s).data(), std::min(copy.size(), piece_of(s).size()));
-        }}});
-  require(newlines > 0, Kind::bad_input, "expected lines: found none");
-  const double megabytes = static_cast<double>(pieces.front().size()) / 1e6;
+
+  const std::string& of(std::int64_t step) const {
+    return pieces_[static_cast<std::size_t>(step) % pieces_.size()];
+  }
+
+ private:
+  std::vector<std::string> pieces_;
+};
+
+void report_speeds(BenchContext& context, std::vector<BenchResult> results, double megabytes) {
   for (BenchResult& result : results) {
     result.threads = 1;
     result.extra = {{"mb_per_s", 1e3 * megabytes / result.median()}};
@@ -111,6 +95,37 @@ void measure_text(BenchContext& context) {
                              fmt::format("{:.0f} MB/s; {} {:.0f} MB/s", results[0].extra[0].second,
                                          results[limit].peer, results[limit].extra[0].second));
   }
+}
+
+}  // namespace
+
+void measure_text(BenchContext& context) {
+  const IdBatches& batches = context.whole("W1");
+  const TextPieces pieces(batches);
+  RecordParser parser(click_columns(batches), "", "");
+  Batch batch;
+  const auto parse = [&](std::string_view line) {
+    const std::optional<std::string> problem = parser.parse(line, batch);
+    require(!problem, Kind::bad_input, "expected lines that parse: found {}", problem.value_or(""));
+  };
+  std::string copy(pieces.of(0).size() + (std::size_t{1} << 20), ' ');
+  std::int64_t newlines = 0;
+  const std::int64_t steps = context.command().quick ? 4 : 30;
+  const std::vector<BenchResult> results = context.race(
+      "text, a thread", steps,
+      {{context.own_name(),
+        [&](std::int64_t s) {
+          batch.clear();
+          for_lines(pieces.of(s), parse);
+        }},
+       {"line ends",
+        [&](std::int64_t s) { for_lines(pieces.of(s), [&](std::string_view) { ++newlines; }); }},
+       {"memcpy", [&](std::int64_t s) {
+          const std::string& piece = pieces.of(s);
+          std::memcpy(copy.data(), piece.data(), std::min(copy.size(), piece.size()));
+        }}});
+  require(newlines > 0, Kind::bad_input, "expected lines: found none");
+  report_speeds(context, results, static_cast<double>(pieces.of(0).size()) / 1e6);
 }
 
 }  // namespace keyshard

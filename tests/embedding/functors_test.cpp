@@ -184,64 +184,89 @@ TEST(Functors, WhatAFreeSlotHappensToHoldHidesNoKey) {
   testing::run_team<8>(expect_found);
 }
 
-/// Four bags of one feature over six rows; shards so that two rows share one.
+/// Four bags of one feature over six rows; shards so that two rows share one, and two nodes.
 struct Bags {
   std::vector<std::uint32_t> items{0, 3, 1, 5, 2, 2, 4};
   std::vector<std::int64_t> offsets{0, 3, 3, 4, 7};
   std::vector<std::uint16_t> shards{1, 1, 5, 9, 20, 900};
+  std::vector<std::uint16_t> node_of_shard = std::vector<std::uint16_t>(kShards, 0);
+
+  Bags() { std::fill(node_of_shard.begin() + 512, node_of_shard.end(), std::uint16_t{512}); }
 };
+
+/// Where the bags are pooled to, in one piece of memory.
+struct PooledBags {
+  std::int64_t dim;
+  float* pooled;   // [4 x dim]
+  float* kept;     // [4 x 2 dim]
+  float* answers;  // [8 x 2 dim]
+
+  static std::int64_t floats(std::int64_t columns) { return (4 + 12 * 2) * columns; }
+
+  PooledBags(std::int64_t columns, float* memory)
+      : dim(columns), pooled(memory), kept(memory + 4 * dim), answers(kept + 4 * 2 * dim) {}
+};
+
+template <class C, class Run>
+void pool_bags(const Bags& bags, const std::vector<float>& values, const PooledBags& out,
+               const Run& run) {
+  const std::int64_t dim = out.dim;
+  run(4, PoolBag<C, 4>{values.data(),
+                       {dim, nullptr},
+                       bags.items.data(),
+                       {bags.offsets.data()},
+                       1,
+                       0,
+                       0,
+                       dim,
+                       {out.pooled, 4, dim, dim},
+                       0,
+                       bags.shards.data(),
+                       out.kept,
+                       2 * dim,
+                       0});
+}
+
+template <class C, class Run>
+void reduce_and_merge_bags(const Bags& bags, const std::vector<float>& values,
+                           const PooledBags& out, const Run& run) {
+  const std::int64_t dim = out.dim, states = 2 * dim;
+  const BagPart parts[] = {{0, 0, 0, 0, 3, 0, 0, 0, 0}, {3, 0, 0, 1, 3, 0, 4, 2 * states, 0}};
+  const std::int64_t blocks[] = {0, 6}, bases[] = {0, 8 * states}, starts[] = {0, 1, 1, 1, 2};
+  const std::int64_t floats =
+      dim * static_cast<std::int64_t>(sizeof(typename C::State) / sizeof(float));
+  run(2, ReducePart<C, 4>{parts, bags.items.data(), blocks, nullptr, bags.shards.data(),
+                          bags.node_of_shard.data(), values.data(), 0, dim, 0, dim, floats, 0,
+                          bases, out.answers});
+  run(4, MergeParts<C, 4>{parts,
+                          starts,
+                          bases,
+                          out.answers,
+                          bags.items.data(),
+                          bags.shards.data(),
+                          bags.node_of_shard.data(),
+                          {bags.offsets.data()},
+                          1,
+                          0,
+                          floats,
+                          0,
+                          dim,
+                          {out.pooled, 4, dim, dim},
+                          0,
+                          out.kept,
+                          states,
+                          0});
+}
 
 template <class C>
 void expect_bags_same() {
   const Bags bags;
-  std::vector<std::uint16_t> node_of_shard(static_cast<std::size_t>(kShards), 0);
-  std::fill(node_of_shard.begin() + 512, node_of_shard.end(), std::uint16_t{512});
   for (const std::int64_t dim : kDims) {
     const std::vector<float> values = random_floats(6 * dim, 21);
-    const std::int64_t states = 2 * dim;
-    expect_same(4 * dim + 4 * states + 8 * states, [&](std::vector<float>& memory,
-                                                       const auto& run) {
-      float* kept = memory.data() + 4 * dim;
-      run(4, PoolBag<C, 4>{values.data(),
-                           {dim, nullptr},
-                           bags.items.data(),
-                           {bags.offsets.data()},
-                           1,
-                           0,
-                           0,
-                           dim,
-                           {memory.data(), 4, dim, dim},
-                           0,
-                           bags.shards.data(),
-                           kept,
-                           states,
-                           0});
-      float* answers = kept + 4 * states;
-      const BagPart parts[] = {{0, 0, 0, 0, 3, 0, 0, 0, 0}, {3, 0, 0, 1, 3, 0, 4, 2 * states, 0}};
-      const std::int64_t blocks[] = {0, 6}, bases[] = {0, 8 * states}, starts[] = {0, 1, 1, 1, 2};
-      const std::int64_t floats =
-          dim * static_cast<std::int64_t>(sizeof(typename C::State) / sizeof(float));
-      run(2, ReducePart<C, 4>{parts, bags.items.data(), blocks, nullptr, bags.shards.data(),
-                              node_of_shard.data(), values.data(), 0, dim, 0, dim, floats, 0, bases,
-                              answers});
-      run(4, MergeParts<C, 4>{parts,
-                              starts,
-                              bases,
-                              answers,
-                              bags.items.data(),
-                              bags.shards.data(),
-                              node_of_shard.data(),
-                              {bags.offsets.data()},
-                              1,
-                              0,
-                              floats,
-                              0,
-                              dim,
-                              {memory.data(), 4, dim, dim},
-                              0,
-                              kept,
-                              states,
-                              0});
+    expect_same(PooledBags::floats(dim), [&](std::vector<float>& memory, const auto& run) {
+      const PooledBags out(dim, memory.data());
+      pool_bags<C>(bags, values, out, run);
+      reduce_and_merge_bags<C>(bags, values, out, run);
     });
   }
 }

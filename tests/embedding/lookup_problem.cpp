@@ -83,6 +83,38 @@ void add_sample(const Problem& p, const std::vector<std::unique_ptr<Table<Cpu>>>
   }
 }
 
+std::vector<TableOptions> three_tables(ExchangeMode mode, PoolOrder order, std::int64_t dim) {
+  std::vector<TableOptions> tables;
+  for (const char* name : {"shared", "alone", "narrow"}) {
+    TableOptions table;
+    table.name = name;
+    table.seed = 11 + tables.size();
+    table.exchange = mode;
+    table.pool_order = order;
+    table.groups = {group("factor", tables.size() == 2 ? 3 : dim), group("linear", 1)};
+    tables.push_back(table);
+  }
+  return tables;
+}
+
+/// One id, or up to eight. Key 7 is in all slices.
+std::vector<Key> draw_bag(std::mt19937_64& random, bool single) {
+  std::vector<Key> bag(single ? 1 : random() % 9);
+  for (Key& key : bag) {
+    key = random() % 4 == 0 ? 7 : random() % 30 == 0 ? ~Key{0} : random() % 40;
+  }
+  return bag;
+}
+
+Vector draw_gradient(std::mt19937_64& random, std::int64_t width) {
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  Vector row(static_cast<std::size_t>(width));
+  for (float& x : row) {
+    x = random() % 10 == 0 ? -0.0f : uniform(random);
+  }
+  return row;
+}
+
 }  // namespace
 
 bool Outcome::operator==(const Outcome& other) const {
@@ -112,46 +144,23 @@ bool Outcome::operator==(const Outcome& other) const {
 Problem make_problem(unsigned seed, ExchangeMode mode, PoolOrder order, std::int64_t dim) {
   std::mt19937_64 random(seed);
   Problem p;
+  std::int64_t samples = 0;
   for (std::int64_t slice = 0; slice < p.slices; ++slice) {
     p.slice_samples.push_back(slice == 5 ? 0 : 3 + static_cast<std::int64_t>(random() % 3));
+    samples += p.slice_samples.back();
   }
-  for (const char* name : {"shared", "alone", "narrow"}) {
-    TableOptions table;
-    table.name = name;
-    table.seed = 11 + p.tables.size();
-    table.exchange = mode;
-    table.pool_order = order;
-    table.groups = {group("factor", p.tables.size() == 2 ? 3 : dim), group("linear", 1)};
-    p.tables.push_back(table);
-  }
+  p.tables = three_tables(mode, order, dim);
   p.features = {{"a", 0, {Mean{}, Sum{}}},
                 {"b", 1, {Sum{}, Sum{}}},
                 {"c", 0, {Max{}, SqrtN{}}},
                 {"d", 2, {Min{}, Mean{}}}};
-  std::int64_t samples = 0;
-  for (const std::int64_t n : p.slice_samples) {
-    samples += n;
-  }
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  const std::vector<std::int64_t> widths{3 * dim + 3, 4};
   p.upstream.resize(2);
   for (std::int64_t b = 0; b < samples; ++b) {
     for (std::size_t f = 0; f < p.features.size(); ++f) {
-      std::vector<Key> bag(f == 1 ? 1 : random() % 9);
-      for (Key& key : bag) {
-        key = random() % 4 == 0    ? 7
-              : random() % 30 == 0 ? ~Key{0}
-                                   : random() % 40;  // key 7 is in all slices
-      }
-      p.bags.push_back(bag);
+      p.bags.push_back(draw_bag(random, f == 1));
     }
-    for (std::size_t g = 0; g < 2; ++g) {
-      Vector row(static_cast<std::size_t>(widths[g]));
-      for (float& x : row) {
-        x = random() % 10 == 0 ? -0.0f : uniform(random);
-      }
-      p.upstream[g].push_back(row);
-    }
+    p.upstream[0].push_back(draw_gradient(random, 3 * dim + 3));
+    p.upstream[1].push_back(draw_gradient(random, 4));
   }
   return p;
 }

@@ -53,6 +53,8 @@ class DataReader {
   /// Records of an epoch over all ranks.
   virtual std::int64_t records() const = 0;
   virtual std::int64_t steps_per_epoch() const = 0;
+  /// Batches that are left of this epoch.
+  virtual std::int64_t steps_left() const = 0;
 
   /// Reads the next batch of this rank's slices; false at the end of an epoch, after which the next
   /// call begins the next epoch. All ranks see the end together. Lines that do not parse are
@@ -64,7 +66,9 @@ class DataReader {
   virtual ReadOrder order() const { return ReadOrder::blocks; }
 
   virtual ReaderPosition position() const = 0;
-  /// Throws Error{invalid_argument} when the position does not fit the data.
+  /// The batch size may be another one than before the position: what is left of the epoch is read
+  /// in steps of the new one. Throws Error{invalid_argument} when the position does not fit the
+  /// data.
   virtual void seek(const ReaderPosition& position) = 0;
 
   /// Records of each block, in input order: the grain of the shuffle.

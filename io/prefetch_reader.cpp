@@ -14,7 +14,8 @@ class PrefetchReader final : public DataReader {
   PrefetchReader(std::unique_ptr<DataReader> reader, int depth)
       : reader_(std::move(reader)),
         depth_(static_cast<std::size_t>(depth)),
-        position_(reader_->position()) {
+        position_(reader_->position()),
+        steps_left_(reader_->steps_left()) {
     start();
   }
 
@@ -25,6 +26,8 @@ class PrefetchReader final : public DataReader {
   std::int64_t records() const override { return reader_->records(); }
 
   std::int64_t steps_per_epoch() const override { return reader_->steps_per_epoch(); }
+
+  std::int64_t steps_left() const override { return steps_left_; }
 
   ReadOrder order() const override { return reader_->order(); }
 
@@ -40,6 +43,7 @@ class PrefetchReader final : public DataReader {
     room_.notify_one();
     std::swap(batch, item.batch);
     position_ = std::move(item.position);
+    steps_left_ = item.steps_left;
     lock.lock();
     spare_.push_back(std::move(item.batch));
     return item.more;
@@ -51,6 +55,7 @@ class PrefetchReader final : public DataReader {
     stop();
     reader_->seek(position);
     position_ = position;
+    steps_left_ = reader_->steps_left();
     start();
   }
 
@@ -63,6 +68,7 @@ class PrefetchReader final : public DataReader {
     Batch batch;
     bool more = false;
     ReaderPosition position;
+    std::int64_t steps_left = 0;
     std::exception_ptr error;
   };
 
@@ -98,6 +104,7 @@ class PrefetchReader final : public DataReader {
       try {
         item.more = reader_->next(item.batch);
         item.position = reader_->position();
+        item.steps_left = reader_->steps_left();
       } catch (...) {
         item.error = std::current_exception();
       }
@@ -116,6 +123,7 @@ class PrefetchReader final : public DataReader {
   std::unique_ptr<DataReader> reader_;
   std::size_t depth_;
   ReaderPosition position_;
+  std::int64_t steps_left_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::condition_variable room_;

@@ -63,35 +63,61 @@ std::vector<std::uint32_t> window_order(const ReadPlan& plan, std::int64_t epoch
   return order;
 }
 
-StepPlan::StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing)
+StepPlan::StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing,
+                   const ReaderPosition& position)
     : records_(records),
       slices_(plan.slices),
       share_(plan.batch_size / plan.slices),
-      dealing_(dealing) {
+      dealing_(dealing),
+      first_step_(position.step) {
   require(plan.batch_size > 0 && plan.batch_size % plan.slices == 0, Kind::invalid_argument,
           "expected a batch size that is a multiple of the {} slices: found {}", plan.slices,
           plan.batch_size);
-  const std::int64_t full = records / plan.batch_size;
-  const std::int64_t rest = records - full * plan.batch_size;
-  const bool joined = full > 0 && (plan.drop_last || rest < plan.slices);
-  steps_ = full + (rest > 0 && !joined ? 1 : 0);
-  // The rest is read by nobody: taken() ends with the last full step.
-  dropped_ = plan.drop_last && full > 0;
+  const std::int64_t left = records - consumed_by(position);
+  const std::int64_t full = left / plan.batch_size;
+  const std::int64_t rest = left - full * plan.batch_size;
+  // A rest that is dropped is read by nobody: taken() ends with the last full step.
+  dropped_ = plan.drop_last && (full > 0 || first_step_ > 0);
+  const bool joined = full > 0 && rest < slices_;
+  steps_ = first_step_ + full + (rest > 0 && !dropped_ && !joined ? 1 : 0);
+}
+
+std::int64_t StepPlan::consumed_by(const ReaderPosition& position) {
+  if (position.step == 0) {
+    return 0;
+  }
+  require(static_cast<std::int64_t>(position.consumed.size()) == slices_, Kind::invalid_argument,
+          "expected a position of {} slices: found {}", slices_, position.consumed.size());
+  // Slices differ only at the end of an epoch.
+  consumed_ = position.consumed.front();
+  std::int64_t consumed = 0;
+  bool even = true, within = true;
+  for (std::int64_t slice = 0; slice < slices_; ++slice) {
+    const std::int64_t n = position.consumed[static_cast<std::size_t>(slice)];
+    consumed += n;
+    even = even && n == consumed_;
+    within = within && n >= 0 && (dealing_ == Dealing::steps || n <= records_of(slice).size());
+  }
+  require(within && (consumed == records_ || (even && consumed < records_)), Kind::invalid_argument,
+          "expected a position of the {} records of this data: found other records consumed at "
+          "step {}",
+          records_, position.step);
+  return consumed;
 }
 
 Range StepPlan::records_of(std::int64_t slice) const { return run_of(slice, slices_, records_); }
 
 std::int64_t StepPlan::last_begin(std::int64_t slice) const {
-  return slice * (records_ - (steps_ - 1) * share_ * slices_) / slices_;
+  return slice * (records_ - given(steps_ - 1) * slices_) / slices_;
 }
 
 Range StepPlan::taken(std::int64_t slice, std::int64_t step) const {
   if (dealing_ == Dealing::steps) {
-    const std::int64_t begin = step * share_;
+    const std::int64_t begin = given(step);
     return {begin, begin + (is_last(step) ? last_begin(slice + 1) - last_begin(slice) : share_)};
   }
   const std::int64_t own = records_of(slice).size();
-  return {std::min(own, step * share_), is_last(step) ? own : std::min(own, (step + 1) * share_)};
+  return {std::min(own, given(step)), is_last(step) ? own : std::min(own, given(step + 1))};
 }
 
 std::int64_t StepPlan::sample_number(std::int64_t slice, std::int64_t step, std::int64_t i) const {
@@ -102,11 +128,11 @@ std::int64_t StepPlan::sample_number(std::int64_t slice, std::int64_t step, std:
     return last_begin(slice) + i;
   }
   const std::int64_t longest = (records_ + slices_ - 1) / slices_;
-  return slice * (longest - std::min(longest, step * share_)) + i;
+  return slice * (longest - std::min(longest, given(step))) + i;
 }
 
 std::int64_t StepPlan::stream_record(std::int64_t slice, std::int64_t step, std::int64_t i) const {
-  return step * share_ * slices_ + sample_number(slice, step, i);
+  return given(step) * slices_ + sample_number(slice, step, i);
 }
 
 }  // namespace keyshard

@@ -48,15 +48,23 @@ enum class Dealing { runs, steps };
 class StepPlan {
  public:
   /// Throws Error{invalid_argument} where the batch size is no multiple of the slices.
-  StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing = Dealing::runs);
+  StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing = Dealing::runs)
+      : StepPlan(records, plan, dealing, {}) {}
+
+  /// The rest of an epoch that is at `position`, whatever the batch size was before: the same plan
+  /// where it has not changed. Throws Error{invalid_argument} where no step of an epoch ends there.
+  StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing,
+           const ReaderPosition& position);
 
   std::int64_t records() const noexcept { return records_; }
 
+  /// Of the whole epoch: its steps before the position, and those that are left.
   std::int64_t steps() const noexcept { return steps_; }
 
   /// Dealing::runs: the records of the epoch's order that a slice owns.
   Range records_of(std::int64_t slice) const;
-  /// The records, counted from the slice's first, that a slice gives to a step.
+  /// The records, counted from the slice's first, that a slice gives to a step, which is not before
+  /// the position.
   Range taken(std::int64_t slice, std::int64_t step) const;
   /// Number, in the global batch of a step, of the i-th sample of a slice.
   std::int64_t sample_number(std::int64_t slice, std::int64_t step, std::int64_t i) const;
@@ -66,6 +74,12 @@ class StepPlan {
  private:
   bool is_last(std::int64_t step) const { return step == steps_ - 1 && !dropped_; }
 
+  /// Records of all slices that a position has consumed; sets consumed_.
+  std::int64_t consumed_by(const ReaderPosition& position);
+
+  /// Records that each slice has given before a step.
+  std::int64_t given(std::int64_t step) const { return consumed_ + (step - first_step_) * share_; }
+
   /// Dealing::steps: samples before those of a slice in the last step.
   std::int64_t last_begin(std::int64_t slice) const;
 
@@ -73,6 +87,8 @@ class StepPlan {
   std::int64_t slices_;
   std::int64_t share_;  // records of a slice in a full step
   Dealing dealing_;
+  std::int64_t first_step_;    // at the position
+  std::int64_t consumed_ = 0;  // records of each slice at the position
   std::int64_t steps_ = 0;
   bool dropped_ = false;
 };

@@ -12,16 +12,21 @@ SlicedReader::SlicedReader(DataSchema schema, std::vector<std::int64_t> block_re
     : schema_(std::move(schema)),
       block_records_(std::move(block_records)),
       plan_(plan),
+      dealing_(dealing),
       steps_(std::accumulate(block_records_.begin(), block_records_.end(), std::int64_t{0}), plan,
              dealing),
+      steps_per_epoch_(steps_.steps()),
       run_(run_of(communicator.rank(), communicator.size(), plan.slices)) {
-  begin_epoch(0);
+  go_to({0, 0, {}});
 }
 
-void SlicedReader::begin_epoch(std::int64_t epoch) {
-  epoch_ = epoch;
-  step_ = 0;
-  order_ = std::make_unique<EpochOrder>(block_records_, plan_, epoch);
+void SlicedReader::go_to(const ReaderPosition& position) {
+  steps_ = StepPlan(records(), plan_, dealing_, position);
+  epoch_ = position.epoch;
+  step_ = position.step;
+  consumed_ = step_ > 0 ? position.consumed
+                        : std::vector<std::int64_t>(static_cast<std::size_t>(plan_.slices));
+  order_ = std::make_unique<EpochOrder>(block_records_, plan_, epoch_);
 }
 
 bool SlicedReader::next(Batch& batch) {
@@ -32,7 +37,7 @@ bool SlicedReader::next(Batch& batch) {
   batch.slice_offsets.push_back(0);
   batch.id_offsets.push_back(0);
   if (step_ == steps_.steps()) {
-    begin_epoch(epoch_ + 1);
+    go_to({epoch_ + 1, 0, {}});
     place_changed();
     return false;
   }
@@ -40,30 +45,21 @@ bool SlicedReader::next(Batch& batch) {
     read_slice(slice, steps_.taken(slice, step_), batch);
     batch.slice_offsets.push_back(batch.samples());
   }
+  for (std::int64_t slice = 0; slice < plan_.slices; ++slice) {
+    consumed_[static_cast<std::size_t>(slice)] = steps_.taken(slice, step_).end;
+  }
   ++step_;
   return true;
 }
 
-ReaderPosition SlicedReader::position() const {
-  ReaderPosition position{epoch_, step_, {}};
-  for (std::int64_t slice = 0; slice < plan_.slices; ++slice) {
-    position.consumed.push_back(step_ == 0 ? 0 : steps_.taken(slice, step_ - 1).end);
-  }
-  return position;
-}
+ReaderPosition SlicedReader::position() const { return {epoch_, step_, consumed_}; }
 
 void SlicedReader::seek(const ReaderPosition& position) {
-  require(position.epoch >= 0 && position.step >= 0 && position.step <= steps_.steps(),
-          Kind::invalid_argument,
-          "expected a position of at most {} steps in an epoch: found step {} of epoch {}",
-          steps_.steps(), position.step, position.epoch);
-  begin_epoch(position.epoch);
-  step_ = position.step;
+  require(position.epoch >= 0 && position.step >= 0, Kind::invalid_argument,
+          "expected a position in an epoch: found step {} of epoch {}", position.step,
+          position.epoch);
+  go_to(position);
   place_changed();
-  require(this->position() == position, Kind::invalid_argument,
-          "expected a position of this data and batch size: found other records consumed at step "
-          "{}",
-          position.step);
 }
 
 }  // namespace keyshard

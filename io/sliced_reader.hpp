@@ -16,7 +16,9 @@ class SlicedReader : public DataReader {
 
   std::int64_t records() const final { return steps_.records(); }
 
-  std::int64_t steps_per_epoch() const final { return steps_.steps(); }
+  std::int64_t steps_per_epoch() const final { return steps_per_epoch_; }
+
+  std::int64_t steps_left() const final { return steps_.steps() - step_; }
 
   std::vector<std::int64_t> block_records() const final { return block_records_; }
 
@@ -48,16 +50,20 @@ class SlicedReader : public DataReader {
   std::int64_t step() const noexcept { return step_; }
 
  private:
-  void begin_epoch(std::int64_t epoch);
+  /// Goes to a place in an epoch.
+  void go_to(const ReaderPosition& position);
 
   DataSchema schema_;
   std::vector<std::int64_t> block_records_;
   ReadPlan plan_;
-  StepPlan steps_;
+  Dealing dealing_;
+  StepPlan steps_;  // of this epoch
+  std::int64_t steps_per_epoch_;
   Range run_;
   std::unique_ptr<EpochOrder> order_;
   std::int64_t epoch_ = 0;
   std::int64_t step_ = 0;
+  std::vector<std::int64_t> consumed_;  // [slices] before the next step
 };
 
 }  // namespace keyshard

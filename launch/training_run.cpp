@@ -64,10 +64,13 @@ TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicato
   if (!from.empty()) {
     resume(from);
   }
+  total_steps_ = config_.job.steps > 0 ? config_.job.steps : count_steps();
 }
 
-std::int64_t TrainingRun::total_steps() const {
-  return config_.job.steps > 0 ? config_.job.steps : config_.job.epochs * train_->steps_per_epoch();
+/// Steps up to the end of the last epoch.
+std::int64_t TrainingRun::count_steps() const {
+  const std::int64_t epochs_left = config_.job.epochs - train_->position().epoch - 1;
+  return trainer_->steps() + train_->steps_left() + epochs_left * train_->steps_per_epoch();
 }
 
 void TrainingRun::resume(const std::string& checkpoint) {
@@ -88,9 +91,8 @@ bool TrainingRun::evaluation_is_due() const {
   if (steps > 0 && trainer_->steps() % steps == 0) {
     return true;
   }
-  const ReaderPosition at = train_->position();
   const bool epoch_ends =
-      at.step == train_->steps_per_epoch() && epochs > 0 && (at.epoch + 1) % epochs == 0;
+      train_->steps_left() == 0 && epochs > 0 && (train_->position().epoch + 1) % epochs == 0;
   return epoch_ends || (epochs > 0 && trainer_->steps() == total_steps());
 }
 

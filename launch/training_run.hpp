@@ -39,12 +39,14 @@ class TrainingRun {
   /// Losses of the steps of this run.
   const std::vector<double>& losses() const noexcept { return losses_; }
 
-  std::int64_t total_steps() const;
+  /// Of the whole job, with those before a resume.
+  std::int64_t total_steps() const noexcept { return total_steps_; }
 
  private:
   enum class SaveReason { best, routine, ending };
 
   void resume(const std::string& checkpoint);
+  std::int64_t count_steps() const;
   void finish_step(const StepResult& result);
   bool evaluation_is_due() const;
   void evaluate();
@@ -62,6 +64,7 @@ class TrainingRun {
   Schedule schedule_;
   std::vector<double> losses_;
   std::int64_t examples_ = 0;
+  std::int64_t total_steps_ = 0;
   std::int64_t saved_step_ = -1;
 };
 

@@ -19,6 +19,8 @@ class CountingReader final : public DataReader {
 
   std::int64_t steps_per_epoch() const override { return 5; }
 
+  std::int64_t steps_left() const override { return 5 - step_; }
+
   bool next(Batch& batch) override {
     batch.clear();
     if (step_ == 5) {

@@ -111,6 +111,48 @@ TEST(ReaderOrder, GoesOnInTheMiddleOfAnEpochWithAnotherNumberOfRanks) {
   }
 }
 
+TEST(ReaderOrder, GoesOnInTheMiddleOfAnEpochWithAnotherBatchSize) {
+  for (const DataOptions& options : all_forms()) {
+    ReaderPosition begun, later;
+    const auto before =
+        read_steps(options, Split::train, plan_of(4), 3,
+                   {.steps = 5, .from = {}, .seek = false, .read_ahead = 2}, &begun);
+    for (const std::int64_t batch_size : {32, 160}) {
+      // 1003 - 5 * 64 = 683 = 21 * 32 + 11 = 4 * 160 + 43
+      const ReadPlan plan = plan_of(4, batch_size);
+      const std::size_t full = batch_size == 32 ? 21 : 4, rest = batch_size == 32 ? 11 : 43;
+      const auto after = read_steps(options, Split::train, plan, 1, {.from = begun, .seek = true});
+      ASSERT_EQ(after.size(), full + 1);
+      EXPECT_EQ(after.back().size(), rest);
+      std::multiset<std::int64_t> seen;
+      for (const auto& steps : {before, after}) {
+        for (const StepSamples& step : steps) {
+          for (const auto& [number, sample] : step) {
+            seen.insert(sample.record);
+          }
+        }
+      }
+      EXPECT_EQ(seen.size(), static_cast<std::size_t>(kRecords));
+      EXPECT_EQ(std::set<std::int64_t>(seen.begin(), seen.end()).size(), seen.size());
+
+      // On other ranks, stopped again, and into the next epoch, which has the new size from its
+      // start on.
+      const auto three =
+          read_steps(options, Split::train, plan, 5,
+                     {.steps = 3, .from = begun, .seek = true, .read_ahead = 2}, &later);
+      EXPECT_EQ(three, std::vector<StepSamples>(after.begin(), after.begin() + 3));
+      const auto two_epochs = read_steps(options, Split::train, plan, 1,
+                                         {.steps = 2 * kRecords / batch_size, .from = {}});
+      const auto left = static_cast<std::int64_t>(full) - 2;
+      const auto on = read_steps(options, Split::train, plan, 2,
+                                 {.steps = left + 2, .from = later, .seek = true});
+      EXPECT_TRUE(std::equal(after.begin() + 3, after.end(), on.begin()));
+      const auto epoch = (kRecords + batch_size - 1) / batch_size;
+      EXPECT_TRUE(std::equal(on.begin() + left, on.end(), two_epochs.begin() + epoch));
+    }
+  }
+}
+
 TEST(ReaderOrder, ShufflesByTheSeedAndTheEpoch) {
   for (const DataOptions& options : all_forms()) {
     const auto steps = read_steps(options, Split::train, plan_of(4), 1, {.steps = 32, .from = {}});
@@ -145,9 +187,14 @@ TEST(ReaderOrder, RefusesAPositionOfOtherData) {
   ReaderPosition position{0, 3, {1, 2, 3, 4}};
   EXPECT_ANY_THROW(read_steps(numbered_text(), Split::train, plan_of(4), 1,
                               {.steps = 1, .from = position, .seek = true}));
-  position.step = 1000;
-  EXPECT_ANY_THROW(read_steps(numbered_text(), Split::train, plan_of(4), 1,
-                              {.steps = 1, .from = position, .seek = true}));
+  for (const std::vector<std::int64_t>& consumed : {std::vector<std::int64_t>{16, 16, 16},
+                                                    {251, 251, 251, 251},
+                                                    {-1, -1, -1, -1},
+                                                    {253, 250, 250, 250}}) {
+    position.consumed = consumed;
+    EXPECT_ANY_THROW(read_steps(numbered_text(), Split::train, plan_of(4), 1,
+                                {.steps = 1, .from = position, .seek = true}));
+  }
 }
 
 }  // namespace

@@ -47,6 +47,15 @@ TEST(Resume, OnAnyNumberOfRanksHasTheDigestOfNeverHavingStopped) {
   }
 }
 
+TEST(Resume, MayHaveAnotherBatchSizeFromThereOn) {
+  // 1003 records, of which the second epoch has given 3 * 128: 619 = 9 * 64 + 43.
+  const TinyResult one = stop_and_resume({}, 1, 1, {"job.batch_size=64"});
+
+  EXPECT_EQ(one.losses.size(), 10u);
+  EXPECT_EQ(stop_and_resume({}, 2, 3, {"job.batch_size=64"}), one);
+  EXPECT_EQ(stop_and_resume({}, 5, 2, {"job.batch_size=64"}), one);
+}
+
 TEST(Resume, GoesOnFromTextCompressedAndPackedData) {
   const ScratchFolder folder;
   const std::string train = folder.path("train.tsv"), valid = folder.path("valid.tsv");

@@ -93,7 +93,7 @@ void write_plain(const std::string& path, const std::vector<char>& piece, std::i
 }
 
 /// The speed of a save or a load as peers count it: values and state, without keys.
-BenchResult speed(const std::string& peer, const char* measure, double counted,
+BenchResult speed(const std::string& peer, const std::string& measure, double counted,
                   const std::vector<double>& seconds) {
   BenchResult result{peer, measure, "GB/s", kDim, {}, {}, 0, 0};
   for (const double s : seconds) {
@@ -102,13 +102,30 @@ BenchResult speed(const std::string& peer, const char* measure, double counted,
   return result;
 }
 
-std::string phases(const CheckpointTimes& times) {
-  const auto ms = [](std::int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; };
-  return fmt::format(
-      "ms of threads: sort and copy {:.0f}, digest {:.0f}, write {:.0f}, read {:.0f}, verify "
-      "{:.0f}, fsync {:.0f}; on the clock {:.0f}",
-      ms(times.copy), ms(times.digest), ms(times.write), ms(times.read), ms(times.verify),
-      ms(times.sync), ms(times.total));
+/// Milliseconds that threads spent in each phase, and at last those that went by on the clock.
+std::vector<std::pair<std::string, double>> phases_of(const CheckpointTimes& times) {
+  const std::pair<const char*, std::int64_t> phases[] = {
+      {"sort_copy_ms", times.copy}, {"digest_ms", times.digest},      {"write_ms", times.write},
+      {"read_back_ms", times.read}, {"file_digest_ms", times.verify}, {"fsync_ms", times.sync},
+      {"clock_ms", times.total}};
+  std::vector<std::pair<std::string, double>> milliseconds;
+  for (const auto& [name, nanoseconds] : phases) {
+    milliseconds.emplace_back(name, static_cast<double>(nanoseconds) / 1e6);
+  }
+  return milliseconds;
+}
+
+/// Reports seconds of ours beside those of a limit, and the phases of our last round.
+void report_speed(BenchContext& context, const std::string& measure, double counted,
+                  const std::vector<double>& seconds, const CheckpointTimes& times,
+                  const BenchResult& limit) {
+  BenchResult ours = speed(context.own_name(), measure, counted, seconds);
+  ours.extra = phases_of(times);
+  std::string note = "last round:";
+  for (const auto& [name, milliseconds] : ours.extra) {
+    note += fmt::format(" {} {:.0f}", name, milliseconds);
+  }
+  context.report().compare(ours, limit, note);
 }
 
 /// A folder that is gone at the end.
@@ -206,15 +223,11 @@ void measure_checkpoint(BenchContext& context) {
   load_rounds(context, config, schema, times);
 
   const double counted = kRowBytes * static_cast<double>(rows);
-  const auto report = [&](const char* what, const std::vector<double>& ours, const char* limit,
-                          const std::vector<double>& theirs, const CheckpointTimes& parts) {
-    const std::string name =
-        fmt::format("{} {:g}M x 16 + state", what, static_cast<double>(rows) / 1e6);
-    context.report().compare(speed(context.own_name(), name.c_str(), counted, ours),
-                             speed(limit, name.c_str(), counted, theirs), phases(parts));
-  };
-  report("save", times.saves, "disk", times.disk, times.save);
-  report("load", times.loads, "memcpy", times.copies, times.load);
+  const std::string what = fmt::format("{:g}M x 16 + state", static_cast<double>(rows) / 1e6);
+  report_speed(context, "save " + what, counted, times.saves, times.save,
+               speed("disk", "save " + what, counted, times.disk));
+  report_speed(context, "load " + what, counted, times.loads, times.load,
+               speed("memcpy", "load " + what, counted, times.copies));
 }
 
 }  // namespace keyshard

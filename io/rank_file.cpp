@@ -141,6 +141,7 @@ std::vector<Digest128> write_table(RankFileWork work, Hdf5File& file, const Tabl
                    digests.data() + static_cast<std::size_t>(shard - shards.begin) * width);
       } else if (i > 0) {
         columns.write(before, written);
+        const TimedPart timed(work.times.sync);
         work.files.start_sync(file.path());
       }
       work.progress.advance();

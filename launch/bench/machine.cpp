@@ -1,5 +1,6 @@
 #include "launch/bench/machine.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -7,6 +8,8 @@
 #include <sstream>
 #include <thread>
 #include <vector>
+
+#include "runtime/memory_pool.hpp"
 
 namespace keyshard {
 namespace {
@@ -67,6 +70,16 @@ std::int64_t peak_resident_bytes() { return bytes_of("/proc/self/status", "VmHWM
 void reset_peak_resident() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 std::int64_t available_bytes() { return bytes_of("/proc/meminfo", "MemAvailable"); }
+
+void warm_memory(std::int64_t bytes) {
+  constexpr std::int64_t kPage = 4096;
+  bytes = std::min(bytes, available_bytes() / 2);
+  auto* memory = static_cast<char*>(map_memory(static_cast<std::size_t>(bytes)));
+  for (std::int64_t at = 0; at < bytes; at += kPage) {
+    memory[at] = 1;
+  }
+  unmap_memory(memory, static_cast<std::size_t>(bytes));
+}
 
 double wait_until_quiet(double seconds, int patience) {
   double busy = 0;

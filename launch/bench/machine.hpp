@@ -18,6 +18,10 @@ void reset_peak_resident();
 
 /// Bytes of memory that are free for this process to take.
 std::int64_t available_bytes();
+/// Takes as much memory from the system, touches it and gives it back: what is taken next is then
+/// at hand, also on a virtual machine whose host takes unused memory back. At most half of what is
+/// available.
+void warm_memory(std::int64_t bytes);
 
 /// Looks for `seconds` at the share of the machine that is in use while this process sleeps, again
 /// and again until it is below 0.05 or it has looked `patience` times. Returns the last share.

@@ -155,12 +155,16 @@ struct StorageTimes {
   CheckpointTimes save, load;
 };
 
-/// Saves `rows` rows, round after round. As peers do, each file is written anew: what the round
-/// before wrote is removed first, so that the system has memory at hand for it.
-void save_rounds(BenchContext& context, const JobConfig& config, const DataSchema& schema,
-                 std::int64_t rows, StorageTimes& times) {
-  Trainer trainer(config, schema, context.communicator(), context.stream());
-  grow_rows(context, *trainer.tables().tables().front(), rows, 1 << 18);
+/// Seconds of a call that takes `bytes` bytes of new memory, which are at hand. Collective.
+double seconds_warm(BenchContext& context, std::int64_t bytes, const std::function<void()>& body) {
+  warm_memory(2 * bytes);
+  return context.seconds_of(body);
+}
+
+/// Saves the rows of a trainer, round after round. As peers do, each file is written anew: what the
+/// round before wrote is removed first.
+void save_rounds(BenchContext& context, const JobConfig& config, Trainer& trainer,
+                 std::int64_t bytes, StorageTimes& times) {
   JobCheckpoints checkpoints(config, context.communicator(), context.stream());
   TrainingPosition position;
   position.reader.consumed.resize(static_cast<std::size_t>(config.job.slices));
@@ -172,9 +176,10 @@ void save_rounds(BenchContext& context, const JobConfig& config, const DataSchem
       std::filesystem::remove_all(checkpoint_folder(config.job.output) + "/" + step_name(0));
     }
     times.saves.push_back(
-        context.seconds_of([&] { times.save = checkpoints.save(trainer, position); }));
+        seconds_warm(context, bytes, [&] { times.save = checkpoints.save(trainer, position); }));
     std::filesystem::remove(plain);
-    times.disk.push_back(context.seconds_of([&] { write_plain(plain, piece, times.save.bytes); }));
+    times.disk.push_back(
+        seconds_warm(context, bytes, [&] { write_plain(plain, piece, times.save.bytes); }));
     times.copies.push_back(context.seconds_of([&] {
       for (std::int64_t done = 0; done < times.save.bytes;
            done += static_cast<std::int64_t>(piece.size())) {
@@ -186,12 +191,12 @@ void save_rounds(BenchContext& context, const JobConfig& config, const DataSchem
 
 /// Loads what was saved last, each round into new tables.
 void load_rounds(BenchContext& context, const JobConfig& config, const DataSchema& schema,
-                 StorageTimes& times) {
+                 std::int64_t bytes, StorageTimes& times) {
   const std::string saved = find_checkpoint(config.job.output, context.communicator());
   for (std::int64_t round = 0; round < context.command().rounds; ++round) {
     Trainer trainer(config, schema, context.communicator(), context.stream());
-    times.loads.push_back(
-        context.seconds_of([&] { load_checkpoint(saved, config, trainer, &times.load); }));
+    times.loads.push_back(seconds_warm(
+        context, bytes, [&] { load_checkpoint(saved, config, trainer, &times.load); }));
   }
 }
 
@@ -218,11 +223,16 @@ void measure_checkpoint(BenchContext& context) {
   const JobConfig config = item_job(folder.path());
   DataSchema schema;
   schema.features = {"item"};
-  StorageTimes times;
-  save_rounds(context, config, schema, rows, times);
-  load_rounds(context, config, schema, times);
-
   const double counted = kRowBytes * static_cast<double>(rows);
+  const auto bytes = static_cast<std::int64_t>(counted) / context.communicator().size();
+  StorageTimes times;
+  {
+    Trainer trainer(config, schema, context.communicator(), context.stream());
+    grow_rows(context, *trainer.tables().tables().front(), rows, 1 << 18);
+    save_rounds(context, config, trainer, bytes, times);
+  }
+  load_rounds(context, config, schema, bytes, times);
+
   const std::string what = fmt::format("{:g}M x 16 + state", static_cast<double>(rows) / 1e6);
   report_speed(context, "save " + what, counted, times.saves, times.save,
                speed("disk", "save " + what, counted, times.disk));

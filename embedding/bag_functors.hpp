@@ -97,8 +97,10 @@ struct PoolBag {
         }
       } else if (n == 1) {
         pool_one(sample, values + offset(items[begin]) + row_offset + first, first, width, out);
+      } else if (shards == nullptr) {
+        pool_in_order(sample, items + begin, n, first, width, out);
       } else {
-        pool_several(sample, items + begin, n, first, width, out);
+        pool_by_shard(sample, items + begin, n, first, width, out);
       }
     });
   }
@@ -115,15 +117,31 @@ struct PoolBag {
   }
 
   template <class Width>
-  KEYSHARD_HD void pool_several(std::int64_t sample, const std::uint32_t* bag, std::int64_t n,
-                                std::int64_t first, Width width, float* out) const {
+  KEYSHARD_HD void pool_in_order(std::int64_t sample, const std::uint32_t* bag, std::int64_t n,
+                                 std::int64_t first, Width width, float* out) const {
+    typename C::State state[kColumns];
+    const float* x = values + offset(bag[0]) + row_offset + first;
+    for (std::int64_t d = 0; d < width; ++d) {
+      state[d] = C::start(x[d]);
+    }
+    for (std::int64_t j = 1; j < n; ++j) {
+      x = values + offset(bag[j]) + row_offset + first;
+      for (std::int64_t d = 0; d < width; ++d) {
+        state[d] = C::add(state[d], x[d]);
+      }
+    }
+    keep(sample, state, first, width);
+    write(state, first, width, n, out);
+  }
+
+  template <class Width>
+  KEYSHARD_HD void pool_by_shard(std::int64_t sample, const std::uint32_t* bag, std::int64_t n,
+                                 std::int64_t first, Width width, float* out) const {
     StateStack<C, kColumns> stack;
     Fold<typename C::State, C, Width> fold(stack.states, width);
     const std::uint16_t* shard = shards;
     fold_rows<C>(fold, values, offset, bag, n, row_offset + first, width,
-                 [shard](std::uint32_t item) {
-                   return shard == nullptr ? std::int64_t{0} : std::int64_t{shard[item]};
-                 });
+                 [shard](std::uint32_t item) { return std::int64_t{shard[item]}; });
     keep(sample, fold.finish(Solo{}), first, width);
     write(stack.states, first, width, n, out);
   }

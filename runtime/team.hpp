@@ -29,29 +29,37 @@ struct Solo {
   }
 };
 
+/// The tree over `held` partial sums, a power of two of at most 2 kHalf: adds the upper half of
+/// what is left to the lower one until one is left, partial[0].
+template <int kHalf, class T>
+KEYSHARD_HD KEYSHARD_INLINE void add_halves(T* partial, int held) {
+  if constexpr (kHalf > 0) {
+    if (kHalf < held) {
+      for (int k = 0; k < kHalf; ++k) {
+        partial[k] = partial[k] + partial[k + kHalf];
+      }
+    }
+    add_halves<kHalf / 2>(partial, held);
+  }
+}
+
 /// Adds term(i) for i in [0, n) over the lanes of a team, with the same bits at every width: 32
 /// partial sums, partial p of the terms p, p + 32, ... in order from +0, then a tree that adds
 /// partial p + 16, + 8, + 4, + 2, + 1, as a warp does. Every lane gets the sum. The width is a
-/// power of two, at most 32.
-template <class T, class Team, class Term>
-KEYSHARD_HD T strided_sum(const Team& team, std::int64_t n, const Term& term) {
+/// power of two, at most 32. `n` is a number or a FixedWidth.
+template <class T, class Team, class N, class Term>
+KEYSHARD_HD T strided_sum(const Team& team, N n, const Term& term) {
   const int width = static_cast<int>(team.num_threads());
   const int lane = static_cast<int>(team.thread_rank());
-  T partial[32];
-  for (int p = 0; p < 32 / width; ++p) {
-    partial[p] = T(0);
-  }
-  for (std::int64_t first = 0; first < n; first += 32) {
-    for (std::int64_t i = first + lane; i < n && i < first + 32; i += width) {
-      partial[(i - first) / width] += term(i);
+  T partial[32] = {};
+  for (std::int64_t first = lane; first < n; first += 32) {
+    const std::int64_t left = (n - first + width - 1) / width;
+    const int terms = static_cast<int>(left < 32 / width ? left : 32 / width);
+    for (int p = 0; p < terms; ++p) {
+      partial[p] += term(first + std::int64_t{p} * width);
     }
   }
-  int held = 32 / width;  // partials of this lane: lane, lane + width, ...
-  for (; held > 1; held /= 2) {
-    for (int k = 0; k < held / 2; ++k) {
-      partial[k] = partial[k] + partial[k + held / 2];
-    }
-  }
+  add_halves<16>(partial, 32 / width);  // of this lane: partials lane, lane + width, ...
   for (int step = width / 2; step > 0; step /= 2) {
     const T other = team.shfl(partial[0], (lane + step) % width);
     partial[0] = partial[0] + other;

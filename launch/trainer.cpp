@@ -70,6 +70,9 @@ Trainer::Trainer(const JobConfig& config, const DataSchema& schema, Communicator
       bad_lines_(config.data.max_bad_lines) {
   require(!config.embedding.features.empty(), Kind::invalid_argument,
           "expected at least one column of ids in the data: found none");
+  for (const FeatureOptions& feature : config.embedding.features) {
+    features_.push_back(feature.name);
+  }
   std::vector<Table<Cpu>*> borrowed;
   for (const TableOptions& options : config.embedding.tables) {
     borrowed.push_back(&tables_.create(options));
@@ -110,14 +113,39 @@ StepResult Trainer::step(const Batch& batch, double learning_rate_scale, bool st
   if (trace_ != nullptr) {
     trace_->gradients(steps_ + 1, batch, gradients.of<const float>(groups_), *dense_, result.loss);
   }
-  require(std::isfinite(result.loss), Kind::non_finite, "step {}: expected a finite loss: found {}",
-          steps_ + 1, result.loss);
+  if (!std::isfinite(result.loss)) {
+    refuse_loss(result.loss, pooled.rows.views);
+  }
   clock_.stop(StepPart::model);
 
   lookup_->backward(stream_, pooled.trace, gradients.read_only());
   clock_.stop(StepPart::backward);
   update(learning_rate_scale, result.valid_samples);
   return result;
+}
+
+/// All ranks are here with the same loss; the first feature of any of them is named.
+void Trainer::refuse_loss(double loss, Span<const MatrixView<float>> pooled) {
+  const auto features = static_cast<std::int64_t>(features_.size());
+  std::int64_t first = features;
+  for (std::int64_t f = features - 1; f >= 0; --f) {
+    for (std::int64_t g = 0; g < lookup_->groups(); ++g) {
+      const MatrixView<float>& view = pooled[static_cast<std::size_t>(g)];
+      const std::int64_t begin = lookup_->column(f, g);
+      const std::int64_t end = f + 1 < features ? lookup_->column(f + 1, g) : view.cols;
+      for (std::int64_t row = 0; row < view.rows; ++row) {
+        const bool finite = std::all_of(view.row(row) + begin, view.row(row) + end,
+                                        [](float x) { return std::isfinite(x); });
+        first = finite ? first : f;
+      }
+    }
+  }
+  communicator_.all_reduce(Span<std::int64_t>(&first, 1), Reduction::min);
+  fail(Kind::non_finite, "step {}: expected a finite loss: found {}; {}", steps_ + 1, loss,
+       first < features
+           ? fmt::format("feature {} has embeddings that are not finite",
+                         features_[static_cast<std::size_t>(first)])
+           : "all embeddings are finite: the dense part or the data of its columns is not");
 }
 
 void Trainer::update(double learning_rate_scale, std::int64_t valid_samples) {

@@ -33,8 +33,8 @@ class Trainer {
           Stream<Cpu>& stream);
 
   /// One step on a global batch. `stop` is this rank's wish to stop, which travels with the counts.
-  /// Collective. Throws Error{non_finite} naming the step and the table, and Error{bad_input} where
-  /// more lines are bad than allowed.
+  /// Collective. Throws Error{non_finite} naming the step and the feature, table or the dense part,
+  /// and Error{bad_input} where more lines are bad than allowed.
   StepResult step(const Batch& batch, double learning_rate_scale, bool stop = false);
 
   /// The logits of this rank's samples; counts the bad lines of the batch. Collective.
@@ -70,6 +70,7 @@ class Trainer {
  private:
   struct Pooled;
   Pooled look_up(const Batch& batch, bool training, bool stop, BadLines& bad_lines);
+  [[noreturn]] void refuse_loss(double loss, Span<const MatrixView<float>> pooled);
   void update(double learning_rate_scale, std::int64_t valid_samples);
   std::vector<TableDigests> digests_of_tables();
   NamedDigests digests_of_dense();
@@ -79,6 +80,7 @@ class Trainer {
   std::uint64_t seed_;
   std::int64_t slices_;
   std::vector<std::string> groups_;
+  std::vector<std::string> features_;
   TableSet<Cpu> tables_;
   std::unique_ptr<Lookup<Cpu>> lookup_;
   std::unique_ptr<DenseSide> dense_;

@@ -8,7 +8,6 @@
 
 #include "io/checkpoint_folder.hpp"
 #include "io/vote.hpp"
-#include "launch/models/numerics.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
 
@@ -93,7 +92,7 @@ SettingValue state_tree(const JobConfig& config, Trainer& trainer,
           {"epoch_step", number(position.reader.step)},
           {"consumed", {consumed, ""}},
           {"data", {position.data.hex(), ""}},
-          {"numerics", {numerics_fingerprint(), ""}},
+          {"numerics", {position.numerics, ""}},
           {"bad_lines", number(position.bad_lines.total)},
           {"bad_lines_of_epoch", number(position.bad_lines.epoch)},
           {"table_clocks", {clocks, ""}},
@@ -254,6 +253,7 @@ TrainingPosition read_position(const StateReader& state, const Manifest& manifes
                        state.integer(s[4], "schedule"),      state.real(s[5], "schedule"),
                        state.integer(s[6], "schedule") != 0};
   position.bad_lines = {state.integer("bad_lines"), state.integer("bad_lines_of_epoch")};
+  position.numerics = state.text("numerics");
   const std::string hex = state.text("data");
   require(hex.size() == 32, Kind::corrupt_data,
           "expected a digest of the data in the state of step {}: found \"{}\"", manifest.step,

@@ -23,6 +23,7 @@ struct TrainingPosition {
   ReadOrder valid_order = ReadOrder::blocks;
   Digest128 data;  ///< DataReader::index_digest of the training data
   BadLineCounts bad_lines;
+  std::string numerics;  ///< fingerprint of the run that saved it
 };
 
 /// The folder of checkpoints of a job's output folder.

@@ -5,6 +5,7 @@
 #include "io/make_reader.hpp"
 #include "io/prefetch_reader.hpp"
 #include "launch/evaluation.hpp"
+#include "launch/models/numerics.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -27,8 +28,8 @@ JobConfig resumed(JobConfig config, const std::string& checkpoint,
 /// Where a job stands between two steps.
 TrainingPosition position_of(const DataReader& train, const DataReader* valid,
                              const ScheduleState& schedule, const BadLineCounts& bad_lines) {
-  TrainingPosition position{train.position(),     schedule, train.order(), train.order(),
-                            train.index_digest(), bad_lines};
+  TrainingPosition position{train.position(),     schedule,  train.order(),         train.order(),
+                            train.index_digest(), bad_lines, numerics_fingerprint()};
   if (valid != nullptr) {
     position.valid_order = valid->order();
   }
@@ -83,6 +84,12 @@ void TrainingRun::resume(const std::string& checkpoint) {
   trainer_->bad_lines().restore(position.bad_lines);
   saved_step_ = trainer_->steps();
   reporter_.note(fmt::format("resumed from {}", checkpoint));
+  if (position.numerics != numerics_fingerprint()) {
+    reporter_.note(
+        fmt::format("warning: bits differ from here on: the checkpoint has the numerics {}, this "
+                    "machine has {}; job.numerics = \"avx2\" may agree",
+                    position.numerics, numerics_fingerprint()));
+  }
 }
 
 bool TrainingRun::evaluation_is_due() const {

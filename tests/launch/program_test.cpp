@@ -1,4 +1,6 @@
 // The program as a user meets it: help, messages and exit codes, alone and under mpirun.
+#include <unistd.h>
+
 #include "tests/launch/program_fixture.hpp"
 
 namespace keyshard::testing {
@@ -119,6 +121,50 @@ TEST_F(Program, RanksWithDifferentConfigurationsAreRefusedByName) {
       << result.error;
   EXPECT_EQ(count(result.error, "expected the same configuration"), 1u) << result.error;
   EXPECT_FALSE(exists("out"));
+}
+
+/// The environment of a machine whose products take another path; a test needs one that this
+/// machine has and does not take by itself.
+constexpr const char* kOlderMachine = "env ONEDNN_MAX_CPU_ISA=SSE41 ";
+
+TEST_F(Program, RanksOnMachinesWithOtherNumericsAreRefused) {
+  folder_.write("job.toml", kSmallJob);
+  const std::string train = std::string(KEYSHARD_PROGRAM) + " train job.toml --output out ";
+  const Ending result =
+      shell(std::string(KEYSHARD_MPIRUN) + " -n 1 " + train + ": -n 1 " + kOlderMachine + train);
+  EXPECT_EQ(result.code, kExitUsage) << result.error;
+  EXPECT_NE(result.error.find("expected the same numerics on all ranks: rank 0 has "),
+            std::string::npos)
+      << result.error;
+  EXPECT_FALSE(exists("out"));
+}
+
+TEST_F(Program, GoingOnWithOtherNumericsIsAWarning) {
+  folder_.write("job.toml", kSmallJob);
+  const std::string train = "train job.toml --output out --set checkpoint.at_end=true --steps ";
+  ASSERT_EQ(run(train + "2", kOlderMachine).code, kExitDone);
+  const Ending same = run(train + "3 --resume latest", kOlderMachine);
+  EXPECT_EQ(same.code, kExitDone) << same.error;
+  EXPECT_EQ(count(same.out, "warning"), 0u) << same.out;
+
+  const Ending other = run(train + "4 --resume latest");
+  EXPECT_EQ(other.code, kExitDone) << other.error;
+  EXPECT_EQ(count(other.out, "warning: bits differ from here on: the checkpoint has the numerics "),
+            1u)
+      << other.out;
+}
+
+TEST_F(Program, WarnsWhereAMaskTakesCoresFromItsThreads) {
+  if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+    GTEST_SKIP() << "one core has no mask that takes cores away";
+  }
+  folder_.write("job.toml", kSmallJob);
+  const std::string train = "train job.toml --steps 1 --output ";
+  const Ending masked = run(train + "a --set job.threads=0", "taskset -c 0");
+  EXPECT_EQ(masked.code, kExitDone);
+  EXPECT_NE(masked.error.find("warning: 1 of "), std::string::npos) << masked.error;
+  EXPECT_NE(masked.error.find("so a rank has 1 threads"), std::string::npos) << masked.error;
+  EXPECT_EQ(run(train + "b", "taskset -c 0").error, "");
 }
 
 TEST_F(Program, ARankThatAloneLacksItsConfigurationSaysSo) {

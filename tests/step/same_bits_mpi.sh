@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The digest program under mpirun on 1 2 3 4 5 8 processes prints the same losses and digest each time.
+# The digest program under mpirun on 1 2 3 4 5 8 processes x 1 2 threads prints the same losses and digest each time.
 #
 #   tests/step/same_bits_mpi.sh DIGEST_PROGRAM MPIRUN
 set -euo pipefail
@@ -7,13 +7,16 @@ program=$1
 mpirun=$2
 expected=$("$mpirun" -n 1 "$program" rows 1)
 [ -n "$expected" ]
-for ranks in 2 3 4 5 8; do
-  for exchange in rows reduced auto; do
-    found=$("$mpirun" -n "$ranks" "$program" "$exchange" $((1 + ranks % 2)))
-    if [ "$found" != "$expected" ]; then
-      printf 'expected on %s ranks, exchange %s:\n%s\nfound:\n%s\n' "$ranks" "$exchange" "$expected" "$found"
-      exit 1
-    fi
+for ranks in 1 2 3 4 5 8; do
+  for threads in 1 2; do
+    for exchange in rows reduced auto; do
+      found=$("$mpirun" -n "$ranks" "$program" "$exchange" "$threads")
+      if [ "$found" != "$expected" ]; then
+        printf 'expected on %s ranks x %s threads, exchange %s:\n%s\nfound:\n%s\n' \
+          "$ranks" "$threads" "$exchange" "$expected" "$found"
+        exit 1
+      fi
+    done
   done
 done
 echo "$expected" | tail -n 1

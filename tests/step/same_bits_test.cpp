@@ -17,6 +17,25 @@ TEST(SameBits, HoldOnTwoAndThreeRanksAndTwoThreads) {
   EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "auto", 16), 2, 1), one);
 }
 
+TEST(SameBits, HoldForAJobThatStopsEarly) {
+  const ScratchFolder folder;
+  const auto job = [&] {
+    // With rates of next to nothing no evaluation is better than the first, at step 3; after those
+    // at 6 and 8, where the epoch ends, the job stops.
+    return tiny_job(
+        folder.path(""), "auto", 16,
+        {"job.patience=2", "job.evaluate_every_steps=3", "model.batch_norm=false",
+         "model.optimizer.learning_rate=1e-30", "embedding.optimizer.learning_rate=1e-30",
+         "embedding.linear.optimizer.learning_rate=1e-30",
+         "tables.C2.optimizer.learning_rate=1e-30"});
+  };
+  const TinyResult one = train_on_threads(job(), 1, 1);
+
+  EXPECT_EQ(one.losses.size(), 8u);
+  EXPECT_EQ(train_on_threads(job(), 2, 2), one);
+  EXPECT_EQ(train_on_threads(job(), 3, 1), one);
+}
+
 TEST(SameBits, DifferWithOtherSlicesSeedOrPoolOrder) {
   const ScratchFolder folder;
   const auto digest = [&](std::int64_t slices, const std::vector<std::string>& more) {

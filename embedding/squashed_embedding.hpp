@@ -10,8 +10,30 @@
 
 namespace keyshard {
 
+/// What both layers are made of: a lookup in one table.
 template <Backend B>
-class SquashedEmbedding {
+class TableLayer {
+ public:
+  Table<B>& table() noexcept { return *table_; }
+
+ protected:
+  TableLayer(TableSet<B>& tables, const LayerOptions& options, const Combiner& combiner);
+  ~TableLayer() = default;
+  TableLayer(TableLayer&&) noexcept = default;
+
+  /// The slices of a call: those given, or one for the samples of this rank, numbered by the rank.
+  SliceLayout slices_of(const SliceLayout* given, std::int64_t samples) const;
+
+  LayerOptions options_;
+  Table<B>* table_;
+  Lookup<B> lookup_;
+  Combiner combiner_;
+  int rank_;
+  int ranks_;
+};
+
+template <Backend B>
+class SquashedEmbedding : public TableLayer<B> {
  public:
   /// Makes or shares the table in `tables`, which is borrowed. Throws as check(LayerOptions) says.
   SquashedEmbedding(TableSet<B>& tables, const LayerOptions& options);
@@ -30,20 +52,10 @@ class SquashedEmbedding {
   /// The shape of the output for ids of a shape; runs and builds nothing. Throws
   /// Error{invalid_argument} for rank 0.
   std::vector<std::int64_t> compute_output_shape(const std::vector<std::int64_t>& ids) const;
-
-  Table<B>& table() noexcept { return *table_; }
-
- private:
-  LayerOptions options_;
-  Table<B>* table_;
-  Lookup<B> lookup_;
-  Combiner combiner_;
-  int rank_;
-  int ranks_;
 };
 
 template <Backend B>
-class Embedding {
+class Embedding : public TableLayer<B> {
  public:
   Embedding(TableSet<B>& tables, const LayerOptions& options);
 
@@ -54,15 +66,6 @@ class Embedding {
   void backward(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
 
   std::vector<std::int64_t> compute_output_shape(const std::vector<std::int64_t>& ids) const;
-
-  Table<B>& table() noexcept { return *table_; }
-
- private:
-  LayerOptions options_;
-  Table<B>* table_;
-  Lookup<B> lookup_;
-  int rank_;
-  int ranks_;
 };
 
 }  // namespace keyshard

@@ -22,12 +22,6 @@ void check_ids(const LayerOptions& options, const IdsView& ids) {
           options.name, fmt::join(ids.shape, ", "), ids.values.size());
 }
 
-Lookup<Cpu> one_feature(TableSet<Cpu>& tables, Table<Cpu>& table, const LayerOptions& options,
-                        Combiner combiner) {
-  return Lookup<Cpu>(tables.communicator(), {&table},
-                     {FeatureOptions{options.name, 0, {combiner}}});
-}
-
 /// The ids of a call as bags: bag after bag, `per_sample` bags for each sample of the first axis.
 struct Bags {
   std::vector<Key> values;
@@ -77,10 +71,6 @@ void look_up(Stream<Cpu>& stream, Lookup<Cpu>& lookup, const Bags& bags, bool tr
       lookup.forward(stream, input, training, {}, Span<const MatrixView<float>>(&pooled, 1));
 }
 
-SliceLayout one_slice(int rank, int ranks, std::int64_t samples) {
-  return {ranks, {rank, rank + 1}, {0, samples}};
-}
-
 void back(Stream<Cpu>& stream, Lookup<Cpu>& lookup, const LayerOutput<Cpu>& output,
           std::int64_t rows, const float* upstream) {
   const std::int64_t dim = lookup.width(0);
@@ -91,13 +81,23 @@ void back(Stream<Cpu>& stream, Lookup<Cpu>& lookup, const LayerOutput<Cpu>& outp
 }  // namespace
 
 template <>
-SquashedEmbedding<Cpu>::SquashedEmbedding(TableSet<Cpu>& tables, const LayerOptions& options)
+TableLayer<Cpu>::TableLayer(TableSet<Cpu>& tables, const LayerOptions& options,
+                            const Combiner& combiner)
     : options_(options),
       table_(&layer_table(tables, options)),
-      lookup_(one_feature(tables, *table_, options, combiner_of(options.combiner))),
-      combiner_(combiner_of(options.combiner)),
+      lookup_(tables.communicator(), {table_}, {FeatureOptions{options.name, 0, {combiner}}}),
+      combiner_(combiner),
       rank_(tables.communicator().rank()),
       ranks_(tables.communicator().size()) {}
+
+template <>
+SliceLayout TableLayer<Cpu>::slices_of(const SliceLayout* given, std::int64_t samples) const {
+  return given != nullptr ? *given : SliceLayout{ranks_, {rank_, rank_ + 1}, {0, samples}};
+}
+
+template <>
+SquashedEmbedding<Cpu>::SquashedEmbedding(TableSet<Cpu>& tables, const LayerOptions& options)
+    : TableLayer(tables, options, combiner_of(options.combiner)) {}
 
 template <>
 std::vector<std::int64_t> SquashedEmbedding<Cpu>::compute_output_shape(
@@ -116,8 +116,7 @@ LayerOutput<Cpu> SquashedEmbedding<Cpu>::forward(Stream<Cpu>& stream, const IdsV
   }
   check_ids(options_, ids);
   const Bags bags = bags_of(ids);
-  look_up(stream, lookup_, bags, training,
-          slices != nullptr ? *slices : one_slice(rank_, ranks_, bags.samples), output);
+  look_up(stream, lookup_, bags, training, slices_of(slices, bags.samples), output);
   if (ids.ragged()) {
     output.shape = {bags.samples, options_.embedding_size};
   }
@@ -167,11 +166,7 @@ void SquashedEmbedding<Cpu>::backward(Stream<Cpu>& stream, const LayerOutput<Cpu
 
 template <>
 Embedding<Cpu>::Embedding(TableSet<Cpu>& tables, const LayerOptions& options)
-    : options_(options),
-      table_(&layer_table(tables, options)),
-      lookup_(one_feature(tables, *table_, options, Sum{})),
-      rank_(tables.communicator().rank()),
-      ranks_(tables.communicator().size()) {}
+    : TableLayer(tables, options, Sum{}) {}
 
 template <>
 std::vector<std::int64_t> Embedding<Cpu>::compute_output_shape(
@@ -195,8 +190,7 @@ LayerOutput<Cpu> Embedding<Cpu>::forward(Stream<Cpu>& stream, const IdsView& ids
   std::iota(bags.offsets.begin(), bags.offsets.end(), 0);
   bags.samples = ids.shape.empty() ? 1 : ids.shape[0];
   bags.per_sample = product(ids.shape, 1);
-  look_up(stream, lookup_, bags, training,
-          slices != nullptr ? *slices : one_slice(rank_, ranks_, bags.samples), output);
+  look_up(stream, lookup_, bags, training, slices_of(slices, bags.samples), output);
   return output;
 }
 

@@ -111,6 +111,16 @@ TEST(ReaderOrder, GoesOnInTheMiddleOfAnEpochWithAnotherNumberOfRanks) {
   }
 }
 
+std::vector<std::int64_t> records_of(const std::vector<StepSamples>& steps) {
+  std::vector<std::int64_t> records;
+  for (const StepSamples& step : steps) {
+    for (const auto& [number, sample] : step) {
+      records.push_back(sample.record);
+    }
+  }
+  return records;
+}
+
 TEST(ReaderOrder, GoesOnInTheMiddleOfAnEpochWithAnotherBatchSize) {
   for (const DataOptions& options : all_forms()) {
     ReaderPosition begun, later;
@@ -124,14 +134,9 @@ TEST(ReaderOrder, GoesOnInTheMiddleOfAnEpochWithAnotherBatchSize) {
       const auto after = read_steps(options, Split::train, plan, 1, {.from = begun, .seek = true});
       ASSERT_EQ(after.size(), full + 1);
       EXPECT_EQ(after.back().size(), rest);
-      std::multiset<std::int64_t> seen;
-      for (const auto& steps : {before, after}) {
-        for (const StepSamples& step : steps) {
-          for (const auto& [number, sample] : step) {
-            seen.insert(sample.record);
-          }
-        }
-      }
+      std::vector<std::int64_t> seen = records_of(before);
+      const std::vector<std::int64_t> others = records_of(after);
+      seen.insert(seen.end(), others.begin(), others.end());
       EXPECT_EQ(seen.size(), static_cast<std::size_t>(kRecords));
       EXPECT_EQ(std::set<std::int64_t>(seen.begin(), seen.end()).size(), seen.size());
 

@@ -169,6 +169,38 @@ void write_backs(Stream<Cpu>& stream, const LookupShape& shape, const AskerState
   });
 }
 
+/// Sums the gradients of distinct keys into their partials, group by group.
+struct KeySums {
+  const LookupShape& shape;
+  const AskerState<Cpu>& asker;
+  const SliceNodes& nodes;
+  const PartialPlan& plan;
+  const std::vector<std::vector<GradientColumn>>& columns;
+  Span<const MatrixView<const float>> gradients;
+  float* partials;
+
+  /// Of the keys [begin, end) of a table.
+  void sum(std::size_t table, std::int64_t begin, std::int64_t end) const {
+    const ItemOffsets value_offset{
+        shape.dims.front(), asker.value_offsets.size() == 0 ? nullptr : asker.value_offsets.data()};
+    const ItemOffsets partial_offset{shape.dims.front(),
+                                     plan.offsets.size() == 0 ? nullptr : plan.offsets.data()};
+    std::int64_t offset = 0;
+    for (std::size_t g = 0; g < shape.table_dims[table].size(); ++g) {
+      const std::int64_t dim = shape.table_dims[table][g];
+      run_rows(
+          begin, end,
+          SumOccurrences<kColumns>{
+              asker.distinct.offsets.data(), asker.distinct.occurrences.data(),
+              asker.bag_of.size() == 0 ? nullptr : asker.bag_of.data(), asker.bags(),
+              shape.num_features(), asker.slice_of.data(), nodes.first.data(), columns[g].data(),
+              gradients[g], asker.states.data(), shape.kept_floats, asker.values.data(),
+              value_offset, offset, shape.dims[table], dim, partials, partial_offset});
+      offset += dim;
+    }
+  }
+};
+
 }  // namespace
 
 template <>
@@ -190,30 +222,14 @@ GradientMessage<Cpu> sum_gradients(Stream<Cpu>& stream, const LookupShape& shape
   }
 
   const std::vector<std::vector<GradientColumn>> columns = gradient_columns(shape);
-  const ItemOffsets value_offset{
-      shape.dims.front(), asker.value_offsets.size() == 0 ? nullptr : asker.value_offsets.data()};
-  const ItemOffsets partial_offset{shape.dims.front(),
-                                   plan.offsets.size() == 0 ? nullptr : plan.offsets.data()};
+  const KeySums sums{shape, asker, nodes, plan, columns, gradients, message.floats.data()};
   const auto fetch = [&](std::int64_t begin, std::int64_t end) {
     fetch_upstream(shape, asker, columns, gradients, begin, end);
   };
   const auto sum = [&](std::int64_t table, std::int64_t begin, std::int64_t end) {
     const auto t = static_cast<std::size_t>(table);
-    if (asker.reduced[t] != 0) {
-      return;
-    }
-    std::int64_t offset = 0;
-    for (std::size_t g = 0; g < shape.table_dims[t].size(); ++g) {
-      const std::int64_t dim = shape.table_dims[t][g];
-      run_rows(
-          begin, end,
-          SumOccurrences<kColumns>{
-              asker.distinct.offsets.data(), asker.distinct.occurrences.data(),
-              asker.bag_of.size() == 0 ? nullptr : asker.bag_of.data(), asker.bags(),
-              shape.num_features(), asker.slice_of.data(), nodes.first.data(), columns[g].data(),
-              gradients[g], asker.states.data(), shape.kept_floats, asker.values.data(),
-              value_offset, offset, shape.dims[t], dim, message.floats.data(), partial_offset});
-      offset += dim;
+    if (asker.reduced[t] == 0) {
+      sums.sum(t, begin, end);
     }
   };
   for_key_blocks(stream, shape, asker.distinct, fetch, sum);

@@ -44,17 +44,38 @@ struct Dealt {
   std::vector<std::int64_t> starts;  ///< [buckets + 1]
 };
 
+/// The bucket of each shard in the first table.
+std::vector<std::uint32_t> buckets_of_shards(const Dealing& dealing) {
+  std::vector<std::uint32_t> buckets(static_cast<std::size_t>(kShards));
+  for (std::uint32_t shard = 0; shard < kShards; ++shard) {
+    buckets[shard] = dealing.bucket(shard, 0);
+  }
+  return buckets;
+}
+
+/// Turns the counts of buckets, thread by thread, into the places where each thread puts its first
+/// occurrence of a bucket. Returns where the buckets start [buckets + 1].
+std::vector<std::int64_t> place_counts(std::vector<std::vector<std::int64_t>>& counts) {
+  std::vector<std::int64_t> starts;
+  std::int64_t place = 0;
+  for (std::size_t bucket = 0; bucket < counts.front().size(); ++bucket) {
+    starts.push_back(place);
+    for (std::vector<std::int64_t>& count : counts) {
+      place += std::exchange(count[bucket], place);
+    }
+  }
+  starts.push_back(place);
+  return starts;
+}
+
 Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing& dealing) {
   const auto n = static_cast<std::int64_t>(in.keys.size());
   const auto buckets = static_cast<std::size_t>(dealing.buckets());
   const auto threads = static_cast<std::size_t>(stream.threads().size());
-  Dealt out{{stream, n}, {stream, n}, std::vector<std::int64_t>(buckets + 1)};
+  Dealt out{{stream, n}, {stream, n}, {}};
 
   // Count per thread; a bucket of one number skips nothing, for sizes decide the places of all.
-  std::vector<std::uint32_t> shard_bucket(static_cast<std::size_t>(kShards));
-  for (std::uint32_t shard = 0; shard < kShards; ++shard) {
-    shard_bucket[shard] = dealing.bucket(shard, 0);
-  }
+  const std::vector<std::uint32_t> shard_bucket = buckets_of_shards(dealing);
   const auto per_table = static_cast<std::uint32_t>(dealing.ranges);
   Buffer<std::uint32_t, Cpu> bucket_of(stream, n);
   std::vector<std::vector<std::int64_t>> places(threads, std::vector<std::int64_t>(buckets));
@@ -70,15 +91,7 @@ Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing
     }
   });
 
-  std::int64_t place = 0;
-  for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
-    out.starts[bucket] = place;
-    for (std::vector<std::int64_t>& count : places) {
-      place += std::exchange(count[bucket], place);
-    }
-  }
-  out.starts[buckets] = place;
-
+  out.starts = place_counts(places);
   stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
     std::vector<std::int64_t>& next = places[static_cast<std::size_t>(thread)];
     for (std::int64_t i = begin; i < end; ++i) {

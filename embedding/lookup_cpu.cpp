@@ -230,6 +230,23 @@ std::int64_t Lookup<Cpu>::column(std::int64_t feature, std::int64_t group) const
       .column;
 }
 
+namespace {
+
+/// Brings the owners' answers to those who asked.
+Buffer<float, Cpu> return_answers(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                                  const AskerState<Cpu>& asker, const OwnerState<Cpu>& owner,
+                                  Buffer<float, Cpu> answers) {
+  if (communicator.size() == 1) {
+    return answers;
+  }
+  Buffer<float, Cpu> values(stream, asker.answers.size());
+  Exchange<Cpu>(communicator, asker.answers.counts, owner.answers.counts)
+      .backward(stream, answers.data(), values.data());
+  return values;
+}
+
+}  // namespace
+
 template <>
 LookupTrace<Cpu> Lookup<Cpu>::forward(Stream<Cpu>& stream, const LookupInput& input, bool training,
                                       Span<const std::int64_t> carry,
@@ -259,14 +276,8 @@ LookupTrace<Cpu> Lookup<Cpu>::forward(Stream<Cpu>& stream, const LookupInput& in
 
   // And back: rows and states.
   read_rows(stream, shape, tables_, owner.keys.span(), !training, owner);
-  Buffer<float, Cpu> answers = answer_keys(stream, shape, owner);
-  if (shape.ranks == 1) {
-    asker.values = std::move(answers);
-  } else {
-    asker.values = {stream, asker.answers.size()};
-    Exchange<Cpu>(*communicator_, asker.answers.counts, owner.answers.counts)
-        .backward(stream, answers.data(), asker.values.data());
-  }
+  asker.values =
+      return_answers(*communicator_, stream, asker, owner, answer_keys(stream, shape, owner));
   pool_answers(stream, shape, asker, pooled);
 
   state->traffic = traffic_of(shape, communicator_->rank(), input, asker, owner);

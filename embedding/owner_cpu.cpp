@@ -215,6 +215,24 @@ void plan_received(const LookupShape& shape, const OwnerState<Cpu>& owner,
   gradients.layout = BlockLayout(sizes, shape.ranks);
 }
 
+namespace {
+
+/// The distinct keys of a table, their rows and occurrences, with room for their sums.
+RowGradients<Cpu> sums_of_table(Stream<Cpu>& stream, const LookupShape& shape,
+                                const OwnerState<Cpu>& owner, const Key* keys,
+                                const std::vector<std::uint32_t>& counts, std::size_t table) {
+  const std::int64_t begin = owner.firsts[table], end = owner.firsts[table + 1], n = end - begin;
+  RowGradients<Cpu> sums{{stream, n},
+                         {stream, n},
+                         {stream, n * shape.dims[table]},
+                         sum_counts(stream, owner, counts, begin, end)};
+  std::copy_n(keys + begin, n, sums.keys.data());
+  std::copy_n(owner.rows.data() + begin, n, sums.rows.data());
+  return sums;
+}
+
+}  // namespace
+
 template <>
 void fold_gradients(Stream<Cpu>& stream, const LookupShape& shape,
                     const std::vector<Table<Cpu>*>& tables, const OwnerState<Cpu>& owner,
@@ -228,12 +246,7 @@ void fold_gradients(Stream<Cpu>& stream, const LookupShape& shape,
 
   for (std::size_t t = 0; t < tables.size(); ++t) {
     const std::int64_t begin = owner.firsts[t], end = owner.firsts[t + 1];
-    RowGradients<Cpu> sums{{stream, end - begin},
-                           {stream, end - begin},
-                           {stream, (end - begin) * shape.dims[t]},
-                           sum_counts(stream, owner, gradients.counts, begin, end)};
-    std::copy_n(keys + begin, end - begin, sums.keys.data());
-    std::copy_n(owner.rows.data() + begin, end - begin, sums.rows.data());
+    RowGradients<Cpu> sums = sums_of_table(stream, shape, owner, keys, gradients.counts, t);
     std::int64_t offset = 0;
     for (std::size_t g = 0; g < shape.table_dims[t].size(); ++g) {
       const FoldKey<kColumns> functor{one_rank ? nullptr : owner.distinct.offsets.data(),

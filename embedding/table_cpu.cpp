@@ -14,6 +14,28 @@ namespace {
 
 constexpr std::int64_t kBlock = 64;  // rows that are fetched ahead together
 
+/// The gradients of several calls, one call after another.
+struct JoinedCalls {
+  std::vector<Key> keys;
+  std::vector<const float*> values;  // of each key
+  std::vector<std::uint32_t> occurrences;
+  bool counted;  // whether all calls say how many occurrences their sums have
+
+  JoinedCalls(const std::vector<RowGradients<Cpu>>& calls, std::int64_t dim)
+      : counted(!calls.empty()) {
+    for (const RowGradients<Cpu>& call : calls) {
+      counted = counted && call.occurrences.size() == call.size();
+    }
+    for (const RowGradients<Cpu>& call : calls) {
+      for (std::int64_t i = 0; i < call.size(); ++i) {
+        keys.push_back(call.keys[i]);
+        values.push_back(call.values.data() + i * dim);
+        occurrences.push_back(counted ? call.occurrences[i] : 0);
+      }
+    }
+  }
+};
+
 }  // namespace
 
 template <>
@@ -92,35 +114,23 @@ RowGradients<Cpu> Table<Cpu>::merge_calls(Stream<Cpu>& stream) {
     calls_.clear();
     return only;
   }
-  std::vector<Key> keys;
-  std::vector<std::uint32_t> occurrences;
-  std::vector<const float*> values;
-  bool counted = !calls_.empty();
-  for (const RowGradients<Cpu>& call : calls_) {
-    counted = counted && call.occurrences.size() == call.size();
-  }
-  for (const RowGradients<Cpu>& call : calls_) {
-    for (std::int64_t i = 0; i < call.size(); ++i) {
-      keys.push_back(call.keys[i]);
-      values.push_back(call.values.data() + i * layout_.dim);
-      occurrences.push_back(counted ? call.occurrences[i] : 0);
-    }
-  }
+  const JoinedCalls all(calls_, layout_.dim);
   Distinct<Cpu> distinct =
-      dedup(stream, Occurrences{keys, nullptr, Span<const Partitioner>(&partitioner_, 1), 1});
+      dedup(stream, Occurrences{all.keys, nullptr, Span<const Partitioner>(&partitioner_, 1), 1});
   const std::int64_t n = distinct.size();
-  RowGradients<Cpu> sum{{}, {stream, n}, {stream, n * layout_.dim}, {stream, counted ? n : 0}};
+  RowGradients<Cpu> sum{{}, {stream, n}, {stream, n * layout_.dim}, {stream, all.counted ? n : 0}};
   for_each(stream, n, [&](std::int64_t u) {
     float* to = sum.values.data() + u * layout_.dim;
     std::uint32_t count = 0;
     for (std::uint32_t k = distinct.offsets[u]; k < distinct.offsets[u + 1]; ++k) {
       const std::uint32_t i = distinct.occurrences[k];
+      const float* value = all.values[i];
       for (std::int64_t d = 0; d < layout_.dim; ++d) {
-        to[d] = k == distinct.offsets[u] ? values[i][d] : to[d] + values[i][d];
+        to[d] = k == distinct.offsets[u] ? value[d] : to[d] + value[d];
       }
-      count += occurrences[i];
+      count += all.occurrences[i];
     }
-    if (counted) {
+    if (all.counted) {
       sum.occurrences[u] = count;
     }
   });

@@ -1,7 +1,7 @@
 // Trains the tiny job on the ranks of mpirun and prints losses and state digest on rank 0: to
 // compare numbers of processes and compilers.
 //
-//   digest_program EXCHANGE THREADS
+//   digest_program EXCHANGE THREADS [SLICES]
 #include <cstdlib>
 #include <exception>
 
@@ -15,12 +15,13 @@ int main(int argc, char** argv) {
   using namespace keyshard;
   const std::string exchange = argc > 1 ? argv[1] : "rows";
   const int threads = argc > 2 ? std::atoi(argv[2]) : 1;
+  const int slices = argc > 3 ? std::atoi(argv[3]) : 16;
   MpiSession session;
   const auto world = session.world();
   try {
     const testing::ScratchFolder folder;
     Stream<Cpu> stream(threads);
-    const JobConfig config = testing::tiny_job(folder.path(""), exchange, 16);
+    const JobConfig config = testing::tiny_job(folder.path(""), exchange, slices);
     const testing::TinyResult result = testing::train_tiny(config, *world, stream);
     if (world->rank() == 0) {
       for (const double loss : result.losses) {

@@ -1,5 +1,5 @@
 // The whole matrix: P = 1 2 3 4 5 8 ranks x T = 1 2 threads, and T = 3, x exchange rows, reduced,
-// auto; V = 16, and V = 4 so that there are more ranks than slices; and random delays.
+// auto; V = 16, V = 8, and V = 4 so that there are more ranks than slices; and random delays.
 #include <map>
 #include <mutex>
 
@@ -49,6 +49,7 @@ std::vector<Case> cases() {
       }
     }
     all.push_back({ranks, 1, "auto", 4});
+    all.push_back({ranks, 2, "auto", 8});
   }
   return all;
 }

@@ -1,22 +1,32 @@
 #!/usr/bin/env bash
-# The digest program under mpirun on 1 2 3 4 5 8 processes x 1 2 threads prints the same losses and digest each time.
+# The digest program under mpirun on 1 2 3 4 5 8 processes x 1 2 threads prints the same losses and digest each time; the same with 4
+# slices, so that there are more processes than slices.
 #
 #   tests/step/same_bits_mpi.sh DIGEST_PROGRAM MPIRUN
 set -euo pipefail
 program=$1
 mpirun=$2
-expected=$("$mpirun" -n 1 "$program" rows 1)
-[ -n "$expected" ]
+
+# expect OUTPUT RANKS ARGUMENT...
+expect() {
+  local expected=$1 ranks=$2 found
+  shift 2
+  found=$("$mpirun" -n "$ranks" "$program" "$@")
+  if [ "$found" != "$expected" ]; then
+    printf 'expected on %s ranks of %s:\n%s\nfound:\n%s\n' "$ranks" "$*" "$expected" "$found"
+    exit 1
+  fi
+}
+
+sixteen=$("$mpirun" -n 1 "$program" rows 1 16)
+four=$("$mpirun" -n 1 "$program" rows 1 4)
+[ -n "$sixteen" ] && [ -n "$four" ] && [ "$sixteen" != "$four" ]
 for ranks in 1 2 3 4 5 8; do
   for threads in 1 2; do
     for exchange in rows reduced auto; do
-      found=$("$mpirun" -n "$ranks" "$program" "$exchange" "$threads")
-      if [ "$found" != "$expected" ]; then
-        printf 'expected on %s ranks x %s threads, exchange %s:\n%s\nfound:\n%s\n' \
-          "$ranks" "$threads" "$exchange" "$expected" "$found"
-        exit 1
-      fi
+      expect "$sixteen" "$ranks" "$exchange" "$threads" 16
     done
   done
+  expect "$four" "$ranks" auto 1 4
 done
-echo "$expected" | tail -n 1
+echo "$sixteen" | tail -n 1

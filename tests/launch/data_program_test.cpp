@@ -39,6 +39,8 @@ class ProgramOnData : public ProgramTest {
         run("generate data --records 2000 --valid-records 301 --features 3 --ragged 1 --dense 1 "
             "--vocabulary 40");
     ASSERT_EQ(generated.code, kExitDone) << generated.error;
+    EXPECT_NE(generated.out.find("best possible validation AUC 0."), std::string::npos)
+        << generated.out;
     std::string config = folder_.read("data/click-log.toml");
     for (const auto& [from, to] :
          {std::pair<std::string, std::string>("\"deepfm\"\nhidden = [128, 64]", "\"logistic\""),

@@ -74,8 +74,10 @@ TEST_F(Program, UnderMpirunOneRankShowsTheMistakes) {
 
 TEST_F(Program, TrainsAndWritesMetricsIntoTheGivenFolder) {
   folder_.write("job.toml", kSmallJob);
-  const Ending result = run("train job.toml --output out --set job.epochs=1 --steps 4");
+  const Ending result = run("train job.toml --output out --threads 2 --set job.epochs=1 --steps 4");
   ASSERT_EQ(result.code, kExitDone) << result.error;
+  EXPECT_NE(result.out.find("1 ranks x 2 threads, 4 slices, 4 steps"), std::string::npos)
+      << result.out;
   EXPECT_NE(result.out.find("step 4/4 "), std::string::npos) << result.out;
   EXPECT_NE(result.out.find("state digest "), std::string::npos) << result.out;
   const std::string metrics = folder_.read("out/metrics.jsonl");

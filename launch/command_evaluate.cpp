@@ -30,6 +30,7 @@ struct Session {
   Session(const PredictCommand& command, const JobConfig& config, Communicator<Cpu>& communicator)
       : stream(threads_of(communicator, config)) {
     check_same_config(communicator, config);
+    check_same_numerics(communicator);
     const Split split = split_of(command.split);
     require(config.data.format == DataFormat::generated || !config.data.files(split).empty(),
             Kind::invalid_argument, "expected files in data.{}: found none", command.split);

@@ -139,6 +139,17 @@ TEST_F(Program, RanksOnMachinesWithOtherNumericsAreRefused) {
             std::string::npos)
       << result.error;
   EXPECT_FALSE(exists("out"));
+
+  ASSERT_EQ(run("train job.toml --output out --steps 1 --set checkpoint.at_end=true").code,
+            kExitDone);
+  const std::string evaluate =
+      std::string(KEYSHARD_PROGRAM) + " evaluate job.toml --checkpoint out ";
+  const Ending refused = shell(std::string(KEYSHARD_MPIRUN) + " -n 1 " + evaluate + ": -n 1 " +
+                               kOlderMachine + evaluate);
+  EXPECT_EQ(refused.code, kExitUsage) << refused.error;
+  EXPECT_NE(refused.error.find("expected the same numerics on all ranks: rank 0 has "),
+            std::string::npos)
+      << refused.error;
 }
 
 TEST_F(Program, GoingOnWithOtherNumericsIsAWarning) {

@@ -31,7 +31,7 @@ void expect_sorted(const std::vector<std::uint64_t>& keys) {
 }
 
 TEST(RadixSort, OrdersKeysOfAll64Bits) {
-  for (const std::size_t n : {0, 1, 2, 63, 64, 65, 1000, 5000}) {
+  for (const std::size_t n : {0u, 1u, 2u, 63u, 64u, 65u, 1000u, 5000u}) {
     std::vector<std::uint64_t> keys(n);
     for (std::size_t i = 0; i < n; ++i) {
       keys[i] = mix64(i);

@@ -11,6 +11,12 @@ namespace {
 
 constexpr std::int64_t kMaxDim = 1 << 16;
 
+/// What a group takes where nothing is given; empty: what it has already.
+struct DefaultTypes {
+  std::string initializer;
+  std::string optimizer;
+};
+
 /// The options of a table before its name and columns are known.
 struct Defaults {
   TableOptions table;
@@ -18,6 +24,8 @@ struct Defaults {
   GroupOptions linear;
   Combiner factor_combiner = Mean{};
   Combiner linear_combiner = Sum{};
+  DefaultTypes factor_types = {"normal", "sgd"};
+  DefaultTypes linear_types = {"zeros", "sgd"};
 };
 
 /// The initializers whose spread follows the number of columns: variance_scaling and its named
@@ -104,9 +112,11 @@ Combiner read_combiner(Settings& settings, const Combiner& otherwise) {
   }
 }
 
-void read_group(Settings& settings, GroupOptions& group, Combiner& combiner) {
-  group.initializer = read_initializer(settings.table("initializer"), group, group.constant);
-  group.optimizer = read_optimizer(settings.table("optimizer"), group.optimizer);
+void read_group(Settings& settings, const DefaultTypes& types, GroupOptions& group,
+                Combiner& combiner) {
+  group.initializer =
+      read_initializer(settings.table("initializer", types.initializer), group, group.constant);
+  group.optimizer = read_optimizer(settings.table("optimizer", types.optimizer), group.optimizer);
   combiner = read_combiner(settings, combiner);
   Regularization& shrink = group.regularization;
   shrink.l2 = static_cast<float>(settings.number("l2", shrink.l2, 0));
@@ -127,9 +137,9 @@ void read_table(Settings& settings, Defaults& d) {
     }
   }
   d.factor.dim = settings.integer("dim", d.factor.dim, 1, kMaxDim);
-  read_group(settings, d.factor, d.factor_combiner);
+  read_group(settings, d.factor_types, d.factor, d.factor_combiner);
   Settings linear = settings.table("linear");
-  read_group(linear, d.linear, d.linear_combiner);
+  read_group(linear, d.linear_types, d.linear, d.linear_combiner);
   linear.finish();
   TableOptions& table = d.table;
   table.partitioner = settings.choice("partitioner", table.partitioner, {"hash", "modulo"});
@@ -148,10 +158,10 @@ Defaults read_defaults(Settings& root) {
   Defaults defaults;
   defaults.factor.dim = 16;
   defaults.linear.dim = 1;
-  defaults.linear.initializer = Constant{0};
   Settings embedding = root.table("embedding");
   read_table(embedding, defaults);
   embedding.finish();
+  defaults.factor_types = defaults.linear_types = {};
   return defaults;
 }
 
@@ -303,7 +313,7 @@ EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::s
   const SettingValue nothing{SettingValue::Table{}, ""};
   for (const std::string& feature : features) {
     Column* column = find_named(columns, feature);
-    Settings none(nothing, "", std::make_shared<SettingProblems>());
+    Settings none(nothing, "", std::make_shared<SettingsReport>());
     Settings& settings = column != nullptr ? column->settings : none;
     const std::string name = settings.text("table", feature);
     Override* own = find_named(overrides, name);

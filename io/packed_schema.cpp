@@ -38,7 +38,7 @@ DataSchema read_schema(const Hdf5File& file) {
   const SettingValue tree = parse_json(file.text("/", "schema"), file.path() + ": schema");
   require(std::holds_alternative<SettingValue::Table>(tree.value), Kind::corrupt_data,
           "{}: expected a schema that is a table", file.path());
-  const auto problems = std::make_shared<SettingProblems>();
+  const auto problems = std::make_shared<SettingsReport>();
   Settings settings(tree, "schema", problems);
   DataSchema schema;
   schema.dense = settings.texts("dense");

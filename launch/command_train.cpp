@@ -90,6 +90,7 @@ int run_train(const TrainCommand& command) {
   JobConfig config = configure(command);
   if (command.steps >= 0) {
     config.job.steps = command.steps;
+    config.values["job.steps"] = {command.steps, "--steps"};
   }
   pin_gemm_code_path(config.job.numerics);
   return with_ranks(

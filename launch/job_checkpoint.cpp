@@ -1,41 +1,23 @@
 #include "launch/job_checkpoint.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <limits>
 
 #include "io/checkpoint_folder.hpp"
 #include "io/vote.hpp"
+#include "launch/config_changes.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
 
 namespace keyshard {
 namespace {
 
-SettingValue number(std::int64_t value) { return {value, ""}; }
-
-/// JSON has no word for a number that is not finite; a text holds it.
-SettingValue real(double value) {
-  return std::isfinite(value) ? SettingValue{value, ""}
-                              : SettingValue{std::string(std::isnan(value) ? "nan"
-                                                         : value > 0       ? "inf"
-                                                                           : "-inf"),
-                                             ""};
-}
-
-/// The clock of an optimizer: its steps and the powers of its decay rates.
-SettingValue clock_value(const OptimizerClock& clock) {
-  return {SettingValue::Array{number(clock.step()), real(clock.power_1()), real(clock.power_2())},
-          ""};
-}
-
 /// What decides the results of a table beside its columns.
 SettingValue table_options(const TableOptions& options) {
   return {SettingValue::Table{
               {"partitioner", {options.partitioner, ""}},
-              {"seed", number(static_cast<std::int64_t>(options.seed))},
+              {"seed", {static_cast<std::int64_t>(options.seed), ""}},
               {"pool_order",
                {std::string(options.pool_order == PoolOrder::shard ? "shard" : "bag"), ""}}},
           ""};
@@ -66,108 +48,6 @@ TableSource table_source(const Table<Cpu>& table) {
   };
   return source;
 }
-
-SettingValue state_tree(const JobConfig& config, Trainer& trainer,
-                        const TrainingPosition& position) {
-  SettingValue::Array consumed, clocks;
-  for (const std::int64_t records : position.reader.consumed) {
-    consumed.push_back(number(records));
-  }
-  for (const auto& table : trainer.tables().tables()) {
-    for (const OptimizerClock& clock : table->clocks()) {
-      clocks.push_back(clock_value(clock));
-    }
-  }
-  const ScheduleState& s = position.schedule;
-  return {
-      SettingValue::Table{
-          {"slices", number(config.job.slices)},
-          {"shards", number(kShards)},
-          {"batch_size", number(config.job.batch_size)},
-          {"seed", number(static_cast<std::int64_t>(config.job.seed))},
-          {"window", number(config.data.window)},
-          {"order", {std::string(name_of(position.train_order)), ""}},
-          {"valid_order", {std::string(name_of(position.valid_order)), ""}},
-          {"epoch", number(position.reader.epoch)},
-          {"epoch_step", number(position.reader.step)},
-          {"consumed", {consumed, ""}},
-          {"data", {position.data.hex(), ""}},
-          {"numerics", {position.numerics, ""}},
-          {"bad_lines", number(position.bad_lines.total)},
-          {"bad_lines_of_epoch", number(position.bad_lines.epoch)},
-          {"table_clocks", {clocks, ""}},
-          {"dense_clock", clock_value(trainer.dense().optimizer().clock())},
-          {"schedule",
-           {SettingValue::Array{number(s.any), real(s.best), number(s.best_step), number(s.worse),
-                                number(s.since_decay), real(s.scale), number(s.stopped)},
-            ""}}},
-      ""};
-}
-
-/// Reads the parts of a state tree; what is missing or of another kind is corrupt.
-class StateReader {
- public:
-  StateReader(const SettingValue& tree, std::string path) : tree_(tree), path_(std::move(path)) {}
-
-  const SettingValue& at(const char* key) const {
-    const auto* table = std::get_if<SettingValue::Table>(&tree_.value);
-    if (table != nullptr) {
-      for (const auto& [name, value] : *table) {
-        if (name == key) {
-          return value;
-        }
-      }
-    }
-    refuse(key);
-  }
-
-  std::int64_t integer(const char* key) const { return integer(at(key), key); }
-
-  std::string text(const char* key) const {
-    const auto* text = std::get_if<std::string>(&at(key).value);
-    return text != nullptr ? *text : (refuse(key), std::string());
-  }
-
-  const SettingValue::Array& array(const SettingValue& value, const char* key,
-                                   std::size_t size) const {
-    const auto* values = std::get_if<SettingValue::Array>(&value.value);
-    if (values == nullptr || values->size() != size) {
-      refuse(key);
-    }
-    return *values;
-  }
-
-  std::int64_t integer(const SettingValue& value, const char* key) const {
-    const auto* integer = std::get_if<std::int64_t>(&value.value);
-    return integer != nullptr ? *integer : (refuse(key), 0);
-  }
-
-  /// JSON writes a whole double as it likes, and one that is not finite is a text.
-  double real(const SettingValue& value, const char* key) const {
-    if (const auto* text = std::get_if<std::string>(&value.value)) {
-      constexpr double kInfinity = std::numeric_limits<double>::infinity();
-      return *text == "inf"    ? kInfinity
-             : *text == "-inf" ? -kInfinity
-             : *text == "nan"  ? std::numeric_limits<double>::quiet_NaN()
-                               : (refuse(key), 0.0);
-    }
-    const auto* real = std::get_if<double>(&value.value);
-    return real != nullptr ? *real : static_cast<double>(integer(value, key));
-  }
-
-  void clock(const SettingValue& value, OptimizerClock& clock) const {
-    const auto& parts = array(value, "clock", 3);
-    clock.restore(integer(parts[0], "clock"), real(parts[1], "clock"), real(parts[2], "clock"));
-  }
-
- private:
-  [[noreturn]] void refuse(const char* key) const {
-    fail(Kind::corrupt_data, "{}: expected a state with \"{}\": found none that fits", path_, key);
-  }
-
-  const SettingValue& tree_;
-  std::string path_;
-};
 
 void require_same(const std::string& path, const char* what, const std::string& expected,
                   const std::string& found) {
@@ -229,62 +109,66 @@ void load_table(CheckpointReader& reader, Table<Cpu>& table) {
   });
 }
 
-ReadOrder read_order(const std::string& name, const std::string& path) {
-  for (const ReadOrder order : {ReadOrder::blocks, ReadOrder::files, ReadOrder::stream}) {
-    if (name == name_of(order)) {
-      return order;
-    }
+/// The configuration as it is saved.
+SettingValue config_tree(const JobConfig& config) {
+  SettingValue::Table values;
+  for (const auto& [path, value] : config.values) {
+    values.emplace_back(path, value);
   }
-  fail(Kind::corrupt_data, "{}: expected an order of reading: found \"{}\"", path, name);
+  SettingValue::Array may_change;
+  for (const std::string& key : changeable_keys()) {
+    may_change.push_back({key, ""});
+  }
+  return {SettingValue::Table{{"values", {std::move(values), ""}},
+                              {"may_change", {std::move(may_change), ""}}},
+          ""};
 }
 
-TrainingPosition read_position(const StateReader& state, const Manifest& manifest) {
-  TrainingPosition position;
-  position.reader.epoch = state.integer("epoch");
-  position.reader.step = state.integer("epoch_step");
-  const auto& consumed = state.array(state.at("consumed"), "consumed",
-                                     static_cast<std::size_t>(state.integer("slices")));
-  for (const SettingValue& records : consumed) {
-    position.reader.consumed.push_back(state.integer(records, "consumed"));
+ResolvedSettings saved_values(const Manifest& manifest, const std::string& path) {
+  const SettingValue& values = StateReader(manifest.config, path).at("values");
+  const auto* table = std::get_if<SettingValue::Table>(&values.value);
+  require(table != nullptr, Kind::corrupt_data,
+          "{}: expected the values of a configuration: found none", path);
+  return {table->begin(), table->end()};
+}
+
+/// Sets the orders of reading that the start of the job has chosen; a line for each that the
+/// configuration now forbids.
+std::vector<std::string> resolve_orders(const TrainingPosition& position, DataOptions& options) {
+  std::vector<std::string> refused;
+  for (const auto& [split, saved] : {std::pair(Split::train, position.train_order),
+                                     std::pair(Split::valid, position.valid_order)}) {
+    if (options.format == DataFormat::text && options.order != ReadOrder::automatic &&
+        options.order != saved) {
+      refused.push_back(
+          fmt::format("data.order may not change at a resume: expected {} for {}: "
+                      "found {}",
+                      name_of(saved), name_of(split), name_of(options.order)));
+    }
+    options.order_by_split[static_cast<std::size_t>(split)] = saved;
   }
-  const auto& s = state.array(state.at("schedule"), "schedule", 7);
-  position.schedule = {state.integer(s[0], "schedule") != 0, state.real(s[1], "schedule"),
-                       state.integer(s[2], "schedule"),      state.integer(s[3], "schedule"),
-                       state.integer(s[4], "schedule"),      state.real(s[5], "schedule"),
-                       state.integer(s[6], "schedule") != 0};
-  position.bad_lines = {state.integer("bad_lines"), state.integer("bad_lines_of_epoch")};
-  position.numerics = state.text("numerics");
-  const std::string hex = state.text("data");
-  require(hex.size() == 32, Kind::corrupt_data,
-          "expected a digest of the data in the state of step {}: found \"{}\"", manifest.step,
-          hex);
-  position.data = {std::stoull(hex.substr(16), nullptr, 16),
-                   std::stoull(hex.substr(0, 16), nullptr, 16)};
-  return position;
+  return refused;
 }
 
 }  // namespace
 
-DataOptions data_of_checkpoint(const std::string& path, DataOptions options,
-                               Communicator<Cpu>& communicator) {
+ResumePlan plan_resume(const std::string& path, const JobConfig& config,
+                       Communicator<Cpu>& communicator) {
+  ResumePlan plan{config.data, {}, {}};
+  ConfigChanges changes;
   vote(communicator, [&] {
     LocalFileSystem files;
     const std::string name = path + "/" + kManifestName;
     const Manifest manifest = parse_manifest(read_text(files, name, kManifestLimit), name);
-    const StateReader state(manifest.state, path);
-    require_same(path, "window", std::to_string(options.window),
-                 std::to_string(state.integer("window")));
-    const std::pair<Split, const char*> splits[] = {{Split::train, "order"},
-                                                    {Split::valid, "valid_order"}};
-    for (const auto& [split, key] : splits) {
-      const ReadOrder order = read_order(state.text(key), path);
-      if (options.format == DataFormat::text && options.order != ReadOrder::automatic) {
-        require_same(path, "order", name_of(options.order), name_of(order));
-      }
-      options.order_by_split[static_cast<std::size_t>(split)] = order;
-    }
+    changes = config_changes(saved_values(manifest, name), config.values);
+    plan.position = StateReader(manifest.state, name).position();
   });
-  return options;
+  const std::vector<std::string> orders = resolve_orders(plan.position, plan.data);
+  changes.refused.insert(changes.refused.end(), orders.begin(), orders.end());
+  require(changes.refused.empty(), Kind::corrupt_data, "{}: {}", path,
+          fmt::join(changes.refused, fmt::format("\n{}: ", path)));
+  plan.told = std::move(changes.told);
+  return plan;
 }
 
 std::string checkpoint_folder(const std::string& output) { return output + "/checkpoints"; }
@@ -317,7 +201,7 @@ CheckpointTimes JobCheckpoints::save(Trainer& trainer, const TrainingPosition& p
   CheckpointContent content;
   content.step = trainer.steps();
   content.shards = kShards;
-  content.config = config_.tree;
+  content.config = config_tree(config_);
   content.state = state_tree(config_, trainer, position);
   for (const auto& table : trainer.tables().tables()) {
     content.tables.push_back(table_source(*table));
@@ -347,24 +231,13 @@ TrainingPosition load_checkpoint(const std::string& path, const JobConfig& confi
                std::to_string(state.integer("slices")));
   require_same(path, "seed", std::to_string(static_cast<std::int64_t>(config.job.seed)),
                std::to_string(state.integer("seed")));
-  const TrainingPosition position = read_position(state, manifest);
+  const TrainingPosition position = state.position();
 
   load_dense(reader, trainer);
   for (const auto& table : trainer.tables().tables()) {
     load_table(reader, *table);
   }
-  std::size_t clock = 0;
-  std::size_t clocks = 0;
-  for (const auto& table : trainer.tables().tables()) {
-    clocks += table->clocks().size();
-  }
-  const auto& saved = state.array(state.at("table_clocks"), "table_clocks", clocks);
-  for (const auto& table : trainer.tables().tables()) {
-    for (OptimizerClock& own : table->clocks()) {
-      state.clock(saved[clock++], own);
-    }
-  }
-  state.clock(state.at("dense_clock"), trainer.dense().optimizer().clock());
+  state.restore_clocks(trainer);
   trainer.restore_steps(manifest.step);
   if (times != nullptr) {
     *times = reader.times();

@@ -5,26 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "io/bad_lines.hpp"
 #include "io/checkpoint_reader.hpp"
 #include "io/checkpoint_writer.hpp"
-#include "io/data_reader.hpp"
 #include "launch/job_config.hpp"
-#include "launch/schedule.hpp"
+#include "launch/job_state.hpp"
 #include "launch/trainer.hpp"
 
 namespace keyshard {
-
-/// Where a training stands beside its model.
-struct TrainingPosition {
-  ReaderPosition reader;
-  ScheduleState schedule;
-  ReadOrder train_order = ReadOrder::blocks;
-  ReadOrder valid_order = ReadOrder::blocks;
-  Digest128 data;  ///< DataReader::index_digest of the training data
-  BadLineCounts bad_lines;
-  std::string numerics;  ///< fingerprint of the run that saved it
-};
 
 /// The folder of checkpoints of a job's output folder.
 std::string checkpoint_folder(const std::string& output);
@@ -33,11 +20,18 @@ std::string checkpoint_folder(const std::string& output);
 /// folder of checkpoints. Throws Error{corrupt_data} where there is none. Collective.
 std::string find_checkpoint(const std::string& path, Communicator<Cpu>& communicator);
 
-/// The options of the data of a job that goes on: the order of reading is the one that was resolved
-/// at its start. Throws Error{corrupt_data} on all ranks where the configuration names another
-/// order or window than the checkpoint has. Collective.
-DataOptions data_of_checkpoint(const std::string& path, DataOptions options,
-                               Communicator<Cpu>& communicator);
+/// How a job goes on from a checkpoint.
+struct ResumePlan {
+  DataOptions data;  ///< with the orders of reading that were resolved at the start of the job
+  TrainingPosition position;
+  std::vector<std::string> told;  ///< a line per key that has changed and steers
+};
+
+/// Compares the configuration with that of a checkpoint, of which it reads the manifest alone.
+/// Throws Error{corrupt_data} on all ranks, with a line per key that differs and may not
+/// (config_changes.hpp). Collective.
+ResumePlan plan_resume(const std::string& path, const JobConfig& config,
+                       Communicator<Cpu>& communicator);
 
 class JobCheckpoints {
  public:

@@ -5,56 +5,27 @@
 
 #include "launch/toml_file.hpp"
 #include "runtime/error.hpp"
+#include "runtime/json.hpp"
 
 namespace keyshard {
 namespace {
 
 constexpr std::int64_t kConfigVersion = 1;
 
-void write_text(const SettingValue& value, const std::string& path, std::string& out) {
-  struct Writer {
-    const std::string& path;
-    std::string& out;
-
-    void operator()(std::monostate) const {}
-
-    void operator()(bool b) const { out += fmt::format("{} = {}\n", path, b); }
-
-    void operator()(std::int64_t i) const { out += fmt::format("{} = {}\n", path, i); }
-
-    void operator()(double d) const { out += fmt::format("{} = {}\n", path, d); }
-
-    void operator()(const std::string& s) const { out += fmt::format("{} = \"{}\"\n", path, s); }
-
-    void operator()(const SettingValue::Array& values) const {
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        write_text(values[i], fmt::format("{}[{}]", path, i), out);
-      }
-    }
-
-    void operator()(const SettingValue::Table& values) const {
-      for (const auto& [name, entry] : values) {
-        write_text(entry, path.empty() ? name : path + "." + name, out);
-      }
-    }
-  };
-
-  std::visit(Writer{path, out}, value.value);
-}
-
 }  // namespace
 
-std::string config_text(const SettingValue& tree) {
+std::string config_text(const ResolvedSettings& values) {
   std::string out;
-  write_text(tree, "", out);
+  for (const auto& [path, value] : values) {
+    out += fmt::format("{} = {}\n", path, json_text(value));
+  }
   return out;
 }
 
-JobConfig job_config_of(SettingValue tree, const std::string& folder) {
+JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
   JobConfig config;
-  config.tree = std::move(tree);
-  const auto problems = std::make_shared<SettingProblems>();
-  Settings root(config.tree, "", problems);
+  const auto report = std::make_shared<SettingsReport>();
+  Settings root(tree, "", report);
   const bool versioned = root.has("config_version");
   const std::int64_t version = root.integer("config_version", kConfigVersion);
   if (!versioned || version != kConfigVersion) {
@@ -69,8 +40,9 @@ JobConfig job_config_of(SettingValue tree, const std::string& folder) {
   config.embedding =
       read_embedding_options(root, features, column_groups(config.model.type), config.job.seed);
   root.finish();
-  require(problems->messages.empty(), Kind::invalid_argument, "{}",
-          fmt::join(problems->sorted(), "\n"));
+  require(report->messages.empty(), Kind::invalid_argument, "{}",
+          fmt::join(report->sorted(), "\n"));
+  config.values = std::move(report->values);
   return config;
 }
 
@@ -89,7 +61,7 @@ JobConfig read_job_config(const std::string& path, const std::vector<std::string
   for (const std::string& assignment : assignments) {
     set_value(tree, assignment);
   }
-  return job_config_of(std::move(tree), std::filesystem::path(path).parent_path().string());
+  return job_config_of(tree, std::filesystem::path(path).parent_path().string());
 }
 
 }  // namespace keyshard

@@ -14,7 +14,7 @@
 namespace keyshard {
 
 struct JobConfig {
-  SettingValue tree;  ///< as given: file, then --set
+  ResolvedSettings values;  ///< of all keys: as given by file, --set and options, or the default
   JobOptions job;
   DataOptions data;
   ModelOptions model;
@@ -27,12 +27,12 @@ struct JobConfig {
 JobConfig read_job_config(const std::string& path, const std::vector<std::string>& assignments);
 
 /// The same from a tree; paths are relative to `folder`.
-JobConfig job_config_of(SettingValue tree, const std::string& folder);
+JobConfig job_config_of(const SettingValue& tree, const std::string& folder);
 
 /// How a split of the configured data is read.
 ReadPlan read_plan(const JobConfig& config, bool training);
 
-/// The tree as text, a key a line in a fixed order: what ranks compare at the start.
-std::string config_text(const SettingValue& tree);
+/// A line per key, sorted: what ranks compare at the start.
+std::string config_text(const ResolvedSettings& values);
 
 }  // namespace keyshard

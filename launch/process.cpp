@@ -124,6 +124,7 @@ JobConfig configure(const JobCommand& command) {
   JobConfig config = read_job_config(command.config, command.assignments);
   if (!command.output.empty()) {
     config.job.output = command.output;
+    config.values["job.output"] = {command.output, "--output"};
   }
   if (command.threads >= 0) {
     config.job.threads = command.threads;
@@ -133,10 +134,7 @@ JobConfig configure(const JobCommand& command) {
 }
 
 void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config) {
-  const std::string mine =
-      config_text(config.tree) +
-      fmt::format("steps = {}\noutput = {}\n", config.job.steps, config.job.output);
-  const std::vector<std::string> texts = gather_texts(communicator, mine);
+  const std::vector<std::string> texts = gather_texts(communicator, config_text(config.values));
   for (std::size_t rank = 1; rank < texts.size(); ++rank) {
     require(texts[rank] == texts[0], Kind::invalid_argument,
             "expected the same configuration on all ranks: ranks 0 and {} have {}", rank,

@@ -21,7 +21,6 @@ bool Schedule::observe(double metric, std::int64_t step) {
     state_.scale = std::max(state_.scale * job_.decay, job_.least_decay);
     state_.since_decay = 0;
   }
-  state_.stopped = job_.patience > 0 && state_.worse >= job_.patience;
   return false;
 }
 

@@ -15,7 +15,6 @@ struct ScheduleState {
   std::int64_t worse = 0;        ///< evaluations in a row that were not better
   std::int64_t since_decay = 0;  ///< the same, since the last cut
   double scale = 1;              ///< of all learning rates
-  bool stopped = false;
 };
 
 class Schedule {
@@ -25,6 +24,9 @@ class Schedule {
   /// Takes the metric of an evaluation at a step; true if it is the best so far. A NaN is never
   /// better.
   bool observe(double metric, std::int64_t step);
+
+  /// Whether training ends: `patience` evaluations in a row were not better.
+  bool stopped() const noexcept { return job_.patience > 0 && state_.worse >= job_.patience; }
 
   ScheduleState& state() noexcept { return state_; }
 

@@ -1,5 +1,7 @@
 #include "launch/training_run.hpp"
 
+#include <optional>
+
 #include <fmt/format.h>
 
 #include "io/make_reader.hpp"
@@ -19,19 +21,20 @@ double chosen(const Metrics& metrics, ValidationMetric metric) {
                                                 : metrics.rmse;
 }
 
-JobConfig resumed(JobConfig config, const std::string& checkpoint,
-                  Communicator<Cpu>& communicator) {
-  config.data = data_of_checkpoint(checkpoint, std::move(config.data), communicator);
-  return config;
-}
-
 /// Where a job stands between two steps.
 TrainingPosition position_of(const DataReader& train, const DataReader* valid,
                              const ScheduleState& schedule, const BadLineCounts& bad_lines) {
-  TrainingPosition position{train.position(),     schedule,  train.order(),         train.order(),
-                            train.index_digest(), bad_lines, numerics_fingerprint()};
+  TrainingPosition position;
+  position.reader = train.position();
+  position.schedule = schedule;
+  position.train_order = train.order();
+  position.valid_order = train.order();
+  position.data = train.index_digest();
+  position.bad_lines = bad_lines;
+  position.numerics = numerics_fingerprint();
   if (valid != nullptr) {
     position.valid_order = valid->order();
+    position.valid_data = valid->index_digest();
   }
   return position;
 }
@@ -41,31 +44,68 @@ TrainingPosition position_of(const DataReader& train, const DataReader* valid,
 TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator,
                          Stream<Cpu>& stream, Reporter& reporter, JobCheckpoints* checkpoints,
                          const std::string& from)
-    : config_(from.empty() ? config : resumed(config, from, communicator)),
+    : config_(config),
       communicator_(communicator),
       reporter_(reporter),
       checkpoints_(checkpoints),
       schedule_(config.job) {
-  train_ = read_ahead(
-      make_reader(config_.data, Split::train, read_plan(config, true), communicator, stream),
-      kReadAhead);
-  if (train_->order() == ReadOrder::stream && communicator.size() > 1) {
-    reporter.note(
-        "warning: every rank unpacks all of the training data; `keyshard convert` makes a file of "
-        "which each rank reads its part");
-  }
-  if (config.data.format == DataFormat::generated || !config.data.valid.empty()) {
-    valid_ =
-        make_reader(config_.data, Split::valid, read_plan(config, false), communicator, stream);
-    if (!config.job.unseen.empty()) {
-      unseen_ = std::make_unique<UnseenIds>(config_, *valid_, communicator, stream);
-    }
+  const std::optional<TrainingPosition> saved =
+      from.empty() ? std::nullopt : std::optional(take_up_config(from));
+  open_data(stream);
+  if (saved) {
+    check_data(from, *saved);
   }
   trainer_ = std::make_unique<Trainer>(config_, train_->schema(), communicator, stream);
-  if (!from.empty()) {
+  if (saved) {
     resume(from);
   }
   total_steps_ = config_.job.steps > 0 ? config_.job.steps : count_steps();
+}
+
+void TrainingRun::open_data(Stream<Cpu>& stream) {
+  train_ = read_ahead(
+      make_reader(config_.data, Split::train, read_plan(config_, true), communicator_, stream),
+      kReadAhead);
+  if (train_->order() == ReadOrder::stream && communicator_.size() > 1) {
+    reporter_.note(
+        "warning: every rank unpacks all of the training data; `keyshard convert` makes a file of "
+        "which each rank reads its part");
+  }
+  if (config_.data.format == DataFormat::generated || !config_.data.valid.empty()) {
+    valid_ =
+        make_reader(config_.data, Split::valid, read_plan(config_, false), communicator_, stream);
+    if (!config_.job.unseen.empty()) {
+      unseen_ = std::make_unique<UnseenIds>(config_, *valid_, communicator_, stream);
+    }
+  }
+}
+
+TrainingPosition TrainingRun::take_up_config(const std::string& checkpoint) {
+  ResumePlan plan = plan_resume(checkpoint, config_, communicator_);
+  config_.data = std::move(plan.data);
+  for (const std::string& line : plan.told) {
+    reporter_.note("warning: since the checkpoint, " + line);
+  }
+  const std::string numerics = numerics_fingerprint();
+  if (plan.position.numerics != numerics) {
+    reporter_.note(
+        fmt::format("warning: bits differ from here on: the checkpoint has the numerics {}, this "
+                    "machine has {}; job.numerics = \"avx2\" may agree",
+                    plan.position.numerics, numerics));
+  }
+  return std::move(plan.position);
+}
+
+void TrainingRun::check_data(const std::string& checkpoint, const TrainingPosition& saved) {
+  require(saved.data == train_->index_digest(), Kind::corrupt_data,
+          "{}: expected the training data of this checkpoint: found other files, sizes or records",
+          checkpoint);
+  const Digest128 valid = valid_ == nullptr ? Digest128{} : valid_->index_digest();
+  if (saved.valid_data != valid) {
+    reporter_.note(
+        "warning: the validation data are not those of the checkpoint, and its best metric is "
+        "compared with theirs");
+  }
 }
 
 /// Steps up to the end of the last epoch.
@@ -76,20 +116,11 @@ std::int64_t TrainingRun::count_steps() const {
 
 void TrainingRun::resume(const std::string& checkpoint) {
   const TrainingPosition position = load_checkpoint(checkpoint, config_, *trainer_);
-  require(position.data == train_->index_digest(), Kind::corrupt_data,
-          "{}: expected the training data of this checkpoint: found other files, sizes or records",
-          checkpoint);
   train_->seek(position.reader);
   schedule_.state() = position.schedule;
   trainer_->bad_lines().restore(position.bad_lines);
   saved_step_ = trainer_->steps();
   reporter_.note(fmt::format("resumed from {}", checkpoint));
-  if (position.numerics != numerics_fingerprint()) {
-    reporter_.note(
-        fmt::format("warning: bits differ from here on: the checkpoint has the numerics {}, this "
-                    "machine has {}; job.numerics = \"avx2\" may agree",
-                    position.numerics, numerics_fingerprint()));
-  }
 }
 
 bool TrainingRun::evaluation_is_due() const {
@@ -160,7 +191,7 @@ void TrainingRun::finish_step(const StepResult& result) {
   if (valid_ && evaluation_is_due()) {
     evaluate();
   }
-  const bool last = trainer_->steps() >= total_steps() || schedule_.state().stopped;
+  const bool last = trainer_->steps() >= total_steps() || schedule_.stopped();
   const std::int64_t every = config_.checkpoint.every_steps;
   if (result.stop || (last && config_.checkpoint.at_end)) {
     save(SaveReason::ending);
@@ -172,7 +203,7 @@ void TrainingRun::finish_step(const StepResult& result) {
 
 RunEnd TrainingRun::run(const std::function<bool()>& stop) {
   Batch batch;
-  while (trainer_->steps() < total_steps() && !schedule_.state().stopped) {
+  while (trainer_->steps() < total_steps() && !schedule_.stopped()) {
     if (!read_next(*train_, batch, communicator_.progress())) {
       trainer_->bad_lines().begin_epoch();
       continue;
@@ -184,7 +215,7 @@ RunEnd TrainingRun::run(const std::function<bool()>& stop) {
       return RunEnd::stopped_by_signal;
     }
   }
-  if (schedule_.state().stopped) {
+  if (schedule_.stopped()) {
     reporter_.note(fmt::format("stopped early: {} was best at step {}: {:.4f}",
                                name_of(config_.job.metric), schedule_.state().best_step,
                                schedule_.state().best));

@@ -24,7 +24,7 @@ class TrainingRun {
  public:
   /// Opens the data and makes the model, that of the checkpoint `from` unless it is empty.
   /// `checkpoints` may be null: then nothing is saved. Collective. Throws Error{corrupt_data} where
-  /// model or data are not those of the checkpoint.
+  /// configuration, data or model are not those of the checkpoint, before its tables are loaded.
   TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
               Reporter& reporter, JobCheckpoints* checkpoints, const std::string& from = "");
 
@@ -45,6 +45,9 @@ class TrainingRun {
  private:
   enum class SaveReason { best, routine, ending };
 
+  void open_data(Stream<Cpu>& stream);
+  TrainingPosition take_up_config(const std::string& checkpoint);
+  void check_data(const std::string& checkpoint, const TrainingPosition& saved);
   void resume(const std::string& checkpoint);
   std::int64_t count_steps() const;
   void finish_step(const StepResult& result);
@@ -53,7 +56,7 @@ class TrainingRun {
   void save(SaveReason reason);
   void report(const StepResult& result, bool last);
 
-  const JobConfig config_;
+  JobConfig config_;
   Communicator<Cpu>& communicator_;
   Reporter& reporter_;
   JobCheckpoints* checkpoints_;

@@ -75,6 +75,20 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
+template <class T>
+SettingValue value_of(const T& value) {
+  return {value, ""};
+}
+
+template <class T>
+SettingValue value_of(const std::vector<T>& values) {
+  SettingValue::Array array;
+  for (const T& value : values) {
+    array.push_back(value_of(value));
+  }
+  return {std::move(array), ""};
+}
+
 /// Compares as a reader does: runs of digits by their number, so that line 9 comes before line 10.
 bool natural_less(std::string_view a, std::string_view b) {
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -104,7 +118,7 @@ bool natural_less(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::vector<std::string> SettingProblems::sorted() const {
+std::vector<std::string> SettingsReport::sorted() const {
   std::vector<std::string> result = messages;
   std::stable_sort(result.begin(), result.end(), natural_less);
   result.erase(std::unique(result.begin(), result.end()), result.end());
@@ -136,10 +150,10 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
 }
 
 Settings::Settings(const SettingValue& table, std::string path,
-                   std::shared_ptr<SettingProblems> problems)
+                   std::shared_ptr<SettingsReport> report)
     : table_(std::holds_alternative<SettingValue::Table>(table.value) ? &table : &empty_table()),
       path_(std::move(path)),
-      problems_(std::move(problems)) {}
+      report_(std::move(report)) {}
 
 const SettingValue* Settings::find(std::string_view key) {
   allow(key);
@@ -149,6 +163,16 @@ const SettingValue* Settings::find(std::string_view key) {
     }
   }
   return nullptr;
+}
+
+std::string Settings::path_of(std::string_view key) const {
+  return path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
+}
+
+template <class T>
+T Settings::taken(std::string_view key, T value) {
+  report_->values.emplace(path_of(key), value_of(value));
+  return value;
 }
 
 bool Settings::has(std::string_view key) const {
@@ -166,9 +190,9 @@ void Settings::allow(std::string_view key) {
 void Settings::problem(std::string_view key, std::string message) {
   const SettingValue* value = find(key);
   const std::string& place = value != nullptr ? value->place : table_->place;
-  const std::string name = path_.empty() ? std::string(key) : path_ + "." + std::string(key);
-  problems_->messages.push_back(place.empty() ? fmt::format("{}: {}", name, message)
-                                              : fmt::format("{}: {}: {}", place, name, message));
+  const std::string name = path_of(key);
+  report_->messages.push_back(place.empty() ? fmt::format("{}: {}", name, message)
+                                            : fmt::format("{}: {}: {}", place, name, message));
 }
 
 void Settings::wrong_type(std::string_view key, const SettingValue& found, const char* expected) {
@@ -178,10 +202,10 @@ void Settings::wrong_type(std::string_view key, const SettingValue& found, const
 bool Settings::flag(std::string_view key, bool otherwise) {
   const SettingValue* value = find(key);
   if (value == nullptr) {
-    return otherwise;
+    return taken(key, otherwise);
   }
   if (const bool* flag = std::get_if<bool>(&value->value)) {
-    return *flag;
+    return taken(key, *flag);
   }
   wrong_type(key, *value, "true or false");
   return otherwise;
@@ -191,7 +215,7 @@ std::int64_t Settings::integer(std::string_view key, std::int64_t otherwise, std
                                std::int64_t most) {
   const SettingValue* value = find(key);
   if (value == nullptr) {
-    return otherwise;
+    return taken(key, otherwise);
   }
   const std::optional<std::int64_t> integer = as_integer(*value);
   if (!integer) {
@@ -205,13 +229,13 @@ std::int64_t Settings::integer(std::string_view key, std::int64_t otherwise, std
                                    *integer));
     return otherwise;
   }
-  return *integer;
+  return taken(key, *integer);
 }
 
 double Settings::number(std::string_view key, double otherwise, double least, double most) {
   const SettingValue* value = find(key);
   if (value == nullptr) {
-    return otherwise;
+    return taken(key, otherwise);
   }
   const std::optional<double> number = as_number(*value);
   if (!number) {
@@ -225,16 +249,16 @@ double Settings::number(std::string_view key, double otherwise, double least, do
                 : fmt::format("expected a number from {} to {}: found {}", least, most, *number));
     return otherwise;
   }
-  return *number;
+  return taken(key, *number);
 }
 
 std::string Settings::text(std::string_view key, std::string otherwise) {
   const SettingValue* value = find(key);
   if (value == nullptr) {
-    return otherwise;
+    return taken(key, otherwise);
   }
   if (std::optional<std::string> text = as_text(*value)) {
-    return *text;
+    return taken(key, *text);
   }
   wrong_type(key, *value, "a string");
   return otherwise;
@@ -257,7 +281,7 @@ std::vector<T> Settings::list(std::string_view key, std::vector<T> otherwise, co
                               const Convert& convert) {
   const SettingValue* value = find(key);
   if (value == nullptr) {
-    return otherwise;
+    return taken(key, otherwise);
   }
   const auto* array = std::get_if<SettingValue::Array>(&value->value);
   if (array == nullptr) {
@@ -273,7 +297,7 @@ std::vector<T> Settings::list(std::string_view key, std::vector<T> otherwise, co
     }
     result.push_back(*converted);
   }
-  return result;
+  return taken(key, result);
 }
 
 std::vector<std::string> Settings::texts(std::string_view key, std::vector<std::string> otherwise) {
@@ -289,13 +313,17 @@ std::vector<double> Settings::numbers(std::string_view key, std::vector<double> 
   return list<double>(key, std::move(otherwise), "a list of numbers", as_number);
 }
 
-Settings Settings::table(std::string_view key) {
+Settings Settings::table(std::string_view key, const std::string& otherwise) {
+  const SettingValue preset{otherwise, table_->place};
   const SettingValue* value = find(key);
-  const std::string path = path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+  if (value == nullptr && !otherwise.empty()) {
+    value = &preset;
+  }
+  const std::string path = path_of(key);
   if (value != nullptr && std::holds_alternative<std::string>(value->value)) {
     auto typed = std::make_shared<SettingValue>(
         SettingValue{SettingValue::Table{{"type", *value}}, value->place});
-    Settings result(*typed, path, problems_);
+    Settings result(*typed, path, report_);
     result.owned_ = typed;
     return result;
   }
@@ -303,7 +331,7 @@ Settings Settings::table(std::string_view key) {
     wrong_type(key, *value, "a table");
     value = nullptr;
   }
-  return Settings(value == nullptr ? empty_table() : *value, path, problems_);
+  return Settings(value == nullptr ? empty_table() : *value, path, report_);
 }
 
 std::vector<Settings> Settings::tables(std::string_view key) {
@@ -322,8 +350,7 @@ std::vector<Settings> Settings::tables(std::string_view key) {
       wrong_type(key, (*array)[i], "a list of tables");
       continue;
     }
-    const std::string path = path_.empty() ? std::string(key) : path_ + "." + std::string(key);
-    result.emplace_back((*array)[i], fmt::format("{}[{}]", path, i), problems_);
+    result.emplace_back((*array)[i], fmt::format("{}[{}]", path_of(key), i), report_);
   }
   return result;
 }
@@ -349,7 +376,7 @@ void Settings::finish() {
       continue;
     }
     const std::string near = nearest_word(name, known_);
-    problems_->messages.push_back(fmt::format(
+    report_->messages.push_back(fmt::format(
         "{}: unknown key \"{}\"{}{}", value.place, name, path_.empty() ? "" : " in [" + path_ + "]",
         near.empty() ? "" : "; did you mean \"" + near + "\"?"));
   }

@@ -1,12 +1,14 @@
 // A table of configuration values, each of which knows where it stands ("train.toml:12" or
 // "--set"). Options of every folder are read from it; a syntax of files is not its business (launch
 // reads TOML into it). Problems are collected, so that a user sees all of them at once: an unknown
-// key with the nearest legal one, a wrong type, a value out of range.
+// key with the nearest legal one, a wrong type, a value out of range. So are the values that were
+// taken, defaults included.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,9 +39,15 @@ struct SettingValue {
   std::string place;  ///< "file:line", for messages
 };
 
-/// Problems found in a configuration, "file:line: message" each, in order of discovery.
-struct SettingProblems {
+/// Values by full path, as "job.seed" or "data.columns[0].name".
+using ResolvedSettings = std::map<std::string, SettingValue>;
+
+/// What the reading of a configuration has found.
+struct SettingsReport {
+  /// Problems, "file:line: message" each, in order of discovery.
   std::vector<std::string> messages;
+  /// The value of every key that was asked for: its default where it was not given.
+  ResolvedSettings values;
 
   /// Every message once, by file and line.
   std::vector<std::string> sorted() const;
@@ -50,7 +58,7 @@ struct SettingProblems {
 /// reading can go on.
 class Settings {
  public:
-  Settings(const SettingValue& table, std::string path, std::shared_ptr<SettingProblems> problems);
+  Settings(const SettingValue& table, std::string path, std::shared_ptr<SettingsReport> report);
 
   bool has(std::string_view key) const;
   bool flag(std::string_view key, bool otherwise);
@@ -77,9 +85,9 @@ class Settings {
                                      std::vector<std::int64_t> otherwise = {});
   std::vector<double> numbers(std::string_view key, std::vector<double> otherwise = {});
 
-  /// The table under `key`; an empty one if there is none. A string there is read as `{type =
-  /// STRING}`.
-  Settings table(std::string_view key);
+  /// The table under `key`. A string there is read as `{type = STRING}`; so is `otherwise` where
+  /// there is none, and an empty one means an empty table.
+  Settings table(std::string_view key, const std::string& otherwise = "");
   /// The tables of an array of tables, [[key]].
   std::vector<Settings> tables(std::string_view key);
   /// The tables inside the table `key`, by name: [key.NAME].
@@ -96,6 +104,12 @@ class Settings {
 
  private:
   const SettingValue* find(std::string_view key);
+  std::string path_of(std::string_view key) const;
+
+  /// Reports the value of a key, and returns it.
+  template <class T>
+  T taken(std::string_view key, T value);
+
   void wrong_type(std::string_view key, const SettingValue& found, const char* expected);
 
   template <class T, class Convert>
@@ -106,7 +120,7 @@ class Settings {
   std::shared_ptr<const SettingValue> owned_;
   std::string path_;
   std::vector<std::string> known_;
-  std::shared_ptr<SettingProblems> problems_;
+  std::shared_ptr<SettingsReport> report_;
 };
 
 /// The legal word with the least edit distance, or empty if none is near.

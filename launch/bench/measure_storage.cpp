@@ -73,7 +73,6 @@ JobConfig item_job(const std::string& folder) {
   config.model.hidden = {4};
   config.embedding.tables = {item_table()};
   config.embedding.features = {{"item", 0, {Sum{}}}};
-  config.tree.value = SettingValue::Table{};
   return config;
 }
 

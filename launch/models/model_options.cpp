@@ -77,7 +77,7 @@ ModelOptions read_model_options(Settings settings) {
   options.loss = settings.choice("loss", usual, {"log_loss", "squared_error"}) == "log_loss"
                      ? Loss::log_loss
                      : Loss::squared_error;
-  options.optimizer = read_optimizer(settings.table("optimizer"), Adam{});
+  options.optimizer = read_optimizer(settings.table("optimizer", "adam"), Adam{});
   if (std::holds_alternative<RowwiseAdagrad>(options.optimizer)) {
     settings.problem("optimizer", "expected an optimizer of every number: found rowwise_adagrad");
   }

@@ -61,7 +61,7 @@ bool refuses_setting(const char* option, SettingValue::Variant value) {
   const SettingValue embedding{
       SettingValue::Table{{option, SettingValue{std::move(value), "golden:2"}}}, "golden:1"};
   const SettingValue root{SettingValue::Table{{"embedding", embedding}}, "golden:1"};
-  const auto problems = std::make_shared<SettingProblems>();
+  const auto problems = std::make_shared<SettingsReport>();
   Settings settings(root, "", problems);
   read_embedding_options(settings, {"feature"}, {"factor"}, 0);
   return !problems->messages.empty();

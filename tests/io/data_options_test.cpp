@@ -37,7 +37,7 @@ struct Result {
 
 Result read(SettingValue::Table values) {
   const SettingValue tree = table(std::move(values));
-  const auto problems = std::make_shared<SettingProblems>();
+  const auto problems = std::make_shared<SettingsReport>();
   Result result;
   result.options = read_data_options(Settings(tree, "data", problems), "/base", {"combiner"});
   result.problems = fmt::format("{}", fmt::join(problems->messages, "\n"));

@@ -2,9 +2,11 @@
 // with file, reason and exit code, and folders that are in use. Each damage itself is
 // tests/io/checkpoint_damage_test.cpp's.
 #include <csignal>
+#include <sstream>
 
 #include <fmt/format.h>
 
+#include "io/checkpoint_folder.hpp"
 #include "runtime/digest.hpp"
 #include "tests/launch/program_fixture.hpp"
 
@@ -32,6 +34,26 @@ class JobCheckpoint : public ProgramTest {
     }
   }
 
+  /// Writes a manifest whose last member, its digest, is made to fit.
+  void write_manifest(const std::string& name, const std::string& text) {
+    const std::size_t tail = text.rfind(",\n  \"digest\"");
+    folder_.write(name, fmt::format("{},\n  \"digest\": \"{}\"\n}}\n", text.substr(0, tail),
+                                    keyshard::digest_of(text.data(), tail).hex()));
+  }
+
+  /// The step and the AUC of the best evaluation, by the metrics of a job.
+  std::pair<std::int64_t, double> best_of(const std::string& output) const {
+    std::istringstream lines(folder_.read(output + "/metrics.jsonl"));
+    std::pair<std::int64_t, double> best(-1, 0);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.find("\"best\":true") != std::string::npos) {
+        best = {std::atol(line.c_str() + line.find("\"step\":") + 7),
+                std::atof(line.c_str() + line.find("\"auc\":") + 6)};
+      }
+    }
+    return best;
+  }
+
   const std::string step_ = "out/checkpoints/step-000005";
 };
 
@@ -54,19 +76,129 @@ TEST_F(JobCheckpoint, OfANewerFormatIsRefused) {
   const std::string before = "\"format\": 1,";
   ASSERT_NE(text.find(before), std::string::npos);
   text.replace(text.find(before), before.size(), "\"format\": 2,");
-  const std::size_t tail = text.rfind(",\n  \"digest\"");
-  folder_.write(name,
-                text.substr(0, tail) + fmt::format(",\n  \"digest\": \"{}\"\n}}\n",
-                                                   keyshard::digest_of(text.data(), tail).hex()));
+  write_manifest(name, text);
   expect_refused("", {name, "expected format version 1", "found 2"});
 }
 
-TEST_F(JobCheckpoint, WithATableOfAnotherModelIsRefused) {
-  expect_refused("--set model.type=fm", {step_, "table C1"});
+TEST_F(JobCheckpoint, OfAnotherModelIsRefused) {
+  for (const auto& [option, part] : {std::pair{"model.type=fm", "table C1: expected the columns"},
+                                     {"data.generator.features=2", "expected 2 tables"},
+                                     {"job.seed=2", "options of table C1"}}) {
+    const Ending evaluated =
+        run(fmt::format("evaluate job.toml --checkpoint out --set {}", option), mpirun(2));
+    EXPECT_EQ(evaluated.code, kExitCheckpoint) << evaluated.out << evaluated.error;
+    EXPECT_NE(evaluated.error.find(step_ + ": "), std::string::npos) << evaluated.error;
+    EXPECT_NE(evaluated.error.find(part), std::string::npos) << part << evaluated.error;
+  }
 }
 
-TEST_F(JobCheckpoint, WithMoreTablesThanTheJobIsRefused) {
-  expect_refused("--set data.generator.features=2", {step_, "expected 2 tables", "found 3"});
+TEST_F(JobCheckpoint, OfAnotherConfigurationIsRefusedNamingAllKeys) {
+  const std::string before = digest_of("out");
+  const Ending refused =
+      run("train job.toml --output out --steps 9 --resume latest --set job.seed=2 --set "
+          "job.slices=8 --set embedding.optimizer=adam --set model.type=fm",
+          mpirun(2));
+  EXPECT_EQ(refused.code, kExitCheckpoint);
+  for (const char* part :
+       {"job.seed may not change at a resume: expected 1: found 2",
+        "job.slices may not change at a resume: expected 4: found 8",
+        "model.type may not change at a resume: expected \"logistic\": found \"fm\"",
+        "embedding.optimizer.type may not change at a resume: expected \"sgd\": found \"adam\""}) {
+    EXPECT_EQ(count(refused.error, "error: rank 0: " + step_ + ": " + part), 1u) << refused.error;
+  }
+  EXPECT_EQ(count(refused.error, "error: rank 1"), 0u) << refused.error;
+  EXPECT_EQ(count(refused.out, "resumed from"), 0u) << refused.out;
+  EXPECT_EQ(checkpoints("out"), std::vector<std::string>{step_name(5)});
+  EXPECT_EQ(digest_of("out"), before);
+}
+
+TEST_F(JobCheckpoint, OfAnotherConfigurationIsEvaluatedWhereItsModelIsTheSame) {
+  const Ending evaluated =
+      run("evaluate job.toml --checkpoint out --set job.batch_size=128 --set job.metric=log_loss");
+  EXPECT_EQ(evaluated.code, kExitDone) << evaluated.error;
+}
+
+TEST_F(JobCheckpoint, GoesOnWithAnotherLearningRateAndSaysSo) {
+  const Ending resumed =
+      run("train job.toml --output out --resume latest --steps 9 --set "
+          "embedding.linear.optimizer={type=\\\"sgd\\\",learning_rate=0.25}",
+          mpirun(2));
+  EXPECT_EQ(resumed.code, kExitDone) << resumed.error;
+  EXPECT_EQ(count(resumed.out,
+                  "warning: since the checkpoint, embedding.linear.optimizer.learning_rate was "
+                  "0.01 and is 0.25"),
+            1u)
+      << resumed.out;
+  EXPECT_EQ(count(resumed.out, "warning"), 1u) << resumed.out;
+}
+
+TEST_F(JobCheckpoint, GoesOnWithOtherTrainingDataNamedOnlyByContent) {
+  const Ending generated = run("generate data --records 2000 --valid-records 300 --features 3");
+  ASSERT_EQ(generated.code, kExitDone) << generated.error;
+  const std::string train = "train data/click-log.toml --output text --set job.batch_size=256 ";
+  ASSERT_EQ(run(train + "--steps 3").code, kExitDone);
+  std::filesystem::rename(folder_.path("data/train.tsv"), folder_.path("data/moved.tsv"));
+  const std::string resume =
+      train + "--resume latest --set data.train=[\\\"moved.tsv\\\"] --steps ";
+  EXPECT_EQ(run(resume + "5").code, kExitDone);
+
+  std::string text = folder_.read("data/moved.tsv");
+  folder_.write("data/moved.tsv", text + text.substr(0, text.find('\n') + 1));
+  const Ending other = run(resume + "7");
+  EXPECT_EQ(other.code, kExitCheckpoint);
+  EXPECT_NE(other.error.find("text/checkpoints/step-000005: expected the training data of this "
+                             "checkpoint: found other files, sizes or records"),
+            std::string::npos)
+      << other.error;
+}
+
+TEST_F(JobCheckpoint, GoesOnInSilenceWithEveryKeyThatIsFree) {
+  const Ending resumed = run(
+      "train job.toml --output out --resume latest --steps 9 --threads 2 --set job.epochs=7 --set "
+      "job.patience=9 --set job.report_every_steps=1 --set job.watchdog_seconds=30 --set "
+      "job.unseen=[\\\"C1\\\"] --set checkpoint.every_steps=2 --set checkpoint.keep=3 --set "
+      "tables.C1.init_capacity=100 --set embedding.init_capacity=10",
+      mpirun(3));
+  EXPECT_EQ(resumed.code, kExitDone) << resumed.error;
+  EXPECT_EQ(count(resumed.out, "warning"), 0u) << resumed.out;
+}
+
+TEST_F(JobCheckpoint, OfOtherValidationDataIsTakenUpWithAWarning) {
+  const Ending generated = run("generate data --records 2000 --valid-records 300 --features 3");
+  ASSERT_EQ(generated.code, kExitDone) << generated.error;
+  const std::string train = "train data/click-log.toml --output text --set job.batch_size=256 ";
+  ASSERT_EQ(run(train + "--steps 3").code, kExitDone);
+  const std::string valid = folder_.read("data/valid.tsv");
+  folder_.write("data/valid.tsv", valid.substr(0, valid.find('\n') + 1));
+  const Ending resumed = run(train + "--steps 5 --resume latest");
+  EXPECT_EQ(resumed.code, kExitDone) << resumed.error;
+  EXPECT_EQ(count(resumed.out, "warning: the validation data are not those of the checkpoint"), 1u)
+      << resumed.out;
+}
+
+TEST_F(JobCheckpoint, ThatWasBestStaysWhateverComesAfter) {
+  // A learning rate that makes the metric jump, so that the best is not the last.
+  const std::string train =
+      "train job.toml --output best --set job.patience=100 --set job.epochs=1000 --set "
+      "job.evaluate_every_steps=1 --set checkpoint.keep=1 --set checkpoint.every_steps=1 --set "
+      "embedding.linear.optimizer={type=\\\"sgd\\\",learning_rate=300} --set "
+      "data.generator.seed=5 --resume latest --steps ";
+  for (const std::int64_t steps : {20, 30}) {
+    const Ending trained = run(train + std::to_string(steps), mpirun(2));
+    ASSERT_EQ(trained.code, kExitDone) << trained.error;
+    EXPECT_EQ(count(trained.out, "resumed from best/checkpoints/step-000020"),
+              steps == 30 ? 1u : 0u)
+        << trained.out;
+    const auto [step, auc] = best_of("best");
+    ASSERT_LT(step, steps);
+    EXPECT_EQ(checkpoints("best"), (std::vector<std::string>{step_name(step), step_name(steps)}));
+    const Ending evaluated =
+        run("evaluate job.toml --set data.generator.seed=5 --checkpoint best/checkpoints/" +
+            step_name(step));
+    EXPECT_EQ(evaluated.code, kExitDone) << evaluated.error;
+    EXPECT_NE(evaluated.out.find(fmt::format("auc {:.4f}", auc)), std::string::npos)
+        << auc << evaluated.out;
+  }
 }
 
 TEST_F(JobCheckpoint, ThatIsNotThereIsRefusedByName) {
@@ -105,6 +237,23 @@ TEST_F(JobCheckpoint, FolderOfARunningJobIsRefusedToAnother) {
       << refused.error;
   job->signal(SIGUSR1);
   EXPECT_EQ(job->wait().code, kExitStopped);
+}
+
+TEST_F(JobCheckpoint, FolderThatIsNotTheSameForAllRanksIsRefused) {
+  std::string command = KEYSHARD_MPIRUN;
+  for (const char* host : {"one", "other"}) {
+    std::filesystem::create_directory(folder_.path(host));
+    std::filesystem::copy(folder_.path("job.toml"), folder_.path(std::string(host) + "/job.toml"));
+    command +=
+        fmt::format("{} -n 1 -wdir {} {} train job.toml --output out --steps 3 --resume latest",
+                    host == std::string("one") ? "" : " :", folder_.path(host), KEYSHARD_PROGRAM);
+  }
+  const Ending refused = shell(command);
+  EXPECT_EQ(refused.code, kExitFailure) << refused.out << refused.error;
+  EXPECT_NE(refused.error.find("out/checkpoints: expected the same folder on all ranks: found "
+                               "another than rank 0"),
+            std::string::npos)
+      << refused.error;
 }
 
 TEST_F(JobCheckpoint, OfTheSameStateHasOneDigestOnAnyNumberOfRanks) {

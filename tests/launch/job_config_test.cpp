@@ -159,13 +159,10 @@ TEST(JobConfig, TheExamplesHaveNoMistakes) {
 }
 
 TEST(ConfigText, HasALinePerKeyWithItsPath) {
-  const SettingValue tree{
-      SettingValue::Table{{"config_version", {std::int64_t{1}, ""}},
-                          {"job", {SettingValue::Table{{"output", {std::string("out"), ""}}}, ""}},
-                          {"list", {SettingValue::Array{{0.5, ""}, {true, ""}}, ""}}},
-      ""};
-  EXPECT_EQ(config_text(tree),
-            "config_version = 1\njob.output = \"out\"\nlist[0] = 0.5\nlist[1] = true\n");
+  const ResolvedSettings values{{"job.output", {std::string("out"), ""}},
+                                {"config_version", {std::int64_t{1}, ""}},
+                                {"list", {SettingValue::Array{{0.5, ""}, {true, ""}}, ""}}};
+  EXPECT_EQ(config_text(values), "config_version = 1\njob.output = \"out\"\nlist = [0.5,true]\n");
 }
 
 }  // namespace

@@ -41,13 +41,30 @@ TEST(Schedule, StopsAfterPatienceEvaluationsInARowThatAreNotBetter) {
   Schedule schedule(job);
   schedule.observe(0.5, 1);
   schedule.observe(0.4, 2);
-  EXPECT_FALSE(schedule.state().stopped);
+  EXPECT_FALSE(schedule.stopped());
   schedule.observe(0.6, 3);
   schedule.observe(0.6, 4);
-  EXPECT_FALSE(schedule.state().stopped);
+  EXPECT_FALSE(schedule.stopped());
   schedule.observe(0.5, 5);
-  EXPECT_TRUE(schedule.state().stopped);
+  EXPECT_TRUE(schedule.stopped());
   EXPECT_EQ(schedule.state().best_step, 3);
+}
+
+TEST(Schedule, OfASavedStateStopsByThePatienceOfNow) {
+  JobOptions job = options(ValidationMetric::auc);
+  job.patience = 2;
+  Schedule first(job);
+  for (int step = 1; step <= 3; ++step) {
+    first.observe(0.5, step);
+  }
+  EXPECT_TRUE(first.stopped());
+  job.patience = 4;
+  Schedule second(job);
+  second.state() = first.state();
+  EXPECT_FALSE(second.stopped());
+  second.observe(0.5, 4);
+  second.observe(0.5, 5);
+  EXPECT_TRUE(second.stopped());
 }
 
 TEST(Schedule, WithoutPatienceItNeverStops) {
@@ -55,7 +72,7 @@ TEST(Schedule, WithoutPatienceItNeverStops) {
   for (int step = 0; step < 100; ++step) {
     schedule.observe(0.5, step);
   }
-  EXPECT_FALSE(schedule.state().stopped);
+  EXPECT_FALSE(schedule.stopped());
   EXPECT_EQ(schedule.state().scale, 1.0);
 }
 

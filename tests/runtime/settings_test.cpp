@@ -17,7 +17,7 @@ SettingValue text(int line, const char* value) { return at(line, std::string(val
 
 struct Reading {
   SettingValue root;
-  std::shared_ptr<SettingProblems> problems = std::make_shared<SettingProblems>();
+  std::shared_ptr<SettingsReport> problems = std::make_shared<SettingsReport>();
   Settings settings;
 
   explicit Reading(Table table) : root(at(1, std::move(table))), settings(root, "job", problems) {}
@@ -43,6 +43,27 @@ TEST(Settings, GivesWhatIsWrittenAndElseTheDefault) {
   EXPECT_EQ(r.settings.text("output", ""), "out");
   r.settings.finish();
   EXPECT_TRUE(r.problems->messages.empty());
+}
+
+TEST(Settings, ReportsEveryValueThatWasTakenByItsPath) {
+  Reading r({{"batch_size", at(2, std::int64_t{64})},
+             {"rates", at(3, SettingValue::Array{at(3, std::int64_t{1}), at(3, 0.5)})},
+             {"deep", at(4, Table{{"on", at(5, true)}})},
+             {"unread", at(6, true)}});
+  r.settings.integer("batch_size", 1);
+  r.settings.integer("epochs", 3);
+  r.settings.numbers("rates");
+  r.settings.table("deep").flag("on", false);
+  r.settings.table("deep").text("name", "x");
+  ResolvedSettings& values = r.problems->values;
+  EXPECT_EQ(std::get<std::int64_t>(values["job.batch_size"].value), 64);
+  EXPECT_EQ(std::get<std::int64_t>(values["job.epochs"].value), 3);
+  const auto& rates = std::get<SettingValue::Array>(values["job.rates"].value);
+  ASSERT_EQ(rates.size(), 2u);
+  EXPECT_EQ(std::get<double>(rates[0].value), 1.0);
+  EXPECT_TRUE(std::get<bool>(values["job.deep.on"].value));
+  EXPECT_EQ(std::get<std::string>(values["job.deep.name"].value), "x");
+  EXPECT_EQ(values.size(), 5u);
 }
 
 TEST(Settings, AMisspeltKeyIsNamedWithTheNearestLegalOne) {
@@ -109,6 +130,9 @@ TEST(Settings, AStringWhereATableIsExpectedIsItsType) {
   Reading r({{"optimizer", text(3, "adam")}});
   Settings table = r.settings.table("optimizer");
   EXPECT_EQ(table.text("type", ""), "adam");
+  EXPECT_EQ(r.settings.table("optimizer", "sgd").text("type", ""), "adam");
+  EXPECT_EQ(r.settings.table("initializer", "zeros").text("type", ""), "zeros");
+  EXPECT_FALSE(r.settings.table("linear").has("type"));
   EXPECT_TRUE(r.problems->messages.empty());
 }
 

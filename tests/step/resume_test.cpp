@@ -105,8 +105,10 @@ TEST(Resume, KeepsTheOrderOfReadingThatItsStartHasChosen) {
 
   EXPECT_EQ(stop_and_resume(data, 2, 3, {"data.memory_bytes=10000000"}).digest, whole);
   for (const auto& [change, message] :
-       {std::pair("data.order=blocks", "expected order blocks of this job: found stream"),
-        std::pair("data.window=50", "expected window 50 of this job: found 100")}) {
+       {std::pair("data.order=blocks",
+                  "data.order may not change at a resume: expected stream for train: found blocks"),
+        std::pair("data.window=50",
+                  "data.window may not change at a resume: expected 100: found 50")}) {
     try {
       stop_and_resume(data, 2, 3, {change});
       ADD_FAILURE() << "no error: " << change;
@@ -126,7 +128,7 @@ TEST(Resume, TakesUpMetricsThatAreNotFinite) {
       TrainingRun run(config, communicator, stream, reporter, nullptr);
       TrainingPosition position;
       position.reader.consumed.resize(16);
-      position.schedule = {true, best, 3, 2, 1, 0.25, false};
+      position.schedule = {true, best, 3, 2, 1, 0.25};
       JobCheckpoints(config, communicator, stream).save(run.trainer(), position);
       const TrainingPosition loaded =
           load_checkpoint(folder.path("out/checkpoints/step-000000"), config, run.trainer());

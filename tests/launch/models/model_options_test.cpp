@@ -31,7 +31,7 @@ struct Reading {
 
 Reading read(SettingValue::Table table) {
   const SettingValue root = value(std::move(table));
-  const auto problems = std::make_shared<SettingProblems>();
+  const auto problems = std::make_shared<SettingsReport>();
   ModelOptions options = read_model_options(Settings(root, "model", problems));
   return {options, problems->messages};
 }

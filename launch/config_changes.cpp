@@ -1,0 +1,96 @@
+#include "launch/config_changes.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "runtime/json.hpp"
+
+namespace keyshard {
+namespace {
+
+const std::vector<std::string>& free_keys() {
+  static const std::vector<std::string> keys{
+      "checkpoint.*",      "data.max_bad_lines",
+      "data.memory_bytes",  // the order of reading is saved as it was resolved
+      "data.order",         // the same; the resolved ones are compared
+      "data.test",
+      "data.train",  // the data itself is held by its digest
+      "data.valid",  // the same
+      "job.epochs",
+      "job.numerics",  // the fingerprint is compared
+      "job.output",        "job.patience",       "job.report_every_steps", "job.steps",
+      "job.threads",       "job.unseen",         "job.watchdog_seconds",   "*.exchange",
+      "*.init_capacity",
+  };
+  return keys;
+}
+
+const std::vector<std::string>& steering_keys() {
+  static const std::vector<std::string> keys{
+      "job.batch_size",           "job.decay",
+      "job.decay_patience",       "job.evaluate_every_epochs",
+      "job.evaluate_every_steps", "job.least_decay",
+      "*.learning_rate",
+  };
+  return keys;
+}
+
+bool matches(const std::string& path, const std::vector<std::string>& keys) {
+  return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
+    return key.ends_with('*')     ? path.starts_with(key.substr(0, key.size() - 1))
+           : key.starts_with('*') ? path.ends_with(key.substr(1))
+                                  : path == key;
+  });
+}
+
+std::string text_at(const ResolvedSettings& values, const std::string& path) {
+  auto found = values.find(path);
+  const std::string tables = "tables.";
+  if (found == values.end() && path.starts_with(tables)) {
+    const std::size_t name_end = path.find('.', tables.size());
+    found = values.find("embedding" + path.substr(std::min(name_end, path.size())));
+  }
+  return found == values.end() ? "none" : json_text(found->second);
+}
+
+}  // namespace
+
+KeyChange change_of(const std::string& path) {
+  return matches(path, free_keys())       ? KeyChange::free
+         : matches(path, steering_keys()) ? KeyChange::steers
+                                          : KeyChange::fixed;
+}
+
+std::vector<std::string> changeable_keys() {
+  std::vector<std::string> keys = free_keys();
+  keys.insert(keys.end(), steering_keys().begin(), steering_keys().end());
+  return keys;
+}
+
+ConfigChanges config_changes(const ResolvedSettings& saved, const ResolvedSettings& now) {
+  std::set<std::string> paths;
+  for (const ResolvedSettings* values : {&saved, &now}) {
+    for (const auto& [path, value] : *values) {
+      paths.insert(path);
+    }
+  }
+  ConfigChanges changes;
+  for (const std::string& path : paths) {
+    const std::string was = text_at(saved, path), is = text_at(now, path);
+    const KeyChange change = change_of(path);
+    if (was == is || change == KeyChange::free) {
+      continue;
+    }
+    if (change == KeyChange::fixed) {
+      changes.refused.push_back(
+          fmt::format("{} may not change at a resume: expected {}: found {}", path, was, is));
+    } else {
+      changes.told.push_back(fmt::format("{} was {} and is {}", path, was, is));
+    }
+  }
+  return changes;
+}
+
+}  // namespace keyshard

@@ -92,6 +92,39 @@ TEST(Resume, GoesOnFromTextCompressedAndPackedData) {
   EXPECT_EQ(stop_and_resume(packed, 1, 2).digest, whole);
 }
 
+TEST(Resume, AChainOverTwoFiveAndThreeRanksHasTheDigestOfNeverHavingStopped) {
+  const ScratchFolder source;
+  const std::string train = source.path("train.tsv"), valid = source.path("valid.tsv");
+  write_generated_text(tiny_records(), Split::train, train);
+  write_generated_text(tiny_records(), Split::valid, valid);
+  ASSERT_EQ(std::system(fmt::format("gzip -k '{}' '{}'", train, valid).c_str()), 0);
+  const auto plain = text_data(train, valid), zipped = text_data(train + ".gz", valid + ".gz");
+  auto stream = zipped;
+  stream.push_back("data.memory_bytes=1000");
+  const ScratchFolder whole_folder;
+  const auto whole = [&](const std::vector<std::string>& data) {
+    return train_on_threads(tiny_job(whole_folder.path(""), "rows", 16, data), 1, 1).digest;
+  };
+  const auto chain = [](std::vector<std::string> data, std::vector<std::string> later) {
+    const ScratchFolder folder;
+    const auto job = [&](const char* exchange, std::vector<std::string> part, int steps) {
+      if (steps > 0) {
+        part.push_back(fmt::format("job.steps={}", steps));
+      }
+      return tiny_job(folder.path(""), exchange, 16, part);
+    };
+    const std::string saved = folder.path("out/checkpoints/step-");
+    train_on_threads(job("auto", data, 5), 2, 2, true);
+    train_on_threads(job("reduced", later, 11), 5, 1, true, saved + "000005");
+    return train_on_threads(job("rows", data, 0), 3, 1, true, saved + "000011").digest;
+  };
+
+  EXPECT_EQ(chain({}, {}), whole({}));
+  EXPECT_EQ(chain(zipped, zipped), whole(plain));
+  EXPECT_EQ(chain(plain, zipped), whole(plain));
+  EXPECT_EQ(chain(stream, stream), whole(stream));
+}
+
 TEST(Resume, KeepsTheOrderOfReadingThatItsStartHasChosen) {
   const ScratchFolder folder;
   const std::string train = folder.path("train.tsv"), valid = folder.path("valid.tsv");

@@ -1,8 +1,38 @@
 # Sourced by run_hosts.sh and slurm.sbatch: run_job COMMAND... runs mpirun in the background and waits for it. TERM and INT become
-# USR1: mpirun forwards that one to its ranks and leaves them the time to save, where TERM would kill them after a second.
+# USR1: mpirun forwards that one to its ranks and leaves them the time to save, where TERM would kill them after a second. Where the
+# wire to another host is cut, the ranks of both end, but mpirun waits for that host as long as TCP does, a quarter of an hour: it is
+# ended 20 seconds after the last rank of this host, and run_job returns 70.
+
+# Whether mpirun $1 has a rank on this host.
+has_ranks() {
+  local child
+  for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+    if grep -qs OMPI_COMM_WORLD_RANK= "/proc/$child/environ"; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Returns when mpirun $1 has ended: 70 if it had to be killed.
+end_without_ranks() {
+  local had_ranks=no alone=0
+  while sleep 1 >/dev/null 2>&1 && kill -0 "$1" 2>/dev/null; do
+    if has_ranks "$1"; then
+      had_ranks=yes alone=0
+    elif [ "$had_ranks" = yes ] && [ "$((alone += 1))" -ge 20 ]; then
+      echo "error: all ranks of this host have ended, and mpirun still waits for another host: it is killed" >&2
+      kill -KILL "$1"
+      return 70
+    fi
+  done
+}
+
 run_job() {
   "$@" &
   local job=$!
+  end_without_ranks "$job" &
+  local watcher=$!
   trap 'kill -USR1 "$job" 2>/dev/null || true' TERM INT USR1
   local code=0
   wait "$job" || code=$?
@@ -12,5 +42,11 @@ run_job() {
     wait "$job" || code=$?
   done
   trap - TERM INT USR1
+  kill "$watcher" 2>/dev/null || true
+  local watched=0
+  wait "$watcher" 2>/dev/null || watched=$?
+  if [ "$watched" = 70 ]; then
+    code=70
+  fi
   return "$code"
 }

@@ -43,10 +43,15 @@ class TwoHosts {
 
   bool works() const { return works_; }
 
-  /// Runs keyshard from the first host, on a rank of each host.
+  /// Runs keyshard from the first host, on a rank of each host, as the ready scripts do.
   std::string on_both(const std::string& arguments) const {
-    return fmt::format("{} {} -n 2 --hostfile hosts --mca plm_rsh_agent {} {} {}", entering(first_),
-                       KEYSHARD_MPIRUN, folder_.path("agent.sh"), KEYSHARD_PROGRAM, arguments);
+    folder_.write(
+        "script.sh",
+        fmt::format(". {}/run_job.sh\nrun_job {} -n 2 --hostfile hosts --mca plm_rsh_agent "
+                    "{} {} {}\n",
+                    KEYSHARD_LAUNCH_DIR, KEYSHARD_MPIRUN, folder_.path("agent.sh"),
+                    KEYSHARD_PROGRAM, arguments));
+    return entering(first_) + " bash -eu script.sh";
   }
 
   std::string on_first(int ranks, const std::string& arguments) const {
@@ -170,8 +175,7 @@ TEST_F(TwoHostsTest, ACutWireEndsTheRanksOfBothAndOneGoesOnAlone) {
             std::string::npos)
       << folder_.read("command.error");
   // mpirun itself would wait for the other host for as long as TCP does, a quarter of an hour.
-  job->signal(SIGKILL);
-  job->wait();
+  EXPECT_EQ(job->wait(60).code, kExitWatchdog) << folder_.read("command.error");
   expect_same_end_on_first();
 }
 

@@ -27,9 +27,11 @@ TinyResult stop_and_resume(const std::vector<std::string>& data, int from, int t
   std::vector<std::string> stopped = data, resumed = data;
   stopped.push_back(fmt::format("job.steps={}", kStopAt));
   resumed.insert(resumed.end(), more.begin(), more.end());
-  train_on_threads(tiny_job(folder.path(""), "auto", 16, stopped), from, 1, true);
-  return train_on_threads(tiny_job(folder.path(""), "rows", 16, resumed), to, 1, true,
-                          fmt::format("{}/checkpoints/step-{:06}", folder.path("out"), kStopAt));
+  const std::string saved = fmt::format("{}/checkpoints/step-{:06}", folder.path("out"), kStopAt);
+  const JobConfig until = tiny_job(folder.path(""), "auto", 16, stopped);
+  const std::string digest = train_on_threads(until, from, 1, true).digest;
+  EXPECT_EQ(train_on_threads(until, to, 1, false, saved).digest, digest) << "right after loading";
+  return train_on_threads(tiny_job(folder.path(""), "rows", 16, resumed), to, 1, true, saved);
 }
 
 TEST(Resume, OnAnyNumberOfRanksHasTheDigestOfNeverHavingStopped) {

@@ -191,7 +191,8 @@ SettingValue CheckpointReader::description() const {
                                      {"bytes", integer_value(bytes)},
                                      {"state_digest", text_value(state_digest().hex())},
                                      {"tables", describe_all(manifest_.tables)},
-                                     {"dense", describe_all(manifest_.dense)}};
+                                     {"dense", describe_all(manifest_.dense)},
+                                     {"config", manifest_.config}};
   return result;
 }
 

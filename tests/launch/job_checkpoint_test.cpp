@@ -70,6 +70,37 @@ TEST_F(JobCheckpoint, WithoutOneOfItsFilesIsRefused) {
   expect_refused("", {step_, "rank-0000-of-0002.h5"});
 }
 
+TEST_F(JobCheckpoint, WithFilesThatAreNotItsOwnIsRefused) {
+  ASSERT_EQ(run("train job.toml --output twin --steps 5 --set checkpoint.at_end=true --set "
+                "data.generator.seed=2",
+                mpirun(2))
+                .code,
+            kExitDone);
+  const std::string first = folder_.path(step_ + "/rank-0000-of-0002.h5"),
+                    second = folder_.path(step_ + "/rank-0001-of-0002.h5"),
+                    twin = folder_.path("twin/checkpoints/step-000005/rank-0001-of-0002.h5"),
+                    doubled = folder_.path(step_ + "/rank-0002-of-0002.h5");
+  constexpr auto kOver = std::filesystem::copy_options::overwrite_existing;
+  const std::string good = folder_.read(step_ + "/rank-0001-of-0002.h5");
+
+  std::filesystem::resize_file(second, good.size() - 1);
+  expect_refused("", {"rank-0001-of-0002.h5", "bytes"});
+  std::filesystem::copy_file(twin, second, kOver);  // of another job
+  expect_refused("", {"rank-0001-of-0002.h5", "expected"});
+  std::filesystem::copy_file(first, second, kOver);
+  expect_refused("", {"rank-0001-of-0002.h5", "expected"});
+  std::filesystem::remove(second);
+  folder_.write("outside", good);
+  std::filesystem::create_symlink(folder_.path("outside"), second);
+  expect_refused("", {"rank-0001-of-0002.h5", "symbolic link"});
+  std::filesystem::remove(second);
+  std::filesystem::copy_file(folder_.path("outside"), second);
+  std::filesystem::copy_file(first, doubled);
+  expect_refused("", {"rank-0002-of-0002.h5", "foreign"});
+  std::filesystem::remove(doubled);
+  EXPECT_EQ(run("train job.toml --output out --steps 6 --resume latest").code, kExitDone);
+}
+
 TEST_F(JobCheckpoint, OfANewerFormatIsRefused) {
   const std::string name = step_ + "/manifest.json";
   std::string text = folder_.read(name);
@@ -198,6 +229,42 @@ TEST_F(JobCheckpoint, ThatWasBestStaysWhateverComesAfter) {
     EXPECT_EQ(evaluated.code, kExitDone) << evaluated.error;
     EXPECT_NE(evaluated.out.find(fmt::format("auc {:.4f}", auc)), std::string::npos)
         << auc << evaluated.out;
+  }
+}
+
+TEST_F(JobCheckpoint, ThatIsNamedIsGoneOnFromIntoAnotherFolder) {
+  const std::string train = "train job.toml --set checkpoint.at_end=true --steps ";
+  ASSERT_EQ(run(train + "3 --output early", mpirun(3)).code, kExitDone);
+  for (const char* name : {"early", "early/checkpoints", "early/checkpoints/step-000003/"}) {
+    const std::string output = std::string("late") + std::to_string(std::string(name).size());
+    const Ending resumed =
+        run(fmt::format("{}5 --output {} --resume {}", train, output, name), mpirun(2));
+    EXPECT_EQ(resumed.code, kExitDone) << resumed.error;
+    EXPECT_EQ(count(resumed.out, "resumed from early/checkpoints/step-000003"), 1u) << resumed.out;
+    EXPECT_EQ(digest_of(output), digest_of("out"));
+  }
+}
+
+TEST_F(JobCheckpoint, IsShownAndVerifiedByInspectAndDigest) {
+  const Ending shown = run("inspect out");
+  EXPECT_EQ(shown.code, kExitDone) << shown.error;
+  for (const char* part : {"out/checkpoints/step-000005\n", "\"step\": 5", "\"ranks\": 2", "\"C3\"",
+                           "job.batch_size", "\nverified\n"}) {
+    EXPECT_EQ(count(shown.out, part) > 0, true) << part << " in\n" << shown.out;
+  }
+  const Ending digest = run("digest out/checkpoints", mpirun(2));
+  EXPECT_EQ(digest.code, kExitDone) << digest.error;
+  EXPECT_EQ(digest.out.size(), 33u) << digest.out;
+  EXPECT_EQ(digest.out.find_first_not_of("0123456789abcdef"), 32u) << digest.out;
+
+  const std::string name = step_ + "/rank-0000-of-0002.h5";
+  std::string bytes = folder_.read(name);
+  bytes.back() = static_cast<char>(~bytes.back());
+  folder_.write(name, bytes);
+  for (const char* command : {"inspect out", "digest out"}) {
+    const Ending refused = run(command);
+    EXPECT_EQ(refused.code, kExitCheckpoint) << refused.out;
+    EXPECT_EQ(count(refused.error, name + ": expected the digest"), 1u) << refused.error;
   }
 }
 

@@ -127,6 +127,21 @@ TEST(Resume, AChainOverTwoFiveAndThreeRanksHasTheDigestOfNeverHavingStopped) {
   EXPECT_EQ(chain(stream, stream), whole(stream));
 }
 
+TEST(Resume, StopsEarlyAtTheStepAtWhichItWouldHave) {
+  // A rate so high that the second evaluation is the best by far.
+  const std::vector<std::string> job{"job.evaluate_every_steps=1", "job.patience=12",
+                                     "embedding.optimizer={type=\"adam\",learning_rate=0.3}"};
+  const ScratchFolder folder;
+  const TinyResult whole = train_on_threads(tiny_job(folder.path(""), "rows", 16, job), 1, 1);
+  ASSERT_GT(whole.losses.size(), static_cast<std::size_t>(kStopAt));
+  ASSERT_LT(whole.losses.size(), 16u);
+
+  const TinyResult resumed = stop_and_resume(job, 2, 3);
+  EXPECT_EQ(resumed.losses,
+            std::vector<double>(whole.losses.begin() + kStopAt, whole.losses.end()));
+  EXPECT_EQ(resumed.digest, whole.digest);
+}
+
 TEST(Resume, KeepsTheOrderOfReadingThatItsStartHasChosen) {
   const ScratchFolder folder;
   const std::string train = folder.path("train.tsv"), valid = folder.path("valid.tsv");

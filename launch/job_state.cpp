@@ -69,7 +69,7 @@ StateReader::StateReader(const SettingValue& tree, std::string path)
     : tree_(tree), path_(std::move(path)) {}
 
 void StateReader::refuse(const char* key) const {
-  fail(Kind::corrupt_data, "{}: expected a state with \"{}\": found none that fits", path_, key);
+  fail(Kind::corrupt_data, "{}: expected \"{}\" of a training: found none that fits", path_, key);
 }
 
 const SettingValue& StateReader::at(const char* key) const {

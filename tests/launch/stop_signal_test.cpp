@@ -58,49 +58,5 @@ TEST_F(StopSignal, TermToOneRankSavesOnAllAndTheJobGoesOnAsIfItHadNotStopped) {
   expect_same_end_without_stop();
 }
 
-/// The ready scripts beside a program, as in a checkout.
-class ReadyScripts : public StopSignal {
- protected:
-  void SetUp() override {
-    folder_.write("job.toml", kSmallJob);
-    std::filesystem::copy(KEYSHARD_LAUNCH_DIR, folder_.path("launch"));
-    std::filesystem::create_directories(folder_.path("build/release/bin"));
-    std::filesystem::create_symlink(KEYSHARD_PROGRAM, folder_.path("build/release/bin/keyshard"));
-  }
-
-  /// Runs a command, sends TERM to it in the middle, and expects that it saves and says so by its
-  /// exit code; then that the same command goes on.
-  void expect_saves_and_goes_on(const std::string& command) {
-    RunningCommand job(folder_, command + " --set job.epochs=1000000");
-    EXPECT_TRUE(wait_until([&] {
-      return count(folder_.read("out/metrics.jsonl"), "\"step\":") > 3;
-    })) << folder_.read("command.error");
-    job.signal(SIGTERM);
-    const Ending stopped = job.wait();
-    const std::int64_t step = newest_step("out");
-    expect_saved(stopped, step);
-    const Ending resumed = shell(fmt::format("{} --steps {}", command, step + 3));
-    EXPECT_EQ(resumed.code, kExitDone) << resumed.error;
-    EXPECT_NE(resumed.out.find("resumed from out/checkpoints/step-"), std::string::npos)
-        << resumed.out;
-  }
-};
-
-TEST_F(ReadyScripts, OfAHostfileTurnTermIntoASave) {
-  folder_.write("hosts", "# this host\n127.0.0.1 slots=2\n");
-  expect_saves_and_goes_on("bash launch/run_hosts.sh hosts job.toml --output out");
-  EXPECT_NE(folder_.read("command.out").find(" on 2 ranks"), std::string::npos);
-}
-
-TEST_F(ReadyScripts, OfSlurmTurnTermIntoASaveAndQueueTheJobAgain) {
-  folder_.write("scontrol", "#!/bin/sh\necho \"$@\" >> asked\n");
-  std::filesystem::permissions(folder_.path("scontrol"), std::filesystem::perms::owner_all);
-  // Open MPI must not look for the allocation.
-  expect_saves_and_goes_on(
-      "env PATH=.:\"$PATH\" OMPI_MCA_ras=^slurm OMPI_MCA_plm=^slurm SLURM_NTASKS=2 SLURM_JOB_ID=17 "
-      "SLURM_SUBMIT_DIR=. bash launch/slurm.sbatch job.toml --output out");
-  EXPECT_EQ(folder_.read("asked"), "requeue 17\n");
-}
-
 }  // namespace
 }  // namespace keyshard::testing

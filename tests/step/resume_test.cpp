@@ -49,21 +49,6 @@ TEST(Resume, OnAnyNumberOfRanksHasTheDigestOfNeverHavingStopped) {
   }
 }
 
-TEST(Resume, MayFollowAResume) {
-  const ScratchFolder folder;
-  const auto job = [&](std::int64_t steps) {
-    return tiny_job(folder.path(""), "auto", 16, {fmt::format("job.steps={}", steps)});
-  };
-  const auto checkpoint = [&](std::int64_t step) {
-    return fmt::format("{}/checkpoints/step-{:06}", folder.path("out"), step);
-  };
-  const std::string whole = train_on_threads(job(16), 1, 1).digest;
-
-  train_on_threads(job(5), 2, 1, true);
-  train_on_threads(job(kStopAt), 5, 1, true, checkpoint(5));
-  EXPECT_EQ(train_on_threads(job(16), 3, 2, true, checkpoint(kStopAt)).digest, whole);
-}
-
 TEST(Resume, MayHaveAnotherBatchSizeFromThereOn) {
   // 1003 records, of which the second epoch has given 3 * 128: 619 = 9 * 64 + 43.
   const TinyResult one = stop_and_resume({}, 1, 1, {"job.batch_size=64"});

@@ -68,6 +68,12 @@ std::vector<std::vector<GradientColumn>> gradient_columns(const LookupShape& sha
   return columns;
 }
 
+bool all_sums(const std::vector<GradientColumn>& columns) {
+  return std::all_of(columns.begin(), columns.end(), [](const GradientColumn& column) {
+    return column.kind == Combiner(Sum{}).index();
+  });
+}
+
 /// First slice of the node, in this rank's run, of each slice; and the number of that node.
 struct SliceNodes {
   std::vector<std::uint16_t> first;
@@ -188,14 +194,14 @@ struct KeySums {
     std::int64_t offset = 0;
     for (std::size_t g = 0; g < shape.table_dims[table].size(); ++g) {
       const std::int64_t dim = shape.table_dims[table][g];
-      run_rows(
-          begin, end,
-          SumOccurrences<kColumns>{
-              asker.distinct.offsets.data(), asker.distinct.occurrences.data(),
-              asker.bag_of.size() == 0 ? nullptr : asker.bag_of.data(), asker.bags(),
-              shape.num_features(), asker.slice_of.data(), nodes.first.data(), columns[g].data(),
-              gradients[g], asker.states.data(), shape.kept_floats, asker.values.data(),
-              value_offset, offset, shape.dims[table], dim, partials, partial_offset});
+      run_rows(begin, end,
+               SumOccurrences<kColumns>{
+                   asker.distinct.offsets.data(), asker.distinct.occurrences.data(),
+                   asker.bag_of.size() == 0 ? nullptr : asker.bag_of.data(), asker.bags(),
+                   shape.num_features(), asker.slice_of.data(), nodes.first.data(),
+                   columns[g].data(), all_sums(columns[g]), gradients[g], asker.states.data(),
+                   shape.kept_floats, asker.values.data(), value_offset, offset, shape.dims[table],
+                   dim, partials, partial_offset});
       offset += dim;
     }
   }

@@ -73,6 +73,7 @@ struct SumOccurrences {
 
   // One column group.
   const GradientColumn* columns;  ///< [features]
+  bool sums;                      ///< all of them pool by sum: a term is the upstream gradient
   MatrixView<const float> upstream;
   const float* states;
   std::int64_t state_stride;
@@ -89,7 +90,10 @@ struct SumOccurrences {
     const std::uint32_t begin = key_offsets[u], end = key_offsets[u + 1];
     for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
       float* out = partials + partial_offset(u) + row_offset + first;
-      if (end - begin == 1) {
+      if (end - begin == 1 && sums) {
+        const Place at = place(occurrences[begin]);
+        write(upstream.row(at.sample) + columns[at.feature].column + first, width, out);
+      } else if (end - begin == 1) {
         add(out, true, u, place(occurrences[begin]), first, width);
       } else {
         sum_several(u, first, width, out);
@@ -122,21 +126,63 @@ struct SumOccurrences {
     float stack[Fold<float>::kDepth * kColumns];
     Fold fold(stack, width);
     std::int64_t node = -1;
-    for (std::uint32_t k = key_offsets[u]; k < key_offsets[u + 1]; ++k) {
-      if (k + kAhead < key_offsets[u + 1]) {
-        fetch_row(k + kAhead);
-      }
-      const Place at = place(occurrences[k]);
-      const std::int64_t slice = slice_of[at.sample];
+    for (std::uint32_t k = key_offsets[u]; k < key_offsets[u + 1];) {
+      const std::int64_t slice = slice_of[place(occurrences[k]).sample];
       if (node_of[slice] != node && !fold.empty()) {
         write(fold.finish(Solo{}), width, out);
         out += row_dim;
       }
       node = node_of[slice];
-      const bool starts = !fold.continues(slice);
-      add(starts ? fold.push(Solo{}, slice) : fold.top(), starts, u, at, first, width);
+      float* sum = fold.push(Solo{}, slice);
+      k = sums ? sum_upstream(u, k, slice, first, width, sum)
+               : sum_terms(u, k, slice, first, width, sum);
     }
     write(fold.finish(Solo{}), width, out);
+  }
+
+  /// Where occurrence k stands if it is one of key `u` in `slice`; fetches a later one ahead.
+  KEYSHARD_HD bool next_in_slice(std::int64_t u, std::uint32_t k, std::int64_t slice,
+                                 Place& at) const {
+    if (k == key_offsets[u + 1]) {
+      return false;
+    }
+    if (k + kAhead < key_offsets[u + 1]) {
+      fetch_row(k + kAhead);
+    }
+    at = place(occurrences[k]);
+    return slice_of[at.sample] == slice;
+  }
+
+  /// Sums the terms of key `u` in a slice, from occurrence k on. Returns the first one after it.
+  template <class Width>
+  KEYSHARD_HD std::uint32_t sum_terms(std::int64_t u, std::uint32_t k, std::int64_t slice,
+                                      std::int64_t first, Width width, float* sum) const {
+    bool starts = true;
+    for (Place at; next_in_slice(u, k, slice, at); ++k) {
+      add(sum, starts, u, at, first, width);
+      starts = false;
+    }
+    return k;
+  }
+
+  /// The same where a term is the upstream gradient, in registers.
+  template <class Width>
+  KEYSHARD_HD std::uint32_t sum_upstream(std::int64_t u, std::uint32_t k, std::int64_t slice,
+                                         std::int64_t first, Width width, float* sum) const {
+    Place at = place(occurrences[k]);
+    const float* g = upstream.row(at.sample) + columns[at.feature].column + first;
+    float run[kColumns];
+    for (std::int64_t d = 0; d < width; ++d) {
+      run[d] = g[d];
+    }
+    for (++k; next_in_slice(u, k, slice, at); ++k) {
+      g = upstream.row(at.sample) + columns[at.feature].column + first;
+      for (std::int64_t d = 0; d < width; ++d) {
+        run[d] = run[d] + g[d];
+      }
+    }
+    write(run, width, sum);
+    return k;
   }
 
   template <class Width>

@@ -3,6 +3,7 @@
 // threads hold which numbers: a fold of folds over nodes of the tree gives the same bits.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "runtime/portable.hpp"
@@ -11,12 +12,7 @@ namespace keyshard {
 
 /// The level at which numbers a != b part: the highest bit in which they differ.
 KEYSHARD_HD inline int fold_level(std::uint64_t a, std::uint64_t b) {
-  std::uint64_t x = a ^ b;
-  int level = 0;
-  while (x >>= 1) {
-    ++level;
-  }
-  return level;
+  return 63 - std::countl_zero(a ^ b);
 }
 
 /// The usual merge of a fold. Combiners bring their own for their states.

@@ -279,6 +279,44 @@ TEST(Functors, PoolingReducingAndMergingHaveTheSameBitsAtEveryWidth) {
   expect_bags_same<Max>();
 }
 
+TEST(Functors, TermsOfSumsAreTheUpstreamGradients) {
+  const std::vector<std::uint32_t> key_offsets{0, 3, 4, 6}, occurrences{0, 2, 5, 1, 3, 4};
+  const std::vector<std::uint16_t> slice_of{0, 0, 1, 2, 2, 3}, node_of{0, 0, 2, 2};
+  const GradientColumn column[] = {{0, 0, -1}};
+  for (const std::int64_t dim : kDims) {
+    const std::vector<float> upstream = random_floats(6 * dim, 2);
+    const std::vector<std::int64_t> offsets{0, 2 * dim, 3 * dim};
+    std::vector<float> partials[2];
+    for (const bool sums : {false, true}) {
+      std::vector<float>& out = partials[sums ? 1 : 0];
+      out.resize(static_cast<std::size_t>(8 * dim));
+      const SumOccurrences<4> functor{key_offsets.data(),
+                                      occurrences.data(),
+                                      nullptr,
+                                      {nullptr},
+                                      1,
+                                      slice_of.data(),
+                                      node_of.data(),
+                                      column,
+                                      sums,
+                                      {upstream.data(), 6, dim, dim},
+                                      nullptr,
+                                      0,
+                                      upstream.data(),
+                                      {dim, nullptr},
+                                      0,
+                                      dim,
+                                      dim,
+                                      out.data(),
+                                      {0, offsets.data()}};
+      for (std::int64_t u = 0; u < 3; ++u) {
+        functor(u, Solo{});
+      }
+    }
+    EXPECT_EQ(partials[0], partials[1]);
+  }
+}
+
 TEST(Functors, GradientsOfKeysHaveTheSameBitsAtEveryWidth) {
   const std::vector<std::uint32_t> key_offsets{0, 3, 4, 6}, occurrences{0, 2, 5, 1, 3, 4};
   const std::vector<std::uint16_t> slice_of{0, 0, 1, 2, 2, 3}, node_of{0, 0, 2, 2};
@@ -296,6 +334,7 @@ TEST(Functors, GradientsOfKeysHaveTheSameBitsAtEveryWidth) {
                                slice_of.data(),
                                node_of.data(),
                                column,
+                               false,
                                {upstream.data(), 6, dim, dim},
                                nullptr,
                                0,

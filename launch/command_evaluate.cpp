@@ -20,9 +20,10 @@ Split split_of(const std::string& name) {
   return name == "train" ? Split::train : name == "valid" ? Split::valid : Split::test;
 }
 
-/// A trained model and the data of a split, opened.
+/// A trained model and the data of a split, opened, and the watchdog of the ranks.
 struct Session {
   Stream<Cpu> stream;
+  std::unique_ptr<Watchdog> watchdog;
   std::unique_ptr<DataReader> reader;
   std::unique_ptr<Trainer> trainer;
   std::string checkpoint;
@@ -31,6 +32,7 @@ struct Session {
       : stream(threads_of(communicator, config)) {
     check_same_config(communicator, config);
     check_same_numerics(communicator);
+    watchdog = watch_ranks(communicator, config.job.watchdog_seconds);
     const Split split = split_of(command.split);
     require(config.data.format == DataFormat::generated || !config.data.files(split).empty(),
             Kind::invalid_argument, "expected files in data.{}: found none", command.split);
@@ -38,6 +40,13 @@ struct Session {
     reader = make_reader(config.data, split, read_plan(config, false), communicator, stream);
     trainer = std::make_unique<Trainer>(config, reader->schema(), communicator, stream);
     load_checkpoint(checkpoint, config, *trainer);
+  }
+
+  /// The work of all ranks is done; what follows is that of one. Collective.
+  void end_watch() {
+    if (watchdog) {
+      watchdog->end();
+    }
   }
 };
 
@@ -87,6 +96,7 @@ int run_evaluate(const PredictCommand& command) {
     }
     const SplitMetrics metrics =
         evaluate_split(*session.trainer, *session.reader, config, unseen.get());
+    session.end_watch();
     if (communicator.rank() == 0) {
       fmt::print("{} of {}: {} samples, {}\n", command.split, session.checkpoint,
                  metrics.all.samples, metrics_text(session.trainer->loss(), metrics));
@@ -110,6 +120,7 @@ int run_predict(const PredictCommand& command) {
                      }
                    });
     const std::vector<Prediction> all = gather(communicator, mine);
+    session.end_watch();
     if (communicator.rank() == 0) {
       write_predictions(command.out, session.reader->records(), all);
       fmt::print("{}: {} predictions of {}\n", command.out, session.reader->records(),

@@ -109,5 +109,19 @@ TEST_F(StoppedRank, IsNamedWithItsPhaseAndTheJobEndsInTime) {
   }
 }
 
+TEST_F(StoppedRank, IsNamedInAnEvaluationToo) {
+  const Ending trained = run("train data/click-log.toml --output trained --threads 1 --steps 2");
+  ASSERT_EQ(trained.code, kExitDone) << trained.error;
+  folder_.write("now", "");
+  const Ending ended =
+      run("evaluate data/click-log.toml --checkpoint trained --split train --threads 1 --set "
+          "job.watchdog_seconds=2",
+          fmt::format("{} -x LD_PRELOAD={} -x KEYSHARD_STOP_IN=reading -x KEYSHARD_STOP_RANK=1 "
+                      "-x KEYSHARD_STOP_WHEN={}",
+                      mpirun(2), KEYSHARD_STOPPED_RANK, folder_.path("now")));
+  EXPECT_EQ(ended.code, kExitWatchdog) << ended.error;
+  EXPECT_EQ(count(ended.error, "error: rank 1 is stuck in phase "), 1u) << ended.error;
+}
+
 }  // namespace
 }  // namespace keyshard::testing

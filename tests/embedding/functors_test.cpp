@@ -279,36 +279,48 @@ TEST(Functors, PoolingReducingAndMergingHaveTheSameBitsAtEveryWidth) {
   expect_bags_same<Max>();
 }
 
+/// Three keys with six occurrences, of one feature, in four slices of two nodes.
+struct Occurrences6 {
+  std::vector<std::uint32_t> key_offsets{0, 3, 4, 6}, occurrences{0, 2, 5, 1, 3, 4};
+  std::vector<std::uint16_t> slice_of{0, 0, 1, 2, 2, 3}, node_of{0, 0, 2, 2};
+  std::int64_t dim;
+  GradientColumn column;
+  std::vector<float> upstream = random_floats(6 * dim, 2), values = random_floats(3 * dim, 4);
+  std::vector<std::int64_t> offsets{0, 2 * dim, 3 * dim};
+
+  Occurrences6(std::int64_t columns, CombinerKind kind) : dim(columns), column{kind, 0, -1} {}
+
+  SumOccurrences<4> sum(bool sums, float* partials) const {
+    return {key_offsets.data(),
+            occurrences.data(),
+            nullptr,
+            {nullptr},
+            1,
+            slice_of.data(),
+            node_of.data(),
+            &column,
+            sums,
+            {upstream.data(), 6, dim, dim},
+            nullptr,
+            0,
+            values.data(),
+            {dim, nullptr},
+            0,
+            dim,
+            dim,
+            partials,
+            {0, offsets.data()}};
+  }
+};
+
 TEST(Functors, TermsOfSumsAreTheUpstreamGradients) {
-  const std::vector<std::uint32_t> key_offsets{0, 3, 4, 6}, occurrences{0, 2, 5, 1, 3, 4};
-  const std::vector<std::uint16_t> slice_of{0, 0, 1, 2, 2, 3}, node_of{0, 0, 2, 2};
-  const GradientColumn column[] = {{0, 0, -1}};
   for (const std::int64_t dim : kDims) {
-    const std::vector<float> upstream = random_floats(6 * dim, 2);
-    const std::vector<std::int64_t> offsets{0, 2 * dim, 3 * dim};
+    const Occurrences6 in(dim, 0);
     std::vector<float> partials[2];
     for (const bool sums : {false, true}) {
       std::vector<float>& out = partials[sums ? 1 : 0];
       out.resize(static_cast<std::size_t>(8 * dim));
-      const SumOccurrences<4> functor{key_offsets.data(),
-                                      occurrences.data(),
-                                      nullptr,
-                                      {nullptr},
-                                      1,
-                                      slice_of.data(),
-                                      node_of.data(),
-                                      column,
-                                      sums,
-                                      {upstream.data(), 6, dim, dim},
-                                      nullptr,
-                                      0,
-                                      upstream.data(),
-                                      {dim, nullptr},
-                                      0,
-                                      dim,
-                                      dim,
-                                      out.data(),
-                                      {0, offsets.data()}};
+      const SumOccurrences<4> functor = in.sum(sums, out.data());
       for (std::int64_t u = 0; u < 3; ++u) {
         functor(u, Solo{});
       }
@@ -318,40 +330,26 @@ TEST(Functors, TermsOfSumsAreTheUpstreamGradients) {
 }
 
 TEST(Functors, GradientsOfKeysHaveTheSameBitsAtEveryWidth) {
-  const std::vector<std::uint32_t> key_offsets{0, 3, 4, 6}, occurrences{0, 2, 5, 1, 3, 4};
-  const std::vector<std::uint16_t> slice_of{0, 0, 1, 2, 2, 3}, node_of{0, 0, 2, 2};
-  const GradientColumn column[] = {{1, 0, -1}};
   for (const std::int64_t dim : kDims) {
-    const std::vector<float> upstream = random_floats(6 * dim, 2),
-                             values = random_floats(3 * dim, 4);
-    const std::vector<std::int64_t> offsets{0, 2 * dim, 3 * dim};
+    const Occurrences6 in(dim, 1);
     expect_same(8 * dim, [&](std::vector<float>& memory, const auto& run) {
-      run(3, SumOccurrences<4>{key_offsets.data(),
-                               occurrences.data(),
-                               nullptr,
-                               {nullptr},
-                               1,
-                               slice_of.data(),
-                               node_of.data(),
-                               column,
-                               false,
-                               {upstream.data(), 6, dim, dim},
-                               nullptr,
-                               0,
-                               values.data(),
-                               {dim, nullptr},
-                               0,
-                               dim,
-                               dim,
-                               memory.data(),
-                               {0, offsets.data()}});
+      run(3, in.sum(false, memory.data()));
       const std::uint16_t ranks[] = {0, 0, 0}, nodes[32] = {0, 2};
       const std::uint32_t masks[] = {3, 1, 1};
       const std::int64_t terms[] = {0, 1, 1, 2};
       const OwnerTerm owned[] = {{3, 0, dim}, {3, 0, 0}};
-      run(3, FoldKey<4>{nullptr, nullptr, ranks, masks, offsets.data(), nodes, terms, owned,
-                        upstream.data(), column, values.data(), 0, dim, 0, dim,
+      run(3, FoldKey<4>{nullptr, nullptr, ranks, masks, in.offsets.data(), nodes, terms, owned,
+                        in.upstream.data(), &in.column, in.values.data(), 0, dim, 0, dim,
                         memory.data() + 5 * dim});
+    });
+  }
+}
+
+TEST(Functors, UpstreamGradientsHaveTheSameBitsAtEveryWidth) {
+  for (const std::int64_t dim : kDims) {
+    const Occurrences6 in(dim, 0);
+    expect_same(8 * dim, [&](std::vector<float>& memory, const auto& run) {
+      run(3, in.sum(true, memory.data()));
     });
   }
 }

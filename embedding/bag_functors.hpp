@@ -48,21 +48,14 @@ template <class C, class Width, class Numbers>
 KEYSHARD_HD void fold_rows(Fold<typename C::State, C, Width>& fold, const float* values,
                            const ItemOffsets& offset, const std::uint32_t* items, std::int64_t n,
                            std::int64_t column, Width width, const Numbers& numbers) {
-  for (std::int64_t j = 0; j < n; ++j) {
-    const float* x = values + offset(items[j]) + column;
-    const std::int64_t number = numbers(items[j]);
-    if (fold.continues(number)) {
-      typename C::State* state = fold.top();
-      for (std::int64_t d = 0; d < width; ++d) {
-        state[d] = C::add(state[d], x[d]);
-      }
-    } else {
-      typename C::State* state = fold.push(Solo{}, number);
-      for (std::int64_t d = 0; d < width; ++d) {
-        state[d] = C::start(x[d]);
-      }
-    }
-  }
+  fold_terms(
+      fold, 0, n, [&](std::int64_t j) { return numbers(items[j]); },
+      [&](std::int64_t j, typename C::State* state, bool starts) {
+        const float* x = values + offset(items[j]) + column;
+        for (std::int64_t d = 0; d < width; ++d) {
+          state[d] = starts ? C::start(x[d]) : C::add(state[d], x[d]);
+        }
+      });
 }
 
 /// Pools one feature of a sample: pooled.row(sample)[column ...] = value of the bag, 0 if it is

@@ -5,6 +5,7 @@
 #include "embedding/dedup.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
+#include "runtime/sort_pairs.hpp"
 
 namespace keyshard {
 namespace {
@@ -51,21 +52,6 @@ std::vector<std::uint32_t> buckets_of_shards(const Dealing& dealing) {
     buckets[shard] = dealing.bucket(shard, 0);
   }
   return buckets;
-}
-
-/// Turns the counts of buckets, thread by thread, into the places where each thread puts its first
-/// occurrence of a bucket. Returns where the buckets start [buckets + 1].
-std::vector<std::int64_t> place_counts(std::vector<std::vector<std::int64_t>>& counts) {
-  std::vector<std::int64_t> starts;
-  std::int64_t place = 0;
-  for (std::size_t bucket = 0; bucket < counts.front().size(); ++bucket) {
-    starts.push_back(place);
-    for (std::vector<std::int64_t>& count : counts) {
-      place += std::exchange(count[bucket], place);
-    }
-  }
-  starts.push_back(place);
-  return starts;
 }
 
 Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing& dealing) {

@@ -298,21 +298,22 @@ struct FoldKey {
       return;
     }
     const float* x = values + (d - first) * row_dim + row_offset + column;
-    for (std::int64_t t = term_offsets[item]; t < term_offsets[item + 1]; ++t) {
-      const OwnerTerm& term = terms[t];
-      const GradientColumn& at = columns[term.feature];
-      const bool starts = !fold.continues(term.slice);
-      float* sum = starts ? fold.push(Solo{}, term.slice) : fold.top();
-      with_combiner(at.kind, [&](auto c) {
-        using C = decltype(c);
-        const auto* back =
-            reinterpret_cast<const typename C::Back*>(floats + term.back + at.column) + column;
-        for (std::int64_t i = 0; i < width; ++i) {
-          const float value = C::gradient(back[i], x[i]);
-          sum[i] = starts ? value : sum[i] + value;
-        }
-      });
-    }
+    fold_terms(
+        fold, term_offsets[item], term_offsets[item + 1],
+        [&](std::int64_t t) { return std::int64_t{terms[t].slice}; },
+        [&](std::int64_t t, float* sum, bool starts) {
+          const GradientColumn& at = columns[terms[t].feature];
+          with_combiner(at.kind, [&](auto c) {
+            using C = decltype(c);
+            const auto* back =
+                reinterpret_cast<const typename C::Back*>(floats + terms[t].back + at.column) +
+                column;
+            for (std::int64_t i = 0; i < width; ++i) {
+              const float value = C::gradient(back[i], x[i]);
+              sum[i] = starts ? value : sum[i] + value;
+            }
+          });
+        });
   }
 };
 

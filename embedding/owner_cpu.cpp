@@ -5,6 +5,7 @@
 
 #include "embedding/lookup_state.hpp"
 #include "runtime/for_each.hpp"
+#include "runtime/primitives.hpp"
 
 namespace keyshard {
 namespace {
@@ -43,7 +44,7 @@ struct Terms {
   std::vector<OwnerTerm> terms;
 };
 
-Terms group_terms(const OwnerState<Cpu>& owner, const BlockLayout& layout) {
+Terms group_terms(Stream<Cpu>& stream, const OwnerState<Cpu>& owner, const BlockLayout& layout) {
   Terms out;
   if (owner.parts.parts.empty()) {
     return out;
@@ -55,12 +56,12 @@ Terms group_terms(const OwnerState<Cpu>& owner, const BlockLayout& layout) {
   };
   for (const BagPart& part : owner.parts.parts) {
     for (std::uint32_t j = 0; j < part.count; ++j) {
-      ++out.offsets[item(part, j) + 1];
+      ++out.offsets[item(part, j)];
     }
   }
-  for (std::size_t i = 1; i < out.offsets.size(); ++i) {
-    out.offsets[i] += out.offsets[i - 1];
-  }
+  scan(
+      stream, owner.blocks.back(),
+      [&](std::int64_t i) { return out.offsets[static_cast<std::size_t>(i)]; }, out.offsets.data());
   out.terms.resize(static_cast<std::size_t>(out.offsets.back()));
   std::vector<std::int64_t> next(out.offsets.begin(), out.offsets.end() - 1);
   for (const BagPart& part : owner.parts.parts) {
@@ -237,7 +238,7 @@ template <>
 void fold_gradients(Stream<Cpu>& stream, const LookupShape& shape,
                     const std::vector<Table<Cpu>*>& tables, const OwnerState<Cpu>& owner,
                     Span<const Key> received, const ReceivedGradients<Cpu>& gradients) {
-  const Terms terms = group_terms(owner, gradients.layout);
+  const Terms terms = group_terms(stream, owner, gradients.layout);
   const std::vector<std::vector<GradientColumn>> columns = back_columns(shape);
   const std::vector<std::uint16_t> ranks = ranks_of(shape, owner.blocks);
   const std::vector<std::uint16_t> nodes = slice_nodes(shape.ranks, gradients.slices);

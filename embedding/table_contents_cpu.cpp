@@ -6,7 +6,8 @@
 #include "embedding/table.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/prefetch.hpp"
-#include "runtime/radix_sort.hpp"
+#include "runtime/primitives.hpp"
+#include "runtime/sort_pairs.hpp"
 
 namespace keyshard {
 namespace {
@@ -17,27 +18,6 @@ struct KeyRow {
   Key key;
   RowId row;
 };
-
-/// Numbers of the keys without a row, ascending.
-Buffer<std::uint32_t, Cpu> missing_of(Stream<Cpu>& stream, std::int64_t n, const RowId* rows) {
-  std::vector<std::int64_t> places(static_cast<std::size_t>(stream.threads().size()) + 1);
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
-    places[static_cast<std::size_t>(thread) + 1] = std::count(rows + begin, rows + end, kNoRow);
-  });
-  for (std::size_t thread = 1; thread < places.size(); ++thread) {
-    places[thread] += places[thread - 1];
-  }
-  Buffer<std::uint32_t, Cpu> missing(stream, places.back());
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
-    std::int64_t place = places[static_cast<std::size_t>(thread)];
-    for (std::int64_t i = begin; i < end; ++i) {
-      if (rows[i] == kNoRow) {
-        missing[place++] = static_cast<std::uint32_t>(i);
-      }
-    }
-  });
-  return missing;
-}
 
 /// Makes first + i the row of distinct key i. Every thread inserts into its own run of shards.
 void insert_keys(Stream<Cpu>& stream, const Partitioner& partitioner, Span<const Key> keys,
@@ -102,7 +82,8 @@ void Table<Cpu>::initialize(Stream<Cpu>& stream, Span<const Key> keys, const Row
 template <>
 void Table<Cpu>::insert_missing(Stream<Cpu>& stream, Span<const Key> keys, RowId* rows) {
   const Buffer<std::uint32_t, Cpu> missing =
-      missing_of(stream, static_cast<std::int64_t>(keys.size()), rows);
+      select(stream, static_cast<std::int64_t>(keys.size()),
+             [rows](std::int64_t i) { return rows[i] == kNoRow; });
   if (missing.size() == 0) {
     return;
   }
@@ -148,7 +129,7 @@ ShardRows Table<Cpu>::shard_rows(std::int64_t shard) const {
       sorted.push_back({bucket.keys[slot], bucket.rows[slot]});
     }
   }
-  radix_sort(sorted);
+  sort_pairs(Span<KeyRow>(sorted));
   ShardRows content;
   content.keys.reserve(sorted.size());
   content.rows.reserve(sorted.size());

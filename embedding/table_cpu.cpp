@@ -8,6 +8,7 @@
 #include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/prefetch.hpp"
+#include "runtime/primitives.hpp"
 
 namespace keyshard {
 namespace {
@@ -119,19 +120,14 @@ RowGradients<Cpu> Table<Cpu>::merge_calls(Stream<Cpu>& stream) {
       dedup(stream, Occurrences{all.keys, nullptr, Span<const Partitioner>(&partitioner_, 1), 1});
   const std::int64_t n = distinct.size();
   RowGradients<Cpu> sum{{}, {stream, n}, {stream, n * layout_.dim}, {stream, all.counted ? n : 0}};
-  for_each(stream, n, [&](std::int64_t u) {
-    float* to = sum.values.data() + u * layout_.dim;
-    std::uint32_t count = 0;
+  const auto in_order = [](std::int64_t) { return std::int64_t{0}; };  // one number for all calls
+  fold_segments(
+      stream, n, distinct.offsets.data(), layout_.dim, in_order,
+      [&](std::int64_t k) { return all.values[distinct.occurrences[k]]; }, sum.values.data());
+  for_each(stream, sum.occurrences.size(), [&](std::int64_t u) {
+    sum.occurrences[u] = 0;
     for (std::uint32_t k = distinct.offsets[u]; k < distinct.offsets[u + 1]; ++k) {
-      const std::uint32_t i = distinct.occurrences[k];
-      const float* value = all.values[i];
-      for (std::int64_t d = 0; d < layout_.dim; ++d) {
-        to[d] = k == distinct.offsets[u] ? value[d] : to[d] + value[d];
-      }
-      count += all.occurrences[i];
-    }
-    if (all.counted) {
-      sum.occurrences[u] = count;
+      sum.occurrences[u] += all.occurrences[distinct.occurrences[k]];
     }
   });
   sum.keys = std::move(distinct.keys);

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "runtime/portable.hpp"
+#include "runtime/team.hpp"
 
 namespace keyshard {
 
@@ -95,5 +96,17 @@ class Fold {
 
 template <class T, class Dim>
 Fold(T*, Dim) -> Fold<T, AddTerms<T>, Dim>;
+
+/// Gives the terms [begin, end) to a fold: put(k, sum, starts) makes the sum of number(k) from term
+/// k where it starts, else adds term k to it. So terms of one number are added in their order.
+template <class AnyFold, class Number, class Put>
+KEYSHARD_HD KEYSHARD_INLINE void fold_terms(AnyFold& fold, std::int64_t begin, std::int64_t end,
+                                            const Number& number, const Put& put) {
+  for (std::int64_t k = begin; k < end; ++k) {
+    const std::int64_t of_term = number(k);
+    const bool starts = !fold.continues(of_term);
+    put(k, starts ? fold.push(Solo{}, of_term) : fold.top(), starts);
+  }
+}
 
 }  // namespace keyshard

@@ -6,6 +6,8 @@
 #include <limits>
 
 #include "collectives/exchange.hpp"
+#include "runtime/primitives.hpp"
+#include "runtime/sort_pairs.hpp"
 
 namespace keyshard {
 namespace {
@@ -44,7 +46,7 @@ std::vector<std::uint32_t> splitters(Communicator<Cpu>& communicator,
   constexpr std::size_t kPerRank = 64;
   std::vector<std::uint32_t> mine(kPerRank, std::numeric_limits<std::uint32_t>::max());
   for (std::size_t i = 0; i < kPerRank && !sorted.empty(); ++i) {
-    mine[i] = sorted[i * sorted.size() / kPerRank].order;
+    mine[i] = sorted[i * sorted.size() / kPerRank].key;
   }
   const std::size_t ranks = static_cast<std::size_t>(communicator.size());
   std::vector<std::uint32_t> all(kPerRank * ranks);
@@ -58,8 +60,6 @@ std::vector<std::uint32_t> splitters(Communicator<Cpu>& communicator,
   return result;
 }
 
-bool in_order(const RankedSample& a, const RankedSample& b) { return a.order < b.order; }
-
 /// Deals samples to ranks by value; equal values meet on one rank.
 std::vector<RankedSample> deal_by_value(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                                         const std::vector<RankedSample>& sorted) {
@@ -67,7 +67,9 @@ std::vector<RankedSample> deal_by_value(Communicator<Cpu>& communicator, Stream<
   std::vector<std::int64_t> counts;
   auto begin = sorted.begin();
   for (const std::uint32_t border : borders) {
-    const auto end = std::lower_bound(begin, sorted.end(), RankedSample{border, 0}, in_order);
+    const auto end =
+        std::lower_bound(begin, sorted.end(), border,
+                         [](const RankedSample& a, std::uint32_t b) { return a.key < b; });
     counts.push_back(end - begin);
     begin = end;
   }
@@ -76,7 +78,7 @@ std::vector<RankedSample> deal_by_value(Communicator<Cpu>& communicator, Stream<
   const Exchange<Cpu> exchange(communicator, counts);
   std::vector<RankedSample> received(static_cast<std::size_t>(exchange.received()));
   exchange.forward(stream, sorted.data(), received.data());
-  std::sort(received.begin(), received.end(), in_order);
+  sort_pairs(stream, Span<RankedSample>(received));
   return received;
 }
 
@@ -93,17 +95,22 @@ struct Counts {
 
 /// Twice the pairs won inside `sorted`, with `below` units of the negative class on ranks of
 /// smaller values.
-Wide pairs_won(const std::vector<RankedSample>& sorted, const WeightScale& scale,
-               std::uint64_t below) {
-  Wide won = 0;
-  for (std::size_t i = 0; i < sorted.size();) {
-    Counts tied;
-    const std::uint32_t order = sorted[i].order;
-    for (; i < sorted.size() && sorted[i].order == order; ++i) {
-      tied.add(sorted[i], scale);
+Wide pairs_won(Stream<Cpu>& stream, const std::vector<RankedSample>& sorted,
+               const WeightScale& scale, std::uint64_t below) {
+  const auto n = static_cast<std::int64_t>(sorted.size());
+  const Buffer<std::uint32_t, Cpu> ties =
+      unique(stream, n, [&](std::int64_t i) { return sorted[static_cast<std::size_t>(i)].key; });
+  std::vector<Counts> tied(static_cast<std::size_t>(ties.size()));
+  for_each(stream, ties.size(), [&](std::int64_t t) {
+    const std::int64_t end = t + 1 == ties.size() ? n : ties[t + 1];
+    for (std::int64_t i = ties[t]; i < end; ++i) {
+      tied[static_cast<std::size_t>(t)].add(sorted[static_cast<std::size_t>(i)], scale);
     }
-    won += Wide{tied.positive} * (2 * Wide{below} + tied.negative);
-    below += tied.negative;
+  });
+  Wide won = 0;
+  for (const Counts& counts : tied) {
+    won += Wide{counts.positive} * (2 * Wide{below} + counts.negative);
+    below += counts.negative;
   }
   return won;
 }
@@ -117,14 +124,14 @@ double as_double(Wide number) {
 
 RankedSample RankedSample::of(float logit, bool positive, float weight) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(logit + 0.0f);
-  const std::uint32_t order = bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
-  return {order, positive ? weight : -weight};
+  const std::uint32_t key = bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
+  return {key, positive ? weight : -weight};
 }
 
 double area_under_curve(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                         std::vector<RankedSample>& samples) {
   const WeightScale scale(communicator, samples);
-  std::sort(samples.begin(), samples.end(), in_order);
+  sort_pairs(stream, Span<RankedSample>(samples));
   const std::vector<RankedSample> mine = deal_by_value(communicator, stream, samples);
 
   Counts own;
@@ -139,7 +146,7 @@ double area_under_curve(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
     total.positive += of_ranks[r].positive;
     total.negative += of_ranks[r].negative;
   }
-  const Wide won = pairs_won(mine, scale, below);
+  const Wide won = pairs_won(stream, mine, scale, below);
   own.pairs_low = static_cast<std::uint64_t>(won);
   own.pairs_high = static_cast<std::uint64_t>(won >> 64);
   Wide all = 0;

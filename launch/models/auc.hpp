@@ -13,8 +13,8 @@ namespace keyshard {
 
 /// A sample as AUC sees it.
 struct RankedSample {
-  std::uint32_t order = 0;  ///< ascending with the logit
-  float weight = 0;         ///< negative for a sample of the negative class
+  std::uint32_t key = 0;  ///< ascending with the logit
+  float weight = 0;       ///< negative for a sample of the negative class
 
   /// +0 and -0 are one logit.
   static RankedSample of(float logit, bool positive, float weight);

@@ -6,6 +6,7 @@
 #include "embedding/reduce_axis.hpp"
 #include "embedding/row_functors.hpp"
 #include "runtime/for_each_cuda.cuh"
+#include "runtime/primitives.hpp"
 
 namespace keyshard {
 
@@ -34,7 +35,20 @@ void combiner() {
   instantiate_all<PoolBag<C, 1>, MergeParts<C, 1>, ReducePart<C, 1>, ReduceAxis<C>, ReduceAxisGradient<C>>();
 }
 
+struct NumberOf {
+  const std::int64_t* numbers;
+
+  KEYSHARD_HD std::int64_t operator()(std::int64_t k) const { return numbers[k]; }
+};
+
+struct TermOf {
+  const float* terms;
+
+  KEYSHARD_HD const float* operator()(std::int64_t k) const { return terms + k; }
+};
+
 void everything() {
+  instantiate(FoldSegment<1, float, NumberOf, TermOf>{});
   instantiate_all<FindRow<HashPartitioner>, FindRow<ModuloPartitioner>>();
   instantiate_all<ReadRow<Constant>, ReadRow<ConstantVector>, ReadRow<Uniform>, ReadRow<Normal>, ReadRow<TruncatedNormal>>();
   instantiate_all<InitializeRow<Constant>, InitializeRow<ConstantVector>, InitializeRow<Uniform>, InitializeRow<Normal>,

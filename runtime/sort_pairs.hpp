@@ -1,0 +1,88 @@
+// Sorts pairs stably by an unsigned key, byte by byte from the lowest: as fast as the memory that
+// a small array needs, whatever the keys are. Bytes that all keys share cost one pass of counting.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "runtime/portable.hpp"
+#include "runtime/stream.hpp"
+
+namespace keyshard {
+
+/// Turns counts[share][bucket] into the place of the first element that the share puts into the
+/// bucket, if buckets follow each other and shares do in each. Returns where buckets start
+/// [buckets + 1]. The places of a stable counting sort whose shares are counted and moved by
+/// themselves.
+template <class Counts>
+std::vector<std::int64_t> place_counts(std::vector<Counts>& counts) {
+  std::vector<std::int64_t> starts;
+  starts.reserve(counts.front().size() + 1);
+  std::int64_t place = 0;
+  for (std::size_t bucket = 0; bucket < counts.front().size(); ++bucket) {
+    starts.push_back(place);
+    for (Counts& count : counts) {
+      place += std::exchange(count[bucket], place);
+    }
+  }
+  starts.push_back(place);
+  return starts;
+}
+
+/// Sorts `pairs` by their member `key`, of an unsigned type, in `shares` parts that
+/// for_shares(n, body(begin, end, share)) works on.
+template <class Pair, class ForShares>
+void sort_pairs(Span<Pair> pairs, int shares, const ForShares& for_shares) {
+  constexpr std::size_t kFew = 64;  // a sort by comparison is faster below
+  if (pairs.size() < kFew) {
+    std::stable_sort(pairs.begin(), pairs.end(),
+                     [](const Pair& a, const Pair& b) { return a.key < b.key; });
+    return;
+  }
+  const auto n = static_cast<std::int64_t>(pairs.size());
+  std::vector<Pair> scratch(pairs.size());
+  Pair* from = pairs.data();
+  Pair* to = scratch.data();
+  for (std::size_t shift = 0; shift < 8 * sizeof(from->key); shift += 8) {
+    std::vector<std::array<std::int64_t, 256>> places(static_cast<std::size_t>(shares));
+    for_shares(n, [&](std::int64_t begin, std::int64_t end, int share) {
+      std::array<std::int64_t, 256>& count = places[static_cast<std::size_t>(share)];
+      for (std::int64_t i = begin; i < end; ++i) {
+        ++count[from[i].key >> shift & 255];
+      }
+    });
+    const std::vector<std::int64_t> starts = place_counts(places);
+    const auto first = static_cast<std::size_t>(from->key >> shift & 255);
+    if (starts[first + 1] - starts[first] == n) {
+      continue;
+    }
+    for_shares(n, [&](std::int64_t begin, std::int64_t end, int share) {
+      std::array<std::int64_t, 256>& place = places[static_cast<std::size_t>(share)];
+      for (std::int64_t i = begin; i < end; ++i) {
+        to[place[from[i].key >> shift & 255]++] = from[i];
+      }
+    });
+    std::swap(from, to);
+  }
+  if (from != pairs.data()) {
+    std::copy_n(from, n, to);
+  }
+}
+
+/// The same on this thread alone, for work that is in a parallel region already.
+template <class Pair>
+void sort_pairs(Span<Pair> pairs) {
+  sort_pairs(pairs, 1, [](std::int64_t n, const auto& body) { body(0, n, 0); });
+}
+
+/// The same on all threads of a stream.
+template <class Pair>
+void sort_pairs(Stream<Cpu>& stream, Span<Pair> pairs) {
+  sort_pairs(pairs, stream.threads().size(),
+             [&](std::int64_t n, const auto& body) { stream.threads().for_shares(n, body); });
+}
+
+}  // namespace keyshard

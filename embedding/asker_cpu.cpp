@@ -113,16 +113,23 @@ void order_bags(Stream<Cpu>& stream, const LookupShape& shape, AskerState<Cpu>& 
   });
 }
 
+/// Samples that are fetched ahead together: by what they write, or read.
+std::int64_t samples_of_block(const LookupShape& shape, const AskerState<Cpu>& asker) {
+  const std::int64_t written =
+      std::accumulate(shape.widths.begin(), shape.widths.end(), std::int64_t{0});
+  const std::int64_t ids = asker.distinct.inverse.size() / std::max<std::int64_t>(asker.samples, 1);
+  return block_of(std::max(written, ids * shape.dims.front()));
+}
+
 /// Fetches the rows and outputs of the samples [begin, end) ahead, as many as fit the first cache.
-void fetch_samples(const LookupShape& shape, const AskerState<Cpu>& asker,
-                   const ItemOffsets& offset, Span<const MatrixView<float>> pooled,
-                   std::int64_t begin, std::int64_t end) {
+void fetch_samples(const LookupShape& shape, const AskerState<Cpu>& asker, const ItemRows& rows,
+                   Span<const MatrixView<float>> pooled, std::int64_t begin, std::int64_t end) {
   const BagRanges bags = asker.bags();
   const std::int64_t first = bags.begin(begin * shape.num_features());
   const std::int64_t last =
       std::min(bags.begin(end * shape.num_features()), first + kFetchedOccurrences);
   for (std::int64_t i = first; i < last; ++i) {
-    prefetch(asker.values.data() + offset(asker.distinct.inverse[i]), shape.dims.front());
+    prefetch(rows(asker.distinct.inverse[i]), shape.dims.front());
   }
   for (const MatrixView<float>& out : pooled) {
     for (std::int64_t sample = begin; sample < end; ++sample) {
@@ -168,13 +175,14 @@ template <>
 void pool_answers(Stream<Cpu>& stream, const LookupShape& shape, AskerState<Cpu>& asker,
                   Span<const MatrixView<float>> pooled) {
   asker.states = {stream, asker.samples * shape.kept_floats};
-  const ItemOffsets offset{shape.dims.front(),
-                           asker.value_offsets.size() == 0 ? nullptr : asker.value_offsets.data()};
+  const ItemRows rows{
+      asker.values.data(),
+      {shape.dims.front(), asker.value_offsets.size() == 0 ? nullptr : asker.value_offsets.data()},
+      asker.rows.size() == 0 ? nullptr : asker.rows.data()};
   const auto fetch = [&](std::int64_t begin, std::int64_t end) {
-    fetch_samples(shape, asker, offset, pooled, begin, end);
+    fetch_samples(shape, asker, rows, pooled, begin, end);
   };
-  const std::int64_t samples =
-      block_of(std::accumulate(shape.widths.begin(), shape.widths.end(), std::int64_t{0}));
+  const std::int64_t samples = samples_of_block(shape, asker);
   for_blocks(stream, asker.samples, samples, fetch, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t f = 0; f < shape.num_features(); ++f) {
       const FeatureShape& feature = shape.features[static_cast<std::size_t>(f)];
@@ -188,9 +196,9 @@ void pool_answers(Stream<Cpu>& stream, const LookupShape& shape, AskerState<Cpu>
             [&](auto c) {
               run_rows(begin, end,
                        PoolBag<decltype(c), kColumns>{
-                           asker.values.data(), offset, asker.distinct.inverse.data(), asker.bags(),
-                           shape.num_features(), f, group.offset, group.dim, pooled[g],
-                           group.column, shape.shard_order[table] ? asker.shards.data() : nullptr,
+                           rows, asker.distinct.inverse.data(), asker.bags(), shape.num_features(),
+                           f, group.offset, group.dim, pooled[g], group.column,
+                           shape.shard_order[table] ? asker.shards.data() : nullptr,
                            group.state_column < 0 ? nullptr : asker.states.data(),
                            shape.kept_floats, group.state_column});
             },

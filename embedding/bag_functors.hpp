@@ -23,6 +23,17 @@ struct ItemOffsets {
   }
 };
 
+/// The values of items: in one block, or each where its row lies in a table.
+struct ItemRows {
+  const float* values;
+  ItemOffsets offset;
+  const float* const* rows;  ///< null: in `values`
+
+  KEYSHARD_HD const float* operator()(std::int64_t i) const {
+    return rows == nullptr ? values + offset(i) : rows[i];
+  }
+};
+
 /// Which ids belong to a bag: offsets[bag] .. offsets[bag + 1], or exactly one each where offsets
 /// is null.
 struct BagRanges {
@@ -45,13 +56,13 @@ struct StateStack {
 
 /// Adds the rows items[0 .. n) of a bag into a fold, one state per run of equal numbers(item).
 template <class C, class Width, class Numbers>
-KEYSHARD_HD void fold_rows(Fold<typename C::State, C, Width>& fold, const float* values,
-                           const ItemOffsets& offset, const std::uint32_t* items, std::int64_t n,
-                           std::int64_t column, Width width, const Numbers& numbers) {
+KEYSHARD_HD void fold_rows(Fold<typename C::State, C, Width>& fold, const ItemRows& rows,
+                           const std::uint32_t* items, std::int64_t n, std::int64_t column,
+                           Width width, const Numbers& numbers) {
   fold_terms(
       fold, 0, n, [&](std::int64_t j) { return numbers(items[j]); },
       [&](std::int64_t j, typename C::State* state, bool starts) {
-        const float* x = values + offset(items[j]) + column;
+        const float* x = rows(items[j]) + column;
         for (std::int64_t d = 0; d < width; ++d) {
           state[d] = starts ? C::start(x[d]) : C::add(state[d], x[d]);
         }
@@ -62,8 +73,7 @@ KEYSHARD_HD void fold_rows(Fold<typename C::State, C, Width>& fold, const float*
 /// empty.
 template <class C, int kColumns>
 struct PoolBag {
-  const float* values;
-  ItemOffsets offset;
+  ItemRows rows;
   const std::uint32_t* items;  ///< distinct key of each occurrence, bag after bag
   BagRanges bags;
   std::int64_t features;
@@ -89,7 +99,7 @@ struct PoolBag {
           out[first + d] = 0.0f;
         }
       } else if (n == 1) {
-        pool_one(sample, values + offset(items[begin]) + row_offset + first, first, width, out);
+        pool_one(sample, rows(items[begin]) + row_offset + first, first, width, out);
       } else if (shards == nullptr) {
         pool_in_order(sample, items + begin, n, first, width, out);
       } else {
@@ -113,12 +123,12 @@ struct PoolBag {
   KEYSHARD_HD void pool_in_order(std::int64_t sample, const std::uint32_t* bag, std::int64_t n,
                                  std::int64_t first, Width width, float* out) const {
     typename C::State state[kColumns];
-    const float* x = values + offset(bag[0]) + row_offset + first;
+    const float* x = rows(bag[0]) + row_offset + first;
     for (std::int64_t d = 0; d < width; ++d) {
       state[d] = C::start(x[d]);
     }
     for (std::int64_t j = 1; j < n; ++j) {
-      x = values + offset(bag[j]) + row_offset + first;
+      x = rows(bag[j]) + row_offset + first;
       for (std::int64_t d = 0; d < width; ++d) {
         state[d] = C::add(state[d], x[d]);
       }
@@ -133,7 +143,7 @@ struct PoolBag {
     StateStack<C, kColumns> stack;
     Fold<typename C::State, C, Width> fold(stack.states, width);
     const std::uint16_t* shard = shards;
-    fold_rows<C>(fold, values, offset, bag, n, row_offset + first, width,
+    fold_rows<C>(fold, rows, bag, n, row_offset + first, width,
                  [shard](std::uint32_t item) { return std::int64_t{shard[item]}; });
     keep(sample, fold.finish(Solo{}), first, width);
     write(stack.states, first, width, n, out);

@@ -99,20 +99,18 @@ class BucketSet {
     shift_ = 64 - std::countr_zero(slots);
   }
 
-  /// The number of `key` in `keys` [size], which it is appended to when new.
+  /// The number of `key` in `keys` [size], which it is appended to when new. Whether it is new is
+  /// no branch, for nobody could predict it: a free slot is one whose number would be `size`.
   std::uint32_t number(Key key, Key* keys, std::uint32_t& size) {
-    std::size_t at = mix64(key) >> shift_;
-    for (;;) {
-      const std::uint32_t number = slots_[at];
-      if (number == 0) {
-        slots_[at] = size + 1;
-        keys[size] = key;
-        return size++;
+    keys[size] = key;
+    for (std::size_t at = mix64(key) >> shift_;; at = (at + 1) & (slots_.size() - 1)) {
+      const std::uint32_t stored = slots_[at];
+      const std::uint32_t number = stored == 0 ? size : stored - 1;
+      if (keys[number] == key) {
+        slots_[at] = number + 1;
+        size += stored == 0 ? 1 : 0;
+        return number;
       }
-      if (keys[number - 1] == key) {
-        return number - 1;
-      }
-      at = (at + 1) & (slots_.size() - 1);
     }
   }
 

@@ -190,9 +190,9 @@ struct SumOccurrences {
                        Width width) const {
     const GradientColumn& column = columns[at.feature];
     const float* g = upstream.row(at.sample) + column.column + first;
-    const float* x = values + value_offset(u) + row_offset + first;
     with_combiner(column.kind, [&](auto c) {
       using C = decltype(c);
+      const float* x = C::kBackNeedsState ? values + value_offset(u) + row_offset + first : nullptr;
       const auto* state = C::kBackNeedsState
                               ? reinterpret_cast<const typename C::State*>(
                                     states + at.sample * state_stride + column.state_column) +

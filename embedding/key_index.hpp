@@ -49,31 +49,34 @@ struct KeyIndexRef {
 
   KEYSHARD_HD std::uint64_t hash(Key key) const { return mix64(key + seed); }
 
-  /// The home bucket of a key, to be prefetched.
-  KEYSHARD_HD const KeyBucket* bucket(Key key, std::uint32_t shard) const {
+  /// Where the search for a key starts.
+  struct Home {
+    const KeySegment* segment;
+    const KeyBucket* bucket;  ///< to be prefetched; not to be read where the segment has none
+  };
+
+  KEYSHARD_HD Home home_of(Key key, std::uint32_t shard) const {
     const KeySegment& segment = segments[shard - first_shard];
-    return segment.buckets + home(hash(key), segment.num_buckets);
+    return {&segment, segment.buckets + home(hash(key), segment.num_buckets)};
   }
 
   /// The row of a key, or kNoRow. Each lane of a team looks at its slots.
   template <class Team>
-  KEYSHARD_HD RowId find(const Team& team, Key key, std::uint32_t shard) const {
-    const KeySegment& segment = segments[shard - first_shard];
-    if (segment.num_buckets == 0) {
+  KEYSHARD_HD static RowId find(const Team& team, Key key, Home home) {
+    if (home.segment->num_buckets == 0) {
       return kNoRow;
     }
-    std::uint32_t at = home(hash(key), segment.num_buckets);
-    for (;;) {
-      const KeyBucket& bucket = segment.buckets[at];
+    const KeyBucket* end = home.segment->buckets + home.segment->num_buckets;
+    for (const KeyBucket* at = home.bucket;; at = at + 1 == end ? home.segment->buckets : at + 1) {
       RowId found = kNoRow;
       bool room = false;
       // Without a branch on the slot; from the last to the first, so that what a free slot happens
       // to hold never hides the key.
       for (int slot = KeyBucket::kSlots - 1 - static_cast<int>(team.thread_rank()); slot >= 0;
            slot -= static_cast<int>(team.num_threads())) {
-        const RowId row = bucket.rows[slot];
+        const RowId row = at->rows[slot];
         room |= row == kNoRow;
-        found = bucket.keys[slot] == key ? row : found;
+        found = at->keys[slot] == key ? row : found;
       }
       const unsigned hit = team.ballot(found != kNoRow);
       if (hit != 0) {
@@ -82,7 +85,6 @@ struct KeyIndexRef {
       if (team.any(room)) {
         return kNoRow;
       }
-      at = at + 1 == segment.num_buckets ? 0 : at + 1;
     }
   }
 

@@ -245,6 +245,21 @@ Buffer<float, Cpu> return_answers(Communicator<Cpu>& communicator, Stream<Cpu>& 
   return values;
 }
 
+/// Gives the asker the rows that were found and the states of bags, or the places of its rows.
+void bring_answers(Communicator<Cpu>& communicator, Stream<Cpu>& stream, const LookupShape& shape,
+                   const std::vector<Table<Cpu>*>& tables, bool inference,
+                   LookupState<Cpu>& state) {
+  AskerState<Cpu>& asker = state.asker;
+  OwnerState<Cpu>& owner = state.owner;
+  if (pools_in_place(shape, asker)) {
+    asker.rows = locate_rows(stream, tables, inference, owner);
+    return;
+  }
+  read_rows(stream, shape, tables, inference, owner);
+  asker.values =
+      return_answers(communicator, stream, asker, owner, answer_keys(stream, shape, owner));
+}
+
 }  // namespace
 
 template <>
@@ -267,18 +282,22 @@ LookupTrace<Cpu> Lookup<Cpu>::forward(Stream<Cpu>& stream, const LookupInput& in
   // There: keys and parts.
   asker.keys = Exchange<Cpu>(*communicator_, per_rank(sizes_of(asker.distinct.blocks), shape.ranks),
                              per_rank(sizes_of(owner.blocks), shape.ranks));
-  owner.keys = {stream, asker.keys.received()};
-  asker.keys.forward(stream, asker.distinct.keys.data(), owner.keys.data());
+  if (shape.ranks > 1) {
+    owner.keys = {stream, asker.keys.received()};
+    asker.keys.forward(stream, asker.distinct.keys.data(), owner.keys.data());
+  }
+  owner.received = shape.ranks == 1 ? std::as_const(asker.distinct.keys).span()
+                                    : std::as_const(owner.keys).span();
   if (any_reducible(shape)) {
     owner.parts = exchange_parts(*communicator_, stream, shape, asker, word_counts, owner.blocks,
-                                 owner.keys.span());
+                                 owner.received);
   }
 
   // And back: rows and states.
-  read_rows(stream, shape, tables_, owner.keys.span(), !training, owner);
-  asker.values =
-      return_answers(*communicator_, stream, asker, owner, answer_keys(stream, shape, owner));
+  find_rows(stream, shape, tables_, owner);
+  bring_answers(*communicator_, stream, shape, tables_, !training, *state);
   pool_answers(stream, shape, asker, pooled);
+  asker.rows = {};  // rows change from here on
 
   state->traffic = traffic_of(shape, communicator_->rank(), input, asker, owner);
   return LookupTrace<Cpu>(std::move(state));
@@ -291,6 +310,10 @@ void Lookup<Cpu>::backward(Stream<Cpu>& stream, const LookupTrace<Cpu>& trace,
   const AskerState<Cpu>& asker = trace.state().asker;
   const OwnerState<Cpu>& owner = trace.state().owner;
   GradientMessage<Cpu> message = sum_gradients(stream, shape, asker, gradients);
+  if (shape.ranks == 1 && message.masks.empty() && owner.parts.parts.empty()) {
+    keep_gradients(stream, shape, tables_, owner, std::move(message));
+    return;
+  }
 
   ReceivedGradients<Cpu> received;
   received.slices = asker.slices;
@@ -315,7 +338,7 @@ void Lookup<Cpu>::backward(Stream<Cpu>& stream, const LookupTrace<Cpu>& trace,
     Exchange<Cpu>(*communicator_, message.float_counts, received.layout.counts)
         .forward(stream, message.floats.data(), received.floats.data());
   }
-  fold_gradients(stream, shape, tables_, owner, owner.keys.span(), received);
+  fold_gradients(stream, shape, tables_, owner, received);
 }
 
 }  // namespace keyshard

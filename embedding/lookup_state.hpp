@@ -59,6 +59,7 @@ struct AskerState {
   BlockLayout answers;                    ///< floats that come back
   Buffer<std::int64_t, B> value_offsets;  ///< of the distinct keys in `values`; empty where uniform
   Buffer<float, B> values;                ///< the answers
+  Buffer<const float*, B> rows;           ///< where each distinct key's lies, if it is not copied
   Buffer<float, B> states;                ///< [samples x kept_floats]
 
   BagRanges bags() const { return {bag_offsets.size() == 0 ? nullptr : bag_offsets.data()}; }
@@ -67,14 +68,16 @@ struct AskerState {
 template <Backend B>
 struct OwnerState {
   std::vector<std::int64_t> blocks;  ///< [ranks * tables + 1] of received keys
-  Buffer<Key, B> keys;               ///< received, in blocks
+  Buffer<Key, B> keys;               ///< that travelled here; empty on a rank that is alone
+  Span<const Key> received;  ///< in blocks: `keys`, or those of the asker of the rank that is alone
   Distinct<B>
       distinct;  ///< of the received keys; empty on one rank, where they are distinct already
-  Buffer<RowId, B> rows;             ///< of the distinct keys
-  std::vector<std::int64_t> firsts;  ///< [tables + 1] where a table's distinct keys start
-  std::vector<std::int64_t> bases;   ///< [tables + 1] where a table's values start in `values`
-  Buffer<float, B> values;           ///< of the distinct keys; moved to the asker on one rank
-  std::vector<char> reduced;         ///< [ranks * tables]
+  Buffer<RowId, B> rows;                 ///< of the distinct keys
+  std::vector<std::int64_t> firsts;      ///< [tables + 1] where a table's distinct keys start
+  std::vector<std::int64_t> bases;       ///< [tables + 1] where a table's values start in `values`
+  Buffer<float, B> values;               ///< of the distinct keys; moved to the asker on one rank
+  std::vector<Buffer<float, B>> absent;  ///< [tables] of keys without a row, if rows are not copied
+  std::vector<char> reduced;             ///< [ranks * tables]
   BagParts parts;
   BlockLayout answers;
 };
@@ -131,11 +134,26 @@ template <Backend B>
 void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& asker,
                   Span<const MatrixView<float>> pooled);
 
-/// Deduplicates the received keys and finds and reads their rows. `received` are distinct where
-/// there is one rank.
+/// Whether bags are pooled from the tables themselves, on a rank that is alone, so that rows need
+/// no copy: where no backward needs them and no table is reduced.
+template <Backend B>
+bool pools_in_place(const LookupShape& shape, const AskerState<B>& asker);
+
+/// Deduplicates the received keys, which are distinct where there is one rank, and finds their
+/// rows.
+template <Backend B>
+void find_rows(Stream<B>& stream, const LookupShape& shape, const std::vector<Table<B>*>& tables,
+               OwnerState<B>& owner);
+
+/// Copies the values of the rows that were found into owner.values.
 template <Backend B>
 void read_rows(Stream<B>& stream, const LookupShape& shape, const std::vector<Table<B>*>& tables,
-               Span<const Key> received, bool inference, OwnerState<B>& owner);
+               bool inference, OwnerState<B>& owner);
+
+/// Learns where the rows that were found lie, for the asker of the same rank.
+template <Backend B>
+Buffer<const float*, B> locate_rows(Stream<B>& stream, const std::vector<Table<B>*>& tables,
+                                    bool inference, OwnerState<B>& owner);
 
 /// The answers, laid out as owner.answers: rows of the received keys, and reduced parts.
 template <Backend B>
@@ -173,10 +191,17 @@ template <Backend B>
 void plan_received(const LookupShape& shape, const OwnerState<B>& owner,
                    ReceivedGradients<B>& gradients);
 
+/// Gives each table its sums on a rank that is alone: they stand in the message as they are, one
+/// partial a key.
+template <Backend B>
+void keep_gradients(Stream<B>& stream, const LookupShape& shape,
+                    const std::vector<Table<B>*>& tables, const OwnerState<B>& owner,
+                    GradientMessage<B> message);
+
 /// Folds what all askers sent and gives each table its sums.
 template <Backend B>
 void fold_gradients(Stream<B>& stream, const LookupShape& shape,
                     const std::vector<Table<B>*>& tables, const OwnerState<B>& owner,
-                    Span<const Key> received, const ReceivedGradients<B>& gradients);
+                    const ReceivedGradients<B>& gradients);
 
 }  // namespace keyshard

@@ -132,37 +132,63 @@ Buffer<std::uint32_t, Cpu> sum_counts(Stream<Cpu>& stream, const OwnerState<Cpu>
   return sums;
 }
 
+/// The distinct keys of a table.
+Span<const Key> keys_of(const OwnerState<Cpu>& owner, std::size_t table) {
+  const Span<const Key> distinct =
+      owner.distinct.size() == 0 ? owner.received : owner.distinct.keys.span();
+  return distinct.subspan(static_cast<std::size_t>(owner.firsts[table]),
+                          static_cast<std::size_t>(owner.firsts[table + 1] - owner.firsts[table]));
+}
+
 }  // namespace
 
 template <>
-void read_rows(Stream<Cpu>& stream, const LookupShape& shape,
-               const std::vector<Table<Cpu>*>& tables, Span<const Key> received, bool inference,
-               OwnerState<Cpu>& owner) {
+void find_rows(Stream<Cpu>& stream, const LookupShape& shape,
+               const std::vector<Table<Cpu>*>& tables, OwnerState<Cpu>& owner) {
   owner.firsts = owner.blocks;
-  Span<const Key> distinct = received;
   if (shape.ranks > 1) {
     const Buffer<std::uint16_t, Cpu> table_of = tables_of(stream, shape, owner.blocks);
     owner.distinct =
-        dedup(stream, Occurrences{received, table_of.size() == 0 ? nullptr : table_of.data(),
+        dedup(stream, Occurrences{owner.received, table_of.size() == 0 ? nullptr : table_of.data(),
                                   shape.partitioners, 1});
     owner.firsts = owner.distinct.blocks;
-    distinct = owner.distinct.keys.span();
   }
+  owner.rows = {stream, owner.firsts.back()};
+  for (std::size_t t = 0; t < tables.size(); ++t) {
+    tables[t]->find(stream, keys_of(owner, t), owner.rows.data() + owner.firsts[t]);
+  }
+}
+
+template <>
+void read_rows(Stream<Cpu>& stream, const LookupShape& shape,
+               const std::vector<Table<Cpu>*>& tables, bool inference, OwnerState<Cpu>& owner) {
   owner.bases.assign(1, 0);
   for (std::size_t t = 0; t < tables.size(); ++t) {
     owner.bases.push_back(owner.bases.back() +
                           (owner.firsts[t + 1] - owner.firsts[t]) * shape.dims[t]);
   }
-  owner.rows = {stream, static_cast<std::int64_t>(distinct.size())};
   owner.values = {stream, owner.bases.back()};
   for (std::size_t t = 0; t < tables.size(); ++t) {
-    const auto keys =
-        distinct.subspan(static_cast<std::size_t>(owner.firsts[t]),
-                         static_cast<std::size_t>(owner.firsts[t + 1] - owner.firsts[t]));
-    RowId* rows = owner.rows.data() + owner.firsts[t];
-    tables[t]->find(stream, keys, rows);
-    tables[t]->read(stream, keys, rows, inference, owner.values.data() + owner.bases[t]);
+    tables[t]->read(stream, keys_of(owner, t), owner.rows.data() + owner.firsts[t], inference,
+                    owner.values.data() + owner.bases[t]);
   }
+}
+
+template <>
+bool pools_in_place(const LookupShape& shape, const AskerState<Cpu>& asker) {
+  return shape.ranks == 1 && shape.kept_floats == 0 && asker.parts.parts.empty();
+}
+
+template <>
+Buffer<const float*, Cpu> locate_rows(Stream<Cpu>& stream, const std::vector<Table<Cpu>*>& tables,
+                                      bool inference, OwnerState<Cpu>& owner) {
+  Buffer<const float*, Cpu> places(stream, owner.rows.size());
+  for (std::size_t t = 0; t < tables.size(); ++t) {
+    owner.absent.push_back(tables[t]->locate(stream, keys_of(owner, t),
+                                             owner.rows.data() + owner.firsts[t], inference,
+                                             places.data() + owner.firsts[t]));
+  }
+  return places;
 }
 
 template <>
@@ -218,36 +244,53 @@ void plan_received(const LookupShape& shape, const OwnerState<Cpu>& owner,
 
 namespace {
 
-/// The distinct keys of a table, their rows and occurrences, with room for their sums.
-RowGradients<Cpu> sums_of_table(Stream<Cpu>& stream, const LookupShape& shape,
-                                const OwnerState<Cpu>& owner, const Key* keys,
-                                const std::vector<std::uint32_t>& counts, std::size_t table) {
-  const std::int64_t begin = owner.firsts[table], end = owner.firsts[table + 1], n = end - begin;
-  RowGradients<Cpu> sums{{stream, n},
-                         {stream, n},
-                         {stream, n * shape.dims[table]},
-                         sum_counts(stream, owner, counts, begin, end)};
-  std::copy_n(keys + begin, n, sums.keys.data());
-  std::copy_n(owner.rows.data() + begin, n, sums.rows.data());
-  return sums;
+/// The distinct keys of a table with their rows and occurrences, without sums.
+RowGradients<Cpu> gradients_of_table(Stream<Cpu>& stream, const OwnerState<Cpu>& owner,
+                                     const std::vector<std::uint32_t>& counts, std::size_t table) {
+  const std::int64_t begin = owner.firsts[table], end = owner.firsts[table + 1];
+  const Span<const Key> keys = keys_of(owner, table);
+  RowGradients<Cpu> result{{stream, end - begin},
+                           {stream, end - begin},
+                           {},
+                           0,
+                           sum_counts(stream, owner, counts, begin, end)};
+  for_each(stream, end - begin, [&](std::int64_t d) {
+    result.keys[d] = keys[static_cast<std::size_t>(d)];
+    result.rows[d] = owner.rows[begin + d];
+  });
+  return result;
 }
 
 }  // namespace
 
 template <>
+void keep_gradients(Stream<Cpu>& stream, const LookupShape& shape,
+                    const std::vector<Table<Cpu>*>& tables, const OwnerState<Cpu>& owner,
+                    GradientMessage<Cpu> message) {
+  const auto floats = std::make_shared<Buffer<float, Cpu>>(std::move(message.floats));
+  std::int64_t first = 0;
+  for (std::size_t t = 0; t < tables.size(); ++t) {
+    RowGradients<Cpu> sums = gradients_of_table(stream, owner, message.counts, t);
+    sums.floats = floats;
+    sums.first = std::exchange(first, first + sums.size() * shape.dims[t]);
+    tables[t]->add(std::move(sums));
+  }
+}
+
+template <>
 void fold_gradients(Stream<Cpu>& stream, const LookupShape& shape,
                     const std::vector<Table<Cpu>*>& tables, const OwnerState<Cpu>& owner,
-                    Span<const Key> received, const ReceivedGradients<Cpu>& gradients) {
+                    const ReceivedGradients<Cpu>& gradients) {
   const Terms terms = group_terms(stream, owner, gradients.layout);
   const std::vector<std::vector<GradientColumn>> columns = back_columns(shape);
   const std::vector<std::uint16_t> ranks = ranks_of(shape, owner.blocks);
   const std::vector<std::uint16_t> nodes = slice_nodes(shape.ranks, gradients.slices);
   const bool one_rank = shape.ranks == 1;
-  const Key* keys = one_rank ? received.data() : owner.distinct.keys.data();
 
   for (std::size_t t = 0; t < tables.size(); ++t) {
     const std::int64_t begin = owner.firsts[t], end = owner.firsts[t + 1];
-    RowGradients<Cpu> sums = sums_of_table(stream, shape, owner, keys, gradients.counts, t);
+    RowGradients<Cpu> sums = gradients_of_table(stream, owner, gradients.counts, t);
+    sums.floats = std::make_shared<Buffer<float, Cpu>>(stream, sums.size() * shape.dims[t]);
     std::int64_t offset = 0;
     for (std::size_t g = 0; g < shape.table_dims[t].size(); ++g) {
       const FoldKey<kColumns> functor{one_rank ? nullptr : owner.distinct.offsets.data(),
@@ -265,7 +308,7 @@ void fold_gradients(Stream<Cpu>& stream, const LookupShape& shape,
                                       shape.dims[t],
                                       offset,
                                       shape.table_dims[t][g],
-                                      sums.values.data()};
+                                      sums.values()};
       for_each(stream, end - begin, [&](std::int64_t d) { functor(begin + d, Solo{}); });
       offset += shape.table_dims[t][g];
     }

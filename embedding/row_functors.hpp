@@ -22,7 +22,7 @@ struct FindRow {
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    const RowId row = index.find(team, keys[i], partitioner.shard(keys[i]));
+    const RowId row = index.find(team, keys[i], index.home_of(keys[i], partitioner.shard(keys[i])));
     if (team.thread_rank() == 0) {
       rows[i] = row;
     }

@@ -21,13 +21,19 @@ namespace keyshard {
 /// The gradients of one call: a sum per distinct key.
 template <Backend B>
 struct RowGradients {
-  Buffer<Key, B> keys;      ///< [n], distinct, all owned by this rank
-  Buffer<RowId, B> rows;    ///< [n], kNoRow for keys without a row
-  Buffer<float, B> values;  ///< [n x dim of the table]
+  Buffer<Key, B> keys;                       ///< [n], distinct, all owned by this rank
+  Buffer<RowId, B> rows;                     ///< [n], kNoRow for keys without a row
+  std::shared_ptr<Buffer<float, B>> floats;  ///< of the sums; tables may share it
+  std::int64_t first = 0;                    ///< where those of this call start in it
   Buffer<std::uint32_t, B>
       occurrences;  ///< [n] ids of the global batch that the sums are over; may be empty
 
   std::int64_t size() const { return keys.size(); }
+
+  /// [n x dim of the table]
+  float* values() { return floats->data() + first; }
+
+  const float* values() const { return floats->data() + first; }
 };
 
 /// What a step is, for its update.
@@ -74,6 +80,11 @@ class Table {
   void read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, bool inference,
             float* out) const;
 
+  /// out[i] = where the values of keys[i] lie, without a copy: in the table, until its next step;
+  /// or in the buffer that comes back, which has those of absent keys as `read` gives them.
+  Buffer<float, B> locate(Stream<B>& stream, Span<const Key> keys, const RowId* rows,
+                          bool inference, const float** out) const;
+
   /// Keeps the gradients of a call until `apply`.
   void add(RowGradients<B> gradients);
 
@@ -108,8 +119,7 @@ class Table {
   void check_finite(Stream<B>& stream, const RowGradients<B>& gradients) const;
   void insert_missing(Stream<B>& stream, Span<const Key> keys, RowId* rows);
   void initialize(Stream<B>& stream, Span<const Key> keys, const RowId* rows);
-  void update_rows(Stream<B>& stream, const RowGradients<B>& gradients,
-                   const UpdateContext& context);
+  void update_rows(Stream<B>& stream, RowGradients<B>& gradients, const UpdateContext& context);
 
   TableOptions options_;
   Partitioner partitioner_;

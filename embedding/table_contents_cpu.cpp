@@ -43,7 +43,9 @@ void insert_keys(Stream<Cpu>& stream, const Partitioner& partitioner, Span<const
     }
     for (std::int64_t i = 0; i < n; ++i) {
       if (i + kAhead < n && own(i + kAhead)) {
-        prefetch(index.ref().bucket(keys[static_cast<std::size_t>(i + kAhead)], shards[i + kAhead]),
+        prefetch(index.ref()
+                     .home_of(keys[static_cast<std::size_t>(i + kAhead)], shards[i + kAhead])
+                     .bucket,
                  1);
       }
       if (own(i)) {

@@ -30,7 +30,7 @@ struct JoinedCalls {
     for (const RowGradients<Cpu>& call : calls) {
       for (std::int64_t i = 0; i < call.size(); ++i) {
         keys.push_back(call.keys[i]);
-        values.push_back(call.values.data() + i * dim);
+        values.push_back(call.values() + i * dim);
         occurrences.push_back(counted ? call.occurrences[i] : 0);
       }
     }
@@ -55,23 +55,29 @@ Table<Cpu>::Table(TableOptions options, Range shards)
   index_.reserve(options_.init_capacity * shards.size() / kShards);
 }
 
+// FindRow, with the homes of a block of keys fetched ahead and kept.
 template <>
 void Table<Cpu>::find(Stream<Cpu>& stream, Span<const Key> keys, RowId* rows) const {
-  std::visit(
-      [&](const auto& partitioner) {
-        const FindRow<std::decay_t<decltype(partitioner)>> functor{index_.ref(), partitioner,
-                                                                   keys.data(), rows};
-        for_blocks(
-            stream, static_cast<std::int64_t>(keys.size()), kBlock,
-            [&](std::int64_t begin, std::int64_t end) {
-              for (std::int64_t i = begin; i < end; ++i) {
-                const Key key = keys[static_cast<std::size_t>(i)];
-                prefetch(functor.index.bucket(key, partitioner.shard(key)), 1);
-              }
-            },
-            [&](std::int64_t begin, std::int64_t end) { run_rows(begin, end, functor); });
-      },
-      partitioner_);
+  const KeyIndexRef index = index_.ref();
+  const auto find_share = [&](const auto& partitioner, std::int64_t begin, std::int64_t end) {
+    KeyIndexRef::Home homes[kBlock];
+    while (begin < end) {
+      const Key* block = keys.data() + begin;
+      const std::int64_t n = std::min(kBlock, end - begin);
+      for (std::int64_t i = 0; i < n; ++i) {
+        homes[i] = index.home_of(block[i], partitioner.shard(block[i]));
+        prefetch(homes[i].bucket, 1);
+      }
+      for (std::int64_t i = 0; i < n; ++i) {
+        rows[begin + i] = KeyIndexRef::find(Solo{}, block[i], homes[i]);
+      }
+      begin += n;
+    }
+  };
+  stream.threads().for_shares(static_cast<std::int64_t>(keys.size()), [&](std::int64_t begin,
+                                                                          std::int64_t end, int) {
+    std::visit([&](const auto& partitioner) { find_share(partitioner, begin, end); }, partitioner_);
+  });
 }
 
 template <>
@@ -104,6 +110,28 @@ void Table<Cpu>::read(Stream<Cpu>& stream, Span<const Key> keys, const RowId* ro
 }
 
 template <>
+Buffer<float, Cpu> Table<Cpu>::locate(Stream<Cpu>& stream, Span<const Key> keys, const RowId* rows,
+                                      bool inference, const float** out) const {
+  const RowStoreRef store = store_.ref();
+  const auto n = static_cast<std::int64_t>(keys.size());
+  const Buffer<std::uint32_t, Cpu> absent =
+      select(stream, n, [rows](std::int64_t i) { return rows[i] == kNoRow; });
+  Buffer<Key, Cpu> absent_keys(stream, absent.size());
+  Buffer<RowId, Cpu> no_rows(stream, absent.size());
+  for_each(stream, absent.size(), [&](std::int64_t i) {
+    absent_keys[i] = keys[absent[i]];
+    no_rows[i] = kNoRow;
+  });
+  Buffer<float, Cpu> values(stream, absent.size() * layout_.dim);
+  read(stream, absent_keys.span(), no_rows.data(), inference, values.data());
+  for_each(stream, n,
+           [&](std::int64_t i) { out[i] = rows[i] == kNoRow ? nullptr : store.row(rows[i]); });
+  for_each(stream, absent.size(),
+           [&](std::int64_t i) { out[absent[i]] = values.data() + i * layout_.dim; });
+  return values;
+}
+
+template <>
 void Table<Cpu>::add(RowGradients<Cpu> gradients) {
   calls_.push_back(std::move(gradients));
 }
@@ -119,11 +147,15 @@ RowGradients<Cpu> Table<Cpu>::merge_calls(Stream<Cpu>& stream) {
   Distinct<Cpu> distinct =
       dedup(stream, Occurrences{all.keys, nullptr, Span<const Partitioner>(&partitioner_, 1), 1});
   const std::int64_t n = distinct.size();
-  RowGradients<Cpu> sum{{}, {stream, n}, {stream, n * layout_.dim}, {stream, all.counted ? n : 0}};
+  RowGradients<Cpu> sum{{},
+                        {stream, n},
+                        std::make_shared<Buffer<float, Cpu>>(stream, n * layout_.dim),
+                        0,
+                        {stream, all.counted ? n : 0}};
   const auto in_order = [](std::int64_t) { return std::int64_t{0}; };  // one number for all calls
   fold_segments(
       stream, n, distinct.offsets.data(), layout_.dim, in_order,
-      [&](std::int64_t k) { return all.values[distinct.occurrences[k]]; }, sum.values.data());
+      [&](std::int64_t k) { return all.values[distinct.occurrences[k]]; }, sum.values());
   for_each(stream, sum.occurrences.size(), [&](std::int64_t u) {
     sum.occurrences[u] = 0;
     for (std::uint32_t k = distinct.offsets[u]; k < distinct.offsets[u + 1]; ++k) {
@@ -140,7 +172,7 @@ template <>
 void Table<Cpu>::check_finite(Stream<Cpu>& stream, const RowGradients<Cpu>& gradients) const {
   const std::int64_t dim = layout_.dim;
   stream.threads().for_shares(gradients.size(), [&](std::int64_t begin, std::int64_t end, int) {
-    const float* values = gradients.values.data();
+    const float* values = gradients.values();
     std::uint32_t most = 0;  // the greatest exponent: all ones for what is not finite
     for (std::int64_t d = begin * dim; d < end * dim; ++d) {
       most = std::max(most, std::bit_cast<std::uint32_t>(values[d]) & 0x7F800000u);
@@ -157,7 +189,7 @@ void Table<Cpu>::check_finite(Stream<Cpu>& stream, const RowGradients<Cpu>& grad
 }
 
 template <>
-void Table<Cpu>::update_rows(Stream<Cpu>& stream, const RowGradients<Cpu>& gradients,
+void Table<Cpu>::update_rows(Stream<Cpu>& stream, RowGradients<Cpu>& gradients,
                              const UpdateContext& context) {
   std::vector<StepScalars> steps;
   for (OptimizerClock& clock : clocks_) {
@@ -165,7 +197,7 @@ void Table<Cpu>::update_rows(Stream<Cpu>& stream, const RowGradients<Cpu>& gradi
   }
   const RowStoreRef store = store_.ref();
   const RowId* rows = gradients.rows.data();
-  float* values = const_cast<float*>(gradients.values.data());
+  float* values = gradients.values();
   const auto fetch = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       prefetch_to_write(store.row(rows[i]), layout_.stride);

@@ -15,28 +15,30 @@ KEYSHARD_HD KEYSHARD_INLINE void keep_prefetch() {
 #endif
 }
 
-/// The lines of `n` elements at `data`, to be read.
-template <class T>
-KEYSHARD_HD inline void prefetch(const T* data, std::int64_t n) {
+/// Fetches the cache lines that `n` elements at `data` touch; kWrite: 1 to write them, else 0.
+template <int kWrite, class T>
+KEYSHARD_HD KEYSHARD_INLINE void prefetch_lines(const T* data, std::int64_t n) {
 #ifndef __CUDA_ARCH__
-  const auto* bytes = reinterpret_cast<const char*>(data);
-  for (std::int64_t at = 0; at < n * static_cast<std::int64_t>(sizeof(T)); at += 64) {
-    __builtin_prefetch(bytes + at, 0);
+  constexpr std::uintptr_t kLine = 64;
+  const auto begin = reinterpret_cast<std::uintptr_t>(data) & ~(kLine - 1);
+  const auto end = reinterpret_cast<std::uintptr_t>(data + n);
+  for (std::uintptr_t line = begin; line < end; line += kLine) {
+    __builtin_prefetch(reinterpret_cast<const char*>(line), kWrite);
     keep_prefetch();
   }
 #endif
 }
 
+/// The lines of `n` elements at `data`, to be read.
+template <class T>
+KEYSHARD_HD inline void prefetch(const T* data, std::int64_t n) {
+  prefetch_lines<0>(data, n);
+}
+
 /// The same, to be written.
 template <class T>
 KEYSHARD_HD inline void prefetch_to_write(T* data, std::int64_t n) {
-#ifndef __CUDA_ARCH__
-  auto* bytes = reinterpret_cast<char*>(data);
-  for (std::int64_t at = 0; at < n * static_cast<std::int64_t>(sizeof(T)); at += 64) {
-    __builtin_prefetch(bytes + at, 1);
-    keep_prefetch();
-  }
-#endif
+  prefetch_lines<1>(data, n);
 }
 
 }  // namespace keyshard

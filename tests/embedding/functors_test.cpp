@@ -176,8 +176,8 @@ TEST(Functors, WhatAFreeSlotHappensToHoldHidesNoKey) {
   const KeySegment segment{&bucket, 1, 1};
   const KeyIndexRef index{&segment, 0, 0};
   const auto expect_found = [&](const auto& team) {
-    EXPECT_EQ(index.find(team, 42, 0), 5u);
-    EXPECT_EQ(index.find(team, 7, 0), kNoRow);
+    EXPECT_EQ(KeyIndexRef::find(team, 42, index.home_of(42, 0)), 5u);
+    EXPECT_EQ(KeyIndexRef::find(team, 7, index.home_of(7, 0)), kNoRow);
   };
   expect_found(Solo{});
   testing::run_team<2>(expect_found);
@@ -211,8 +211,7 @@ template <class C, class Run>
 void pool_bags(const Bags& bags, const std::vector<float>& values, const PooledBags& out,
                const Run& run) {
   const std::int64_t dim = out.dim;
-  run(4, PoolBag<C, 4>{values.data(),
-                       {dim, nullptr},
+  run(4, PoolBag<C, 4>{{values.data(), {dim, nullptr}, nullptr},
                        bags.items.data(),
                        {bags.offsets.data()},
                        1,

@@ -15,7 +15,7 @@ namespace {
 const HashPartitioner kPartitioner{0x5A17};
 
 RowId find(const KeyIndex& index, Key key) {
-  return index.ref().find(Solo{}, key, kPartitioner.shard(key));
+  return KeyIndexRef::find(Solo{}, key, index.ref().home_of(key, kPartitioner.shard(key)));
 }
 
 TEST(KeyIndex, FindsEveryKeyAndNoOtherWhileItGrows) {

@@ -88,6 +88,22 @@ struct Matrices {
   }
 };
 
+/// Gives the even keys of a table that the batch has rows, with their initial values: what comes
+/// out is the same as for keys that have none yet.
+void make_even_rows(const Problem& p, int number, Table<Cpu>& table, Stream<Cpu>& stream) {
+  std::vector<Key> keys;
+  for (std::size_t bag = 0; bag < p.bags.size(); ++bag) {
+    for (const Key key : p.bags[bag]) {
+      if (p.features[bag % p.features.size()].table == number && key % 2 == 0 &&
+          table.shards().contains(shard_of(table.partitioner(), key))) {
+        keys.push_back(key);
+      }
+    }
+  }
+  std::vector<RowId> rows(keys.size());
+  table.find_or_insert(stream, keys, rows.data());
+}
+
 /// Looks up and steps what belongs to one rank; results are put into `out` under a lock.
 void run_rank(const Problem& p, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
               std::mutex& mutex, Outcome& out) {
@@ -98,6 +114,7 @@ void run_rank(const Problem& p, Communicator<Cpu>& communicator, Stream<Cpu>& st
     tables.push_back(std::make_unique<Table<Cpu>>(
         options, run_of(communicator.rank(), communicator.size(), kShards)));
     borrowed.push_back(tables.back().get());
+    make_even_rows(p, static_cast<int>(tables.size()) - 1, *tables.back(), stream);
   }
   Lookup<Cpu> lookup(communicator, borrowed, p.features);
   const Matrices matrices(p, part, lookup, stream);
@@ -185,6 +202,24 @@ TEST(Lookup, IsItsDefinitionWithRowsOfAnyWidth) {
     }
     const Problem p = make_problem(5, ExchangeMode::reduced, PoolOrder::shard, dim);
     EXPECT_TRUE(run(p, 2, 1) == reference(p)) << dim;
+  }
+}
+
+TEST(Lookup, IsItsDefinitionWherePoolingReadsTheTablesThemselves) {
+  for (const std::int64_t dim : {1, 5, 16, 64}) {
+    for (const PoolOrder order : {PoolOrder::bag, PoolOrder::shard}) {
+      Problem p = make_problem(6, ExchangeMode::rows, order, dim);
+      for (FeatureOptions& feature : p.features) {
+        for (Combiner& combiner : feature.combiners) {
+          combiner = back_needs_state(combiner) ? Combiner(Mean{}) : combiner;
+        }
+      }
+      const Outcome expected = reference(p);
+      for (const int threads : {1, 2, 3}) {
+        EXPECT_TRUE(run(p, 1, threads) == expected) << dim;
+      }
+      EXPECT_TRUE(run(p, 2, 1) == expected) << dim;
+    }
   }
 }
 

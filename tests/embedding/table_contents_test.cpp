@@ -1,11 +1,14 @@
 // Rows that are made, on several threads, against a plain map and the definition of their values.
+#include <algorithm>
 #include <map>
 #include <numeric>
 #include <set>
 
 #include <gtest/gtest.h>
 
+#include "embedding/row_functors.hpp"
 #include "embedding/table.hpp"
+#include "runtime/for_each.hpp"
 #include "runtime/stream.hpp"
 
 namespace keyshard {
@@ -43,6 +46,37 @@ TEST(TableContents, AKeyGetsOneRowHoweverOftenItComes) {
     EXPECT_EQ(table.size(), static_cast<std::int64_t>(rows_of.size()));
     EXPECT_EQ(*used.rbegin() + 1, rows_of.size()) << "rows are handed out without a gap";
   }
+}
+
+TEST(TableContents, FindGivesTheRowsOfItsFunctor) {
+  Table<Cpu> table(options(), {0, kShards});
+  const auto& partitioner = std::get<HashPartitioner>(table.partitioner());
+  KeyIndex index({0, kShards}, 3);
+  std::vector<Key> keys;
+  Stream<Cpu> one;
+  for (std::uint64_t i = 0; i < 5000; ++i) {
+    keys.push_back(drawn(i));
+  }
+  std::vector<RowId> made(2500), expected(keys.size());
+  table.find_or_insert(one, Span<const Key>(keys).first(2500), made.data());
+  std::set<Key> seen;
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    if (seen.insert(keys[i]).second) {
+      index.insert(keys[i], partitioner.shard(keys[i]), made[i]);
+    }
+  }
+  run_rows(0, 5000,
+           FindRow<HashPartitioner>{index.ref(), partitioner, keys.data(), expected.data()});
+  for (const int threads : {1, 2, 3}) {
+    Stream<Cpu> stream(threads);
+    std::vector<RowId> found(keys.size());
+    table.find(stream, keys, found.data());
+    EXPECT_EQ(found, expected) << threads;
+  }
+  const auto none =
+      static_cast<std::ptrdiff_t>(std::count(expected.begin() + 2500, expected.end(), kNoRow));
+  EXPECT_GT(none, 0);
+  EXPECT_LT(none, 2500);
 }
 
 TEST(TableContents, NewRowsHaveInitialValuesAndState) {

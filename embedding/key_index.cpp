@@ -28,17 +28,14 @@ KeyIndex::KeyIndex(Range shards, std::uint64_t seed)
 
 void KeyIndex::place(KeySegment& segment, std::uint64_t hash, Key key, RowId row) {
   std::uint32_t at = KeyIndexRef::home(hash, segment.num_buckets);
-  for (;;) {
-    KeyBucket& bucket = segment.buckets[at];
-    for (int slot = 0; slot < KeyBucket::kSlots; ++slot) {
-      if (bucket.rows[slot] == kNoRow) {
-        bucket.keys[slot] = key;
-        bucket.rows[slot] = row;
-        return;
-      }
-    }
+  while (segment.buckets[at].used == KeyBucket::kSlots) {
+    segment.buckets[at].marks |= static_cast<std::uint16_t>(KeyIndexRef::mark(hash));
     at = at + 1 == segment.num_buckets ? 0 : at + 1;
   }
+  KeyBucket& bucket = segment.buckets[at];
+  bucket.keys[bucket.used] = key;
+  bucket.rows[bucket.used] = row;
+  ++bucket.used;
 }
 
 void KeyIndex::grow(KeySegment& segment, std::uint32_t num_buckets) {
@@ -48,12 +45,13 @@ void KeyIndex::grow(KeySegment& segment, std::uint32_t num_buckets) {
   grown.buckets =
       static_cast<KeyBucket*>(arena_.allocate(std::size_t{num_buckets} * sizeof(KeyBucket)));
   for (std::uint32_t b = 0; b < num_buckets; ++b) {
-    std::fill_n(grown.buckets[b].rows, KeyBucket::kSlots, kNoRow);
+    grown.buckets[b].used = 0;
+    grown.buckets[b].marks = 0;
   }
   const KeyIndexRef hasher = ref();
   for (std::uint32_t b = 0; b < segment.num_buckets; ++b) {
     const KeyBucket& bucket = segment.buckets[b];
-    for (int slot = 0; slot < KeyBucket::kSlots && bucket.rows[slot] != kNoRow; ++slot) {
+    for (int slot = 0; slot < bucket.used; ++slot) {
       place(grown, hasher.hash(bucket.keys[slot]), bucket.keys[slot], bucket.rows[slot]);
     }
   }

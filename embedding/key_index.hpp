@@ -1,15 +1,16 @@
 // Key -> row id, for the shards that one rank owns: one small open-addressing segment per shard. A
 // slot lies in a bucket of one cache line that holds 5 keys and their rows, so a lookup that hits
-// or misses costs about one line; a miss ends at the first bucket with room. Every 64-bit key is
-// legal: what marks a free slot is its row. Segments grow alone, each by its own factor: shards
-// fill evenly, and segments of one size would all grow in the same step.
+// or misses costs about one line: a full bucket knows, by marks of a few bits of their hash, which
+// keys have passed it. Every 64-bit key is legal. Segments grow alone, each by its own factor:
+// shards fill evenly, and segments of one size would all grow in the same step.
 //
 // Invariants
 // (1) The used slots of a bucket are its first ones.
-// (2) A key lies in its home bucket or in one after it (cyclically) such that all buckets before
-// are full. (3) A segment is never more than 4/5 full, so a probe ends.
+// (2) A key lies in its home bucket or in one after it (cyclically); all buckets before are full
+// and have its mark. (3) A segment is never more than 4/5 full, so a probe ends.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct alignas(64) KeyBucket {
   static constexpr int kSlots = 5;
   Key keys[kSlots];
   RowId rows[kSlots];
-  std::uint32_t unused;
+  std::uint16_t used;   ///< slots, the first ones
+  std::uint16_t marks;  ///< of the keys that found it full and went on
 };
 
 static_assert(sizeof(KeyBucket) == 64);
@@ -47,17 +49,21 @@ struct KeyIndexRef {
     return static_cast<std::uint32_t>((hash >> 32) * num_buckets >> 32);
   }
 
+  KEYSHARD_HD static std::uint32_t mark(std::uint64_t hash) { return 1u << (hash & 15); }
+
   KEYSHARD_HD std::uint64_t hash(Key key) const { return mix64(key + seed); }
 
   /// Where the search for a key starts.
   struct Home {
     const KeySegment* segment;
     const KeyBucket* bucket;  ///< to be prefetched; not to be read where the segment has none
+    std::uint32_t mark;       ///< of the key, in the buckets that it has passed
   };
 
   KEYSHARD_HD Home home_of(Key key, std::uint32_t shard) const {
     const KeySegment& segment = segments[shard - first_shard];
-    return {&segment, segment.buckets + home(hash(key), segment.num_buckets)};
+    const std::uint64_t hashed = hash(key);
+    return {&segment, segment.buckets + home(hashed, segment.num_buckets), mark(hashed)};
   }
 
   /// The row of a key, or kNoRow. Each lane of a team looks at its slots.
@@ -68,21 +74,18 @@ struct KeyIndexRef {
     }
     const KeyBucket* end = home.segment->buckets + home.segment->num_buckets;
     for (const KeyBucket* at = home.bucket;; at = at + 1 == end ? home.segment->buckets : at + 1) {
-      RowId found = kNoRow;
-      bool room = false;
-      // Without a branch on the slot; from the last to the first, so that what a free slot happens
-      // to hold never hides the key.
-      for (int slot = KeyBucket::kSlots - 1 - static_cast<int>(team.thread_rank()); slot >= 0;
-           slot -= static_cast<int>(team.num_threads())) {
-        const RowId row = at->rows[slot];
-        room |= row == kNoRow;
-        found = at->keys[slot] == key ? row : found;
+      unsigned same = 0;  // without a branch on the slot, for nobody could predict it
+      for (int slot = static_cast<int>(team.thread_rank()); slot < KeyBucket::kSlots;
+           slot += static_cast<int>(team.num_threads())) {
+        same |= static_cast<unsigned>(at->keys[slot] == key) << slot;
       }
-      const unsigned hit = team.ballot(found != kNoRow);
+      same &= (1u << at->used) - 1;
+      const RowId row = same == 0 ? kNoRow : at->rows[std::countr_zero(same)];
+      const unsigned hit = team.ballot(same != 0);
       if (hit != 0) {
-        return team.shfl(found, lowest_lane(hit));
+        return team.shfl(row, lowest_lane(hit));
       }
-      if (team.any(room)) {
+      if ((at->marks & home.mark) == 0) {
         return kNoRow;
       }
     }

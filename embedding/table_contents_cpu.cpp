@@ -127,7 +127,7 @@ ShardRows Table<Cpu>::shard_rows(std::int64_t shard) const {
   sorted.reserve(segment.size);
   for (std::uint32_t b = 0; b < segment.num_buckets; ++b) {
     const KeyBucket& bucket = segment.buckets[b];
-    for (int slot = 0; slot < KeyBucket::kSlots && bucket.rows[slot] != kNoRow; ++slot) {
+    for (int slot = 0; slot < bucket.used; ++slot) {
       sorted.push_back({bucket.keys[slot], bucket.rows[slot]});
     }
   }

@@ -172,7 +172,7 @@ TEST(Functors, FindGivesTheSameRowsAtEveryWidth) {
 }
 
 TEST(Functors, WhatAFreeSlotHappensToHoldHidesNoKey) {
-  KeyBucket bucket{{42, 7, 42, 9, 7}, {5, kNoRow, kNoRow, kNoRow, kNoRow}, 0};
+  KeyBucket bucket{{42, 7, 42, 9, 7}, {5, 8, 8, 8, 8}, 1, 0};
   const KeySegment segment{&bucket, 1, 1};
   const KeyIndexRef index{&segment, 0, 0};
   const auto expect_found = [&](const auto& team) {

@@ -6,6 +6,7 @@
 #include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/prefetch.hpp"
+#include "runtime/sort_pairs.hpp"
 
 namespace keyshard {
 namespace {
@@ -84,6 +85,12 @@ void plan_bags(Stream<Cpu>& stream, const LookupShape& shape, const LookupInput&
   });
 }
 
+/// An id of a bag, to be sorted by its shard.
+struct ShardItem {
+  std::uint16_t key;
+  std::uint32_t item;
+};
+
 /// Orders the ids of bags of tables that are pooled by shard: (shard, position in bag), in the
 /// inverse. The occurrences of a key stand for its bags, so they need not follow.
 void order_bags(Stream<Cpu>& stream, const LookupShape& shape, AskerState<Cpu>& asker) {
@@ -102,15 +109,24 @@ void order_bags(Stream<Cpu>& stream, const LookupShape& shape, AskerState<Cpu>& 
     return;
   }
   const std::int64_t features = shape.num_features();
-  for_each(stream, asker.samples * features, [&](std::int64_t bag) {
-    const std::int64_t begin = asker.bag_offsets[bag], end = asker.bag_offsets[bag + 1];
-    const FeatureShape& feature = shape.features[static_cast<std::size_t>(bag % features)];
-    if (end - begin > 1 && shape.shard_order[static_cast<std::size_t>(feature.table)]) {
-      std::stable_sort(
-          asker.distinct.inverse.data() + begin, asker.distinct.inverse.data() + end,
-          [&](std::uint32_t a, std::uint32_t b) { return asker.shards[a] < asker.shards[b]; });
-    }
-  });
+  std::uint32_t* items = asker.distinct.inverse.data();
+  stream.threads().for_shares(
+      asker.samples * features, [&](std::int64_t bag, std::int64_t last, int) {
+        std::vector<ShardItem> sorted;
+        for (; bag < last; ++bag) {
+          const FeatureShape& feature = shape.features[static_cast<std::size_t>(bag % features)];
+          const std::int64_t begin = asker.bag_offsets[bag], end = asker.bag_offsets[bag + 1];
+          if (end - begin > 1 && shape.shard_order[static_cast<std::size_t>(feature.table)]) {
+            sorted.clear();
+            for (std::int64_t i = begin; i < end; ++i) {
+              sorted.push_back({asker.shards[items[i]], items[i]});
+            }
+            sort_pairs(Span<ShardItem>(sorted));
+            std::transform(sorted.begin(), sorted.end(), items + begin,
+                           [](const ShardItem& entry) { return entry.item; });
+          }
+        }
+      });
 }
 
 /// Samples that are fetched ahead together: by what they write, or read.

@@ -32,14 +32,26 @@ std::vector<std::int64_t> place_counts(std::vector<Counts>& counts) {
   return starts;
 }
 
+/// The same result for a few pairs: it needs no memory and no counts.
+template <class Pair>
+void insertion_sort(Span<Pair> pairs) {
+  for (std::size_t i = 1; i < pairs.size(); ++i) {
+    const Pair pair = pairs[i];
+    std::size_t at = i;
+    for (; at > 0 && pair.key < pairs[at - 1].key; --at) {
+      pairs[at] = pairs[at - 1];
+    }
+    pairs[at] = pair;
+  }
+}
+
 /// Sorts `pairs` by their member `key`, of an unsigned type, in `shares` parts that
 /// for_shares(n, body(begin, end, share)) works on.
 template <class Pair, class ForShares>
 void sort_pairs(Span<Pair> pairs, int shares, const ForShares& for_shares) {
-  constexpr std::size_t kFew = 64;  // a sort by comparison is faster below
+  constexpr std::size_t kFew = 64;
   if (pairs.size() < kFew) {
-    std::stable_sort(pairs.begin(), pairs.end(),
-                     [](const Pair& a, const Pair& b) { return a.key < b.key; });
+    insertion_sort(pairs);
     return;
   }
   const auto n = static_cast<std::int64_t>(pairs.size());

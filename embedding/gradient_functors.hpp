@@ -90,9 +90,8 @@ struct SumOccurrences {
     const std::uint32_t begin = key_offsets[u], end = key_offsets[u + 1];
     for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
       float* out = partials + partial_offset(u) + row_offset + first;
-      if (end - begin == 1 && sums) {
-        const Place at = place(occurrences[begin]);
-        write(upstream.row(at.sample) + columns[at.feature].column + first, width, out);
+      if (sums && end - begin <= 3) {
+        sum_few(u, begin, end, first, width, out);
       } else if (end - begin == 1) {
         add(out, true, u, place(occurrences[begin]), first, width);
       } else {
@@ -119,6 +118,42 @@ struct SumOccurrences {
     const std::uint32_t bag = bag_of == nullptr ? occurrence : bag_of[occurrence];
     const auto n = static_cast<std::uint32_t>(features);
     return {bag, bag / n, bag % n};
+  }
+
+  KEYSHARD_HD const float* upstream_of(const Place& at, std::int64_t first) const {
+    return upstream.row(at.sample) + columns[at.feature].column + first;
+  }
+
+  /// The fold of one to three upstream gradients, without a stack and without a branch on their
+  /// slices: most keys of a batch that repeat come twice or three times. a + (b + c) = (c + b) + a.
+  template <class Width>
+  KEYSHARD_HD void sum_few(std::int64_t u, std::uint32_t begin, std::uint32_t end,
+                           std::int64_t first, Width width, float* out) const {
+    const Place at_a = place(occurrences[begin]);
+    const float* a = upstream_of(at_a, first);
+    if (end - begin == 1) {
+      return write(a, width, out);
+    }
+    const Place at_c = place(occurrences[end - 1]);
+    const float* c = upstream_of(at_c, first);
+    const std::uint16_t slice_a = slice_of[at_a.sample], slice_c = slice_of[at_c.sample];
+    if (node_of[slice_a] != node_of[slice_c]) {
+      return sum_several(u, first, width, out);
+    }
+    if (end - begin == 2) {
+      for (std::int64_t d = 0; d < width; ++d) {
+        out[d] = a[d] + c[d];
+      }
+      return;
+    }
+    const Place at_b = place(occurrences[begin + 1]);
+    const float* b = upstream_of(at_b, first);
+    const bool left = folds_left(slice_a, slice_of[at_b.sample], slice_c);
+    const float* inner = left ? a : c;
+    const float* outer = left ? c : a;
+    for (std::int64_t d = 0; d < width; ++d) {
+      out[d] = (inner[d] + b[d]) + outer[d];
+    }
   }
 
   template <class Width>
@@ -170,13 +205,13 @@ struct SumOccurrences {
   KEYSHARD_HD std::uint32_t sum_upstream(std::int64_t u, std::uint32_t k, std::int64_t slice,
                                          std::int64_t first, Width width, float* sum) const {
     Place at = place(occurrences[k]);
-    const float* g = upstream.row(at.sample) + columns[at.feature].column + first;
+    const float* g = upstream_of(at, first);
     float run[kColumns];
     for (std::int64_t d = 0; d < width; ++d) {
       run[d] = g[d];
     }
     for (++k; next_in_slice(u, k, slice, at); ++k) {
-      g = upstream.row(at.sample) + columns[at.feature].column + first;
+      g = upstream_of(at, first);
       for (std::int64_t d = 0; d < width; ++d) {
         run[d] = run[d] + g[d];
       }
@@ -189,7 +224,7 @@ struct SumOccurrences {
   KEYSHARD_HD void add(float* sum, bool starts, std::int64_t u, const Place& at, std::int64_t first,
                        Width width) const {
     const GradientColumn& column = columns[at.feature];
-    const float* g = upstream.row(at.sample) + column.column + first;
+    const float* g = upstream_of(at, first);
     with_combiner(column.kind, [&](auto c) {
       using C = decltype(c);
       const float* x = C::kBackNeedsState ? values + value_offset(u) + row_offset + first : nullptr;

@@ -16,6 +16,13 @@ KEYSHARD_HD inline int fold_level(std::uint64_t a, std::uint64_t b) {
   return 63 - std::countl_zero(a ^ b);
 }
 
+/// Whether the terms of three ascending numbers fold as (a + b) + c and not as a + (b + c). Equal
+/// numbers are added in their order. Levels of a < b < c are never equal, and of two levels the
+/// higher one has the larger difference in bits.
+KEYSHARD_HD inline bool folds_left(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+  return (a ^ b) <= (b ^ c);
+}
+
 /// The usual merge of a fold. Combiners bring their own for their states.
 template <class T>
 struct AddTerms {
@@ -80,8 +87,8 @@ class Fold {
   template <class Team>
   KEYSHARD_HD void collapse(const Team& team) {
     --size_;
-    T* left = stack_ + dim_ * (size_ - 1);
-    const T* right = stack_ + dim_ * size_;
+    T* KEYSHARD_RESTRICT left = stack_ + dim_ * (size_ - 1);
+    const T* KEYSHARD_RESTRICT right = stack_ + dim_ * size_;
     for (std::int64_t d = team.thread_rank(); d < dim_; d += team.num_threads()) {
       left[d] = Merge::merge(left[d], right[d]);
     }

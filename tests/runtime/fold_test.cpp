@@ -85,6 +85,25 @@ TEST(Fold, OfFoldsOverTheNodesOfRanksHasTheSameBits) {
   }
 }
 
+TEST(Fold, OfThreeTermsIsLeftOrRightByTheirNumbers) {
+  for (std::uint64_t a = 0; a < 16; ++a) {
+    for (std::uint64_t b = a + 1; b < 16; ++b) {
+      for (std::uint64_t c = b + 1; c < 16; ++c) {
+        std::vector<std::optional<float>> terms(16);
+        terms[a] = 1;
+        terms[b] = terms[c] = 0x1p-24f;
+        const float left = (1 + 0x1p-24f) + 0x1p-24f, right = 1 + (0x1p-24f + 0x1p-24f);
+        ASSERT_NE(left, right);
+        EXPECT_EQ(tree_sum(terms, 0, 16), folds_left(a, b, c) ? left : right)
+            << a << " " << b << " " << c;
+      }
+      EXPECT_TRUE(folds_left(a, a, b));
+      EXPECT_FALSE(folds_left(a, b, b));
+    }
+    EXPECT_TRUE(folds_left(a, a, a));
+  }
+}
+
 TEST(Fold, KeepsTheSignOfANegativeZero) {
   const std::vector<std::optional<float>> terms{std::nullopt, -0.0f, std::nullopt, -0.0f};
 

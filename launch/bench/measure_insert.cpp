@@ -36,12 +36,14 @@ class Inserter {
   Table<Cpu> table_;
 };
 
-/// Times every step of an epoch, each round from an empty table.
+/// Times every step of an epoch, each round from an empty table. The longest step is that of all
+/// rounds, the longest pause the median of the rounds.
 template <class Make>
 BenchResult insert_epoch(BenchContext& context, const std::string& peer, const IdBatches& batches,
                          const Make& make) {
   BenchResult result{peer, "W1 insert", "ms", context.dim(), {}, {}, 0, 0};
   double longest = 0;
+  std::vector<double> pauses;
   result.others_busy = context.wait_quiet();
   for (std::int64_t round = 0; round < context.command().rounds; ++round) {
     const std::int64_t before = resident_bytes();
@@ -53,6 +55,7 @@ BenchResult insert_epoch(BenchContext& context, const std::string& peer, const I
     }
     result.rounds.push_back(spread_of(milliseconds));
     longest = std::max(longest, result.rounds.back().max);
+    pauses.push_back(longest_pause(milliseconds));
     if (round == 0) {
       const auto rows = static_cast<double>(inserter->rows());
       result.extra = {{"rows", rows},
@@ -61,7 +64,13 @@ BenchResult insert_epoch(BenchContext& context, const std::string& peer, const I
   }
   result.extra.emplace_back("mkeys_per_s", batches.mean_ids() / result.median() / 1e3);
   result.extra.emplace_back("longest_step", longest);
+  result.extra.emplace_back("longest_pause", spread_of(pauses).median);
   return result;
+}
+
+std::string steps_of(const BenchResult& result) {
+  return fmt::format("longest step {:.2f} ms, pause {:.2f} ms",
+                     result.extra[result.extra.size() - 2].second, result.extra.back().second);
 }
 
 struct OwnRows : Inserter {
@@ -94,9 +103,7 @@ void measure_insert(BenchContext& context) {
     const BenchResult ours = insert_epoch(context, context.own_name(variant.first), batches, [&] {
       return std::make_unique<OwnRows>(context, variant.second);
     });
-    context.report().compare(ours, floor,
-                             fmt::format("longest step {:.2f} ms; floor's {:.2f} ms",
-                                         ours.extra.back().second, floor.extra.back().second));
+    context.report().compare(ours, floor, steps_of(ours) + "; floor's " + steps_of(floor));
   }
 }
 

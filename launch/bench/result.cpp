@@ -29,6 +29,19 @@ Spread spread_of(std::vector<double> values) {
   return {static_cast<std::int64_t>(values.size()), values.front(), median, values.back()};
 }
 
+double longest_pause(const std::vector<double>& steps) {
+  constexpr std::size_t kAbout = 9;
+  double longest = 0;
+  for (std::size_t step = 0; step < steps.size(); ++step) {
+    const std::size_t last = steps.size() - std::min(kAbout, steps.size());
+    const std::size_t first = std::min(step - std::min(step, kAbout / 2), last);
+    const auto begin = steps.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto end = begin + static_cast<std::ptrdiff_t>(std::min(kAbout, steps.size()));
+    longest = std::max(longest, steps[step] - spread_of({begin, end}).median);
+  }
+  return longest;
+}
+
 double BenchResult::median() const {
   std::vector<double> medians;
   for (const Spread& round : rounds) {

@@ -21,6 +21,10 @@ struct Spread {
 /// Expects at least one value.
 Spread spread_of(std::vector<double> values);
 
+/// By how much the slowest of consecutive steps exceeds the median of the nine about it (of the
+/// nearest ones at the ends): what a step takes beyond what its work takes.
+double longest_pause(const std::vector<double>& steps);
+
 /// What a contender reached, round by round.
 struct BenchResult {
   std::string peer;     ///< "keyshard", "floor", ...

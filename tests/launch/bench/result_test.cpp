@@ -33,6 +33,15 @@ TEST(BenchResult, TheRatioIsTakenRoundByRound) {
   EXPECT_EQ(ratio_of(ours, floor), 3);
 }
 
+TEST(BenchResult, APauseIsWhatAStepTakesBeyondThoseAboutIt) {
+  EXPECT_EQ(longest_pause({}), 0);
+  EXPECT_EQ(longest_pause({5}), 0);
+  EXPECT_EQ(longest_pause({9, 9, 9, 9, 9, 5, 5, 5, 5, 5, 5, 5, 5, 5}), 0);  // slow, not paused
+  EXPECT_EQ(longest_pause({12, 9, 9, 9, 8, 8, 8, 7, 7, 7, 6, 6, 8.5, 6, 5}),
+            4);  // the first: 12 - 8
+  EXPECT_EQ(longest_pause({1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3}), 2);
+}
+
 TEST(BenchResult, ALineHasTheKeysOfThePeersTable) {
   const BenchRun run{1, 2, {{"keyshard", "0.1.0"}}, "CPU model 1", false};
   const std::string line = json_line(run, times("keyshard-2rank", {{1, 2}, {3}}), 1);

@@ -30,7 +30,9 @@ struct Session {
 
   Session(const PredictCommand& command, const JobConfig& config, Communicator<Cpu>& communicator)
       : stream(threads_of(communicator, config)) {
-    check_same_config(communicator, config);
+    check_same_config(
+        communicator, config,
+        {{"--checkpoint", {command.checkpoint, ""}}, {"--split", {command.split, ""}}});
     check_same_numerics(communicator);
     watchdog = watch_ranks(communicator, config.job.watchdog_seconds);
     const Split split = split_of(command.split);

@@ -52,7 +52,9 @@ std::unique_ptr<StepTrace> start_trace(const std::string& path, Communicator<Cpu
 }
 
 int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu>& communicator) {
-  check_same_config(communicator, config);
+  check_same_config(
+      communicator, config,
+      {{"--resume", {command.resume, ""}}, {"--trace-digests", {command.trace_digests, ""}}});
   check_same_numerics(communicator);
   Stream<Cpu> stream(threads_of(communicator, config));
   const std::unique_ptr<Watchdog> watchdog = watch_ranks(communicator, config.job.watchdog_seconds);

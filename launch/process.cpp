@@ -133,8 +133,11 @@ JobConfig configure(const JobCommand& command) {
   return config;
 }
 
-void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config) {
-  const std::vector<std::string> texts = gather_texts(communicator, config_text(config.values));
+void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config,
+                       const ResolvedSettings& options) {
+  ResolvedSettings started = config.values;
+  started.insert(options.begin(), options.end());
+  const std::vector<std::string> texts = gather_texts(communicator, config_text(started));
   for (std::size_t rank = 1; rank < texts.size(); ++rank) {
     require(texts[rank] == texts[0], Kind::invalid_argument,
             "expected the same configuration on all ranks: ranks 0 and {} have {}", rank,

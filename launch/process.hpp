@@ -29,9 +29,10 @@ int with_ranks(const std::function<int(Communicator<Cpu>&)>& body);
 /// Reads the configuration of a command, with what its options override.
 JobConfig configure(const JobCommand& command);
 
-/// Fails on all ranks where they were started with different configurations, naming ranks and the
-/// first line that differs.
-void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config);
+/// Fails on all ranks where they were started with different configurations or `options` of the
+/// command line, naming ranks and the first line that differs.
+void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config,
+                       const ResolvedSettings& options);
 
 /// Fails on all ranks where their processors or libraries would compute other bits, naming both.
 void check_same_numerics(Communicator<Cpu>& communicator);

@@ -125,6 +125,23 @@ TEST_F(Program, RanksWithDifferentConfigurationsAreRefusedByName) {
   EXPECT_FALSE(exists("out"));
 }
 
+TEST_F(Program, RanksWithDifferentOptionsAreRefusedByName) {
+  folder_.write("job.toml", kSmallJob);
+  const std::string train = std::string(KEYSHARD_PROGRAM) + " train job.toml --output out ";
+  for (const auto& [one, other, found] :
+       {std::tuple("--resume none", "--resume latest",
+                   "\"--resume = \"none\"\" and \"--resume = \"latest\"\""),
+        {"", "--trace-digests trace.txt",
+         "\"--trace-digests = \"\"\" and \"--trace-digests = \"trace.txt\"\""}}) {
+    const Ending result =
+        shell(std::string(KEYSHARD_MPIRUN) + " -n 1 " + train + one + " : -n 1 " + train + other);
+    EXPECT_EQ(result.code, kExitUsage) << result.error;
+    EXPECT_NE(result.error.find(std::string("ranks 0 and 1 have ") + found), std::string::npos)
+        << result.error;
+    EXPECT_FALSE(exists("out"));
+  }
+}
+
 /// The environment of a machine whose products take another path; a test needs one that this
 /// machine has and does not take by itself.
 constexpr const char* kOlderMachine = "env ONEDNN_MAX_CPU_ISA=SSE41 ";

@@ -1,4 +1,5 @@
-// Instantiates the functors in kernels at team widths 1, 8 and 32, so that nvcc and ptxas accept them for a GPU.
+// Instantiates the functors in kernels at team widths 1, 8 and 32, so that nvcc and ptxas accept
+// them for a GPU.
 #include "embedding/bag_functors.hpp"
 #include "embedding/bag_part.hpp"
 #include "embedding/gradient_functors.hpp"
@@ -32,7 +33,8 @@ void instantiate_all() {
 
 template <class C>
 void combiner() {
-  instantiate_all<PoolBag<C, 1>, MergeParts<C, 1>, ReducePart<C, 1>, ReduceAxis<C>, ReduceAxisGradient<C>>();
+  instantiate_all<PoolBag<C, 1>, MergeParts<C, 1>, ReducePart<C, 1>, ReduceAxis<C>,
+                  ReduceAxisGradient<C>>();
 }
 
 struct NumberOf {
@@ -50,11 +52,13 @@ struct TermOf {
 void everything() {
   instantiate(FoldSegment<1, float, NumberOf, TermOf>{});
   instantiate_all<FindRow<HashPartitioner>, FindRow<ModuloPartitioner>>();
-  instantiate_all<ReadRow<Constant>, ReadRow<ConstantVector>, ReadRow<Uniform>, ReadRow<Normal>, ReadRow<TruncatedNormal>>();
-  instantiate_all<InitializeRow<Constant>, InitializeRow<ConstantVector>, InitializeRow<Uniform>, InitializeRow<Normal>,
-                  InitializeRow<TruncatedNormal>, InitializeState, ShrinkRow>();
-  instantiate_all<UpdateRow<Sgd>, UpdateRow<Momentum>, UpdateRow<Adagrad>, UpdateRow<RowwiseAdagrad>, UpdateRow<Adam>,
-                  UpdateRow<Ftrl>>();
+  instantiate_all<ReadRow<Constant>, ReadRow<ConstantVector>, ReadRow<Uniform>, ReadRow<Normal>,
+                  ReadRow<TruncatedNormal>>();
+  instantiate_all<InitializeRow<Constant>, InitializeRow<ConstantVector>, InitializeRow<Uniform>,
+                  InitializeRow<Normal>, InitializeRow<TruncatedNormal>, InitializeState,
+                  ShrinkRow>();
+  instantiate_all<UpdateRow<Sgd>, UpdateRow<Momentum>, UpdateRow<Adagrad>,
+                  UpdateRow<RowwiseAdagrad>, UpdateRow<Adam>, UpdateRow<Ftrl>>();
   instantiate_all<SumOccurrences<1>, FoldKey<1>>();
   combiner<Sum>();
   combiner<Mean>();

@@ -4,5 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 launch/install-dependencies.sh --tests
 cmake --preset release -DKEYSHARD_WERROR=ON -DKEYSHARD_BUILD_TESTS=ON >/dev/null
+start=$SECONDS
 cmake --build build/release
+echo "built in $((SECONDS - start)) s"
 ctest --test-dir build/release --output-on-failure "$@"

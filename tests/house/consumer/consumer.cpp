@@ -1,7 +1,8 @@
 #include "collectives/thread_communicator.hpp"
 #include "embedding/table.hpp"
+#include "launch/command_line.hpp"
 
-int main() {
+int main(int argc, char** argv) {
   keyshard::Stream<keyshard::Cpu> stream;
   keyshard::TableOptions options;
   options.name = "users";
@@ -10,6 +11,6 @@ int main() {
   const keyshard::Key key = 42;
   keyshard::RowId row;
   table.find(stream, {&key, 1}, &row);
-  return row == keyshard::kNoRow && keyshard::make_thread_communicators(1).front()->size() == 1 ? 0
-                                                                                                : 1;
+  const bool works = row == keyshard::kNoRow && keyshard::make_thread_communicators(1).size() == 1;
+  return works ? keyshard::run_command_line(argc, argv) : 1;
 }

@@ -73,6 +73,7 @@ void Report::run(const std::string& part, const std::string& name,
   }
   if (one.failure().empty()) {
     ++passed_;
+    ++passed_of_part_[part];
     return;
   }
   ++failed_;

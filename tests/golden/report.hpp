@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <ostream>
 #include <set>
 #include <string>
@@ -67,8 +68,14 @@ class Report {
 
   std::int64_t failed() const noexcept { return failed_; }
 
+  /// How many cases of each part passed; only of parts of which one did.
+  const std::map<std::string, std::int64_t>& passed_of_part() const noexcept {
+    return passed_of_part_;
+  }
+
  private:
   std::ostream& out_;
+  std::map<std::string, std::int64_t> passed_of_part_;
   std::set<std::string> not_built_;
   std::int64_t passed_ = 0;
   std::int64_t failed_ = 0;

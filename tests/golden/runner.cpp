@@ -86,6 +86,10 @@ void run_file(const std::string& path, Report& report) {
 
 bool run_golden(const std::string& folder, std::ostream& out) {
   Report report(out);
+  return run_golden(folder, report);
+}
+
+bool run_golden(const std::string& folder, Report& report) {
   std::vector<std::string> paths;
   std::error_code unreadable;
   for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable)) {

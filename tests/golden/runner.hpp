@@ -4,6 +4,8 @@
 #include <ostream>
 #include <string>
 
+#include "tests/golden/report.hpp"
+
 namespace keyshard::testing {
 
 /// Runs every golden file (*.json) of a folder through the library. Writes a line per failing case
@@ -11,5 +13,8 @@ namespace keyshard::testing {
 /// section"), and last "N passed, M failed". Returns whether nothing failed; a folder without
 /// golden files, or a file that cannot be read, is a failure.
 bool run_golden(const std::string& folder, std::ostream& out);
+
+/// The same into a report that is left to the caller to look at.
+bool run_golden(const std::string& folder, Report& report);
 
 }  // namespace keyshard::testing

@@ -2,85 +2,100 @@
 
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <limits>
 
-#include <nlohmann/json.hpp>
-
 #include "runtime/error.hpp"
+#include "runtime/json.hpp"
 
 namespace keyshard::testing {
-
-using Json = nlohmann::ordered_json;
 
 /// Turns parsed JSON into the tree.
 class GoldenParser {
  public:
-  static GoldenValue value(const Json& json, const std::string& place) {
+  static GoldenValue value(const SettingValue& json, const std::string& place) {
     GoldenValue result;
     result.place_ = place;
-    if (json.is_boolean()) {
-      result.value_ = json.get<bool>();
-    } else if (json.is_number_integer()) {
-      result.value_ = json.get<std::int64_t>();
-    } else if (json.is_number()) {
-      result.value_ = json.get<double>();
-    } else if (json.is_string()) {
-      result.value_ = json.get<std::string>();
-    } else if (json.is_array()) {
-      result.value_ = list(json, place);
-    } else if (json.is_object() && json.contains("dtype") && json.contains("data")) {
+    if (const auto* entries = std::get_if<SettingValue::Array>(&json.value)) {
+      result.value_ = list(*entries, place);
+    } else if (member(json, "dtype") != nullptr && member(json, "data") != nullptr) {
       result.value_ = tensor(json, place);
-    } else if (json.is_object()) {
-      result.value_ = object(json, place);
+    } else if (const auto* members = std::get_if<SettingValue::Table>(&json.value)) {
+      result.value_ = object(*members, place);
+    } else if (const auto* flag = std::get_if<bool>(&json.value)) {
+      result.value_ = *flag;
+    } else if (const auto* whole = std::get_if<std::int64_t>(&json.value)) {
+      result.value_ = *whole;
+    } else if (const auto* number = std::get_if<double>(&json.value)) {
+      result.value_ = *number;
+    } else if (const auto* text = std::get_if<std::string>(&json.value)) {
+      result.value_ = *text;
     }
     return result;
   }
 
  private:
-  static GoldenValue::List list(const Json& json, const std::string& place) {
+  /// Null where the value is no object, or has no such member.
+  static const SettingValue* member(const SettingValue& json, std::string_view key) {
+    if (const auto* members = std::get_if<SettingValue::Table>(&json.value)) {
+      for (const auto& [name, entry] : *members) {
+        if (name == key) {
+          return &entry;
+        }
+      }
+    }
+    return nullptr;
+  }
+
+  static GoldenValue::List list(const SettingValue::Array& entries, const std::string& place) {
     GoldenValue::List result;
-    for (const Json& element : json) {
+    for (const SettingValue& element : entries) {
       result.push_back(value(element, fmt::format("{}[{}]", place, result.size())));
     }
     return result;
   }
 
-  static GoldenValue::Object object(const Json& json, const std::string& place) {
+  static GoldenValue::Object object(const SettingValue::Table& members, const std::string& place) {
     GoldenValue::Object result;
-    for (const auto& [key, element] : json.items()) {
+    for (const auto& [key, element] : members) {
       result.emplace_back(key, value(element, place + "/" + key));
     }
     return result;
   }
 
-  static double real(const Json& json, bool single) {
-    if (json.is_string()) {
-      const std::string& text = json.get_ref<const std::string&>();
+  static double real(const SettingValue& json, bool single) {
+    if (const auto* text = std::get_if<std::string>(&json.value)) {
       const double infinity = std::numeric_limits<double>::infinity();
-      return text == "nan" ? std::nan("") : text == "-inf" ? -infinity : infinity;
+      return *text == "nan" ? std::nan("") : *text == "-inf" ? -infinity : infinity;
     }
-    const double number = json.get<double>();
+    const auto* whole = std::get_if<std::int64_t>(&json.value);
+    const double number =
+        whole != nullptr ? static_cast<double>(*whole) : std::get<double>(json.value);
     return single ? static_cast<double>(static_cast<float>(number)) : number;
   }
 
-  static std::int64_t integer(const Json& json, const std::string& dtype) {
-    if (!json.is_string()) {
-      return json.is_boolean() ? json.get<bool>() : json.get<std::int64_t>();
+  static std::int64_t integer(const SettingValue& json, const std::string& dtype) {
+    if (const auto* text = std::get_if<std::string>(&json.value)) {
+      return dtype == "uint64" ? static_cast<std::int64_t>(std::stoull(*text)) : std::stoll(*text);
     }
-    const std::string& text = json.get_ref<const std::string&>();
-    return dtype == "uint64" ? static_cast<std::int64_t>(std::stoull(text)) : std::stoll(text);
+    const auto* flag = std::get_if<bool>(&json.value);
+    return flag != nullptr ? *flag : std::get<std::int64_t>(json.value);
   }
 
-  static GoldenTensor tensor(const Json& json, const std::string& place) {
+  static GoldenTensor tensor(const SettingValue& json, const std::string& place) {
     GoldenTensor result;
-    result.dtype = json.at("dtype").get<std::string>();
-    result.shape = json.at("shape").get<std::vector<std::int64_t>>();
-    const Json& data = json.at("data");
+    result.dtype = std::get<std::string>(member(json, "dtype")->value);
+    const SettingValue* shape = member(json, "shape");
+    require(shape != nullptr, Kind::bad_input, "{}: expected a shape: found none", place);
+    for (const SettingValue& extent : std::get<SettingValue::Array>(shape->value)) {
+      result.shape.push_back(std::get<std::int64_t>(extent.value));
+    }
+    const auto& data = std::get<SettingValue::Array>(member(json, "data")->value);
     require(static_cast<std::int64_t>(data.size()) == result.size(), Kind::bad_input,
             "{}: expected {} elements by the shape: found {}", place, result.size(), data.size());
-    for (const Json& element : data) {
+    for (const SettingValue& element : data) {
       if (result.dtype == "string") {
-        result.strings.push_back(element.get<std::string>());
+        result.strings.push_back(std::get<std::string>(element.value));
       } else if (result.dtype == "float32" || result.dtype == "float64") {
         result.reals.push_back(real(element, result.dtype == "float32"));
       } else {
@@ -139,7 +154,8 @@ GoldenValue read_golden(const std::string& path) {
   std::ifstream file(path);
   require(file.good(), Kind::io, "expected a readable golden file: found \"{}\"", path);
   try {
-    return GoldenParser::value(Json::parse(file), path + ": ");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    return GoldenParser::value(parse_json(text, ""), path + ": ");
   } catch (const std::exception& error) {
     fail(Kind::bad_input, "{}: expected a golden file: found {}", path, error.what());
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/error.hpp"
+#include "runtime/settings.hpp"
 
 namespace keyshard {
 
@@ -22,8 +23,8 @@ Combiner combiner_of(const std::string& name) {
   require(std::find(later.begin(), later.end(), name) == later.end(), Kind::not_built,
           "combiner \"{}\" is not built in this version; built are {}", name,
           fmt::join(combiner_names(), ", "));
-  fail(Kind::invalid_argument, "expected a combiner of {}: found \"{}\"",
-       fmt::join(combiner_names(), ", "), name);
+  fail(Kind::invalid_argument, "expected a combiner of {}: found \"{}\"{}",
+       fmt::join(combiner_names(), ", "), name, did_you_mean(name, combiner_names()));
 }
 
 const char* name_of(const Combiner& combiner) {

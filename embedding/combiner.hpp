@@ -110,8 +110,8 @@ using Max = Extreme<true>;
 
 using Combiner = std::variant<Sum, Mean, Min, Max, SqrtN>;
 
-/// The combiner of that name. Throws Error{invalid_argument} with the list of names,
-/// Error{not_built} for one that is part of the contract but not of this version.
+/// The combiner of that name. Throws Error{invalid_argument} with the list of names and
+/// the nearest, Error{not_built} for one that is part of the contract but not of this version.
 Combiner combiner_of(const std::string& name);
 const char* name_of(const Combiner& combiner);
 const std::vector<std::string>& combiner_names();

@@ -112,6 +112,70 @@ Combiner read_combiner(Settings& settings, const Combiner& otherwise) {
   }
 }
 
+/// Refuses the keys of the contract that are not built.
+void refuse(Settings& settings, const std::vector<std::string>& later) {
+  for (const std::string& key : later) {
+    if (settings.has(key)) {
+      settings.problem(key, fmt::format("{} is not built in this version", key));
+    }
+  }
+}
+
+/// The optimizer's type; empty where it is none that is built, which is said. Its other keys have
+/// no meaning then.
+std::string read_optimizer_type(Settings& settings) {
+  static const std::vector<std::string> kTypes{"sgd",  "momentum", "adagrad", "rowwise_adagrad",
+                                               "adam", "ftrl"};
+  static const std::vector<std::string> kLater{
+      "adagrad_da", "adadelta",     "amsgrad",          "adamw", "adamax", "nadam",
+      "rmsprop",    "proximal_sgd", "proximal_adagrad", "lamb"};
+  const std::string type = settings.text("type", "");
+  if (std::find(kLater.begin(), kLater.end(), type) != kLater.end()) {
+    settings.problem(
+        "type", fmt::format("optimizer \"{}\" is not built in this version; built are {}", type,
+                            fmt::join(kTypes, ", ")));
+    return "";
+  }
+  if (type == "nesterov") {
+    settings.problem("type",
+                     "expected type = \"momentum\" with nesterov = true: found \"nesterov\"");
+    return "";
+  }
+  return settings.choice("type", "", kTypes);
+}
+
+Optimizer make_optimizer(Settings& settings, const std::string& type) {
+  const auto real = [&](const char* key, double value, double least) {
+    return static_cast<float>(settings.number(key, value, least));
+  };
+  Optimizer result = Sgd{};
+  if (type == "sgd") {
+    result = Sgd{real("learning_rate", 0.01, 0)};
+  } else if (type == "momentum") {
+    result = Momentum{real("learning_rate", 0.01, 0), real("momentum", 0.9, 0),
+                      settings.flag("nesterov", false)};
+  } else if (type == "adagrad") {
+    result = Adagrad{real("learning_rate", 0.001, 0), real("initial_accumulator", 0.1, 0),
+                     real("epsilon", 1e-7, 0)};
+  } else if (type == "rowwise_adagrad") {
+    result = RowwiseAdagrad{real("learning_rate", 0.01, 0), real("initial_accumulator", 0, 0),
+                            real("epsilon", 1e-8, 0)};
+  } else if (type == "adam") {
+    refuse(settings, {"amsgrad"});
+    result = Adam{real("learning_rate", 0.001, 0), settings.number("beta_1", 0.9, 0, 1),
+                  settings.number("beta_2", 0.999, 0, 1), real("epsilon", 1e-7, 0)};
+  } else {
+    result = Ftrl{real("learning_rate", 0.001, 0),
+                  static_cast<float>(settings.number("learning_rate_power", -0.5, -10, 0)),
+                  real("initial_accumulator", 0.1, 0),
+                  real("l1", 0, 0),
+                  real("l2", 0, 0),
+                  real("l2_shrinkage", 0, 0),
+                  real("beta", 0, 0)};
+  }
+  return result;
+}
+
 void read_group(Settings& settings, const DefaultTypes& types, GroupOptions& group,
                 Combiner& combiner) {
   group.initializer =
@@ -126,19 +190,27 @@ void read_group(Settings& settings, const DefaultTypes& types, GroupOptions& gro
   shrink.weight_decay = static_cast<float>(settings.number("weight_decay", shrink.weight_decay, 0));
 }
 
+/// What the contract has for one use of a table; columns may say these too.
+const std::vector<std::string>& later_of_a_layer() {
+  static const std::vector<std::string> kKeys{"mask",       "padding_id",           "id_weights",
+                                              "trainable",  "activity_regularizer", "nslots",
+                                              "slot_map_fn"};
+  return kKeys;
+}
+
+void refuse_later(Settings& settings) {
+  refuse(settings, later_of_a_layer());
+  refuse(settings, {"seed", "max_norm", "bp_v2", "restrict_policy", "max_rows", "admit_after",
+                    "kv_creator", "devices", "keep_distribution", "key_dtype", "value_dtype",
+                    "dtype_policy", "empty_bag", "clip_value", "clip_norm"});
+}
+
 void read_table(Settings& settings, Defaults& d) {
-  for (const char* later :
-       {"max_norm", "bp_v2", "restrict_policy", "max_rows", "admit_after", "kv_creator", "devices",
-        "keep_distribution", "key_dtype", "value_dtype", "dtype_policy", "empty_bag", "clip_value",
-        "clip_norm"}) {
-    if (settings.has(later)) {
-      settings.allow(later);
-      settings.problem(later, fmt::format("{} is not built in this version", later));
-    }
-  }
+  refuse_later(settings);
   d.factor.dim = settings.integer("dim", d.factor.dim, 1, kMaxDim);
   read_group(settings, d.factor_types, d.factor, d.factor_combiner);
   Settings linear = settings.table("linear");
+  refuse_later(linear);
   read_group(linear, d.linear_types, d.linear, d.linear_combiner);
   linear.finish();
   TableOptions& table = d.table;
@@ -193,6 +265,7 @@ std::vector<Column> read_columns(Settings& root) {
   std::vector<Column> columns;
   for (Settings& column : root.table("data").tables("columns")) {
     std::string name = column.text("name", "");
+    refuse(column, later_of_a_layer());
     columns.push_back({std::move(name), column});
   }
   return columns;
@@ -259,47 +332,26 @@ void check(const TableOptions& options) {
 }
 
 Optimizer read_optimizer(Settings settings, const Optimizer& otherwise) {
-  static const std::vector<std::string> kTypes{"sgd",  "momentum", "adagrad", "rowwise_adagrad",
-                                               "adam", "ftrl"};
   if (!settings.has("type")) {
     settings.finish();
     return otherwise;
   }
-  const std::string type = settings.choice("type", "sgd", kTypes);
-  const auto real = [&](const char* key, double value, double least) {
-    return static_cast<float>(settings.number(key, value, least));
-  };
-  Optimizer result = Sgd{};
-  if (type == "sgd") {
-    result = Sgd{real("learning_rate", 0.01, 0)};
-  } else if (type == "momentum") {
-    result = Momentum{real("learning_rate", 0.01, 0), real("momentum", 0.9, 0),
-                      settings.flag("nesterov", false)};
-  } else if (type == "adagrad") {
-    result = Adagrad{real("learning_rate", 0.001, 0), real("initial_accumulator", 0.1, 0),
-                     real("epsilon", 1e-7, 0)};
-  } else if (type == "rowwise_adagrad") {
-    result = RowwiseAdagrad{real("learning_rate", 0.01, 0), real("initial_accumulator", 0, 0),
-                            real("epsilon", 1e-8, 0)};
-  } else if (type == "adam") {
-    result = Adam{real("learning_rate", 0.001, 0), settings.number("beta_1", 0.9, 0, 1),
-                  settings.number("beta_2", 0.999, 0, 1), real("epsilon", 1e-7, 0)};
-  } else {
-    result = Ftrl{real("learning_rate", 0.001, 0),
-                  static_cast<float>(settings.number("learning_rate_power", -0.5, -10, 0)),
-                  real("initial_accumulator", 0.1, 0),
-                  real("l1", 0, 0),
-                  real("l2", 0, 0),
-                  real("l2_shrinkage", 0, 0),
-                  real("beta", 0, 0)};
+  const std::string type = read_optimizer_type(settings);
+  if (type.empty()) {
+    return otherwise;
   }
+  const Optimizer result = make_optimizer(settings, type);
   settings.finish();
   return result;
 }
 
 const std::vector<std::string>& embedding_column_keys() {
-  static const std::vector<std::string> keys{"table", "combiner"};
-  return keys;
+  static const std::vector<std::string> kKeys = [] {
+    std::vector<std::string> keys{"table", "combiner"};
+    keys.insert(keys.end(), later_of_a_layer().begin(), later_of_a_layer().end());
+    return keys;
+  }();
+  return kKeys;
 }
 
 EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::string>& features,

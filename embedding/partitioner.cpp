@@ -2,6 +2,7 @@
 
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
+#include "runtime/settings.hpp"
 
 namespace keyshard {
 
@@ -10,7 +11,8 @@ Partitioner partitioner_of(const std::string& name, const std::string& table) {
     return HashPartitioner{hash_bytes(table)};
   }
   require(name == "modulo", Kind::invalid_argument,
-          "expected partitioner hash or modulo: found \"{}\"", name);
+          "expected partitioner hash or modulo: found \"{}\"{}", name,
+          did_you_mean(name, {"hash", "modulo"}));
   return ModuloPartitioner{};
 }
 

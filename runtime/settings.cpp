@@ -149,6 +149,11 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
   return nearest;
 }
 
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& legal) {
+  const std::string near = nearest_word(word, legal);
+  return near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near);
+}
+
 Settings::Settings(const SettingValue& table, std::string path,
                    std::shared_ptr<SettingsReport> report)
     : table_(std::holds_alternative<SettingValue::Table>(table.value) ? &table : &empty_table()),
@@ -270,9 +275,8 @@ std::string Settings::choice(std::string_view key, std::string otherwise,
   if (std::find(legal.begin(), legal.end(), chosen) != legal.end()) {
     return chosen;
   }
-  const std::string near = nearest_word(chosen, legal);
   problem(key, fmt::format("expected one of {}: found \"{}\"{}", fmt::join(legal, ", "), chosen,
-                           near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+                           did_you_mean(chosen, legal)));
   return otherwise;
 }
 
@@ -375,10 +379,9 @@ void Settings::finish() {
     if (std::find(known_.begin(), known_.end(), name) != known_.end()) {
       continue;
     }
-    const std::string near = nearest_word(name, known_);
-    report_->messages.push_back(fmt::format(
-        "{}: unknown key \"{}\"{}{}", value.place, name, path_.empty() ? "" : " in [" + path_ + "]",
-        near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+    report_->messages.push_back(fmt::format("{}: unknown key \"{}\"{}{}", value.place, name,
+                                            path_.empty() ? "" : " in [" + path_ + "]",
+                                            did_you_mean(name, known_)));
   }
 }
 

@@ -126,4 +126,8 @@ class Settings {
 /// The legal word with the least edit distance, or empty if none is near.
 std::string nearest_word(std::string_view word, const std::vector<std::string>& legal);
 
+/// The end of a message about a wrong word: "; did you mean \"NEAREST\"?", or empty if none is
+/// near.
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& legal);
+
 }  // namespace keyshard

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "embedding/partitioner.hpp"
+#include "runtime/error.hpp"
 #include "runtime/team.hpp"
 
 namespace keyshard {
@@ -88,6 +89,17 @@ TEST(KeyIndex, ReservedRoomIsNotGrownAgain) {
   }
   EXPECT_EQ(index.segment(3).buckets, buckets);
   EXPECT_EQ(index.segment(4).buckets, nullptr);
+}
+
+TEST(Partitioner, AMisspeltNameIsRefusedWithTheNearest) {
+  try {
+    partitioner_of("modul", "table");
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::invalid_argument);
+    EXPECT_EQ(error.text(),
+              "expected partitioner hash or modulo: found \"modul\"; did you mean \"modulo\"?");
+  }
 }
 
 }  // namespace

@@ -137,14 +137,75 @@ TEST(JobConfig, AVersionIsRequiredAndANewerOneRefused) {
 }
 
 TEST(JobConfig, WhatIsNotBuiltIsSaidSo) {
-  EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\nmax_norm = 1.0\n"),
-            "train.toml:5: embedding.max_norm: max_norm is not built in this version");
+  for (const std::string key :
+       {"seed",        "max_norm",     "bp_v2",      "restrict_policy",   "max_rows",
+        "admit_after", "kv_creator",   "devices",    "keep_distribution", "key_dtype",
+        "value_dtype", "dtype_policy", "empty_bag",  "clip_value",        "clip_norm",
+        "mask",        "padding_id",   "id_weights", "trainable",         "activity_regularizer",
+        "nslots",      "slot_map_fn"}) {
+    const std::string end = key + ": " + key + " is not built in this version";
+    EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\n" + key + " = 1\n"),
+              "train.toml:5: embedding." + end);
+    EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding.linear]\n" + key + " = 1\n"),
+              "train.toml:5: embedding.linear." + end);
+  }
+}
+
+TEST(JobConfig, AColumnThatAsksForWhatIsNotBuiltIsToldSo) {
+  EXPECT_EQ(problems_of(R"(config_version = 1
+[data]
+format = "text"
+train = ["a.tsv"]
+[[data.columns]]
+name = "click"
+role = "label"
+index = 0
+[[data.columns]]
+name = "tags"
+role = "ids"
+index = 1
+padding_id = 0
+combiner = "prod"
+)"),
+            "train.toml:13: data.columns[1].padding_id: padding_id is not built in this version\n"
+            "train.toml:14: data.columns[1].combiner: combiner \"prod\" is not built in this "
+            "version; built are sum, mean, min, max, sqrtn");
+}
+
+TEST(JobConfig, AnOptimizerThatIsNotBuiltIsSaidSo) {
+  for (const std::string type : {"adagrad_da", "adadelta", "amsgrad", "adamw", "adamax", "nadam",
+                                 "rmsprop", "proximal_sgd", "proximal_adagrad", "lamb"}) {
+    EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\noptimizer = { type = \"" + type +
+                          "\", decay = 0.1 }\n"),
+              "train.toml:5: embedding.optimizer.type: optimizer \"" + type +
+                  "\" is not built in this version; built are sgd, momentum, adagrad, "
+                  "rowwise_adagrad, adam, ftrl");
+  }
+  EXPECT_EQ(problems_of(std::string(kSmall) +
+                        "[model]\noptimizer = { type = \"adam\", amsgrad = true }\n"),
+            "train.toml:5: model.optimizer.amsgrad: amsgrad is not built in this version");
+}
+
+TEST(JobConfig, AMisspeltOptimizerIsRefusedWithTheNearest) {
+  EXPECT_EQ(problems_of(std::string(kSmall) +
+                        "[embedding]\noptimizer = { type = \"adgrad\", epsilon = 0.1 }\n"),
+            "train.toml:5: embedding.optimizer.type: expected one of sgd, momentum, adagrad, "
+            "rowwise_adagrad, adam, ftrl: found \"adgrad\"; did you mean \"adagrad\"?");
+  EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\noptimizer = \"nesterov\"\n"),
+            "train.toml:5: embedding.optimizer.type: expected type = \"momentum\" with nesterov = "
+            "true: found \"nesterov\"");
 }
 
 TEST(JobConfig, AMisspeltCombinerIsRefusedWhereItStands) {
   EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\ncombiner = \"men\"\n"),
             "train.toml:5: embedding.combiner: expected a combiner of sum, mean, min, max, sqrtn: "
-            "found \"men\"");
+            "found \"men\"; did you mean \"mean\"?");
+}
+
+TEST(JobConfig, AMisspeltPartitionerIsRefusedWithTheNearest) {
+  EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\npartitioner = \"modul\"\n"),
+            "train.toml:5: embedding.partitioner: expected one of hash, modulo: found \"modul\"; "
+            "did you mean \"modulo\"?");
 }
 
 TEST(JobConfig, TheExamplesHaveNoMistakes) {

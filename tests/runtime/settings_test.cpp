@@ -158,5 +158,10 @@ TEST(NearestWord, CountsASwapOfNeighboursAsOneMistake) {
             "learning_rate");
 }
 
+TEST(NearestWord, EndsAMessageWhereThereIsOne) {
+  EXPECT_EQ(did_you_mean("mdoel", {"mode", "model"}), "; did you mean \"model\"?");
+  EXPECT_EQ(did_you_mean("dim", {"learning_rate"}), "");
+}
+
 }  // namespace
 }  // namespace keyshard

@@ -64,6 +64,27 @@ TEST_F(Program, AllMistakesOfAConfigurationAreShownBeforeAnyWork) {
   EXPECT_FALSE(exists("out"));
 }
 
+TEST_F(Program, ADuplicateKeyComesAloneBeforeAnyWork) {
+  folder_.write("job.toml", "colour = 1\n" + std::string(kSmallJob) + "keep = 3\nkeep = 4\n");
+  const Ending result = run("train job.toml --output out");
+  EXPECT_EQ(result.code, kExitUsage);
+  EXPECT_EQ(result.error.find("error: job.toml:21: "), 0u) << result.error;
+  EXPECT_NE(result.error.find("keep"), std::string::npos) << result.error;
+  EXPECT_EQ(count(result.error, "\n"), 1u) << result.error;
+  EXPECT_EQ(count(result.error, "colour"), 0u) << result.error;
+  EXPECT_FALSE(exists("out"));
+}
+
+TEST_F(Program, ASyntaxErrorComesAloneBeforeAnyWork) {
+  folder_.write("job.toml", "colour = 1\n" + std::string(kSmallJob) + "keep = = 3\n");
+  const Ending result = run("train job.toml --output out");
+  EXPECT_EQ(result.code, kExitUsage);
+  EXPECT_EQ(result.error.find("error: job.toml:20: "), 0u) << result.error;
+  EXPECT_EQ(count(result.error, "\n"), 1u) << result.error;
+  EXPECT_EQ(count(result.error, "colour"), 0u) << result.error;
+  EXPECT_FALSE(exists("out"));
+}
+
 TEST_F(Program, UnderMpirunOneRankShowsTheMistakes) {
   folder_.write("job.toml", std::string(kSmallJob) + "kep = 3\n");
   const Ending result = run("train job.toml --output out", mpirun(2));

@@ -132,6 +132,32 @@ TEST(TextRecord, CountsNamedLabelsAsClicks) {
   EXPECT_EQ(problem_of(label_and({}), "yes"), "column \"y\": expected a number: found \"yes\"");
 }
 
+TEST(TextRecord, ReadsAWeightPerSample) {
+  const DataOptions options = label_and({make_column("w", 1, ColumnRole::weight)});
+  RecordParser parser(options, "", "here:1");
+  Batch batch;
+  for (const std::string line : {"1,2.5", "0,0", "1,1e-1"}) {
+    EXPECT_EQ(parser.parse(line, batch), std::nullopt);
+  }
+  EXPECT_EQ(batch.weights, (std::vector<float>{2.5f, 0.0f, 0.1f}));
+  EXPECT_EQ(batch.labels, (std::vector<float>{1, 0, 1}));
+}
+
+TEST(TextRecord, AWeightThatIsNoneMakesABadLine) {
+  const DataOptions options = label_and({make_column("w", 1, ColumnRole::weight)});
+  RecordParser parser(options, "", "here:1");
+  Batch batch;
+  ASSERT_EQ(parser.parse("1,2", batch), std::nullopt);
+  EXPECT_EQ(parser.parse("0,-0.5", batch).value_or(""),
+            "column \"w\": expected a weight of at least 0: found \"-0.5\"");
+  for (const std::string cell : {"heavy", "", "nan", "inf"}) {
+    EXPECT_EQ(parser.parse("0," + cell, batch).value_or(""),
+              "column \"w\": expected a number: found \"" + cell + "\"");
+  }
+  EXPECT_EQ(batch.weights, (std::vector<float>{2}));  // a bad line leaves nothing behind
+  EXPECT_EQ(batch.labels, (std::vector<float>{1}));
+}
+
 TEST(TextRecord, SplitsByAnySeparatorAndKeepsTrailingCells) {
   DataOptions options = label_and({make_column("c", 2, ColumnRole::id)});
   options.separator = "::";

@@ -143,13 +143,13 @@ TEST(Functors, StatesAndShrinkingHaveTheSameBitsAtEveryWidth) {
   }
 }
 
-TEST(Functors, FindGivesTheSameRowsAtEveryWidth) {
+template <class P>
+void expect_finds_same(const P& partitioner) {
   KeyIndex index({0, kShards}, 5);
-  const ModuloPartitioner partitioner;
   std::vector<Key> keys;
   for (std::uint32_t i = 0; i < 300; ++i) {
     const Key key =
-        i % 2 == 0 ? Key{i} * 1024 : ~Key{i};  // many in one shard, so that buckets overflow
+        i % 2 == 0 ? Key{i} * 1024 : ~Key{i};  // by modulo many in one shard: buckets overflow
     keys.push_back(key);
     if (i % 3 != 0) {
       index.insert(key, partitioner.shard(key), i);
@@ -157,7 +157,7 @@ TEST(Functors, FindGivesTheSameRowsAtEveryWidth) {
   }
   std::vector<RowId> solo(keys.size()), eight(keys.size()), warp(keys.size());
   const auto find = [&](std::vector<RowId>& rows) {
-    return FindRow<ModuloPartitioner>{index.ref(), partitioner, keys.data(), rows.data()};
+    return FindRow<P>{index.ref(), partitioner, keys.data(), rows.data()};
   };
   const auto n = static_cast<std::int64_t>(keys.size());
   for (std::int64_t i = 0; i < n; ++i) {
@@ -169,6 +169,12 @@ TEST(Functors, FindGivesTheSameRowsAtEveryWidth) {
 
   EXPECT_EQ(eight, solo);
   EXPECT_EQ(warp, solo);
+}
+
+TEST(Functors, FindGivesTheSameRowsAtEveryWidth) {
+  expect_finds_same(ModuloPartitioner{});
+  expect_finds_same(HashPartitioner{});
+  expect_finds_same(HashPartitioner{0x9e3779b97f4a7c15});
 }
 
 TEST(Functors, WhatAFreeSlotHappensToHoldHidesNoKey) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -84,9 +85,14 @@ class Lookup {
 
   /// pooled[g] [samples x width(g)] gets the pooled rows. `carry` are integers that are summed over
   /// ranks on the way (counts, flags). Collective. `training` = false is inference: `missing` of a
-  /// table applies, and the trace is of no use.
+  /// table applies, and the trace is of no use. Throws Error{invalid_argument} for bags that do not
+  /// fit the batch before any id is sent, and on the other ranks Error{communication}.
   LookupTrace<B> forward(Stream<B>& stream, const LookupInput& input, bool training,
                          Span<const std::int64_t> carry, Span<const MatrixView<float>> pooled);
+
+  /// In place of `forward`, on a rank whose ids were refused: throws `failure` here and
+  /// Error{communication} on the ranks that call `forward`, which carries nothing.
+  [[noreturn]] void refuse(Stream<B>& stream, std::exception_ptr failure);
 
   /// gradients[g] [samples x width(g)] of the pooled rows; gives each table the sums per key
   /// (Table::add). Collective.

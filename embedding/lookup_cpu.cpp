@@ -8,8 +8,8 @@
 namespace keyshard {
 namespace {
 
-/// Counts that two ranks tell each other before a forward: per table, then the numbers that are
-/// carried.
+/// Counts that two ranks tell each other before a forward: keys and words per table, then the
+/// numbers that are carried. The first one is kRefused where a rank refused its batch.
 struct Counts {
   std::int64_t tables;
   std::int64_t carried;
@@ -17,9 +17,21 @@ struct Counts {
   std::int64_t width() const { return 2 * tables + carried; }
 };
 
+constexpr std::int64_t kRefused = -1;
+
+/// Fails on this rank where another one refused its batch.
+void require_accepted(const std::vector<std::int64_t>& received, const Counts& counts) {
+  const auto width = static_cast<std::size_t>(counts.width());
+  for (std::size_t rank = 0; rank * width < received.size(); ++rank) {
+    require(received[rank * width] != kRefused, Kind::communication,
+            "expected a batch from every rank: rank {} refused its own", rank);
+  }
+}
+
+/// Tells the others the counts of this rank, or that it refused its batch, and learns theirs.
 std::vector<std::int64_t> exchange_counts(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                                           const Counts& counts, const AskerState<Cpu>& asker,
-                                          Span<const std::int64_t> carry) {
+                                          Span<const std::int64_t> carry, bool refused = false) {
   const auto ranks = communicator.size();
   const auto width = static_cast<std::size_t>(counts.width());
   std::vector<std::int64_t> sent(width * static_cast<std::size_t>(ranks));
@@ -31,11 +43,15 @@ std::vector<std::int64_t> exchange_counts(Communicator<Cpu>& communicator, Strea
       row[counts.tables + t] = asker.parts.word_counts.empty() ? 0 : asker.parts.word_counts[block];
     }
     std::copy(carry.begin(), carry.end(), row + 2 * counts.tables);
+    row[0] = refused ? kRefused : row[0];
   }
   std::vector<std::int64_t> received(sent.size());
   const std::vector<std::int64_t> ones(static_cast<std::size_t>(ranks), 1);
   Exchange<Cpu>(communicator, ones, ones)
       .forward(stream, sent.data(), received.data(), counts.width());
+  if (!refused) {
+    require_accepted(received, counts);
+  }
   return received;
 }
 
@@ -206,6 +222,9 @@ Lookup<Cpu>::Lookup(Communicator<Cpu>& communicator, std::vector<Table<Cpu>*> ta
     options.push_back(&table->options());
   }
   shape_ = std::make_unique<LookupShape>(make_lookup_shape(options, features, communicator.size()));
+  for (const FeatureOptions& feature : features) {
+    tables_[static_cast<std::size_t>(feature.table)]->add_reader(feature.name);
+  }
 }
 
 template <>
@@ -245,6 +264,27 @@ Buffer<float, Cpu> return_answers(Communicator<Cpu>& communicator, Stream<Cpu>& 
   return values;
 }
 
+/// Tells the others that this rank has no batch for them, and fails.
+[[noreturn]] void refuse_batch(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                               const LookupShape& shape, const Counts& counts,
+                               const std::exception_ptr& failure) {
+  AskerState<Cpu> nothing;
+  nothing.distinct.blocks.assign(static_cast<std::size_t>(shape.ranks * counts.tables) + 1, 0);
+  const std::vector<std::int64_t> carry(static_cast<std::size_t>(counts.carried));
+  exchange_counts(communicator, stream, counts, nothing, carry, true);
+  std::rethrow_exception(failure);
+}
+
+/// Plans a batch, or fails on all ranks where it is refused.
+void plan_or_refuse(Communicator<Cpu>& communicator, Stream<Cpu>& stream, const LookupShape& shape,
+                    const LookupInput& input, const Counts& counts, AskerState<Cpu>& asker) {
+  try {
+    plan_batch(stream, shape, input, asker);
+  } catch (const Error&) {
+    refuse_batch(communicator, stream, shape, counts, std::current_exception());
+  }
+}
+
 /// Gives the asker the rows that were found and the states of bags, or the places of its rows.
 void bring_answers(Communicator<Cpu>& communicator, Stream<Cpu>& stream, const LookupShape& shape,
                    const std::vector<Table<Cpu>*>& tables, bool inference,
@@ -273,7 +313,7 @@ LookupTrace<Cpu> Lookup<Cpu>::forward(Stream<Cpu>& stream, const LookupInput& in
   const Counts counts{shape.tables(), static_cast<std::int64_t>(carry.size())};
 
   // Ids: what is asked, of whom, and in which form.
-  plan_batch(stream, shape, input, asker);
+  plan_or_refuse(*communicator_, stream, shape, input, counts, asker);
   plan_parts(shape, communicator_->rank(), asker);
   plan_answers(stream, shape, asker);
   const std::vector<std::int64_t> word_counts =
@@ -301,6 +341,11 @@ LookupTrace<Cpu> Lookup<Cpu>::forward(Stream<Cpu>& stream, const LookupInput& in
 
   state->traffic = traffic_of(shape, communicator_->rank(), input, asker, owner);
   return LookupTrace<Cpu>(std::move(state));
+}
+
+template <>
+void Lookup<Cpu>::refuse(Stream<Cpu>& stream, std::exception_ptr failure) {
+  refuse_batch(*communicator_, stream, *shape_, {shape_->tables(), 0}, failure);
 }
 
 template <>

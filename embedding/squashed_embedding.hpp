@@ -1,9 +1,11 @@
 // The two layers of this version. `SquashedEmbedding` pools the rows of the ids of each sample into
 // one vector; `Embedding` gives one row per id. Both work on 1 to P ranks; every call is
-// collective, also for a rank without ids.
+// collective, also for a rank without ids. Ids that are refused on one rank end the call on all,
+// before any is sent.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "embedding/layer.hpp"
@@ -20,6 +22,9 @@ class TableLayer {
   TableLayer(TableSet<B>& tables, const LayerOptions& options, const Combiner& combiner);
   ~TableLayer() = default;
   TableLayer(TableLayer&&) noexcept = default;
+
+  /// Checks the ids of a call; what `check` throws ends the call on all ranks.
+  void accept(Stream<B>& stream, const std::function<void()>& check);
 
   /// The slices of a call: those given, or one for the samples of this rank, numbered by the rank.
   SliceLayout slices_of(const SliceLayout* given, std::int64_t samples) const;
@@ -59,7 +64,8 @@ class Embedding : public TableLayer<B> {
  public:
   Embedding(TableSet<B>& tables, const LayerOptions& options);
 
-  /// Ids of any rank, 0 included -> shape ++ [D]. Collective.
+  /// Ids of any rank, 0 included -> shape ++ [D]; ragged ids -> [ids, D], list after list.
+  /// Collective.
   LayerOutput<B> forward(Stream<B>& stream, const IdsView& ids, bool training = true,
                          const SliceLayout* slices = nullptr);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <exception>
 #include <numeric>
 
 #include "embedding/reduce_axis.hpp"
@@ -17,17 +18,34 @@ std::int64_t product(const Shape& shape, std::size_t begin = 0) {
 }
 
 void check_ids(const LayerOptions& options, const IdsView& ids) {
-  require(ids.ragged() || product(ids.shape) == static_cast<std::int64_t>(ids.values.size()),
-          Kind::invalid_argument, "layer {}: expected ids that fill their shape [{}]: found {}",
-          options.name, fmt::join(ids.shape, ", "), ids.values.size());
+  const auto n = static_cast<std::int64_t>(ids.values.size());
+  if (!ids.ragged()) {
+    require(product(ids.shape) == n, Kind::invalid_argument,
+            "layer {}: expected ids that fill their shape [{}]: found {}", options.name,
+            fmt::join(ids.shape, ", "), n);
+    return;
+  }
+  require(ids.offsets.front() == 0 && ids.offsets.back() == n &&
+              std::is_sorted(ids.offsets.begin(), ids.offsets.end()),
+          Kind::invalid_argument,
+          "layer {}: expected ascending offsets from 0 to the number of ids {}: found {} to {}",
+          options.name, n, ids.offsets.front(), ids.offsets.back());
 }
 
-/// The ids of a call as bags: bag after bag, `per_sample` bags for each sample of the first axis.
+/// The ids of a call as bags: bag after bag, `per_sample` bags for each sample of the first axis,
+/// or those from firsts[sample] on.
 struct Bags {
   std::vector<Key> values;
   std::vector<std::int64_t> offsets{0};
   std::int64_t samples = 1;
   std::int64_t per_sample = 1;
+  std::vector<std::int64_t> firsts;
+
+  std::int64_t size() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
+
+  std::int64_t first(std::int64_t sample) const {
+    return firsts.empty() ? sample * per_sample : firsts[static_cast<std::size_t>(sample)];
+  }
 };
 
 /// Bags along axis 1: of ids [B, n, inner...] bag (b, k) has ids [b, :, k].
@@ -56,13 +74,29 @@ Bags bags_of(const IdsView& ids) {
   return bags;
 }
 
-/// Looks the bags up; the values are [samples * per_sample, D].
+/// Bags of one id each.
+Bags single_bags(const IdsView& ids) {
+  Bags bags;
+  bags.values.assign(ids.values.begin(), ids.values.end());
+  bags.offsets.resize(bags.values.size() + 1);
+  std::iota(bags.offsets.begin(), bags.offsets.end(), 0);
+  if (ids.ragged()) {
+    bags.samples = static_cast<std::int64_t>(ids.offsets.size()) - 1;
+    bags.firsts.assign(ids.offsets.begin(), ids.offsets.end());
+  } else {
+    bags.samples = ids.shape.empty() ? 1 : ids.shape[0];
+    bags.per_sample = product(ids.shape, 1);
+  }
+  return bags;
+}
+
+/// Looks the bags up; the values are [bags, D].
 void look_up(Stream<Cpu>& stream, Lookup<Cpu>& lookup, const Bags& bags, bool training,
              const SliceLayout& slices, LayerOutput<Cpu>& output) {
-  const std::int64_t rows = bags.samples * bags.per_sample, dim = lookup.width(0);
+  const std::int64_t rows = bags.size(), dim = lookup.width(0);
   std::vector<std::int64_t> offsets;
   for (const std::int64_t offset : slices.offsets) {
-    offsets.push_back(offset * bags.per_sample);
+    offsets.push_back(bags.first(offset));
   }
   output.values = {stream, rows * dim};
   const MatrixView<float> pooled{output.values.data(), rows, dim, dim};
@@ -91,6 +125,15 @@ TableLayer<Cpu>::TableLayer(TableSet<Cpu>& tables, const LayerOptions& options,
       ranks_(tables.communicator().size()) {}
 
 template <>
+void TableLayer<Cpu>::accept(Stream<Cpu>& stream, const std::function<void()>& check) {
+  try {
+    check();
+  } catch (const Error&) {
+    lookup_.refuse(stream, std::current_exception());
+  }
+}
+
+template <>
 SliceLayout TableLayer<Cpu>::slices_of(const SliceLayout* given, std::int64_t samples) const {
   return given != nullptr ? *given : SliceLayout{ranks_, {rank_, rank_ + 1}, {0, samples}};
 }
@@ -111,10 +154,12 @@ template <>
 LayerOutput<Cpu> SquashedEmbedding<Cpu>::forward(Stream<Cpu>& stream, const IdsView& ids,
                                                  bool training, const SliceLayout* slices) {
   LayerOutput<Cpu> output;
-  if (!ids.ragged()) {
-    output.shape = compute_output_shape(ids.shape);
-  }
-  check_ids(options_, ids);
+  accept(stream, [&] {
+    if (!ids.ragged()) {
+      output.shape = compute_output_shape(ids.shape);
+    }
+    check_ids(options_, ids);
+  });
   const Bags bags = bags_of(ids);
   look_up(stream, lookup_, bags, training, slices_of(slices, bags.samples), output);
   if (ids.ragged()) {
@@ -179,17 +224,11 @@ std::vector<std::int64_t> Embedding<Cpu>::compute_output_shape(
 template <>
 LayerOutput<Cpu> Embedding<Cpu>::forward(Stream<Cpu>& stream, const IdsView& ids, bool training,
                                          const SliceLayout* slices) {
-  require(!ids.ragged(), Kind::not_built,
-          "layer {}: ragged ids of Embedding are not built in this version", options_.name);
-  check_ids(options_, ids);
+  accept(stream, [&] { check_ids(options_, ids); });
   LayerOutput<Cpu> output;
-  output.shape = compute_output_shape(ids.shape);
-  Bags bags;
-  bags.values.assign(ids.values.begin(), ids.values.end());
-  bags.offsets.resize(bags.values.size() + 1);
-  std::iota(bags.offsets.begin(), bags.offsets.end(), 0);
-  bags.samples = ids.shape.empty() ? 1 : ids.shape[0];
-  bags.per_sample = product(ids.shape, 1);
+  output.shape = compute_output_shape(
+      ids.ragged() ? Shape{static_cast<std::int64_t>(ids.values.size())} : ids.shape);
+  const Bags bags = single_bags(ids);
   look_up(stream, lookup_, bags, training, slices_of(slices, bags.samples), output);
   return output;
 }

@@ -56,6 +56,9 @@ class Table {
 
   const TableOptions& options() const noexcept { return options_; }
 
+  /// Tells the table that a feature reads it, for the messages of its errors.
+  void add_reader(const std::string& feature);
+
   const Partitioner& partitioner() const noexcept { return partitioner_; }
 
   const RowLayout& layout() const noexcept { return layout_; }
@@ -90,7 +93,8 @@ class Table {
 
   /// Makes one optimizer step on the keys of all calls since the last one; creates missing rows.
   /// Every rank calls it in every step, also without gradients, for the step is counted. Throws
-  /// Error{non_finite} naming the table and a key before any row of this rank has changed.
+  /// Error{non_finite} naming the table, its readers and a key before any row of this rank has
+  /// changed.
   void apply(Stream<B>& stream, const UpdateContext& context);
 
   /// Sets rows: values [n x layout().dim], state back to initial. Keys are distinct and owned by
@@ -122,6 +126,7 @@ class Table {
   void update_rows(Stream<B>& stream, RowGradients<B>& gradients, const UpdateContext& context);
 
   TableOptions options_;
+  std::vector<std::string> readers_;
   Partitioner partitioner_;
   RowLayout layout_;
   KeyIndex index_;

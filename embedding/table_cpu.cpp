@@ -55,6 +55,13 @@ Table<Cpu>::Table(TableOptions options, Range shards)
   index_.reserve(options_.init_capacity * shards.size() / kShards);
 }
 
+template <>
+void Table<Cpu>::add_reader(const std::string& feature) {
+  if (std::find(readers_.begin(), readers_.end(), feature) == readers_.end()) {
+    readers_.push_back(feature);
+  }
+}
+
 // FindRow, with the homes of a block of keys fetched ahead and kept.
 template <>
 void Table<Cpu>::find(Stream<Cpu>& stream, Span<const Key> keys, RowId* rows) const {
@@ -182,8 +189,9 @@ void Table<Cpu>::check_finite(Stream<Cpu>& stream, const RowGradients<Cpu>& grad
     }
     for (std::int64_t d = begin * dim; d < end * dim; ++d) {
       require(std::isfinite(values[d]), Kind::non_finite,
-              "expected finite gradients: found {} for key {} of table {}", values[d],
-              static_cast<std::int64_t>(gradients.keys[d / dim]), options_.name);
+              "expected finite gradients: found {} for key {} of table {}, read by {}", values[d],
+              static_cast<std::int64_t>(gradients.keys[d / dim]), options_.name,
+              fmt::join(readers_, ", "));
     }
   });
 }

@@ -7,6 +7,7 @@
 
 #include "runtime/runs.hpp"
 #include "runtime/stream.hpp"
+#include "tests/support/counts.hpp"
 
 namespace keyshard {
 namespace {
@@ -79,7 +80,7 @@ TEST(Dedup, DoesNotDependOnTheNumberOfThreads) {
   const Case c = make_case(30'000, 9'000, 2, 3);
   Stream<Cpu> one(1);
   const Distinct<Cpu> expected = dedup(one, c.occurrences());
-  for (const int threads : {2, 3, 7}) {
+  for (const int threads : testing::thread_counts({2, 3, 7})) {
     Stream<Cpu> stream(threads);
     const Distinct<Cpu> found = dedup(stream, c.occurrences());
     EXPECT_TRUE(std::equal(found.keys.span().begin(), found.keys.span().end(),

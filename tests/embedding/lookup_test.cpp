@@ -11,6 +11,7 @@
 
 #include "runtime/error.hpp"
 #include "tests/embedding/lookup_problem.hpp"
+#include "tests/support/counts.hpp"
 #include "tests/support/ranks.hpp"
 
 namespace keyshard {
@@ -172,7 +173,7 @@ TEST_P(LookupOnRanks, HasTheBitsOfItsDefinition) {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const int ranks : {1, 2, 3, 4, 5, 8, 11}) {
+  for (const int ranks : testing::rank_counts({1, 2, 3, 4, 5, 8, 11})) {
     for (const int threads : {1, 2}) {
       all.push_back({ranks, threads, ExchangeMode::rows, PoolOrder::bag});
       all.push_back({ranks, threads, ExchangeMode::rows, PoolOrder::shard});
@@ -215,7 +216,7 @@ TEST(Lookup, IsItsDefinitionWherePoolingReadsTheTablesThemselves) {
         }
       }
       const Outcome expected = reference(p);
-      for (const int threads : {1, 2, 3}) {
+      for (const int threads : testing::thread_counts({1, 2, 3})) {
         EXPECT_TRUE(run(p, 1, threads) == expected) << dim;
       }
       EXPECT_TRUE(run(p, 2, 1) == expected) << dim;
@@ -230,7 +231,7 @@ TEST(Lookup, IsItsDefinitionForKeysAtTheBordersOfRanksAndBagsOfOneShard) {
                                     {ExchangeMode::automatic, PoolOrder::shard}}) {
     const Problem p = make_border_problem(mode, order);
     const Outcome expected = reference(p);
-    for (const int ranks : {1, 2, 3, 4, 5, 8, 11}) {
+    for (const int ranks : testing::rank_counts({1, 2, 3, 4, 5, 8, 11})) {
       EXPECT_TRUE(run(p, ranks, 1 + ranks % 2) == expected) << ranks;
     }
   }
@@ -249,7 +250,7 @@ TEST(Lookup, AddsNoZeroToANegativeZero) {
         std::fill(gradients.begin(), gradients.end(), -0.0f);
       }
     }
-    for (const int ranks : {1, 2, 3, 5, 8}) {
+    for (const int ranks : testing::rank_counts({1, 2, 3, 5, 8})) {
       // -0 - 1 * -0 = +0; a gradient to which a zero was added is +0 and leaves -0 - +0 = -0.
       for (const std::map<Key, Vector>& rows : run(p, ranks, 2).rows) {
         EXPECT_FALSE(rows.empty());
@@ -291,6 +292,104 @@ TEST(Lookup, RefusesBagsThatDoNotFitTheBatch) {
   EXPECT_THROW(look_up({0, 1, 2, 4}, {0, 3}), Error);
   EXPECT_THROW(look_up({0, 2, 1, 3}, {0, 3}), Error);
   EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 2}), Error);
+}
+
+/// What each of two ranks learns from a lookup of one table, pooled by shard.
+std::vector<LookupTraffic> traffic_of(ExchangeMode mode,
+                                      const std::vector<std::vector<Key>>& bags) {
+  std::vector<LookupTraffic> traffic(2);
+  testing::run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableOptions options;
+    options.name = "items";
+    options.groups = {{"values", 8, Constant{1}, {}, Sgd{1}, {}}};
+    options.exchange = mode;
+    options.pool_order = PoolOrder::shard;
+    Table<Cpu> table(options, run_of(communicator.rank(), 2, kShards));
+    Lookup<Cpu> lookup(communicator, {&table}, {{"items", 0, {Sum{}}}});
+    std::vector<Key> ids;
+    std::vector<std::int64_t> offsets{0};
+    for (const std::vector<Key>& bag : bags) {
+      ids.insert(ids.end(), bag.begin(), bag.end());
+      offsets.push_back(static_cast<std::int64_t>(ids.size()));
+    }
+    const auto samples = static_cast<std::int64_t>(bags.size());
+    std::vector<float> out(bags.size() * 8);
+    const MatrixView<float> view{out.data(), samples, 8, 8};
+    const std::vector<std::int64_t> slice_offsets{0, samples};
+    const std::int64_t rank = communicator.rank();
+    traffic[static_cast<std::size_t>(rank)] =
+        lookup
+            .forward(stream, {{ids, offsets}, samples, 2, {rank, rank + 1}, slice_offsets}, true,
+                     {}, Span<const MatrixView<float>>(&view, 1))
+            .traffic();
+  });
+  return traffic;
+}
+
+TEST(Lookup, AutoAsksInTheFormOfFewerBytes) {
+  // Two bags of 64 ids each, none twice: 64 rows of 8 floats there and back against a few words and
+  // two vectors a bag.
+  std::vector<std::vector<Key>> long_bags(2);
+  for (Key key = 0; key < 128; ++key) {
+    long_bags[key / 64].push_back(key);
+  }
+  // Two hundred bags of the same four ids: four rows against two vectors a bag.
+  const std::vector<std::vector<Key>> same_bags(200, {1, 2, 3, 4});
+  for (const auto& [bags, reduced] : {std::pair(long_bags, 1), {same_bags, 0}}) {
+    const auto rows = traffic_of(ExchangeMode::rows, bags);
+    const auto parts = traffic_of(ExchangeMode::reduced, bags);
+    const auto chosen = traffic_of(ExchangeMode::automatic, bags);
+    for (std::size_t rank = 0; rank < 2; ++rank) {
+      EXPECT_EQ(rows[rank].reduced_tables, 0);
+      EXPECT_EQ(parts[rank].reduced_tables, 1);
+      EXPECT_EQ(chosen[rank].reduced_tables, reduced);
+      EXPECT_EQ(chosen[rank].bytes, std::min(rows[rank].bytes, parts[rank].bytes));
+    }
+  }
+}
+
+/// Collectives of a forward and backward of so many features, each with its table.
+std::uint64_t collectives_of(std::int64_t features) {
+  std::uint64_t collectives = 0;
+  testing::run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    std::vector<std::unique_ptr<Table<Cpu>>> tables;
+    std::vector<Table<Cpu>*> borrowed;
+    std::vector<FeatureOptions> options;
+    for (std::int64_t f = 0; f < features; ++f) {
+      TableOptions table;
+      table.name = "table" + std::to_string(f);
+      table.groups = {{"values", 2, Constant{1}, {}, Sgd{1}, {}}};
+      tables.push_back(
+          std::make_unique<Table<Cpu>>(table, run_of(communicator.rank(), 2, kShards)));
+      borrowed.push_back(tables.back().get());
+      options.push_back({table.name, static_cast<int>(f), {Sum{}}});
+    }
+    Lookup<Cpu> lookup(communicator, borrowed, options);
+    const std::vector<Key> ids(static_cast<std::size_t>(features), 7);
+    std::vector<std::int64_t> offsets;
+    for (std::int64_t bag = 0; bag <= features; ++bag) {
+      offsets.push_back(bag);
+    }
+    std::vector<float> floats(static_cast<std::size_t>(2 * features));
+    const MatrixView<float> pooled{floats.data(), 1, 2 * features, 2 * features};
+    const MatrixView<const float> gradient{floats.data(), 1, 2 * features, 2 * features};
+    const std::vector<std::int64_t> slice_offsets{0, 1};
+    const std::int64_t rank = communicator.rank();
+    const std::uint64_t before = communicator.progress().collectives();
+    const LookupTrace<Cpu> trace =
+        lookup.forward(stream, {{ids, offsets}, 1, 2, {rank, rank + 1}, slice_offsets}, true, {},
+                       Span<const MatrixView<float>>(&pooled, 1));
+    lookup.backward(stream, trace, Span<const MatrixView<const float>>(&gradient, 1));
+    if (rank == 0) {
+      collectives = communicator.progress().collectives() - before;
+    }
+  });
+  return collectives;
+}
+
+TEST(Lookup, AllFeaturesAndTablesTravelTogether) {
+  EXPECT_EQ(collectives_of(1), 4u);  // counts, keys, rows, gradients
+  EXPECT_EQ(collectives_of(5), 4u);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Rows that are made, on several threads, against a plain map and the definition of their values.
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <set>
@@ -8,8 +9,10 @@
 
 #include "embedding/row_functors.hpp"
 #include "embedding/table.hpp"
+#include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/stream.hpp"
+#include "tests/support/counts.hpp"
 
 namespace keyshard {
 namespace {
@@ -25,7 +28,7 @@ TableOptions options() {
 Key drawn(std::uint64_t i) { return mix64(i) % 5000; }
 
 TEST(TableContents, AKeyGetsOneRowHoweverOftenItComes) {
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : testing::thread_counts({1, 2, 3})) {
     Stream<Cpu> stream(threads);
     Table<Cpu> table(options(), {0, kShards});
     std::map<Key, RowId> rows_of;
@@ -67,7 +70,7 @@ TEST(TableContents, FindGivesTheRowsOfItsFunctor) {
   }
   run_rows(0, 5000,
            FindRow<HashPartitioner>{index.ref(), partitioner, keys.data(), expected.data()});
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : testing::thread_counts({1, 2, 3})) {
     Stream<Cpu> stream(threads);
     std::vector<RowId> found(keys.size());
     table.find(stream, keys, found.data());
@@ -92,6 +95,38 @@ TEST(TableContents, NewRowsHaveInitialValuesAndState) {
       EXPECT_EQ(x, column.offset == 0 ? 0.5f : 0.25f);
     }
   }
+}
+
+TEST(TableContents, AGradientThatIsNotFiniteNamesKeyTableAndReaders) {
+  Stream<Cpu> stream(2);
+  Table<Cpu> table(options(), {0, kShards});
+  for (const char* feature : {"first_item", "last_item", "first_item"}) {
+    table.add_reader(feature);
+  }
+  const std::vector<Key> keys{7, 8};
+  std::vector<RowId> rows(2);
+  table.find_or_insert(stream, keys, rows.data());
+  RowGradients<Cpu> gradients{
+      {stream, 2}, {stream, 2}, std::make_shared<Buffer<float, Cpu>>(stream, 6), 0, {}};
+  for (std::int64_t i = 0; i < 2; ++i) {
+    gradients.keys[i] = keys[static_cast<std::size_t>(i)];
+    gradients.rows[i] = rows[static_cast<std::size_t>(i)];
+  }
+  std::fill_n(gradients.values(), 6, 1.0f);
+  gradients.values()[4] = std::numeric_limits<float>::infinity();
+  table.add(std::move(gradients));
+  try {
+    table.apply(stream, {});
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::non_finite);
+    EXPECT_EQ(error.text(),
+              "expected finite gradients: found inf for key 8 of table items, read by first_item, "
+              "last_item");
+  }
+  std::vector<float> read(6);
+  table.read(stream, keys, rows.data(), false, read.data());
+  EXPECT_EQ(read, std::vector<float>(6, 0.5f)) << "no row has changed";
 }
 
 TEST(TableContents, AssignSetsRowsOldAndNew) {
@@ -174,7 +209,7 @@ TEST(TableContents, LeaveShardByShardInTheOrderOfKeys) {
 }
 
 TEST(TableContents, AreLoadedByManyThreadsIntoATableThatGrowsOn) {
-  for (const int threads : {1, 3}) {
+  for (const int threads : testing::thread_counts({1, 3})) {
     Stream<Cpu> stream(threads);
     Table<Cpu> saved(options(), {0, kShards}), loaded(options(), {0, kShards});
     std::vector<Key> keys(20'000);

@@ -76,7 +76,7 @@ TEST(NonFinite, WeightsEndAJobWithStepAndTheDensePart) {
   }
 }
 
-TEST(NonFinite, GradientsEndAJobWithStepAndTable) {
+TEST(NonFinite, GradientsEndAJobWithStepTableAndFeature) {
   // Products of two embeddings are about 1e30, and so is the error; the gradient of an embedding is
   // the error by the other one. The loss is a double.
   for (const int ranks : {1, 2, 3}) {
@@ -87,6 +87,7 @@ TEST(NonFinite, GradientsEndAJobWithStepAndTable) {
                                        {"model.loss=squared_error"});
     EXPECT_TRUE(text.starts_with("step 6: expected finite gradients: found ")) << text;
     EXPECT_NE(text.find(" of table C"), std::string::npos) << text;
+    EXPECT_NE(text.find(", read by C"), std::string::npos) << text;
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "runtime/error.hpp"
 #include "tests/collectives/communicator_checks.hpp"
+#include "tests/support/counts.hpp"
 #include "tests/support/ranks.hpp"
 
 namespace keyshard::testing {
@@ -28,11 +29,12 @@ std::string name_of_case(const ::testing::TestParamInfo<ThreadRanks::ParamType>&
 
 INSTANTIATE_TEST_SUITE_P(Communicator, ThreadRanks,
                          ::testing::Combine(::testing::ValuesIn(communicator_checks()),
-                                            ::testing::Values(1, 2, 3, 4, 8)),
+                                            ::testing::ValuesIn(rank_counts({1, 2, 3, 4, 8}))),
                          name_of_case);
 INSTANTIATE_TEST_SUITE_P(FoldedSum, ThreadRanks,
                          ::testing::Combine(::testing::ValuesIn(folded_sum_checks()),
-                                            ::testing::Range(1, 9)),
+                                            ::testing::ValuesIn(rank_counts({1, 2, 3, 4, 5, 6, 7,
+                                                                             8}))),
                          name_of_case);
 
 /// What each of the ranks throws: the text of its Error{communication}, or "".

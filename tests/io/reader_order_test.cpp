@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/io/read_data.hpp"
+#include "tests/support/counts.hpp"
 
 namespace keyshard::testing {
 namespace {
@@ -54,7 +55,7 @@ TEST(ReaderOrder, IsTheSameOnAnyNumberOfRanks) {
     for (const std::int64_t slices : {4, 16}) {
       const auto expected =
           read_steps(options, Split::train, plan_of(slices), 1, {.steps = 20, .from = {}});
-      for (const int ranks : {2, 3, 5, 8}) {
+      for (const int ranks : testing::rank_counts({2, 3, 5, 8})) {
         EXPECT_EQ(
             read_steps(options, Split::train, plan_of(slices), ranks, {.steps = 20, .from = {}}),
             expected)
@@ -101,7 +102,7 @@ TEST(ReaderOrder, GoesOnInTheMiddleOfAnEpochWithAnotherNumberOfRanks) {
       ReaderPosition position;
       read_steps(options, Split::train, plan_of(16), 3,
                  {.steps = at, .from = {}, .seek = false, .read_ahead = 3}, &position);
-      for (const int ranks : {1, 5}) {
+      for (const int ranks : testing::rank_counts({1, 5})) {
         const auto rest = read_steps(
             options, Split::train, plan_of(16), ranks,
             {.steps = 40 - at, .from = position, .seek = true, .read_ahead = ranks == 5 ? 2 : 0});

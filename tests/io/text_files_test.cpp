@@ -15,6 +15,7 @@
 
 #include "io/make_reader.hpp"
 #include "tests/io/read_data.hpp"
+#include "tests/support/counts.hpp"
 #include "tests/support/ranks.hpp"
 
 namespace keyshard::testing {
@@ -93,7 +94,7 @@ TEST(TextFiles, ThatAreBlocksGiveTheSameBatchesOnAnyNumberOfRanks) {
     }
   }
   EXPECT_EQ(seen, std::vector<int>(210, 1));
-  for (const int ranks : {2, 3, 5}) {
+  for (const int ranks : testing::rank_counts({2, 3, 5})) {
     EXPECT_EQ(read_steps(options, Split::train, plan_of(16), ranks), one) << ranks;
   }
 }

@@ -9,6 +9,7 @@
 
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
+#include "tests/support/counts.hpp"
 
 namespace keyshard {
 namespace {
@@ -61,7 +62,7 @@ std::vector<float> three_steps(int ranks, int threads) {
 
 TEST(DenseOptimizer, BitsDoNotDependOnChunksOrThreads) {
   const std::vector<float> one = three_steps(1, 1);
-  for (const int ranks : {1, 2, 3, 5}) {
+  for (const int ranks : testing::rank_counts({1, 2, 3, 5})) {
     EXPECT_EQ(three_steps(ranks, 2), one) << ranks;
   }
 }

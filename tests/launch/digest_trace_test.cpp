@@ -5,6 +5,7 @@
 
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
+#include "tests/support/counts.hpp"
 #include "tests/support/ranks.hpp"
 #include "tests/support/scratch_folder.hpp"
 
@@ -115,7 +116,7 @@ TEST_F(DigestTraceFile, OfSlicesDoesNotDependOnWhichRankHoldsThem) {
   };
   trace_slices(1);
 
-  for (const int ranks : {2, 3, 5}) {
+  for (const int ranks : testing::rank_counts({2, 3, 5})) {
     EXPECT_NO_THROW(trace_slices(ranks)) << ranks;
   }
 }

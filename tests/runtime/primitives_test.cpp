@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/hash.hpp"
+#include "tests/support/counts.hpp"
 #include "tests/support/sim_team.hpp"
 
 namespace keyshard {
@@ -19,7 +20,7 @@ std::vector<std::uint32_t> numbers(const Buffer<std::uint32_t, Cpu>& buffer) {
 /// body(stream, n) for 1 to 3 threads and sizes about their number.
 template <class Body>
 void for_sizes(const Body& body) {
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : testing::thread_counts({1, 2, 3})) {
     Stream<Cpu> stream(threads);
     for (const std::int64_t n : {0, 1, 2, 3, 7, 1000}) {
       body(stream, n);
@@ -71,7 +72,7 @@ TEST(Select, NumbersTheChosenElementsInOrder) {
 
 TEST(Unique, FindsWhereRunsOfEqualKeysStart) {
   const std::vector<Key> keys{0, 0, 1, 5, 5, 5, 7, 0, ~Key{0}, ~Key{0}};
-  for (const int threads : {1, 2, 3, 10}) {
+  for (const int threads : testing::thread_counts({1, 2, 3, 10})) {
     Stream<Cpu> stream(threads);
     const auto key = [&](std::int64_t i) { return keys[static_cast<std::size_t>(i)]; };
     EXPECT_EQ(numbers(unique(stream, 10, key)), (std::vector<std::uint32_t>{0, 2, 3, 6, 7, 8}));
@@ -120,7 +121,7 @@ struct Segments {
 TEST(FoldSegments, AddsEqualNumbersInOrderAndOthersInTheTree) {
   for (const std::int64_t dim : {1, 4, 16, 33, 70}) {
     const Segments in(dim);
-    for (const int threads : {1, 2, 3}) {
+    for (const int threads : testing::thread_counts({1, 2, 3})) {
       Stream<Cpu> stream(threads);
       std::vector<float> out(static_cast<std::size_t>(6 * dim), -1);
       fold_segments(

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/hash.hpp"
+#include "tests/support/counts.hpp"
 
 namespace keyshard {
 namespace {
@@ -27,7 +28,7 @@ void expect_sorted(const std::vector<std::uint64_t>& keys) {
   std::vector<Entry> expected = entries;
   std::stable_sort(expected.begin(), expected.end(),
                    [](const Entry& a, const Entry& b) { return a.key < b.key; });
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : testing::thread_counts({1, 2, 3})) {
     Stream<Cpu> stream(threads);
     std::vector<Entry> sorted = entries;
     sort_pairs(stream, Span<Entry>(sorted));

@@ -7,11 +7,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/counts.hpp"
+
 namespace keyshard {
 namespace {
 
 TEST(ThreadPool, RunsABodyOnceOnEveryThread) {
-  for (int threads : {1, 2, 5}) {
+  for (const int threads : testing::thread_counts({1, 2, 5})) {
     ThreadPool pool(threads);
     std::vector<std::atomic<int>> calls(static_cast<std::size_t>(threads));
     for (int round = 0; round < 50; ++round) {

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/launch/models/metrics_run.hpp"
+#include "tests/support/counts.hpp"
 
 namespace keyshard {
 namespace {
@@ -72,7 +73,7 @@ TEST(Metrics, BitsDoNotDependOnTheNumberOfRanks) {
   for (const bool weighted : {false, true}) {
     const Samples samples = random_samples(3001, weighted);
     const Metrics one = metrics_of(samples, Loss::log_loss, 4, 1);
-    for (const int ranks : {2, 3, 5, 8}) {
+    for (const int ranks : testing::rank_counts({2, 3, 5, 8})) {
       const Metrics many = metrics_of(samples, Loss::log_loss, 4, ranks);
       EXPECT_EQ(many.auc, one.auc) << ranks;
       EXPECT_EQ(many.loss, one.loss) << ranks;

@@ -27,9 +27,10 @@ void check_input(const LookupShape& shape, const LookupInput& input) {
           input.bags.values.size(), bags == 0 ? 0 : input.bags.offsets.front(),
           bags == 0 ? 0 : input.bags.offsets.back());
   require(static_cast<std::int64_t>(input.slice_offsets.size()) == input.run.size() + 1 &&
-              input.slice_offsets.front() == 0 && input.slice_offsets.back() == input.samples,
+              input.slice_offsets.front() == 0 && input.slice_offsets.back() == input.samples &&
+              std::is_sorted(input.slice_offsets.begin(), input.slice_offsets.end()),
           Kind::invalid_argument,
-          "expected {} slice offsets from 0 to the number of samples {}: found {}",
+          "expected {} ascending slice offsets from 0 to the number of samples {}: found {}",
           input.run.size() + 1, input.samples, input.slice_offsets.size());
 }
 

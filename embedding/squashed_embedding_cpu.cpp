@@ -32,6 +32,17 @@ void check_ids(const LayerOptions& options, const IdsView& ids) {
           options.name, n, ids.offsets.front(), ids.offsets.back());
 }
 
+void check_slices(const LayerOptions& options, const SliceLayout* slices, std::int64_t samples) {
+  require(
+      slices == nullptr || (!slices->offsets.empty() && slices->offsets.front() == 0 &&
+                            slices->offsets.back() == samples &&
+                            std::is_sorted(slices->offsets.begin(), slices->offsets.end())),
+      Kind::invalid_argument,
+      "layer {}: expected ascending slice offsets from 0 to the number of samples {}: found [{}]",
+      options.name, samples,
+      slices == nullptr ? "" : fmt::format("{}", fmt::join(slices->offsets, ", ")));
+}
+
 /// The ids of a call as bags: bag after bag, `per_sample` bags for each sample of the first axis,
 /// or those from firsts[sample] on.
 struct Bags {
@@ -154,13 +165,15 @@ template <>
 LayerOutput<Cpu> SquashedEmbedding<Cpu>::forward(Stream<Cpu>& stream, const IdsView& ids,
                                                  bool training, const SliceLayout* slices) {
   LayerOutput<Cpu> output;
+  Bags bags;
   accept(stream, [&] {
     if (!ids.ragged()) {
       output.shape = compute_output_shape(ids.shape);
     }
     check_ids(options_, ids);
+    bags = bags_of(ids);
+    check_slices(options_, slices, bags.samples);
   });
-  const Bags bags = bags_of(ids);
   look_up(stream, lookup_, bags, training, slices_of(slices, bags.samples), output);
   if (ids.ragged()) {
     output.shape = {bags.samples, options_.embedding_size};
@@ -224,11 +237,15 @@ std::vector<std::int64_t> Embedding<Cpu>::compute_output_shape(
 template <>
 LayerOutput<Cpu> Embedding<Cpu>::forward(Stream<Cpu>& stream, const IdsView& ids, bool training,
                                          const SliceLayout* slices) {
-  accept(stream, [&] { check_ids(options_, ids); });
+  Bags bags;
+  accept(stream, [&] {
+    check_ids(options_, ids);
+    bags = single_bags(ids);
+    check_slices(options_, slices, bags.samples);
+  });
   LayerOutput<Cpu> output;
   output.shape = compute_output_shape(
       ids.ragged() ? Shape{static_cast<std::int64_t>(ids.values.size())} : ids.shape);
-  const Bags bags = single_bags(ids);
   look_up(stream, lookup_, bags, training, slices_of(slices, bags.samples), output);
   return output;
 }

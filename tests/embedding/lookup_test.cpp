@@ -276,14 +276,15 @@ TEST(Lookup, RefusesBagsThatDoNotFitTheBatch) {
   const Problem p = make_problem(1, ExchangeMode::rows, PoolOrder::bag);
   const auto look_up = [&](std::vector<std::int64_t> offsets,
                            std::vector<std::int64_t> slice_offsets) {
+    const auto slices = static_cast<std::int64_t>(slice_offsets.size()) - 1;
     testing::run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
       Table<Cpu> table(p.tables[1], Range{0, kShards});
       Lookup<Cpu> lookup(communicator, {&table}, {{"b", 0, {Sum{}, Sum{}}}});
       std::vector<float> out(100);
       const MatrixView<float> views[] = {{out.data(), 3, 5, 5}, {out.data() + 50, 3, 1, 1}};
       const std::vector<Key> ids{1, 2, 3};
-      lookup.forward(stream, LookupInput{{ids, offsets}, 3, 1, {0, 1}, slice_offsets}, true, {},
-                     views);
+      lookup.forward(stream, LookupInput{{ids, offsets}, 3, slices, {0, slices}, slice_offsets},
+                     true, {}, views);
     });
   };
 
@@ -292,6 +293,8 @@ TEST(Lookup, RefusesBagsThatDoNotFitTheBatch) {
   EXPECT_THROW(look_up({0, 1, 2, 4}, {0, 3}), Error);
   EXPECT_THROW(look_up({0, 2, 1, 3}, {0, 3}), Error);
   EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 2}), Error);
+  EXPECT_NO_THROW(look_up({0, 1, 2, 3}, {0, 1, 3}));
+  EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 1 << 20, 3}), Error);
 }
 
 /// What each of two ranks learns from a lookup of one table, pooled by shard.

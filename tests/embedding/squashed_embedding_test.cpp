@@ -237,7 +237,7 @@ TEST(SquashedEmbedding, AbsentKeysReadAsTheOptionsSayAndALookupMakesNoRow) {
 /// One rank of three calls the layer with `bad` ids, the others with good ones: all fail, and those
 /// that did nothing wrong say which rank did.
 template <class Layer>
-void expect_refused_by_all(const IdsView& bad) {
+void expect_refused_by_all(const IdsView& bad, const SliceLayout* slices = nullptr) {
   std::vector<std::string> errors(3);
   run_ranks(3, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     TableSet<Cpu> tables(communicator);
@@ -246,7 +246,8 @@ void expect_refused_by_all(const IdsView& bad) {
     const std::vector<std::int64_t> offsets{0, 1, 2};
     const IdsView good{ids, {}, offsets};
     try {
-      layer.forward(stream, communicator.rank() == 1 ? bad : good);
+      const bool refuses = communicator.rank() == 1;
+      layer.forward(stream, refuses ? bad : good, true, refuses ? slices : nullptr);
     } catch (const Error& error) {
       errors[static_cast<std::size_t>(communicator.rank())] = error.text();
     }
@@ -266,6 +267,14 @@ TEST(Layers, RefuseBadIdsOfOneRankOnAll) {
   expect_refused_by_all<SquashedEmbedding<Cpu>>({Span<const Key>(ids).first(1), {}, {}});  // rank 0
   expect_refused_by_all<Embedding<Cpu>>({ids, {2, 2}, {}});
   expect_refused_by_all<Embedding<Cpu>>({ids, {}, far});
+  const std::vector<std::int64_t> lists{0, 1, 2};
+  for (const std::vector<std::int64_t>& offsets :
+       {std::vector<std::int64_t>{}, {0, 3}, {0, 1 << 20, 2}, {0, -1, 2}}) {
+    const auto n = static_cast<std::int64_t>(offsets.size());
+    const SliceLayout slices{4, {0, n - 1}, offsets};
+    expect_refused_by_all<SquashedEmbedding<Cpu>>({ids, {}, lists}, &slices);
+    expect_refused_by_all<Embedding<Cpu>>({ids, {}, lists}, &slices);
+  }
 }
 
 TEST(SquashedEmbedding, SharesATableByItsName) {

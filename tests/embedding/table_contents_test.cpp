@@ -209,7 +209,7 @@ TEST(TableContents, LeaveShardByShardInTheOrderOfKeys) {
 }
 
 TEST(TableContents, AreLoadedByManyThreadsIntoATableThatGrowsOn) {
-  for (const int threads : testing::thread_counts({1, 3})) {
+  for (const int threads : testing::thread_counts({1, 2, 3})) {
     Stream<Cpu> stream(threads);
     Table<Cpu> saved(options(), {0, kShards}), loaded(options(), {0, kShards});
     std::vector<Key> keys(20'000);

@@ -103,7 +103,7 @@ TEST(FileDigest, IsTheDigestOfTheDigestsOfBlocksOfFourMebibytes) {
                                       digest_of(content.data() + kBlock, kBlock),
                                       digest_of(content.data() + 2 * kBlock, 17)};
   const Digest128 expected = digest_of(blocks.data(), 3 * sizeof(Digest128));
-  for (const int threads : testing::thread_counts({1, 3})) {
+  for (const int threads : testing::thread_counts({1, 2, 3})) {
     ThreadPool pool(threads);
     const auto size = static_cast<std::int64_t>(content.size());
     EXPECT_EQ(file_digest(files, folder / "file", size, pool), expected);

@@ -102,7 +102,7 @@ TEST(ReaderOrder, GoesOnInTheMiddleOfAnEpochWithAnotherNumberOfRanks) {
       ReaderPosition position;
       read_steps(options, Split::train, plan_of(16), 3,
                  {.steps = at, .from = {}, .seek = false, .read_ahead = 3}, &position);
-      for (const int ranks : testing::rank_counts({1, 5})) {
+      for (const int ranks : testing::rank_counts({1, 2, 5})) {
         const auto rest = read_steps(
             options, Split::train, plan_of(16), ranks,
             {.steps = 40 - at, .from = position, .seek = true, .read_ahead = ranks == 5 ? 2 : 0});

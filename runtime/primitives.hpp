@@ -1,7 +1,7 @@
 // What algorithms over arrays are made of: sums before each element, elements that satisfy
-// something, runs of equal keys, stable sorts, and folds per segment. A result follows from the
-// input alone, however many threads there are. Arrays are given as functions of the index, so that
-// what is summed or compared need not lie in memory.
+// something, runs of equal keys, and folds per segment (stable sorts: runtime/sort_pairs.hpp). A
+// result follows from the input alone, however many threads there are. Arrays are given as
+// functions of the index, so that what is summed or compared need not lie in memory.
 #pragma once
 
 #include <cstdint>

@@ -32,7 +32,7 @@ std::vector<std::int64_t> place_counts(std::vector<Counts>& counts) {
   return starts;
 }
 
-/// The same result for a few pairs: it needs no memory and no counts.
+/// Sorts a few pairs stably by their member `key`, without memory or counts.
 template <class Pair>
 void insertion_sort(Span<Pair> pairs) {
   for (std::size_t i = 1; i < pairs.size(); ++i) {

@@ -5,8 +5,8 @@
 #include "launch/bench/machine.hpp"
 #include "launch/bench/measures.hpp"
 #include "launch/commands.hpp"
-#include "launch/models/gemm.hpp"
 #include "launch/process.hpp"
+#include "launch/training/models/gemm.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {

@@ -6,10 +6,10 @@
 
 #include "io/make_reader.hpp"
 #include "launch/commands.hpp"
-#include "launch/evaluation.hpp"
 #include "launch/job_checkpoint.hpp"
-#include "launch/models/gemm.hpp"
 #include "launch/process.hpp"
+#include "launch/training/evaluation.hpp"
+#include "launch/training/models/gemm.hpp"
 #include "launch/training_run.hpp"
 #include "runtime/error.hpp"
 

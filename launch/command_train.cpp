@@ -4,10 +4,10 @@
 
 #include "io/checkpoint_folder.hpp"
 #include "launch/commands.hpp"
-#include "launch/models/gemm.hpp"
-#include "launch/models/numerics.hpp"
 #include "launch/process.hpp"
 #include "launch/stop_signal.hpp"
+#include "launch/training/models/gemm.hpp"
+#include "launch/training/models/numerics.hpp"
 #include "launch/training_run.hpp"
 #include "runtime/error.hpp"
 

@@ -7,9 +7,9 @@
 
 #include "io/checkpoint_reader.hpp"
 #include "io/checkpoint_writer.hpp"
-#include "launch/job_config.hpp"
-#include "launch/job_state.hpp"
-#include "launch/trainer.hpp"
+#include "launch/training/job_config.hpp"
+#include "launch/training/job_state.hpp"
+#include "launch/training/trainer.hpp"
 
 namespace keyshard {
 

@@ -9,7 +9,8 @@
 #include <fmt/format.h>
 
 #include "collectives/mpi_session.hpp"
-#include "launch/models/numerics.hpp"
+#include "launch/job_file.hpp"
+#include "launch/training/models/numerics.hpp"
 #include "runtime/error.hpp"
 #include "runtime/thread_pool.hpp"
 

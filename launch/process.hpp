@@ -8,7 +8,7 @@
 #include "collectives/communicator.hpp"
 #include "collectives/watchdog.hpp"
 #include "launch/commands.hpp"
-#include "launch/job_config.hpp"
+#include "launch/training/job_config.hpp"
 
 namespace keyshard {
 

@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <string>
 
-#include "launch/models/metrics.hpp"
-#include "launch/step_clock.hpp"
+#include "launch/training/models/metrics.hpp"
+#include "launch/training/step_clock.hpp"
 #include "runtime/log.hpp"
 #include "runtime/settings.hpp"
 

@@ -6,8 +6,8 @@
 
 #include "io/make_reader.hpp"
 #include "io/prefetch_reader.hpp"
-#include "launch/evaluation.hpp"
-#include "launch/models/numerics.hpp"
+#include "launch/training/evaluation.hpp"
+#include "launch/training/models/numerics.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {

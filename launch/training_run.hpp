@@ -10,11 +10,11 @@
 
 #include "io/data_reader.hpp"
 #include "launch/job_checkpoint.hpp"
-#include "launch/job_config.hpp"
 #include "launch/reporter.hpp"
-#include "launch/schedule.hpp"
-#include "launch/trainer.hpp"
-#include "launch/unseen_ids.hpp"
+#include "launch/training/job_config.hpp"
+#include "launch/training/schedule.hpp"
+#include "launch/training/trainer.hpp"
+#include "launch/training/unseen_ids.hpp"
 
 namespace keyshard {
 

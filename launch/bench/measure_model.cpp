@@ -5,8 +5,8 @@
 #include "launch/bench/floors.hpp"
 #include "launch/bench/measures.hpp"
 #include "launch/bench/sparse_step.hpp"
-#include "launch/models/gemm.hpp"
-#include "launch/trainer.hpp"
+#include "launch/training/models/gemm.hpp"
+#include "launch/training/trainer.hpp"
 
 namespace keyshard {
 namespace {

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "collectives/exchange.hpp"
-#include "embedding/dedup.hpp"
-#include "embedding/squashed_embedding.hpp"
+#include "embedding/layers/squashed_embedding.hpp"
+#include "embedding/rows/dedup.hpp"
 #include "launch/bench/floors.hpp"
 #include "launch/bench/measures.hpp"
 #include "launch/bench/sparse_step.hpp"

@@ -2,7 +2,7 @@
 // docs/scale.md; and what the formula says of more ranks.
 #include <fmt/format.h>
 
-#include "embedding/dedup.hpp"
+#include "embedding/rows/dedup.hpp"
 #include "launch/bench/counting_communicator.hpp"
 #include "launch/bench/measures.hpp"
 #include "launch/bench/sparse_step.hpp"

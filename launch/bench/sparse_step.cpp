@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "embedding/dedup.hpp"
+#include "embedding/rows/dedup.hpp"
 
 namespace keyshard {
 

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "embedding/lookup.hpp"
-#include "embedding/table_set.hpp"
+#include "embedding/lookup/lookup.hpp"
+#include "embedding/rows/table_set.hpp"
 #include "launch/bench/context.hpp"
-#include "launch/step_clock.hpp"
+#include "launch/training/step_clock.hpp"
 
 namespace keyshard {
 

@@ -1,11 +1,11 @@
 // Instantiates the functors in kernels at team widths 1, 8 and 32, so that nvcc and ptxas accept
 // them for a GPU.
-#include "embedding/bag_functors.hpp"
-#include "embedding/bag_part.hpp"
-#include "embedding/gradient_functors.hpp"
-#include "embedding/partitioner.hpp"
-#include "embedding/reduce_axis.hpp"
-#include "embedding/row_functors.hpp"
+#include "embedding/lookup/bag_functors.hpp"
+#include "embedding/lookup/bag_part.hpp"
+#include "embedding/lookup/gradient_functors.hpp"
+#include "embedding/rules/partitioners.hpp"
+#include "embedding/layers/reduce_axis.hpp"
+#include "embedding/rows/row_functors.hpp"
 #include "runtime/for_each_cuda.cuh"
 #include "runtime/primitives.hpp"
 

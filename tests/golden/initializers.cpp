@@ -5,7 +5,7 @@
 #include <map>
 #include <numeric>
 
-#include "embedding/table.hpp"
+#include "embedding/rows/table.hpp"
 #include "runtime/error.hpp"
 #include "tests/golden/sections.hpp"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "embedding/squashed_embedding.hpp"
+#include "embedding/layers/squashed_embedding.hpp"
 #include "tests/support/golden_file.hpp"
 
 namespace keyshard::testing {

@@ -4,8 +4,10 @@
 #include <memory>
 #include <type_traits>
 
-#include "embedding/squashed_embedding.hpp"
+#include "embedding/layers/options.hpp"
+#include "embedding/layers/squashed_embedding.hpp"
 #include "runtime/error.hpp"
+#include "runtime/settings.hpp"
 #include "tests/golden/sections.hpp"
 #include "tests/support/ranks.hpp"
 

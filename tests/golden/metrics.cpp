@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "tests/golden/sections.hpp"
-#include "tests/launch/models/metrics_run.hpp"
+#include "tests/launch/training/models/metrics_run.hpp"
 
 namespace keyshard::testing {
 namespace {

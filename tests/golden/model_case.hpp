@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "launch/models/model.hpp"
+#include "launch/training/models/model.hpp"
 #include "tests/golden/report.hpp"
-#include "tests/launch/models/model_run.hpp"
+#include "tests/launch/training/models/model_run.hpp"
 #include "tests/support/golden_file.hpp"
 
 namespace keyshard::testing {

@@ -1,7 +1,7 @@
 // partition.json: floor-mod of keys. The other partition functions of TFRA are not built.
 #include <fmt/format.h>
 
-#include "embedding/partitioner.hpp"
+#include "embedding/rules/partitioners.hpp"
 #include "tests/golden/sections.hpp"
 
 namespace keyshard::testing {

@@ -6,7 +6,7 @@
 #include <numeric>
 #include <sstream>
 
-#include "launch/dense_optimizer.hpp"
+#include "launch/training/dense_optimizer.hpp"
 #include "runtime/error.hpp"
 #include "tests/golden/layer_run.hpp"
 #include "tests/golden/model_case.hpp"

@@ -9,13 +9,18 @@ set(of_io runtime collectives io)
 set(of_launch runtime collectives embedding io launch)
 set(of_tests runtime collectives embedding io launch tests)
 
+# Rooms inside a folder, from the innermost: a room includes itself and those before it.
+set(rooms_of_embedding rules rows lookup layers)
+# Rooms that include nothing else of their folder.
+set(closed_rooms launch/training)
+
 # A foreign header, and the files that may include it.
 set(foreign
   "mpi\\.h" "collectives/mpi_|tests/collectives/mpi_"
   "nccl\\.h" "collectives/nccl_"
   "hdf5[_a-z]*\\.h" "io/hdf5"
   "archive(_entry)?\\.h" "io/archive"
-  "(oneapi/dnnl/)?dnnl[_a-z]*\\.hp*" "launch/models/gemm"
+  "(oneapi/dnnl/)?dnnl[_a-z]*\\.hp*" "launch/training/models/gemm"
   "toml\\+\\+/.*" "launch/toml_file\\.cpp"
   "CLI/.*" "launch/command_line\\.cpp"
   "nlohmann/.*" "runtime/json\\.cpp"
@@ -30,6 +35,24 @@ function(problem file text)
   set(problems "${problems}\n  ${file}: ${text}" PARENT_SCOPE)
 endfunction()
 
+function(check_rooms file folder header)
+  if(file MATCHES "^${folder}/([^/]*)/" AND DEFINED rooms_of_${folder})
+    list(FIND rooms_of_${folder} "${CMAKE_MATCH_1}" mine)
+    if(header MATCHES "^${folder}/([^/]*)/")
+      list(FIND rooms_of_${folder} "${CMAKE_MATCH_1}" theirs)
+      if(theirs GREATER mine OR theirs LESS 0)
+        problem(${file} "rooms of ${folder} are ${rooms_of_${folder}}, and none includes a later one: found \"${header}\"")
+      endif()
+    endif()
+  endif()
+  foreach(room IN LISTS closed_rooms)
+    if(file MATCHES "^${room}/" AND header MATCHES "^${folder}/" AND NOT header MATCHES "^${room}/")
+      problem(${file} "${room} includes nothing else of ${folder}: found \"${header}\"")
+    endif()
+  endforeach()
+  set(problems "${problems}" PARENT_SCOPE)
+endfunction()
+
 function(check_own file folder header)
   string(REGEX MATCH "^[^/]*" from "${header}")
   if(NOT header MATCHES "/" OR NOT from IN_LIST of_tests)
@@ -37,6 +60,7 @@ function(check_own file folder header)
   elseif(NOT from IN_LIST of_${folder})
     problem(${file} "${folder} may not include ${from}: found \"${header}\"")
   endif()
+  check_rooms(${file} ${folder} "${header}")
   set(problems "${problems}" PARENT_SCOPE)
 endfunction()
 

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "launch/job_config.hpp"
 #include "launch/toml_file.hpp"
+#include "launch/training/job_config.hpp"
 #include "runtime/json.hpp"
 
 namespace keyshard {

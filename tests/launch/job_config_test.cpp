@@ -1,8 +1,9 @@
 // The whole configuration of a job: defaults, overrides, and every mistake at once.
-#include "launch/job_config.hpp"
+#include "launch/training/job_config.hpp"
 
 #include <gtest/gtest.h>
 
+#include "launch/job_file.hpp"
 #include "runtime/error.hpp"
 #include "tests/support/scratch_folder.hpp"
 

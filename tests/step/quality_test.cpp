@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "launch/job_file.hpp"
 #include "launch/training_run.hpp"
 #include "runtime/json.hpp"
 #include "tests/support/ranks.hpp"

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "launch/job_file.hpp"
 #include "runtime/error.hpp"
 #include "tests/support/ranks.hpp"
 

@@ -1,5 +1,5 @@
 #include "collectives/thread_communicator.hpp"
-#include "embedding/table.hpp"
+#include "embedding/rows/table.hpp"
 #include "launch/command_line.hpp"
 
 int main(int argc, char** argv) {

@@ -1,0 +1,62 @@
+#include "embedding/layers/layer.hpp"
+
+#include "runtime/digest.hpp"
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+void require_built(bool built, const LayerOptions& options, const char* option,
+                   const std::string& value, const char* allowed) {
+  require(built, Kind::not_built,
+          "layer {}: option {} = {} is not built in this version; built is {}", options.name,
+          option, value, allowed);
+}
+
+}  // namespace
+
+void check(const LayerOptions& options) {
+  require(options.embedding_size >= 1, Kind::invalid_argument,
+          "layer {}: expected embedding_size >= 1: found {}", options.name, options.embedding_size);
+  combiner_of(options.combiner);
+  require_built(options.key_dtype == "int64" || options.key_dtype == "uint64", options, "key_dtype",
+                options.key_dtype, "int64 or uint64");
+  require_built(options.value_dtype == "float32", options, "value_dtype", options.value_dtype,
+                "float32");
+  require_built(options.dtype_policy == "float32", options, "dtype_policy", options.dtype_policy,
+                "float32");
+  require_built(options.empty_bag == "zeros", options, "empty_bag", options.empty_bag, "zeros");
+  require_built(options.restrict_policy.empty(), options, "restrict_policy",
+                options.restrict_policy, "none");
+  require_built(options.kv_creator.empty() || options.kv_creator == "host", options, "kv_creator",
+                options.kv_creator, "host");
+  require_built(options.devices.empty(), options, "devices", "a list", "none: all ranks");
+  require_built(!options.max_norm.has_value(), options, "max_norm",
+                fmt::format("{}", options.max_norm.value_or(0)), "none");
+  require_built(!options.bp_v2, options, "bp_v2", "true", "false");
+}
+
+template <>
+Table<Cpu>& layer_table(TableSet<Cpu>& tables, const LayerOptions& options) {
+  check(options);
+  if (!options.share.empty()) {
+    Table<Cpu>& shared = tables.at(options.share);
+    require(shared.layout().dim == options.embedding_size, Kind::invalid_argument,
+            "layer {}: expected embedding_size {} of the shared table {}: found {}", options.name,
+            shared.layout().dim, options.share, options.embedding_size);
+    return shared;
+  }
+  TableOptions table;
+  table.name = options.name;
+  table.groups = {{"values", options.embedding_size, options.initializer, options.constant,
+                   options.optimizer, options.regularization}};
+  table.partitioner = options.partitioner;
+  table.seed = options.seed.value_or(hash_bytes(options.name));
+  table.exchange = options.exchange;
+  table.pool_order = options.pool_order;
+  table.missing = options.missing;
+  table.init_capacity = options.init_capacity;
+  return tables.create(table);
+}
+
+}  // namespace keyshard

@@ -1,0 +1,108 @@
+// The lookup of all features of a batch in their tables, on 1 to P ranks: ids are deduplicated,
+// sent to the owners of their shards, looked up there, and come back as rows or as partial sums of
+// bags; the way back is the same pattern with gradients. All features and tables travel in one
+// exchange. Forward returns a trace, which backward takes: nothing of a batch is kept here, so a
+// lookup can be used many times in a step.
+//
+// Order of sums (ARCHITECTURE.md, "Same bits"): a bag is added as it stands, or by (shard,
+// position) with a fold over shards where its table says so; gradients of a key inside a slice in
+// the order (sample, feature, position), then folded over slices.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <vector>
+
+#include "collectives/communicator.hpp"
+#include "embedding/lookup/feature.hpp"
+#include "embedding/rows/table.hpp"
+#include "runtime/runs.hpp"
+#include "runtime/view.hpp"
+
+namespace keyshard {
+
+/// The ids of a rank's samples. Borrowed for the duration of the call.
+struct LookupInput {
+  RaggedView<const Key> bags;  ///< bag f of sample b is number b * features + f
+  std::int64_t samples = 0;
+  std::int64_t slices = 1;                 ///< V, of the global batch
+  Range run;                               ///< slices of this rank
+  Span<const std::int64_t> slice_offsets;  ///< [run.size() + 1] samples of slice run.begin + i:
+                                           ///< offsets[i] .. offsets[i + 1]
+};
+
+/// What a lookup moved, on this rank.
+struct LookupTraffic {
+  std::int64_t ids = 0;             ///< occurrences
+  std::int64_t distinct = 0;        ///< distinct keys sent
+  std::int64_t missing = 0;         ///< distinct keys asked of this rank that have no row
+  std::int64_t reduced_tables = 0;  ///< tables answered in reduced form
+  std::int64_t bytes = 0;           ///< sent by this rank to others, ids and values
+};
+
+template <Backend B>
+struct LookupState;
+
+/// What backward needs to know of a forward. A value: move it, drop it, hold two.
+template <Backend B>
+class LookupTrace {
+ public:
+  LookupTrace();
+  ~LookupTrace();
+  LookupTrace(LookupTrace&&) noexcept;
+  LookupTrace& operator=(LookupTrace&&) noexcept;
+  explicit LookupTrace(std::unique_ptr<LookupState<B>> state);
+
+  LookupState<B>& state() const { return *state_; }
+
+  /// The sum over all ranks of each number that forward was given to carry.
+  const std::vector<std::int64_t>& carried() const;
+  const LookupTraffic& traffic() const;
+
+ private:
+  std::unique_ptr<LookupState<B>> state_;
+};
+
+struct LookupShape;
+
+template <Backend B>
+class Lookup {
+ public:
+  /// Features and the tables they read, the same on all ranks. Tables are borrowed and hold the
+  /// shards of this rank: run_of(rank, ranks, kShards). Throws Error{invalid_argument}.
+  Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
+         const std::vector<FeatureOptions>& features);
+  ~Lookup();
+  Lookup(Lookup&&) noexcept;
+
+  /// Column groups: the most that any table has.
+  std::int64_t groups() const;
+  /// Columns of the output of a group: the sum of its dims over the features.
+  std::int64_t width(std::int64_t group) const;
+  /// Where a feature's columns start in it.
+  std::int64_t column(std::int64_t feature, std::int64_t group) const;
+
+  /// pooled[g] [samples x width(g)] gets the pooled rows. `carry` are integers that are summed over
+  /// ranks on the way (counts, flags). Collective. `training` = false is inference: `missing` of a
+  /// table applies, and the trace is of no use. Throws Error{invalid_argument} for bags that do not
+  /// fit the batch before any id is sent, and on the other ranks Error{communication}.
+  LookupTrace<B> forward(Stream<B>& stream, const LookupInput& input, bool training,
+                         Span<const std::int64_t> carry, Span<const MatrixView<float>> pooled);
+
+  /// In place of `forward`, on a rank whose ids were refused: throws `failure` here and
+  /// Error{communication} on the ranks that call `forward`, which carries nothing.
+  [[noreturn]] void refuse(Stream<B>& stream, std::exception_ptr failure);
+
+  /// gradients[g] [samples x width(g)] of the pooled rows; gives each table the sums per key
+  /// (Table::add). Collective.
+  void backward(Stream<B>& stream, const LookupTrace<B>& trace,
+                Span<const MatrixView<const float>> gradients);
+
+ private:
+  Communicator<B>* communicator_;
+  std::vector<Table<B>*> tables_;
+  std::unique_ptr<LookupShape> shape_;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,42 @@
+// Distinct keys of a batch. Occurrences are dealt into buckets by (owner, table, range of shards),
+// stably, and each bucket is deduplicated in cache by one thread; so the result does not depend on
+// the number of threads. Keys come out grouped by owner and table, and roughly in the order of
+// shards, as an owner's index likes it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "embedding/rules/partitioners.hpp"
+#include "runtime/buffer.hpp"
+
+namespace keyshard {
+
+/// Occurrences to be deduplicated. Two occurrences are the same key if table and key are equal.
+struct Occurrences {
+  Span<const Key> keys;
+  const std::uint16_t* tables =
+      nullptr;  ///< table of each occurrence [keys.size()]; null: all of table 0
+  Span<const Partitioner> partitioners;  ///< of each table
+  std::int64_t ranks = 1;                ///< that the shards are dealt to; 1 groups by table alone
+};
+
+template <Backend B>
+struct Distinct {
+  Buffer<Key, B> keys;               ///< [size()], in blocks by (owner, table)
+  Buffer<std::uint32_t, B> inverse;  ///< [occurrences]: which distinct key an occurrence is
+  Buffer<std::uint32_t, B>
+      offsets;  ///< [size() + 1]: where the occurrences of a key start in `occurrences`
+  Buffer<std::uint32_t, B>
+      occurrences;  ///< [occurrences], grouped by distinct key, ascending in each group
+  std::vector<std::int64_t>
+      blocks;  ///< [ranks * tables + 1]: where block owner * tables + table starts
+
+  std::int64_t size() const { return keys.size(); }
+};
+
+/// Deduplicates at most 2^32 - 1 occurrences.
+template <Backend B>
+Distinct<B> dedup(Stream<B>& stream, const Occurrences& occurrences);
+
+}  // namespace keyshard

@@ -1,0 +1,206 @@
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "embedding/rows/dedup.hpp"
+#include "runtime/error.hpp"
+#include "runtime/runs.hpp"
+#include "runtime/sort_pairs.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kBucketOccurrences = 2048;  // a bucket's hash table stays in the first cache
+
+/// How occurrences are dealt to buckets: bucket = (owner * tables + table) * ranges + range of
+/// shards.
+struct Dealing {
+  std::int64_t ranks;
+  std::int64_t tables;
+  std::int64_t ranges;
+
+  std::int64_t buckets() const { return ranks * tables * ranges; }
+
+  std::uint32_t bucket(std::uint32_t shard, std::int64_t table) const {
+    const std::int64_t owner = owner_of(shard, ranks, kShards);
+    const Range run = run_of(owner, ranks, kShards);
+    const std::int64_t range = (shard - run.begin) * ranges / run.size();
+    return static_cast<std::uint32_t>((owner * tables + table) * ranges + range);
+  }
+};
+
+Dealing deal(const Occurrences& in) {
+  Dealing dealing{in.ranks, static_cast<std::int64_t>(in.partitioners.size()), 1};
+  const auto n = static_cast<std::int64_t>(in.keys.size());
+  while (dealing.buckets() * kBucketOccurrences < n && dealing.ranges * 2 * in.ranks <= kShards) {
+    dealing.ranges *= 2;
+  }
+  return dealing;
+}
+
+/// Occurrences in the order of buckets.
+struct Dealt {
+  Buffer<Key, Cpu> keys;
+  Buffer<std::uint32_t, Cpu> occurrences;
+  std::vector<std::int64_t> starts;  ///< [buckets + 1]
+};
+
+/// The bucket of each shard in the first table.
+std::vector<std::uint32_t> buckets_of_shards(const Dealing& dealing) {
+  std::vector<std::uint32_t> buckets(static_cast<std::size_t>(kShards));
+  for (std::uint32_t shard = 0; shard < kShards; ++shard) {
+    buckets[shard] = dealing.bucket(shard, 0);
+  }
+  return buckets;
+}
+
+Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing& dealing) {
+  const auto n = static_cast<std::int64_t>(in.keys.size());
+  const auto buckets = static_cast<std::size_t>(dealing.buckets());
+  const auto threads = static_cast<std::size_t>(stream.threads().size());
+  Dealt out{{stream, n}, {stream, n}, {}};
+
+  // Count per thread; a bucket of one number skips nothing, for sizes decide the places of all.
+  const std::vector<std::uint32_t> shard_bucket = buckets_of_shards(dealing);
+  const auto per_table = static_cast<std::uint32_t>(dealing.ranges);
+  Buffer<std::uint32_t, Cpu> bucket_of(stream, n);
+  std::vector<std::vector<std::int64_t>> places(threads, std::vector<std::int64_t>(buckets));
+  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
+    std::vector<std::int64_t>& count = places[static_cast<std::size_t>(thread)];
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::uint16_t table = in.tables == nullptr ? std::uint16_t{0} : in.tables[i];
+      const std::uint32_t shard =
+          shard_of(in.partitioners[table], in.keys[static_cast<std::size_t>(i)]);
+      const std::uint32_t bucket = shard_bucket[shard] + table * per_table;
+      bucket_of[i] = bucket;
+      ++count[bucket];
+    }
+  });
+
+  out.starts = place_counts(places);
+  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
+    std::vector<std::int64_t>& next = places[static_cast<std::size_t>(thread)];
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t at = next[bucket_of[i]]++;
+      out.keys[at] = in.keys[static_cast<std::size_t>(i)];
+      out.occurrences[at] = static_cast<std::uint32_t>(i);
+    }
+  });
+  return out;
+}
+
+/// A hash set of the keys of one bucket, kept by a thread from bucket to bucket.
+class BucketSet {
+ public:
+  void reset(std::int64_t occurrences) {
+    const auto slots =
+        std::bit_ceil(static_cast<std::size_t>(std::max<std::int64_t>(occurrences, 8)) * 2);
+    slots_.assign(slots, 0);
+    shift_ = 64 - std::countr_zero(slots);
+  }
+
+  /// The number of `key` in `keys` [size], which it is appended to when new. Whether it is new is
+  /// no branch, for nobody could predict it: a free slot is one whose number would be `size`.
+  std::uint32_t number(Key key, Key* keys, std::uint32_t& size) {
+    keys[size] = key;
+    for (std::size_t at = mix64(key) >> shift_;; at = (at + 1) & (slots_.size() - 1)) {
+      const std::uint32_t stored = slots_[at];
+      const std::uint32_t number = stored == 0 ? size : stored - 1;
+      if (keys[number] == key) {
+        slots_[at] = number + 1;
+        size += stored == 0 ? 1 : 0;
+        return number;
+      }
+    }
+  }
+
+ private:
+  std::vector<std::uint32_t> slots_;
+  int shift_ = 0;
+};
+
+/// Replaces the keys of each bucket by its distinct ones, at its front; `numbers` gets which one
+/// each occurrence is.
+std::vector<std::int64_t> number_buckets(Stream<Cpu>& stream, Dealt& dealt,
+                                         Buffer<std::uint32_t, Cpu>& numbers) {
+  const auto buckets = static_cast<std::int64_t>(dealt.starts.size()) - 1;
+  std::vector<std::int64_t> sizes(static_cast<std::size_t>(buckets));
+  std::vector<BucketSet> sets(static_cast<std::size_t>(stream.threads().size()));
+  stream.threads().for_tasks(buckets, [&](std::int64_t bucket, int thread) {
+    const std::int64_t begin = dealt.starts[static_cast<std::size_t>(bucket)];
+    const std::int64_t end = dealt.starts[static_cast<std::size_t>(bucket) + 1];
+    BucketSet& set = sets[static_cast<std::size_t>(thread)];
+    set.reset(end - begin);
+    std::uint32_t size = 0;
+    for (std::int64_t i = begin; i < end; ++i) {
+      numbers[i] = set.number(dealt.keys[i], dealt.keys.data() + begin, size);
+    }
+    sizes[static_cast<std::size_t>(bucket)] = size;
+  });
+  return sizes;
+}
+
+/// Writes what belongs to one bucket: its keys, the inverse, and the occurrences of each key.
+void write_bucket(const Dealt& dealt, const Buffer<std::uint32_t, Cpu>& numbers, std::size_t bucket,
+                  std::int64_t base, std::int64_t size, Distinct<Cpu>& out) {
+  const std::int64_t begin = dealt.starts[bucket], end = dealt.starts[bucket + 1];
+  std::memcpy(out.keys.data() + base, dealt.keys.data() + begin,
+              static_cast<std::size_t>(size) * sizeof(Key));
+  std::uint32_t* offsets = out.offsets.data() + base;
+  std::fill_n(offsets, size, 0u);
+  for (std::int64_t i = begin; i < end; ++i) {
+    ++offsets[numbers[i]];
+  }
+  auto place = static_cast<std::uint32_t>(begin);
+  for (std::int64_t key = 0; key < size; ++key) {
+    place += std::exchange(offsets[key], place);
+  }
+  for (std::int64_t i = begin; i < end; ++i) {
+    out.inverse[dealt.occurrences[i]] = static_cast<std::uint32_t>(base + numbers[i]);
+    out.occurrences[offsets[numbers[i]]++] = dealt.occurrences[i];
+  }
+  // The places have moved on to the ends: shift them back to the starts.
+  for (std::int64_t key = size - 1; key > 0; --key) {
+    offsets[key] = offsets[key - 1];
+  }
+  if (size > 0) {
+    offsets[0] = static_cast<std::uint32_t>(begin);
+  }
+}
+
+}  // namespace
+
+template <>
+Distinct<Cpu> dedup(Stream<Cpu>& stream, const Occurrences& in) {
+  const auto n = static_cast<std::int64_t>(in.keys.size());
+  require(n < std::int64_t{0xFFFFFFFF}, Kind::invalid_argument,
+          "expected fewer than 2^32 - 1 ids in a batch of one rank: found {}", n);
+  const Dealing dealing = deal(in);
+  Dealt dealt = deal_occurrences(stream, in, dealing);
+  Buffer<std::uint32_t, Cpu> numbers(stream, n);
+  const std::vector<std::int64_t> sizes = number_buckets(stream, dealt, numbers);
+
+  Distinct<Cpu> out;
+  std::vector<std::int64_t> bases(sizes.size() + 1);
+  for (std::size_t bucket = 0; bucket < sizes.size(); ++bucket) {
+    bases[bucket + 1] = bases[bucket] + sizes[bucket];
+  }
+  for (std::size_t bucket = 0; bucket < bases.size();
+       bucket += static_cast<std::size_t>(dealing.ranges)) {
+    out.blocks.push_back(bases[bucket]);
+  }
+  const std::int64_t size = bases.back();
+  out.keys = {stream, size};
+  out.inverse = {stream, n};
+  out.offsets = {stream, size + 1};
+  out.occurrences = {stream, n};
+  stream.threads().for_tasks(static_cast<std::int64_t>(sizes.size()),
+                             [&](std::int64_t bucket, int) {
+                               const auto b = static_cast<std::size_t>(bucket);
+                               write_bucket(dealt, numbers, b, bases[b], sizes[b], out);
+                             });
+  out.offsets[size] = static_cast<std::uint32_t>(n);
+  return out;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,37 @@
+#include "embedding/rows/row_layout.hpp"
+
+namespace keyshard {
+
+RowLayout::RowLayout(const std::vector<GroupOptions>& options) {
+  for (const GroupOptions& group : options) {
+    groups.push_back({group.dim, dim, 0, state_columns(group.optimizer, group.dim)});
+    dim += group.dim;
+  }
+  std::int64_t end = dim;
+  for (Group& group : groups) {
+    group.state_offset = end;
+    for (const StateColumn& state : group.states) {
+      end += state.width;
+    }
+  }
+  stride = (end + 3) / 4 * 4;
+}
+
+std::vector<RowColumn> row_columns(const std::vector<GroupOptions>& groups,
+                                   const RowLayout& layout) {
+  std::vector<RowColumn> columns;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    columns.push_back(
+        {"values/" + groups[g].name, layout.groups[g].value_offset, layout.groups[g].dim});
+  }
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    std::int64_t offset = layout.groups[g].state_offset;
+    for (const StateColumn& state : layout.groups[g].states) {
+      columns.push_back({"state/" + groups[g].name + "/" + state.name, offset, state.width});
+      offset += state.width;
+    }
+  }
+  return columns;
+}
+
+}  // namespace keyshard

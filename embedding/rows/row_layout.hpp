@@ -1,0 +1,39 @@
+// Where the parts of a row lie: values of all column groups, then the optimizer state of each
+// group.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "embedding/rows/table_options.hpp"
+
+namespace keyshard {
+
+struct RowLayout {
+  struct Group {
+    std::int64_t dim;
+    std::int64_t value_offset;  ///< in floats from the start of the row
+    std::int64_t state_offset;
+    std::vector<StateColumn> states;
+  };
+
+  explicit RowLayout(const std::vector<GroupOptions>& groups);
+
+  std::vector<Group> groups;
+  std::int64_t dim = 0;     ///< values of all groups
+  std::int64_t stride = 0;  ///< floats from one row to the next: a multiple of 4
+};
+
+/// A named part of every row, as a checkpoint and a digest see it.
+struct RowColumn {
+  std::string name;  ///< "values/GROUP" or "state/GROUP/STATE"
+  std::int64_t offset;
+  std::int64_t width;
+};
+
+/// All columns of a table, in fixed order.
+std::vector<RowColumn> row_columns(const std::vector<GroupOptions>& groups,
+                                   const RowLayout& layout);
+
+}  // namespace keyshard

@@ -1,0 +1,38 @@
+#include "embedding/rows/table_options.hpp"
+
+#include "runtime/error.hpp"
+
+namespace keyshard {
+
+std::int64_t TableOptions::dim() const {
+  std::int64_t sum = 0;
+  for (const GroupOptions& group : groups) {
+    sum += group.dim;
+  }
+  return sum;
+}
+
+void check(const TableOptions& options) {
+  require(!options.name.empty() && options.name.find('/') == std::string::npos,
+          Kind::invalid_argument,
+          "expected a table name that is not empty and has no \"/\": found \"{}\"", options.name);
+  require(!options.groups.empty(), Kind::invalid_argument,
+          "table {}: expected at least one column group", options.name);
+  for (const GroupOptions& group : options.groups) {
+    require(group.dim >= 1 && group.dim <= kMaxDim, Kind::invalid_argument,
+            "table {}: group {}: expected 1 <= dim <= {}: found {}", options.name, group.name,
+            kMaxDim, group.dim);
+    require(group.constant.empty() || static_cast<std::int64_t>(group.constant.size()) == group.dim,
+            Kind::invalid_argument,
+            "table {}: group {}: expected a constant of {} numbers: found {}", options.name,
+            group.name, group.dim, group.constant.size());
+  }
+  require(options.init_capacity >= 0, Kind::invalid_argument,
+          "table {}: expected init_capacity >= 0: found {}", options.name, options.init_capacity);
+  require(options.exchange == ExchangeMode::rows || options.pool_order == PoolOrder::shard,
+          Kind::invalid_argument,
+          "table {}: exchange \"reduced\" and \"auto\" need pool_order \"shard\": found \"bag\"",
+          options.name);
+}
+
+}  // namespace keyshard

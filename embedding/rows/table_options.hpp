@@ -1,0 +1,56 @@
+// What a table of embeddings is made of. Filled in by a program, or read from [embedding] and
+// [tables.NAME] of a configuration (layers/options.hpp). A bad option is refused when the table is
+// made.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "embedding/rules/initializers.hpp"
+#include "embedding/rules/optimizers.hpp"
+
+namespace keyshard {
+
+/// The widest row group of a table.
+inline constexpr std::int64_t kMaxDim = 1 << 16;
+
+/// A column group: some columns of a row, with their own initial values and optimizer.
+struct GroupOptions {
+  std::string name;
+  std::int64_t dim = 0;
+  Initializer initializer = Normal{};
+  std::vector<float>
+      constant;  ///< a constant per column [dim]; stands in for `initializer` where it is not empty
+  Optimizer optimizer = Sgd{};
+  Regularization regularization;
+};
+
+/// How an owner answers: a row per distinct key, or its part of each bag; automatic counts the
+/// bytes of both.
+enum class ExchangeMode { rows, reduced, automatic };
+
+/// The order in which a bag is added: as the bag stands, or by shard (which `reduced` and
+/// `automatic` need).
+enum class PoolOrder { bag, shard };
+
+/// What an absent key reads as in inference; in training it always reads as its initial value.
+enum class Missing { initial, zeros };
+
+struct TableOptions {
+  std::string name;  ///< unique in a job, without "/": the path in a checkpoint
+  std::vector<GroupOptions> groups;
+  std::string partitioner = "hash";  ///< or "modulo"
+  std::uint64_t seed = 0;            ///< of initial values
+  ExchangeMode exchange = ExchangeMode::rows;
+  PoolOrder pool_order = PoolOrder::bag;
+  Missing missing = Missing::initial;
+  std::int64_t init_capacity = 0;  ///< rows to make room for, over all ranks
+
+  std::int64_t dim() const;  ///< of all groups together
+};
+
+/// Throws Error{invalid_argument} naming table and option where a table cannot be made.
+void check(const TableOptions& options);
+
+}  // namespace keyshard

@@ -1,0 +1,57 @@
+#include "launch/training/job_config.hpp"
+
+#include <algorithm>
+
+#include "runtime/error.hpp"
+#include "runtime/json.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kConfigVersion = 1;
+
+}  // namespace
+
+std::string config_text(const ResolvedSettings& values) {
+  std::string out;
+  for (const auto& [path, value] : values) {
+    out += fmt::format("{} = {}\n", path, json_text(value));
+  }
+  return out;
+}
+
+JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
+  JobConfig config;
+  const auto report = std::make_shared<SettingsReport>();
+  Settings root(tree, "", report);
+  const bool versioned = root.has("config_version");
+  const std::int64_t version = root.integer("config_version", kConfigVersion);
+  if (!versioned || version != kConfigVersion) {
+    root.problem("config_version", fmt::format("expected {}: found {}", kConfigVersion,
+                                               versioned ? std::to_string(version) : "none"));
+  }
+  config.data = read_data_options(root.table("data"), folder, embedding_column_keys());
+  const std::vector<std::string> features = config.data.schema().features;
+  config.job = read_job_options(root.table("job"), features);
+  config.model = read_model_options(root.table("model"));
+  config.checkpoint = read_checkpoint_options(root.table("checkpoint"));
+  config.embedding =
+      read_embedding_options(root, features, column_groups(config.model.type), config.job.seed);
+  root.finish();
+  require(report->messages.empty(), Kind::invalid_argument, "{}",
+          fmt::join(report->sorted(), "\n"));
+  config.values = std::move(report->values);
+  return config;
+}
+
+ReadPlan read_plan(const JobConfig& config, bool training) {
+  ReadPlan plan;
+  plan.batch_size = config.job.batch_size;
+  plan.slices = config.job.slices;
+  plan.seed = config.job.seed;
+  plan.shuffle = training;
+  plan.drop_last = training && config.job.drop_last;
+  return plan;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,35 @@
+// The whole configuration of a job, read at once, so that a user sees all of its problems together.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "embedding/layers/options.hpp"
+#include "io/data_options.hpp"
+#include "launch/training/job_options.hpp"
+#include "launch/training/models/model_options.hpp"
+#include "runtime/digest.hpp"
+#include "runtime/settings.hpp"
+
+namespace keyshard {
+
+struct JobConfig {
+  ResolvedSettings values;  ///< of all keys: as given by file, --set and options, or the default
+  JobOptions job;
+  DataOptions data;
+  ModelOptions model;
+  EmbeddingOptions embedding;
+  CheckpointOptions checkpoint;
+};
+
+/// Reads a configuration from its tree; paths in it are relative to `folder`. Throws
+/// Error{invalid_argument} whose text has a line per problem.
+JobConfig job_config_of(const SettingValue& tree, const std::string& folder);
+
+/// How a split of the configured data is read.
+ReadPlan read_plan(const JobConfig& config, bool training);
+
+/// A line per key, sorted: what ranks compare at the start.
+std::string config_text(const ResolvedSettings& values);
+
+}  // namespace keyshard

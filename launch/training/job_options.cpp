@@ -1,0 +1,81 @@
+#include "launch/training/job_options.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+namespace keyshard {
+namespace {
+
+void check_features(Settings& settings, const std::vector<std::string>& named,
+                    const std::vector<std::string>& features) {
+  for (const std::string& name : named) {
+    if (std::find(features.begin(), features.end(), name) == features.end()) {
+      const std::string near = nearest_word(name, features);
+      settings.problem(
+          "unseen", fmt::format("expected names of columns of ids: found \"{}\"{}", name,
+                                near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    }
+  }
+}
+
+}  // namespace
+
+const char* name_of(ValidationMetric metric) {
+  return metric == ValidationMetric::auc        ? "auc"
+         : metric == ValidationMetric::log_loss ? "log_loss"
+                                                : "rmse";
+}
+
+bool higher_is_better(ValidationMetric metric) { return metric == ValidationMetric::auc; }
+
+JobOptions read_job_options(Settings settings, const std::vector<std::string>& features) {
+  JobOptions job;
+  job.output = settings.text("output", job.output);
+  job.seed =
+      static_cast<std::uint64_t>(settings.integer("seed", static_cast<std::int64_t>(job.seed)));
+  job.epochs = settings.integer("epochs", job.epochs, 1);
+  job.steps = settings.integer("steps", job.steps, 0);
+  job.batch_size = settings.integer("batch_size", job.batch_size, 1, std::int64_t{1} << 31);
+  job.slices = settings.integer("slices", job.slices, 1, 2048);
+  job.threads = settings.integer("threads", job.threads, 0, 4096);
+  job.numerics = settings.choice("numerics", job.numerics, {"native", "avx2"});
+  job.evaluate_every_steps = settings.integer("evaluate_every_steps", job.evaluate_every_steps, 0);
+  job.evaluate_every_epochs =
+      settings.integer("evaluate_every_epochs", job.evaluate_every_epochs, 0);
+  job.patience = settings.integer("patience", job.patience, 0);
+  job.decay = settings.number("decay", job.decay, 0, 1);
+  job.decay_patience = settings.integer("decay_patience", job.decay_patience, 1);
+  job.least_decay = settings.number("least_decay", job.least_decay, 0, 1);
+  const std::string metric =
+      settings.choice("metric", name_of(job.metric), {"auc", "log_loss", "rmse"});
+  job.metric = metric == "auc"    ? ValidationMetric::auc
+               : metric == "rmse" ? ValidationMetric::rmse
+                                  : ValidationMetric::log_loss;
+  job.unseen = settings.texts("unseen");
+  check_features(settings, job.unseen, features);
+  job.drop_last = settings.flag("drop_last", job.drop_last);
+  job.report_every_steps = settings.integer("report_every_steps", job.report_every_steps, 1);
+  job.watchdog_seconds = settings.number("watchdog_seconds", job.watchdog_seconds, 0);
+  if (!std::has_single_bit(static_cast<std::uint64_t>(job.slices))) {
+    settings.problem("slices", fmt::format("expected a power of two: found {}", job.slices));
+  } else if (job.batch_size % job.slices != 0) {
+    settings.problem("batch_size", fmt::format("expected a multiple of the {} slices: found {}",
+                                               job.slices, job.batch_size));
+  }
+  settings.finish();
+  return job;
+}
+
+CheckpointOptions read_checkpoint_options(Settings settings) {
+  CheckpointOptions options;
+  options.every_steps = settings.integer("every_steps", options.every_steps, 0);
+  options.at_end = settings.flag("at_end", options.at_end);
+  options.keep = settings.integer("keep", options.keep, 1);
+  options.stop_on_failure = settings.choice("on_failure", "stop", {"stop", "continue"}) == "stop";
+  settings.finish();
+  return options;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,50 @@
+// Chooses the model of a configuration, after checking that it fits the columns of the data.
+#include <memory>
+
+#include "launch/training/models/additive_model.hpp"
+#include "launch/training/models/dlrm_model.hpp"
+#include "launch/training/models/model.hpp"
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+void require_equal_dims(const ModelOptions& options, const ModelShape& shape) {
+  require(!shape.factor_dims.empty(), Kind::invalid_argument,
+          "model \"{}\": expected at least one feature: found none", name_of(options.type));
+  for (std::size_t f = 1; f < shape.factor_dims.size(); ++f) {
+    require(shape.factor_dims[f] == shape.factor_dims[0], Kind::invalid_argument,
+            "model \"{}\": expected features of one dimension: found {} of \"{}\" and {} of \"{}\"",
+            name_of(options.type), shape.factor_dims[0], shape.features[0], shape.factor_dims[f],
+            shape.features[f]);
+  }
+}
+
+void check(const ModelOptions& options, const ModelShape& shape) {
+  const bool factors = options.type != ModelType::logistic;
+  require(!factors || shape.factor_dims.size() == shape.features.size(), Kind::invalid_argument,
+          "model \"{}\": expected a dimension for each of {} features: found {}",
+          name_of(options.type), shape.features.size(), shape.factor_dims.size());
+  if (options.type == ModelType::mf) {
+    require(shape.features.size() == 2, Kind::invalid_argument,
+            "model \"mf\": expected two features, user and item: found {}: {}",
+            shape.features.size(), fmt::join(shape.features, ", "));
+    require(shape.dense_columns == 0, Kind::invalid_argument,
+            "model \"mf\": expected no dense columns: found {}", shape.dense_columns);
+  }
+  if (factors && options.type != ModelType::mlp && options.type != ModelType::widedeep) {
+    require_equal_dims(options, shape);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make_model(const ModelOptions& options, const ModelShape& shape) {
+  check(options, shape);
+  if (options.type == ModelType::dlrm) {
+    return std::make_unique<DlrmModel>(options, shape);
+  }
+  return std::make_unique<AdditiveModel>(options, shape);
+}
+
+}  // namespace keyshard

@@ -1,0 +1,88 @@
+#include "launch/training/models/model_options.hpp"
+
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "embedding/layers/options.hpp"
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::array<const char*, 7> kNames{"logistic", "mlp",    "fm",  "mf",
+                                            "widedeep", "deepfm", "dlrm"};
+
+ModelType type_named(const std::string& name) {
+  std::size_t number = 0;
+  while (number + 1 < kNames.size() && name != kNames[number]) {
+    ++number;
+  }
+  return static_cast<ModelType>(number);
+}
+
+/// Reads widths of layers; what the model has no use for is a problem.
+std::vector<std::int64_t> read_widths(Settings& settings, const char* key, bool used,
+                                      std::vector<std::int64_t> otherwise) {
+  const bool given = settings.has(key);
+  std::vector<std::int64_t> widths = settings.integers(key, std::move(otherwise));
+  if (given && !used) {
+    settings.problem(key, "this model has no such layers");
+  }
+  for (const std::int64_t width : widths) {
+    if (width < 1 || width > 65536) {
+      settings.problem(key, fmt::format("expected widths from 1 to 65536: found {}", width));
+      break;
+    }
+  }
+  return widths;
+}
+
+}  // namespace
+
+const char* name_of(ModelType type) { return kNames[static_cast<std::size_t>(type)]; }
+
+bool has_network(ModelType type) {
+  return type == ModelType::mlp || type == ModelType::widedeep || type == ModelType::deepfm ||
+         type == ModelType::dlrm;
+}
+
+std::vector<std::string> column_groups(ModelType type) {
+  switch (type) {
+    case ModelType::logistic:
+      return {"linear"};
+    case ModelType::mlp:
+    case ModelType::dlrm:
+      return {"factor"};
+    default:
+      return {"factor", "linear"};
+  }
+}
+
+ModelOptions read_model_options(Settings settings) {
+  ModelOptions options;
+  options.type = type_named(settings.choice("type", "deepfm", {kNames.begin(), kNames.end()}));
+  const bool network = has_network(options.type);
+  options.hidden = read_widths(settings, "hidden", network, options.hidden);
+  options.bottom = read_widths(settings, "bottom", options.type == ModelType::dlrm, options.bottom);
+  options.batch_norm = settings.flag("batch_norm", false);
+  options.batch_norm_momentum = settings.number("batch_norm_momentum", 0.9, 0, 1);
+  options.dropout = settings.number("dropout", 0, 0, 0.99);
+  if (!network && (options.batch_norm || options.dropout > 0)) {
+    settings.problem(options.batch_norm ? "batch_norm" : "dropout",
+                     "this model has no hidden layers");
+  }
+  options.l2 = static_cast<float>(settings.number("l2", 0, 0));
+  const char* usual = options.type == ModelType::mf ? "squared_error" : "log_loss";
+  options.loss = settings.choice("loss", usual, {"log_loss", "squared_error"}) == "log_loss"
+                     ? Loss::log_loss
+                     : Loss::squared_error;
+  options.optimizer = read_optimizer(settings.table("optimizer", "adam"), Adam{});
+  if (std::holds_alternative<RowwiseAdagrad>(options.optimizer)) {
+    settings.problem("optimizer", "expected an optimizer of every number: found rowwise_adagrad");
+  }
+  settings.finish();
+  return options;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,40 @@
+// What the dense side of a job is: the model, its layers, its loss and its optimizer. Read from
+// [model] of a configuration, or filled in by a program.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "embedding/rules/optimizers.hpp"
+#include "launch/training/models/loss.hpp"
+#include "runtime/settings.hpp"
+
+namespace keyshard {
+
+enum class ModelType { logistic, mlp, fm, mf, widedeep, deepfm, dlrm };
+
+struct ModelOptions {
+  ModelType type = ModelType::deepfm;
+  std::vector<std::int64_t> hidden = {256, 128};  ///< of the network; of the top one in dlrm
+  std::vector<std::int64_t> bottom = {64};        ///< dlrm: hidden layers of the bottom network
+  bool batch_norm = false;                        ///< in every hidden layer
+  double batch_norm_momentum = 0.9;               ///< what a step keeps of the running statistics
+  double dropout = 0;                             ///< of the units of every hidden layer, in [0, 1)
+  float l2 = 0;  ///< added to the gradient of every weight matrix as l2 W, once per step
+  Loss loss = Loss::log_loss;
+  Optimizer optimizer = Adam{};  ///< of the dense parameters: sgd, adagrad or adam
+};
+
+const char* name_of(ModelType type);
+
+/// Whether the model has a network, so that its layers can be configured.
+bool has_network(ModelType type);
+
+/// The column groups of embeddings that the model reads: "factor", "linear" or both, in this order.
+std::vector<std::string> column_groups(ModelType type);
+
+/// Reads [model] and [model.optimizer]. Problems are recorded in `settings`.
+ModelOptions read_model_options(Settings settings);
+
+}  // namespace keyshard

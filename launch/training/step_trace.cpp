@@ -1,0 +1,104 @@
+#include "launch/training/step_trace.hpp"
+
+namespace keyshard {
+namespace {
+
+/// Samples [begin, end) of a batch.
+struct Samples {
+  std::size_t begin;
+  std::size_t end;
+
+  /// Their part of a vector of `width` values a sample.
+  template <class T>
+  Span<const T> of(const std::vector<T>& values, std::int64_t width = 1) const {
+    const auto w = static_cast<std::size_t>(width);
+    return Span<const T>(values).subspan(begin * w, (end - begin) * w);
+  }
+};
+
+void add_ids(Digest& digest, const Batch& batch, const Samples& samples) {
+  const auto features = static_cast<std::size_t>(batch.features);
+  const std::size_t first = samples.begin * features, last = samples.end * features;
+  for (std::size_t bag = first; bag < last; ++bag) {
+    digest.add(static_cast<std::uint64_t>(batch.id_offsets[bag + 1] - batch.id_offsets[bag]));
+  }
+  const auto begin = static_cast<std::size_t>(batch.id_offsets[first]),
+             end = static_cast<std::size_t>(batch.id_offsets[last]);
+  digest.add(Span<const Key>(batch.ids).subspan(begin, end - begin));
+}
+
+}  // namespace
+
+template <class Add>
+void StepTrace::add_samples(std::int64_t step, const char* stage, const char* tensor,
+                            const Batch& batch, const Add& add) {
+  std::vector<Digest128> digests(static_cast<std::size_t>(batch.slices.size()));
+  stream_.threads().for_tasks(batch.slices.size(), [&](std::int64_t slice, int) {
+    const auto s = static_cast<std::size_t>(slice);
+    Digest digest;
+    add(digest, Samples{static_cast<std::size_t>(batch.slice_offsets[s]),
+                        static_cast<std::size_t>(batch.slice_offsets[s + 1])});
+    digests[s] = digest.result();
+  });
+  trace_.add_slices(step, stage, tensor, digests);
+}
+
+void StepTrace::add_views(std::int64_t step, const char* stage, const Batch& batch,
+                          const PooledViews<const float>& views) {
+  const auto add = [&](const char* tensor, const MatrixView<const float>& view) {
+    add_samples(step, stage, tensor, batch, [&](Digest& digest, const Samples& samples) {
+      for (std::size_t i = samples.begin; view.cols > 0 && i < samples.end; ++i) {
+        digest.add(view.row(static_cast<std::int64_t>(i)),
+                   static_cast<std::size_t>(view.cols) * sizeof(float));
+      }
+    });
+  };
+  add("factors", views.factors);
+  add("linear", views.linear);
+}
+
+void StepTrace::batch(std::int64_t step, const Batch& batch) {
+  const auto add = [&](const char* tensor, const auto& values, std::int64_t width) {
+    add_samples(step, "batch", tensor, batch, [&](Digest& digest, const Samples& samples) {
+      digest.add(samples.of(values, width));
+    });
+  };
+  add("records", batch.records, 1);
+  add("labels", batch.labels, 1);
+  add("weights", batch.weights, batch.weights.empty() ? 0 : 1);
+  add("dense", batch.dense, batch.dense_columns);
+  add_samples(step, "batch", "ids", batch,
+              [&](Digest& digest, const Samples& samples) { add_ids(digest, batch, samples); });
+}
+
+void StepTrace::pooled(std::int64_t step, const Batch& batch,
+                       const PooledViews<const float>& pooled) {
+  add_views(step, "pooled", batch, pooled);
+}
+
+void StepTrace::gradients(std::int64_t step, const Batch& batch,
+                          const PooledViews<const float>& gradients, const DenseSide& dense,
+                          double loss) {
+  trace_.add(step, "gradients", "loss", digest_of(&loss, sizeof loss));
+  add_views(step, "gradients", batch, gradients);
+  std::vector<Digest128> slices(static_cast<std::size_t>(batch.slices.size()));
+  stream_.threads().for_tasks(batch.slices.size(), [&](std::int64_t slice, int) {
+    const Span<const float> values = dense.slice_gradients(slice);
+    slices[static_cast<std::size_t>(slice)] = digest_of(values.data(), values.size_bytes());
+  });
+  trace_.add_slices(step, "gradients", "dense parameters", slices);
+}
+
+void StepTrace::update(std::int64_t step, const std::vector<TableDigests>& tables,
+                       const NamedDigests& dense) {
+  for (const TableDigests& table : tables) {
+    trace_.add(step, "update", "table " + table.name,
+               Digest().add(Span<const Digest128>(table.digests)).result());
+  }
+  for (const auto& [name, digest] : dense) {
+    trace_.add(step, "update", "dense " + name, digest);
+  }
+  trace_.flush();
+}
+
+}  // namespace keyshard

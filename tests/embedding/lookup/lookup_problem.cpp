@@ -1,0 +1,227 @@
+#include "tests/embedding/lookup/lookup_problem.hpp"
+
+#include <bit>
+#include <memory>
+#include <random>
+#include <set>
+
+#include "embedding/rows/table.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+GroupOptions group(const std::string& name, std::int64_t dim) {
+  GroupOptions options;
+  options.name = name;
+  options.dim = dim;
+  options.initializer = Uniform{-1, 1};
+  options.optimizer = Sgd{1.0f};
+  return options;
+}
+
+Vector initial_row(const Table<Cpu>& table, Key key) {
+  Stream<Cpu> stream;
+  Vector row(static_cast<std::size_t>(table.layout().dim));
+  const RowId none = kNoRow;
+  table.read(stream, Span<const Key>(&key, 1), &none, false, row.data());
+  return row;
+}
+
+/// The terms of each key and slice, added in their order.
+using SliceSums = std::map<Key, std::map<std::int64_t, Vector>>;
+
+ReferencePooling pooling_of(const Problem& p, std::size_t f, std::size_t g,
+                            const Table<Cpu>& table) {
+  const RowLayout::Group& layout = table.layout().groups[g];
+  return {name_of(p.features[f].combiners[g]), table.options().pool_order == PoolOrder::shard,
+          [&table](Key key) { return shard_of(table.partitioner(), key); },
+          [&table, &layout](Key key) {
+            const Vector row = initial_row(table, key);
+            return Vector(row.begin() + layout.value_offset,
+                          row.begin() + layout.value_offset + layout.dim);
+          }};
+}
+
+/// Pools bag f of a sample into `out`; returns the gradients of its ids. `columns` [group] is where
+/// its columns start in the upstream gradient, and moves on.
+std::vector<Vector> pool_and_unpool(const Problem& p, const Table<Cpu>& table, std::size_t sample,
+                                    std::size_t f, std::vector<std::size_t>& columns,
+                                    Outcome& out) {
+  const std::vector<Key>& bag = p.bags[sample * p.features.size() + f];
+  std::vector<Vector> terms(bag.size());
+  for (std::size_t g = 0; g < 2; ++g) {
+    ReferencePooling pooling = pooling_of(p, f, g, table);
+    const auto dim = static_cast<std::size_t>(table.layout().groups[g].dim);
+    const Vector value = pooling.value(bag, dim);
+    out.pooled[g][sample].insert(out.pooled[g][sample].end(), value.begin(), value.end());
+    const auto begin = p.upstream[g][sample].begin() + static_cast<std::ptrdiff_t>(columns[g]);
+    const std::vector<Vector> gradients =
+        pooling.gradients(bag, Vector(begin, begin + static_cast<std::ptrdiff_t>(dim)));
+    columns[g] += dim;
+    for (std::size_t j = 0; j < bag.size(); ++j) {
+      terms[j].insert(terms[j].end(), gradients[j].begin(), gradients[j].end());
+    }
+  }
+  return terms;
+}
+
+/// Adds one sample to the outcome and to the sums of each table.
+void add_sample(const Problem& p, const std::vector<std::unique_ptr<Table<Cpu>>>& tables,
+                std::size_t sample, std::int64_t slice, Outcome& out,
+                std::vector<SliceSums>& sums) {
+  std::vector<std::size_t> columns(2, 0);
+  for (std::size_t f = 0; f < p.features.size(); ++f) {
+    const auto t = static_cast<std::size_t>(p.features[f].table);
+    const std::vector<Key>& bag = p.bags[sample * p.features.size() + f];
+    const std::vector<Vector> terms = pool_and_unpool(p, *tables[t], sample, f, columns, out);
+    for (std::size_t j = 0; j < bag.size(); ++j) {
+      const auto [sum, first] = sums[t][bag[j]].emplace(slice, terms[j]);
+      if (!first) {
+        sum->second = add_vectors(sum->second, terms[j]);
+      }
+    }
+  }
+}
+
+std::vector<TableOptions> three_tables(ExchangeMode mode, PoolOrder order, std::int64_t dim) {
+  std::vector<TableOptions> tables;
+  for (const char* name : {"shared", "alone", "narrow"}) {
+    TableOptions table;
+    table.name = name;
+    table.seed = 11 + tables.size();
+    table.exchange = mode;
+    table.pool_order = order;
+    table.groups = {group("factor", tables.size() == 2 ? 3 : dim), group("linear", 1)};
+    tables.push_back(table);
+  }
+  return tables;
+}
+
+/// One id, or up to eight. Key 7 is in all slices.
+std::vector<Key> draw_bag(std::mt19937_64& random, bool single) {
+  std::vector<Key> bag(single ? 1 : random() % 9);
+  for (Key& key : bag) {
+    key = random() % 4 == 0 ? 7 : random() % 30 == 0 ? ~Key{0} : random() % 40;
+  }
+  return bag;
+}
+
+Vector draw_gradient(std::mt19937_64& random, std::int64_t width) {
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  Vector row(static_cast<std::size_t>(width));
+  for (float& x : row) {
+    x = random() % 10 == 0 ? -0.0f : uniform(random);
+  }
+  return row;
+}
+
+}  // namespace
+
+bool Outcome::operator==(const Outcome& other) const {
+  const auto bits = [](const Outcome& o) {
+    std::vector<std::uint32_t> all;
+    const auto put = [&](const Vector& v) {
+      for (const float x : v) {
+        all.push_back(std::bit_cast<std::uint32_t>(x));
+      }
+    };
+    for (const auto& group_rows : o.pooled) {
+      for (const Vector& v : group_rows) {
+        put(v);
+      }
+    }
+    for (const auto& table : o.rows) {
+      for (const auto& [key, v] : table) {
+        all.push_back(static_cast<std::uint32_t>(key));
+        put(v);
+      }
+    }
+    return all;
+  };
+  return bits(*this) == bits(other);
+}
+
+Problem make_problem(unsigned seed, ExchangeMode mode, PoolOrder order, std::int64_t dim) {
+  std::mt19937_64 random(seed);
+  Problem p;
+  std::int64_t samples = 0;
+  for (std::int64_t slice = 0; slice < p.slices; ++slice) {
+    p.slice_samples.push_back(slice == 5 ? 0 : 3 + static_cast<std::int64_t>(random() % 3));
+    samples += p.slice_samples.back();
+  }
+  p.tables = three_tables(mode, order, dim);
+  p.features = {{"a", 0, {Mean{}, Sum{}}},
+                {"b", 1, {Sum{}, Sum{}}},
+                {"c", 0, {Max{}, SqrtN{}}},
+                {"d", 2, {Min{}, Mean{}}}};
+  p.upstream.resize(2);
+  for (std::int64_t b = 0; b < samples; ++b) {
+    for (std::size_t f = 0; f < p.features.size(); ++f) {
+      p.bags.push_back(draw_bag(random, f == 1));
+    }
+    p.upstream[0].push_back(draw_gradient(random, 3 * dim + 3));
+    p.upstream[1].push_back(draw_gradient(random, 4));
+  }
+  return p;
+}
+
+Problem make_border_problem(ExchangeMode mode, PoolOrder order) {
+  Problem p = make_problem(6, mode, order);
+  for (TableOptions& table : p.tables) {
+    table.partitioner = "modulo";  // key k is of shard k modulo 1024
+  }
+  std::set<std::int64_t> shards;
+  for (std::int64_t ranks = 1; ranks <= 11; ++ranks) {
+    for (std::int64_t rank = 0; rank < ranks; ++rank) {
+      const Range run = run_of(rank, ranks, kShards);
+      shards.insert({run.begin, run.end - 1});
+    }
+  }
+  const std::vector<std::int64_t> borders(shards.begin(), shards.end());
+  std::size_t next = 0, bag = 0;
+  for (std::int64_t slice = 0; slice < p.slices; ++slice) {
+    const std::size_t bags =
+        static_cast<std::size_t>(p.slice_samples[static_cast<std::size_t>(slice)]) *
+        p.features.size();
+    for (std::size_t end = bag + bags; bag < end; ++bag) {
+      const auto here = static_cast<Key>(borders[next++ % borders.size()]);
+      const auto of_slice = static_cast<Key>(kShards * (10 + slice)),
+                 of_two = static_cast<Key>(kShards * (20 + (slice + 1) / 2));
+      const bool single = bag % p.features.size() == 1;
+      p.bags[bag] = single ? std::vector<Key>{here + of_two}
+                           : std::vector<Key>{here + of_slice, 0, here, kShards - 1, here + of_two,
+                                              here + of_slice};
+    }
+  }
+  return p;
+}
+
+Outcome reference(const Problem& p) {
+  Outcome out;
+  out.pooled.assign(2, std::vector<Vector>(static_cast<std::size_t>(p.samples())));
+  out.rows.resize(p.tables.size());
+  std::vector<std::unique_ptr<Table<Cpu>>> tables;
+  for (const TableOptions& options : p.tables) {
+    tables.push_back(std::make_unique<Table<Cpu>>(options, Range{0, kShards}));
+  }
+  std::vector<SliceSums> sums(p.tables.size());
+  std::size_t sample = 0;
+  for (std::int64_t slice = 0; slice < p.slices; ++slice) {
+    for (std::int64_t i = 0; i < p.slice_samples[static_cast<std::size_t>(slice)]; ++i) {
+      add_sample(p, tables, sample++, slice, out, sums);
+    }
+  }
+  for (std::size_t t = 0; t < sums.size(); ++t) {
+    for (const auto& [key, slices] : sums[t]) {
+      const Vector gradient = *tree_fold(slices, 0, p.slices, add_vectors);
+      Vector row = initial_row(*tables[t], key);
+      for (std::size_t d = 0; d < row.size(); ++d) {
+        row[d] = row[d] - 1.0f * gradient[d];
+      }
+      out.rows[t].emplace(key, row);
+    }
+  }
+  return out;
+}
+
+}  // namespace keyshard::testing

@@ -1,0 +1,50 @@
+// A global batch for a lookup, and what must come out of it by the definition.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "embedding/layers/options.hpp"
+#include "runtime/portable.hpp"
+#include "tests/support/reference_lookup.hpp"
+
+namespace keyshard::testing {
+
+/// A global batch: bag f of sample b, and the upstream gradient of each group.
+struct Problem {
+  std::int64_t slices = 8;
+  std::vector<std::int64_t> slice_samples;  // samples of each slice
+  std::vector<TableOptions> tables;
+  std::vector<FeatureOptions> features;
+  std::vector<std::vector<Key>> bags;
+  std::vector<std::vector<Vector>> upstream;  // [group][sample] -> columns
+
+  std::int64_t samples() const {
+    return static_cast<std::int64_t>(bags.size()) / static_cast<std::int64_t>(features.size());
+  }
+};
+
+/// What comes out: pooled rows per group and sample, and the rows after one step of SGD with
+/// rate 1.
+struct Outcome {
+  std::vector<std::vector<Vector>> pooled;
+  std::vector<std::map<Key, Vector>> rows;  // per table
+
+  /// The same bits.
+  bool operator==(const Outcome& other) const;
+};
+
+/// Three tables, two of them with rows of `dim` and 1 columns and one of 3 and 1; four features
+/// with all combiners, in 8 slices of which one is empty.
+Problem make_problem(unsigned seed, ExchangeMode mode, PoolOrder order, std::int64_t dim = 5);
+
+/// The same, with keys that lie at the borders of what ranks own, for any number of them up to 11:
+/// the first and the last shard of each rank, several keys a shard, which stand mixed in the bags;
+/// and each in one slice only, in the slices beside a border between ranks, or in all.
+Problem make_border_problem(ExchangeMode mode, PoolOrder order);
+
+/// From the definition: pool each bag; add gradients per slice in (sample, feature, position) and
+/// fold over slices.
+Outcome reference(const Problem& p);
+
+}  // namespace keyshard::testing

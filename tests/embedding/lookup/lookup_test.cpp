@@ -1,0 +1,399 @@
+// The lookup against its definition (tests/embedding/lookup_problem), bit for bit: on 1 to 11
+// ranks, 1 and 2 threads, in every exchange mode, with shared tables, ragged bags, keys in one and
+// in all slices, and empty ranks.
+#include "embedding/lookup/lookup.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
+#include <gtest/gtest.h>
+
+#include "runtime/error.hpp"
+#include "tests/embedding/lookup/lookup_problem.hpp"
+#include "tests/support/counts.hpp"
+#include "tests/support/ranks.hpp"
+
+namespace keyshard {
+namespace {
+
+using testing::make_border_problem;
+using testing::make_problem;
+using testing::Outcome;
+using testing::Problem;
+using testing::reference;
+using testing::Vector;
+
+/// The part of a problem that belongs to one rank.
+struct RankPart {
+  Range run;
+  std::int64_t first = 0;  ///< sample
+  std::int64_t samples = 0;
+  std::vector<std::int64_t> slice_offsets{0};
+  std::vector<Key> ids;
+  std::vector<std::int64_t> offsets{0};
+
+  RankPart(const Problem& p, const Communicator<Cpu>& communicator)
+      : run(run_of(communicator.rank(), communicator.size(), p.slices)) {
+    for (std::int64_t slice = 0; slice < run.end; ++slice) {
+      const std::int64_t n = p.slice_samples[static_cast<std::size_t>(slice)];
+      if (slice < run.begin) {
+        first += n;
+      } else {
+        slice_offsets.push_back(slice_offsets.back() + n);
+      }
+    }
+    samples = slice_offsets.back();
+    const auto features = static_cast<std::int64_t>(p.features.size());
+    for (std::int64_t bag = first * features; bag < (first + samples) * features; ++bag) {
+      const std::vector<Key>& keys = p.bags[static_cast<std::size_t>(bag)];
+      ids.insert(ids.end(), keys.begin(), keys.end());
+      offsets.push_back(static_cast<std::int64_t>(ids.size()));
+    }
+  }
+};
+
+/// The rows of a table on this rank, by key.
+void collect_rows(const Table<Cpu>& table, std::map<Key, Vector>& out) {
+  const std::int64_t dim = table.layout().dim;
+  for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
+    const ShardRows rows = table.shard_rows(shard);
+    Vector values(rows.rows.size() * static_cast<std::size_t>(dim));
+    table.copy_column(rows.rows, {"all", 0, dim}, values.data());
+    for (std::size_t i = 0; i < rows.keys.size(); ++i) {
+      const auto at = values.begin() + static_cast<std::ptrdiff_t>(i) * dim;
+      out.emplace(rows.keys[i], Vector(at, at + dim));
+    }
+  }
+}
+
+/// The outputs of a lookup, and the upstream gradients of its samples.
+struct Matrices {
+  std::vector<Buffer<float, Cpu>> memory;
+  std::vector<MatrixView<float>> outputs;
+  std::vector<MatrixView<const float>> gradients;
+
+  Matrices(const Problem& p, const RankPart& part, const Lookup<Cpu>& lookup, Stream<Cpu>& stream) {
+    for (std::int64_t g = 0; g < 2; ++g) {
+      const std::int64_t width = lookup.width(g);
+      memory.emplace_back(stream, part.samples * width);
+      outputs.push_back({memory.back().data(), part.samples, width, width});
+      memory.emplace_back(stream, part.samples * width);
+      gradients.push_back({memory.back().data(), part.samples, width, width});
+      for (std::int64_t b = 0; b < part.samples; ++b) {
+        const Vector& row =
+            p.upstream[static_cast<std::size_t>(g)][static_cast<std::size_t>(part.first + b)];
+        std::copy(row.begin(), row.end(), memory.back().data() + b * width);
+      }
+    }
+  }
+};
+
+/// Gives the even keys of a table that the batch has rows, with their initial values: what comes
+/// out is the same as for keys that have none yet.
+void make_even_rows(const Problem& p, int number, Table<Cpu>& table, Stream<Cpu>& stream) {
+  std::vector<Key> keys;
+  for (std::size_t bag = 0; bag < p.bags.size(); ++bag) {
+    for (const Key key : p.bags[bag]) {
+      if (p.features[bag % p.features.size()].table == number && key % 2 == 0 &&
+          table.shards().contains(shard_of(table.partitioner(), key))) {
+        keys.push_back(key);
+      }
+    }
+  }
+  std::vector<RowId> rows(keys.size());
+  table.find_or_insert(stream, keys, rows.data());
+}
+
+/// Looks up and steps what belongs to one rank; results are put into `out` under a lock.
+void run_rank(const Problem& p, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+              std::mutex& mutex, Outcome& out) {
+  const RankPart part(p, communicator);
+  std::vector<std::unique_ptr<Table<Cpu>>> tables;
+  std::vector<Table<Cpu>*> borrowed;
+  for (const TableOptions& options : p.tables) {
+    tables.push_back(std::make_unique<Table<Cpu>>(
+        options, run_of(communicator.rank(), communicator.size(), kShards)));
+    borrowed.push_back(tables.back().get());
+    make_even_rows(p, static_cast<int>(tables.size()) - 1, *tables.back(), stream);
+  }
+  Lookup<Cpu> lookup(communicator, borrowed, p.features);
+  const Matrices matrices(p, part, lookup, stream);
+  const std::int64_t carry[] = {part.samples, 1};
+  const LookupInput input{
+      {part.ids, part.offsets}, part.samples, p.slices, part.run, part.slice_offsets};
+  const LookupTrace<Cpu> trace = lookup.forward(stream, input, true, carry, matrices.outputs);
+  EXPECT_EQ(trace.carried(), (std::vector<std::int64_t>{p.samples(), communicator.size()}));
+  lookup.backward(stream, trace, matrices.gradients);
+  for (Table<Cpu>* table : borrowed) {
+    table->apply(stream, UpdateContext{});
+  }
+
+  const std::lock_guard lock(mutex);
+  for (std::size_t g = 0; g < 2; ++g) {
+    const MatrixView<float>& rows = matrices.outputs[g];
+    for (std::int64_t b = 0; b < part.samples; ++b) {
+      out.pooled[g][static_cast<std::size_t>(part.first + b)] =
+          Vector(rows.row(b), rows.row(b) + rows.cols);
+    }
+  }
+  for (std::size_t t = 0; t < borrowed.size(); ++t) {
+    collect_rows(*borrowed[t], out.rows[t]);
+  }
+}
+
+Outcome run(const Problem& p, int ranks, int threads) {
+  Outcome out;
+  out.pooled.assign(2, std::vector<Vector>(static_cast<std::size_t>(p.samples())));
+  out.rows.resize(p.tables.size());
+  std::mutex mutex;
+  testing::run_ranks(ranks, threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    run_rank(p, communicator, stream, mutex, out);
+  });
+  return out;
+}
+
+struct Case {
+  int ranks;
+  int threads;
+  ExchangeMode mode;
+  PoolOrder order;
+};
+
+class LookupOnRanks : public ::testing::TestWithParam<Case> {};
+
+TEST_P(LookupOnRanks, HasTheBitsOfItsDefinition) {
+  const Case c = GetParam();
+  for (unsigned seed = 1; seed <= 5; ++seed) {
+    const Problem p = make_problem(seed, c.mode, c.order);
+
+    EXPECT_TRUE(run(p, c.ranks, c.threads) == reference(p)) << "seed " << seed;
+  }
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const int ranks : testing::rank_counts({1, 2, 3, 4, 5, 8, 11})) {
+    for (const int threads : {1, 2}) {
+      all.push_back({ranks, threads, ExchangeMode::rows, PoolOrder::bag});
+      all.push_back({ranks, threads, ExchangeMode::rows, PoolOrder::shard});
+      all.push_back({ranks, threads, ExchangeMode::reduced, PoolOrder::shard});
+      all.push_back({ranks, threads, ExchangeMode::automatic, PoolOrder::shard});
+    }
+  }
+  return all;
+}
+
+std::string name(const ::testing::TestParamInfo<Case>& info) {
+  const char* modes[] = {"Rows", "Reduced", "Auto"};
+  return "Ranks" + std::to_string(info.param.ranks) + "Threads" +
+         std::to_string(info.param.threads) + modes[static_cast<int>(info.param.mode)] +
+         (info.param.order == PoolOrder::shard ? "ByShard" : "ByBag");
+}
+
+INSTANTIATE_TEST_SUITE_P(AllModes, LookupOnRanks, ::testing::ValuesIn(cases()), name);
+
+TEST(Lookup, IsItsDefinitionWithRowsOfAnyWidth) {
+  for (const std::int64_t dim : {1, 4, 8, 16, 32, 64, 70}) {
+    for (const PoolOrder order : {PoolOrder::bag, PoolOrder::shard}) {
+      const Problem p = make_problem(4, ExchangeMode::rows, order, dim);
+      const Outcome expected = reference(p);
+      EXPECT_TRUE(run(p, 1, 2) == expected) << dim;
+      EXPECT_TRUE(run(p, 3, 1) == expected) << dim;
+    }
+    const Problem p = make_problem(5, ExchangeMode::reduced, PoolOrder::shard, dim);
+    EXPECT_TRUE(run(p, 2, 1) == reference(p)) << dim;
+  }
+}
+
+TEST(Lookup, IsItsDefinitionWherePoolingReadsTheTablesThemselves) {
+  for (const std::int64_t dim : {1, 5, 16, 64}) {
+    for (const PoolOrder order : {PoolOrder::bag, PoolOrder::shard}) {
+      Problem p = make_problem(6, ExchangeMode::rows, order, dim);
+      for (FeatureOptions& feature : p.features) {
+        for (Combiner& combiner : feature.combiners) {
+          combiner = back_needs_state(combiner) ? Combiner(Mean{}) : combiner;
+        }
+      }
+      const Outcome expected = reference(p);
+      for (const int threads : testing::thread_counts({1, 2, 3})) {
+        EXPECT_TRUE(run(p, 1, threads) == expected) << dim;
+      }
+      EXPECT_TRUE(run(p, 2, 1) == expected) << dim;
+    }
+  }
+}
+
+TEST(Lookup, IsItsDefinitionForKeysAtTheBordersOfRanksAndBagsOfOneShard) {
+  for (const auto& [mode, order] : {std::pair(ExchangeMode::rows, PoolOrder::bag),
+                                    {ExchangeMode::rows, PoolOrder::shard},
+                                    {ExchangeMode::reduced, PoolOrder::shard},
+                                    {ExchangeMode::automatic, PoolOrder::shard}}) {
+    const Problem p = make_border_problem(mode, order);
+    const Outcome expected = reference(p);
+    for (const int ranks : testing::rank_counts({1, 2, 3, 4, 5, 8, 11})) {
+      EXPECT_TRUE(run(p, ranks, 1 + ranks % 2) == expected) << ranks;
+    }
+  }
+}
+
+TEST(Lookup, AddsNoZeroToANegativeZero) {
+  for (const auto mode : {ExchangeMode::rows, ExchangeMode::reduced}) {
+    Problem p = make_problem(2, mode, PoolOrder::shard);
+    for (TableOptions& table : p.tables) {
+      for (GroupOptions& group : table.groups) {
+        group.initializer = Constant{-0.0f};
+      }
+    }
+    for (std::vector<Vector>& samples : p.upstream) {
+      for (Vector& gradients : samples) {
+        std::fill(gradients.begin(), gradients.end(), -0.0f);
+      }
+    }
+    for (const int ranks : testing::rank_counts({1, 2, 3, 5, 8})) {
+      // -0 - 1 * -0 = +0; a gradient to which a zero was added is +0 and leaves -0 - +0 = -0.
+      for (const std::map<Key, Vector>& rows : run(p, ranks, 2).rows) {
+        EXPECT_FALSE(rows.empty());
+        for (const auto& [key, row] : rows) {
+          for (const float x : row) {
+            EXPECT_TRUE(x == 0 && !std::signbit(x)) << "key " << key << " on " << ranks << " ranks";
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Lookup, DiffersWhenSlicesAreCutOtherwise) {
+  Problem p = make_problem(3, ExchangeMode::rows, PoolOrder::bag);
+  const Outcome before = run(p, 1, 1);
+  p.slice_samples = {p.samples(), 0, 0, 0, 0, 0, 0, 0};
+
+  EXPECT_FALSE(run(p, 1, 1) == before);
+}
+
+TEST(Lookup, RefusesBagsThatDoNotFitTheBatch) {
+  const Problem p = make_problem(1, ExchangeMode::rows, PoolOrder::bag);
+  const auto look_up = [&](std::vector<std::int64_t> offsets,
+                           std::vector<std::int64_t> slice_offsets) {
+    const auto slices = static_cast<std::int64_t>(slice_offsets.size()) - 1;
+    testing::run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      Table<Cpu> table(p.tables[1], Range{0, kShards});
+      Lookup<Cpu> lookup(communicator, {&table}, {{"b", 0, {Sum{}, Sum{}}}});
+      std::vector<float> out(100);
+      const MatrixView<float> views[] = {{out.data(), 3, 5, 5}, {out.data() + 50, 3, 1, 1}};
+      const std::vector<Key> ids{1, 2, 3};
+      lookup.forward(stream, LookupInput{{ids, offsets}, 3, slices, {0, slices}, slice_offsets},
+                     true, {}, views);
+    });
+  };
+
+  EXPECT_NO_THROW(look_up({0, 1, 2, 3}, {0, 3}));
+  EXPECT_THROW(look_up({0, 1, 3}, {0, 3}), Error);
+  EXPECT_THROW(look_up({0, 1, 2, 4}, {0, 3}), Error);
+  EXPECT_THROW(look_up({0, 2, 1, 3}, {0, 3}), Error);
+  EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 2}), Error);
+  EXPECT_NO_THROW(look_up({0, 1, 2, 3}, {0, 1, 3}));
+  EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 1 << 20, 3}), Error);
+}
+
+/// What each of two ranks learns from a lookup of one table, pooled by shard.
+std::vector<LookupTraffic> traffic_of(ExchangeMode mode,
+                                      const std::vector<std::vector<Key>>& bags) {
+  std::vector<LookupTraffic> traffic(2);
+  testing::run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableOptions options;
+    options.name = "items";
+    options.groups = {{"values", 8, Constant{1}, {}, Sgd{1}, {}}};
+    options.exchange = mode;
+    options.pool_order = PoolOrder::shard;
+    Table<Cpu> table(options, run_of(communicator.rank(), 2, kShards));
+    Lookup<Cpu> lookup(communicator, {&table}, {{"items", 0, {Sum{}}}});
+    std::vector<Key> ids;
+    std::vector<std::int64_t> offsets{0};
+    for (const std::vector<Key>& bag : bags) {
+      ids.insert(ids.end(), bag.begin(), bag.end());
+      offsets.push_back(static_cast<std::int64_t>(ids.size()));
+    }
+    const auto samples = static_cast<std::int64_t>(bags.size());
+    std::vector<float> out(bags.size() * 8);
+    const MatrixView<float> view{out.data(), samples, 8, 8};
+    const std::vector<std::int64_t> slice_offsets{0, samples};
+    const std::int64_t rank = communicator.rank();
+    traffic[static_cast<std::size_t>(rank)] =
+        lookup
+            .forward(stream, {{ids, offsets}, samples, 2, {rank, rank + 1}, slice_offsets}, true,
+                     {}, Span<const MatrixView<float>>(&view, 1))
+            .traffic();
+  });
+  return traffic;
+}
+
+TEST(Lookup, AutoAsksInTheFormOfFewerBytes) {
+  // Two bags of 64 ids each, none twice: 64 rows of 8 floats there and back against a few words and
+  // two vectors a bag.
+  std::vector<std::vector<Key>> long_bags(2);
+  for (Key key = 0; key < 128; ++key) {
+    long_bags[key / 64].push_back(key);
+  }
+  // Two hundred bags of the same four ids: four rows against two vectors a bag.
+  const std::vector<std::vector<Key>> same_bags(200, {1, 2, 3, 4});
+  for (const auto& [bags, reduced] : {std::pair(long_bags, 1), {same_bags, 0}}) {
+    const auto rows = traffic_of(ExchangeMode::rows, bags);
+    const auto parts = traffic_of(ExchangeMode::reduced, bags);
+    const auto chosen = traffic_of(ExchangeMode::automatic, bags);
+    for (std::size_t rank = 0; rank < 2; ++rank) {
+      EXPECT_EQ(rows[rank].reduced_tables, 0);
+      EXPECT_EQ(parts[rank].reduced_tables, 1);
+      EXPECT_EQ(chosen[rank].reduced_tables, reduced);
+      EXPECT_EQ(chosen[rank].bytes, std::min(rows[rank].bytes, parts[rank].bytes));
+    }
+  }
+}
+
+/// Collectives of a forward and backward of so many features, each with its table.
+std::uint64_t collectives_of(std::int64_t features) {
+  std::uint64_t collectives = 0;
+  testing::run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    std::vector<std::unique_ptr<Table<Cpu>>> tables;
+    std::vector<Table<Cpu>*> borrowed;
+    std::vector<FeatureOptions> options;
+    for (std::int64_t f = 0; f < features; ++f) {
+      TableOptions table;
+      table.name = "table" + std::to_string(f);
+      table.groups = {{"values", 2, Constant{1}, {}, Sgd{1}, {}}};
+      tables.push_back(
+          std::make_unique<Table<Cpu>>(table, run_of(communicator.rank(), 2, kShards)));
+      borrowed.push_back(tables.back().get());
+      options.push_back({table.name, static_cast<int>(f), {Sum{}}});
+    }
+    Lookup<Cpu> lookup(communicator, borrowed, options);
+    const std::vector<Key> ids(static_cast<std::size_t>(features), 7);
+    std::vector<std::int64_t> offsets;
+    for (std::int64_t bag = 0; bag <= features; ++bag) {
+      offsets.push_back(bag);
+    }
+    std::vector<float> floats(static_cast<std::size_t>(2 * features));
+    const MatrixView<float> pooled{floats.data(), 1, 2 * features, 2 * features};
+    const MatrixView<const float> gradient{floats.data(), 1, 2 * features, 2 * features};
+    const std::vector<std::int64_t> slice_offsets{0, 1};
+    const std::int64_t rank = communicator.rank();
+    const std::uint64_t before = communicator.progress().collectives();
+    const LookupTrace<Cpu> trace =
+        lookup.forward(stream, {{ids, offsets}, 1, 2, {rank, rank + 1}, slice_offsets}, true, {},
+                       Span<const MatrixView<float>>(&pooled, 1));
+    lookup.backward(stream, trace, Span<const MatrixView<const float>>(&gradient, 1));
+    if (rank == 0) {
+      collectives = communicator.progress().collectives() - before;
+    }
+  });
+  return collectives;
+}
+
+TEST(Lookup, AllFeaturesAndTablesTravelTogether) {
+  EXPECT_EQ(collectives_of(1), 4u);  // counts, keys, rows, gradients
+  EXPECT_EQ(collectives_of(5), 4u);
+}
+
+}  // namespace
+}  // namespace keyshard

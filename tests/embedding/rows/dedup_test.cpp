@@ -1,0 +1,94 @@
+// Distinct keys against std::map, for every number of threads, ranks and tables.
+#include "embedding/rows/dedup.hpp"
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "runtime/runs.hpp"
+#include "runtime/stream.hpp"
+#include "tests/support/counts.hpp"
+
+namespace keyshard {
+namespace {
+
+struct Case {
+  std::vector<Key> keys;
+  std::vector<std::uint16_t> tables;
+  std::vector<Partitioner> partitioners;
+  std::int64_t ranks;
+
+  Occurrences occurrences() const {
+    return {keys, partitioners.size() == 1 ? nullptr : tables.data(), partitioners, ranks};
+  }
+};
+
+Case make_case(std::uint64_t n, std::uint64_t values, std::uint64_t tables, std::int64_t ranks) {
+  Case c{{}, {}, {}, ranks};
+  for (std::uint64_t table = 0; table < tables; ++table) {
+    c.partitioners.push_back(
+        partitioner_of("hash", std::string(1, static_cast<char>('a' + table))));
+  }
+  for (std::uint64_t i = 0; i < n; ++i) {
+    c.keys.push_back(mix64(i) % values);
+    c.tables.push_back(static_cast<std::uint16_t>(mix64(i + n) % tables));
+  }
+  return c;
+}
+
+/// Everything that the header promises of a result.
+void expect_distinct(const Case& c, const Distinct<Cpu>& distinct) {
+  const auto tables = static_cast<std::int64_t>(c.partitioners.size());
+  std::map<std::pair<std::uint16_t, Key>, std::vector<std::uint32_t>> expected;
+  for (std::uint32_t i = 0; i < c.keys.size(); ++i) {
+    expected[{c.tables[i], c.keys[i]}].push_back(i);
+  }
+  ASSERT_EQ(distinct.size(), static_cast<std::int64_t>(expected.size()));
+  ASSERT_EQ(static_cast<std::int64_t>(distinct.blocks.size()), c.ranks * tables + 1);
+  for (std::int64_t block = 0; block < c.ranks * tables; ++block) {
+    const auto table = static_cast<std::uint16_t>(block % tables);
+    const auto b = static_cast<std::size_t>(block);
+    for (std::int64_t u = distinct.blocks[b]; u < distinct.blocks[b + 1]; ++u) {
+      const std::uint32_t shard = shard_of(c.partitioners[table], distinct.keys[u]);
+      EXPECT_EQ(owner_of(shard, c.ranks, kShards), block / tables);
+      const std::vector<std::uint32_t> found(distinct.occurrences.data() + distinct.offsets[u],
+                                             distinct.occurrences.data() + distinct.offsets[u + 1]);
+      const std::pair<std::uint16_t, Key> key{table, distinct.keys[u]};
+      EXPECT_EQ(found, expected[key]);
+      for (const std::uint32_t i : found) {
+        EXPECT_EQ(distinct.inverse[i], static_cast<std::uint32_t>(u));
+      }
+    }
+  }
+}
+
+TEST(Dedup, GroupsTheOccurrencesOfEveryKey) {
+  for (const std::uint64_t n : {0, 1, 100, 20'000}) {
+    for (const std::uint64_t values : {1, 50, 15'000}) {
+      for (const std::uint64_t tables : {1, 3}) {
+        for (const std::int64_t ranks : {1, 2, 5}) {
+          Stream<Cpu> stream(2);
+          const Case c = make_case(n, values, tables, ranks);
+          expect_distinct(c, dedup(stream, c.occurrences()));
+        }
+      }
+    }
+  }
+}
+
+TEST(Dedup, DoesNotDependOnTheNumberOfThreads) {
+  const Case c = make_case(30'000, 9'000, 2, 3);
+  Stream<Cpu> one(1);
+  const Distinct<Cpu> expected = dedup(one, c.occurrences());
+  for (const int threads : testing::thread_counts({2, 3, 7})) {
+    Stream<Cpu> stream(threads);
+    const Distinct<Cpu> found = dedup(stream, c.occurrences());
+    EXPECT_TRUE(std::equal(found.keys.span().begin(), found.keys.span().end(),
+                           expected.keys.span().begin(), expected.keys.span().end()));
+    EXPECT_TRUE(std::equal(found.occurrences.span().begin(), found.occurrences.span().end(),
+                           expected.occurrences.span().begin(), expected.occurrences.span().end()));
+  }
+}
+
+}  // namespace
+}  // namespace keyshard

@@ -1,0 +1,106 @@
+// The index against a plain map, while it grows.
+#include "embedding/rows/key_index.hpp"
+
+#include <map>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "embedding/rules/partitioners.hpp"
+#include "runtime/error.hpp"
+#include "runtime/team.hpp"
+
+namespace keyshard {
+namespace {
+
+const HashPartitioner kPartitioner{0x5A17};
+
+RowId find(const KeyIndex& index, Key key) {
+  return KeyIndexRef::find(Solo{}, key, index.ref().home_of(key, kPartitioner.shard(key)));
+}
+
+TEST(KeyIndex, FindsEveryKeyAndNoOtherWhileItGrows) {
+  KeyIndex index({0, kShards}, 7);
+  constexpr RowId kKeys = 60'000;
+  for (RowId row = 0; row < kKeys; ++row) {
+    const Key key = Key{row} * 3 - 1000;  // small, large and negative ids
+    EXPECT_EQ(find(index, key), kNoRow);
+    index.insert(key, kPartitioner.shard(key), row);
+  }
+  EXPECT_EQ(index.size(), kKeys);
+  for (RowId row = 0; row < kKeys; ++row) {
+    EXPECT_EQ(find(index, Key{row} * 3 - 1000), row);
+    EXPECT_EQ(find(index, Key{row} * 3 - 999), kNoRow);
+  }
+}
+
+TEST(KeyIndex, EveryValueIsAKey) {
+  KeyIndex index({0, kShards}, 7);
+  RowId row = 0;
+  for (const Key key : {Key{0}, ~Key{0}, Key{1} << 63, Key{kNoRow}}) {
+    index.insert(key, kPartitioner.shard(key), row);
+    EXPECT_EQ(find(index, key), row++);
+  }
+}
+
+TEST(KeyIndex, ThreadsInsertKeysOfDifferentShards) {
+  KeyIndex index({0, kShards}, 7);
+  constexpr RowId kKeys = 20'000;
+  const auto insert_half = [&](std::uint32_t half) {
+    for (RowId row = 0; row < kKeys; ++row) {
+      if (kPartitioner.shard(row) / (kShards / 2) == half) {
+        index.insert(row, kPartitioner.shard(row), row);
+      }
+    }
+  };
+  std::thread other(insert_half, 0u);
+  insert_half(1u);
+  other.join();
+  EXPECT_EQ(index.size(), kKeys);
+  for (RowId row = 0; row < kKeys; ++row) {
+    EXPECT_EQ(find(index, row), row);
+  }
+}
+
+TEST(KeyIndex, SegmentsOfOneSizeGrowAtDifferentTimes) {
+  // Every shard gets one key at a time, so all have the same number of keys at all times.
+  constexpr std::uint32_t kFew = 64;
+  KeyIndex index({0, kFew}, 7);
+  std::size_t most = 0;
+  for (Key round = 0; round < 4000; ++round) {
+    std::size_t grown = 0;
+    for (std::uint32_t shard = 0; shard < kFew; ++shard) {
+      const std::uint32_t before = index.segment(shard).num_buckets;
+      index.insert(round * kFew + shard, shard, static_cast<RowId>(round));
+      grown += index.segment(shard).num_buckets != before;
+    }
+    most = round < 200 ? 0 : std::max(most, grown);
+  }
+  EXPECT_GT(most, 0u);
+  EXPECT_LE(most, kFew / 4);
+}
+
+TEST(KeyIndex, ReservedRoomIsNotGrownAgain) {
+  KeyIndex index({0, kShards}, 7);
+  index.reserve(3u, 1000);
+  const KeyBucket* buckets = index.segment(3).buckets;
+  for (Key key = 0; key < 1000; ++key) {
+    index.insert(key, 3, static_cast<RowId>(key));
+  }
+  EXPECT_EQ(index.segment(3).buckets, buckets);
+  EXPECT_EQ(index.segment(4).buckets, nullptr);
+}
+
+TEST(Partitioner, AMisspeltNameIsRefusedWithTheNearest) {
+  try {
+    partitioner_of("modul", "table");
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::invalid_argument);
+    EXPECT_EQ(error.text(),
+              "expected partitioner hash or modulo: found \"modul\"; did you mean \"modulo\"?");
+  }
+}
+
+}  // namespace
+}  // namespace keyshard

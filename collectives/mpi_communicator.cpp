@@ -95,7 +95,7 @@ class MpiCommunicator final : public Communicator<Cpu> {
   }
 
   void all_gather(Span<const std::byte> mine, Span<std::byte> all) override {
-    require(all.size() == mine.size() * static_cast<std::size_t>(size_), Kind::communication,
+    require(all.size() == mine.size() * size_, Kind::communication,
             "all_gather: expected room for {} x {} bytes: found {}", size_, mine.size(),
             all.size());
     const int count = narrow(static_cast<std::int64_t>(mine.size()));

@@ -97,7 +97,7 @@ class Meeting {
     if (waiting.empty()) {
       return false;
     }
-    require(waiting.front().size() == note.size(), Kind::communication,
+    require(static_cast<std::int64_t>(waiting.front().size()) == note.size(), Kind::communication,
             "expected a note of {} bytes from rank {}: found {}", note.size(), from,
             waiting.front().size());
     std::copy(waiting.front().begin(), waiting.front().end(), note.begin());
@@ -177,9 +177,9 @@ class ThreadCommunicator final : public Communicator<Cpu> {
 
   void all_gather(Span<const std::byte> mine, Span<std::byte> all) override {
     const auto& calls =
-        arrive({"all_gather", mine.size(), 0, mine.data(), nullptr, all.data(), nullptr});
+        arrive({"all_gather", mine.size_bytes(), 0, mine.data(), nullptr, all.data(), nullptr});
     std::string mismatch;
-    if (all.size() != mine.size() * static_cast<std::size_t>(size_)) {
+    if (all.size() != mine.size() * size_) {
       mismatch = fmt::format("all_gather: expected room for {} x {} bytes on rank {}: found {}",
                              size_, mine.size(), rank_, all.size());
     } else {
@@ -191,8 +191,8 @@ class ThreadCommunicator final : public Communicator<Cpu> {
   }
 
   void broadcast(Span<std::byte> inout, int root) override {
-    const auto& calls =
-        arrive({"broadcast", inout.size(), root, inout.data(), nullptr, inout.data(), nullptr});
+    const auto& calls = arrive(
+        {"broadcast", inout.size_bytes(), root, inout.data(), nullptr, inout.data(), nullptr});
     if (rank_ != root && !inout.empty()) {
       std::memcpy(inout.data(), calls[static_cast<std::size_t>(root)].send, inout.size());
     }

@@ -171,19 +171,19 @@ void LocalFileSystem::write_new(const std::string& path, const std::string& cont
 std::int64_t LocalFileSystem::read(const std::string& path, std::int64_t offset,
                                    Span<std::byte> out) {
   const Descriptor file(path, O_RDONLY | O_NONBLOCK, "open");
-  std::size_t done = 0;
+  std::int64_t done = 0;
   while (done < out.size()) {
-    const ssize_t got = ::pread(file.number(), out.data() + done, out.size() - done,
-                                offset + static_cast<std::int64_t>(done));
+    const ssize_t got = ::pread(file.number(), out.data() + done,
+                                static_cast<std::size_t>(out.size() - done), offset + done);
     if (got < 0 && errno == EINTR) {
       continue;
     }
     if (checked(got, "read", path) == 0) {
       break;
     }
-    done += static_cast<std::size_t>(got);
+    done += got;
   }
-  return static_cast<std::int64_t>(done);
+  return done;
 }
 
 std::string read_text(FileSystem& files, const std::string& path, std::int64_t limit) {
@@ -193,9 +193,8 @@ std::string read_text(FileSystem& files, const std::string& path, std::int64_t l
     require(before <= limit, Kind::corrupt_data, "{}: expected at most {} bytes: found more", path,
             limit);
     text.resize(static_cast<std::size_t>(before + step));
-    const std::int64_t got = files.read(
-        path, before,
-        std::as_writable_bytes(Span<char>(text).subspan(static_cast<std::size_t>(before))));
+    const std::int64_t got =
+        files.read(path, before, std::as_writable_bytes(Span<char>(text).subspan(before)));
     text.resize(static_cast<std::size_t>(before + got));
     if (got < step) {
       return text;

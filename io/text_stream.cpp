@@ -78,7 +78,7 @@ bool TextStream::next(std::string_view& text, TextPlace& place) {
         return true;
       }
     }
-    if (starts_.size() == files_.size()) {
+    if (static_cast<std::int64_t>(starts_.size()) == files_.size()) {
       return false;
     }
     open_next();

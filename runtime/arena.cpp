@@ -21,7 +21,7 @@ std::size_t round_up(std::size_t bytes, std::size_t unit) {
 
 Arena::~Arena() {
   for (const Mapping& mapping : mappings_) {
-    unmap_memory(mapping.data, mapping.bytes);
+    unmap_memory<Cpu>(mapping.data, mapping.bytes);
   }
 }
 
@@ -56,7 +56,7 @@ std::size_t Arena::take(std::size_t bytes) {
     const std::size_t step = std::clamp(round_up(bytes_, kFirst), kFirst, kLargest);
     const std::size_t size =
         round_up(std::max(bytes, step), bytes >= kLargest / 16 ? std::size_t{2} << 20 : kFirst);
-    mappings_.push_back({map_memory(size), size});
+    mappings_.push_back({map_memory<Cpu>(size), size});
     bytes_ += size;
     insert_free(reinterpret_cast<std::size_t>(mappings_.back().data), size);
     fit = by_size_.lower_bound({bytes, 0});

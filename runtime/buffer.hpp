@@ -1,5 +1,5 @@
 // Elements on a device, owned. Uninitialised; memory comes from the stream's pool and goes back to
-// it.
+// it in the order of the stream: a buffer may be destroyed while work that reads it is queued.
 #pragma once
 
 #include <cstdint>
@@ -44,9 +44,11 @@ class Buffer {
 
   std::int64_t size() const noexcept { return size_; }
 
-  Span<T> span() noexcept { return {data_, static_cast<std::size_t>(size_)}; }
+  Span<T> span() noexcept { return {data_, size_}; }
 
-  Span<const T> span() const noexcept { return {data_, static_cast<std::size_t>(size_)}; }
+  Span<const T> span() const noexcept { return {data_, size_}; }
+
+  bool empty() const noexcept { return size_ == 0; }
 
   T& operator[](std::int64_t i) noexcept requires std::same_as<B, Cpu> { return data_[i]; }
 
@@ -62,7 +64,7 @@ class Buffer {
     std::swap(bytes_, other.bytes_);
   }
 
-  std::shared_ptr<MemoryPool> pool_;
+  std::shared_ptr<MemoryPool<B>> pool_;
   T* data_ = nullptr;
   std::int64_t size_ = 0;
   std::size_t bytes_ = 0;

@@ -1,39 +1,131 @@
 // Runs a functor over an index range on a device. `for_each` gives it an index; `for_each_row` an
-// index and the team of lanes that shares the row. Functors are small trivially copyable structs
-// with public fields and a const operator(); their result must not depend on the order of the
-// indices.
+// index and the team of lanes that shares the row; `for_each_run` tells apart, inside one launch,
+// runs of rows that differ in their rules. Functors are small trivially copyable structs with
+// public fields and a const operator(); their result must not depend on the order of the indices.
+//
+// A functor of rows may offer `fetch(i)`, which starts to load what index i needs: a CPU calls it
+// for a block of indices ahead. What `fetch` returns, if anything, is the last argument of
+// operator(). `fetched()` says how many floats that is, about, for the size of the block.
+//
+// A CPU cuts the range into shares that are worth a thread (Stream<Cpu>), so that a launch of
+// little work runs on the calling thread. `work()` of a functor says how many nanoseconds an index
+// costs, about.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "runtime/stream.hpp"
 #include "runtime/team.hpp"
 
 namespace keyshard {
 
+/// What fits the first cache twice, in floats: so much is fetched ahead.
+inline constexpr std::int64_t kFetchedFloats = 2048;
+inline constexpr std::int64_t kFetchedIndices = 64;
+
+template <class F>
+concept FetchesAhead = requires(const F& functor) {
+  functor.fetch(std::int64_t{});
+};
+
+/// The least indices of a share.
+template <class F>
+std::int64_t grain_of(const Stream<Cpu>& stream, const F& functor, std::int64_t usual_work) {
+  if constexpr (requires { functor.work(); }) {
+    return stream.share_work() / std::max<std::int64_t>(functor.work(), 1);
+  } else {
+    return stream.share_work() / usual_work;
+  }
+}
+
+/// Indices that are fetched ahead together.
+template <class F>
+std::int64_t block_of(const F& functor) {
+  if constexpr (requires { functor.fetched(); }) {
+    return std::clamp<std::int64_t>(kFetchedFloats / std::max<std::int64_t>(functor.fetched(), 1),
+                                    1, kFetchedIndices);
+  } else {
+    return kFetchedIndices;
+  }
+}
+
+/// functor(i, Solo) for i in [begin, end), on this thread, fetching ahead.
+template <class F>
+KEYSHARD_INLINE void run_rows(std::int64_t begin, std::int64_t end, const F& functor) {
+  if constexpr (FetchesAhead<F>) {
+    using Fetched = decltype(functor.fetch(begin));
+    for (const std::int64_t block = block_of(functor); begin < end;) {
+      const std::int64_t n = std::min(block, end - begin);
+      if constexpr (std::is_void_v<Fetched>) {
+        for (std::int64_t i = 0; i < n; ++i) {
+          functor.fetch(begin + i);
+        }
+        for (std::int64_t i = 0; i < n; ++i) {
+          functor(begin + i, Solo{});
+        }
+      } else {
+        Fetched fetched[kFetchedIndices];
+        for (std::int64_t i = 0; i < n; ++i) {
+          fetched[i] = functor.fetch(begin + i);
+        }
+        for (std::int64_t i = 0; i < n; ++i) {
+          functor(begin + i, Solo{}, fetched[i]);
+        }
+      }
+      begin += n;
+    }
+  } else {
+    for (; begin < end; ++begin) {
+      functor(begin, Solo{});
+    }
+  }
+}
+
 /// functor(i) for i in [0, n). Asynchronous on `stream`.
 template <class F>
 void for_each(Stream<Cpu>& stream, std::int64_t n, const F& functor) {
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      functor(i);
-    }
-  });
+  stream.threads().for_shares(
+      n,
+      [&](std::int64_t begin, std::int64_t end, int) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          functor(i);
+        }
+      },
+      grain_of(stream, functor, 2));
 }
 
 /// functor(i, team) for i in [0, n). Asynchronous on `stream`.
 template <class F>
 void for_each_row(Stream<Cpu>& stream, std::int64_t n, const F& functor) {
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      functor(i, Solo{});
-    }
-  });
+  stream.threads().for_shares(
+      n, [&](std::int64_t begin, std::int64_t end, int) { run_rows(begin, end, functor); },
+      grain_of(stream, functor, 20));
 }
 
-/// Runs over [0, n) in blocks on all threads: fetch(begin, end), then body(begin, end). For work
-/// that waits for memory: `fetch` starts to load what the indices of the block need.
+/// Rows of several runs in one launch: run r has the indices starts[r] .. starts[r + 1], starts[0]
+/// is 0 and `starts` is a host plan. functor.with_run(r, body) calls body(row) with the functor of
+/// the rows of run r, which gets row(i, team) for its indices i. Asynchronous on `stream`.
+template <class F>
+void for_each_run(Stream<Cpu>& stream, Span<const std::int64_t> starts, const F& functor) {
+  stream.threads().for_shares(
+      starts[starts.size() - 1],
+      [&](std::int64_t begin, std::int64_t end, int) {
+        std::int64_t run =
+            std::upper_bound(starts.begin(), starts.end(), begin) - starts.begin() - 1;
+        for (; begin < end; ++run) {
+          const std::int64_t stop = std::min(end, starts[run + 1]);
+          if (begin < stop) {
+            functor.with_run(run, [&](const auto& row) { run_rows(begin, stop, row); });
+          }
+          begin = std::max(begin, stop);
+        }
+      },
+      grain_of(stream, functor, 20));
+}
+
+/// Runs over [0, n) in blocks on all threads: fetch(begin, end), then body(begin, end).
 template <class Fetch, class Body>
 void for_blocks(Stream<Cpu>& stream, std::int64_t n, std::int64_t block, const Fetch& fetch,
                 const Body& body) {
@@ -46,12 +138,13 @@ void for_blocks(Stream<Cpu>& stream, std::int64_t n, std::int64_t block, const F
   });
 }
 
-/// functor(i, Solo) for i in [begin, end), on this thread.
+// The same on a CUDA device: runtime/for_each_cuda.cuh.
+
 template <class F>
-void run_rows(std::int64_t begin, std::int64_t end, const F& functor) {
-  for (std::int64_t i = begin; i < end; ++i) {
-    functor(i, Solo{});
-  }
-}
+void for_each(Stream<Cuda>& stream, std::int64_t n, const F& functor);
+template <class F>
+void for_each_row(Stream<Cuda>& stream, std::int64_t n, const F& functor);
+template <class F>
+void for_each_run(Stream<Cuda>& stream, Span<const std::int64_t> starts, const F& functor);
 
 }  // namespace keyshard

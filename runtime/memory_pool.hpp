@@ -1,6 +1,6 @@
 // Memory of a stream. Blocks are kept by size and handed out again, so that the buffers of a step
-// cost no page faults after the first steps. Blocks of 2 MiB and more lie on huge pages where the
-// system offers them.
+// cost no page faults after the first steps. On a CPU blocks of 2 MiB and more lie on huge pages
+// where the system offers them.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,27 @@
 #include <mutex>
 #include <vector>
 
+#include "runtime/backend.hpp"
+
 namespace keyshard {
 
+/// Memory of a device straight from the system, aligned to 2 MiB if it is as large, and zeroed.
+/// Throws Error{out_of_memory}.
+template <Backend B>
+void* map_memory(std::size_t bytes);
+template <Backend B>
+void unmap_memory(void* block, std::size_t bytes) noexcept;
+
+template <>
+void* map_memory<Cpu>(std::size_t bytes);
+template <>
+void unmap_memory<Cpu>(void* block, std::size_t bytes) noexcept;
+template <>
+void* map_memory<Cuda>(std::size_t bytes);
+template <>
+void unmap_memory<Cuda>(void* block, std::size_t bytes) noexcept;
+
+template <Backend B>
 class MemoryPool {
  public:
   MemoryPool() = default;
@@ -21,20 +40,26 @@ class MemoryPool {
   /// blocks). `capacity` becomes its size, to be given back with it. Throws Error{out_of_memory}.
   /// Thread-safe.
   void* allocate(std::size_t bytes, std::size_t& capacity);
+
+  /// Takes a block back and allocates nothing. The next `allocate` may hand the block out while
+  /// work that the stream has queued still uses it: later work of the same stream comes after.
   void release(void* block, std::size_t capacity) noexcept;
 
   /// Bytes obtained from the system, in use or kept.
   std::size_t bytes() const;
 
  private:
+  /// Blocks of one size.
+  struct SizeClass {
+    std::vector<void*> free;  ///< has room for all of them
+    std::size_t blocks = 0;
+  };
+
   mutable std::mutex mutex_;
-  std::map<std::size_t, std::vector<void*>> free_;  // capacity -> blocks
+  std::map<std::size_t, SizeClass> classes_;
   std::size_t bytes_ = 0;
 };
 
-/// Memory straight from the system, zeroed and aligned to 2 MiB if it is as large. Throws
-/// Error{out_of_memory}.
-void* map_memory(std::size_t bytes);
-void unmap_memory(void* block, std::size_t bytes) noexcept;
+extern template class MemoryPool<Cpu>;
 
 }  // namespace keyshard

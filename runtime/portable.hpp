@@ -2,13 +2,12 @@
 // compiler, so that two halves of one program cannot disagree on a type.
 #pragma once
 
-#include <atomic>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <span>
-
-#ifdef KEYSHARD_WITH_CUDA
-#include <cuda/atomic>
-#endif
+#include <type_traits>
+#include <utility>
 
 /// Marks a function that runs on the host and on the device. A qualifier may depend on the
 /// compiler; a type may not.
@@ -33,17 +32,40 @@ using Key = std::uint64_t;
 using RowId = std::uint32_t;
 inline constexpr RowId kNoRow = 0xFFFFFFFFu;
 
-/// Host-side view of contiguous elements. Functors hold plain pointers.
 template <class T>
-using Span = std::span<T>;
+class Span;
 
-/// The only atomics of functors; on words of 32 or 64 bits.
-#ifdef KEYSHARD_WITH_CUDA
+/// Arrays, vectors and other spans whose elements may be seen as elements of type T.
+template <class Range, class T>
+concept RangeOf = !std::same_as<std::remove_cvref_t<Range>, Span<T>> &&
+                  std::constructible_from<std::span<T>, Range>;
+
+/// Borrowed contiguous elements, counted and indexed by signed numbers as everything here is.
+/// Functors hold plain pointers.
 template <class T>
-using AtomicRef = cuda::atomic_ref<T, cuda::thread_scope_device>;
-#else
-template <class T>
-using AtomicRef = std::atomic_ref<T>;
-#endif
+class Span : public std::span<T> {
+ public:
+  constexpr Span() noexcept = default;
+
+  template <std::integral Size>
+  constexpr Span(T* data, Size size) : std::span<T>(data, static_cast<std::size_t>(size)) {}
+
+  template <RangeOf<T> Range>
+  constexpr Span(Range&& range) : std::span<T>(std::forward<Range>(range)) {}
+
+  constexpr std::int64_t size() const noexcept {
+    return static_cast<std::int64_t>(std::span<T>::size());
+  }
+
+  constexpr T& operator[](std::int64_t i) const { return this->data()[i]; }
+
+  constexpr Span subspan(std::int64_t begin, std::int64_t count) const {
+    return {this->data() + begin, count};
+  }
+
+  constexpr Span subspan(std::int64_t begin) const { return subspan(begin, size() - begin); }
+
+  constexpr Span first(std::int64_t count) const { return subspan(0, count); }
+};
 
 }  // namespace keyshard

@@ -1,9 +1,14 @@
-// What algorithms over arrays are made of: sums before each element, elements that satisfy
-// something, runs of equal keys, and folds per segment (stable sorts: runtime/sort_pairs.hpp). A
-// result follows from the input alone, however many threads there are. Arrays are given as
-// functions of the index, so that what is summed or compared need not lie in memory.
+// What algorithms over arrays are made of: sums, sums before each element, elements that satisfy
+// something, elements by bucket, and folds per segment (stable sorts: runtime/sort_pairs.hpp). A
+// result follows from the input alone, however many threads there are. Arrays are given as functors
+// of the index, so that what is summed or compared need not lie in memory.
+//
+// Where runs are told apart, `starts` is a host plan: run r has the indices starts[r] .. starts[r +
+// 1], and functor.with_run(r, body) calls body(term) with the functor of the terms of that run. The
+// bodies for a CPU stand here; those for a CUDA device are declared at the end.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -12,74 +17,199 @@
 #include "runtime/columns.hpp"
 #include "runtime/fold.hpp"
 #include "runtime/for_each.hpp"
+#include "runtime/sort_pairs.hpp"
 
 namespace keyshard {
+
+/// Indices of [0, n), those of a run or bucket one after another.
+template <Backend B>
+struct Selection {
+  Buffer<std::uint32_t, B> indices;
+  std::vector<std::int64_t> starts;  ///< [runs + 1] where those of a run start
+
+  std::int64_t size() const { return indices.size(); }
+};
+
+/// Calls body(run, begin, end, term) for the pieces of runs in [begin, end).
+template <class F, class Body>
+void for_pieces(Span<const std::int64_t> starts, const F& functor, std::int64_t begin,
+                std::int64_t end, const Body& body) {
+  std::int64_t run = std::upper_bound(starts.begin(), starts.end(), begin) - starts.begin() - 1;
+  for (; begin < end; ++run) {
+    const std::int64_t stop = std::min(end, starts[run + 1]);
+    if (begin < stop) {
+      functor.with_run(run, [&](const auto& term) { body(run, begin, stop, term); });
+      begin = stop;
+    }
+  }
+}
 
 /// sums[i] = term(0) + ... + term(i - 1) for i in [0, n]: n + 1 sums, the last one of all terms.
 /// For integers, whose sums need no order. `term` is called twice for every i; it may read sums[i].
 template <class T, class Term>
 void scan(Stream<Cpu>& stream, std::int64_t n, const Term& term, T* sums) {
   std::vector<T> starts(static_cast<std::size_t>(stream.threads().size()) + 1);
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
+  const std::int64_t grain = grain_of(stream, term, 2);
+  const auto add = [&](std::int64_t begin, std::int64_t end, int share) {
     T sum{};
     for (std::int64_t i = begin; i < end; ++i) {
       sum += term(i);
     }
-    starts[static_cast<std::size_t>(thread) + 1] = sum;
-  });
-  for (std::size_t thread = 1; thread < starts.size(); ++thread) {
-    starts[thread] += starts[thread - 1];
+    starts[static_cast<std::size_t>(share) + 1] = sum;
+  };
+  stream.threads().for_shares(n, add, grain);
+  for (std::size_t share = 1; share < starts.size(); ++share) {
+    starts[share] += starts[share - 1];
   }
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
-    T sum = starts[static_cast<std::size_t>(thread)];
+  const auto write = [&](std::int64_t begin, std::int64_t end, int share) {
+    T sum = starts[static_cast<std::size_t>(share)];
     for (std::int64_t i = begin; i < end; ++i) {
       const T value = term(i);
       sums[i] = sum;
       sum += value;
     }
-  });
+  };
+  stream.threads().for_shares(n, write, grain);
   sums[n] = starts.back();
 }
 
-/// The numbers i of [0, n), at most 2^32, for which chosen(i) holds, ascending. `chosen` is called
-/// twice for every i.
-template <class Chosen>
-Buffer<std::uint32_t, Cpu> select(Stream<Cpu>& stream, std::int64_t n, const Chosen& chosen) {
-  std::vector<std::int64_t> places(static_cast<std::size_t>(stream.threads().size()));
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
-    std::int64_t count = 0;
-    for (std::int64_t i = begin; i < end; ++i) {
-      count += chosen(i) ? 1 : 0;
-    }
-    places[static_cast<std::size_t>(thread)] = count;
-  });
-  std::int64_t size = 0;
-  for (std::int64_t& place : places) {
-    size += std::exchange(place, size);
+/// The sum of the terms of each run, on the host. For integers. Waits.
+template <class F>
+std::vector<std::int64_t> sum_runs(Stream<Cpu>& stream, Span<const std::int64_t> starts,
+                                   const F& functor) {
+  const auto runs = static_cast<std::size_t>(starts.size() - 1);
+  std::vector<std::vector<std::int64_t>> parts(static_cast<std::size_t>(stream.threads().size()),
+                                               std::vector<std::int64_t>(runs));
+  const auto add = [&](std::int64_t begin, std::int64_t end, int share) {
+    for_pieces(starts, functor, begin, end,
+               [&](std::int64_t run, std::int64_t i, std::int64_t stop, const auto& term) {
+                 std::int64_t sum = 0;
+                 for (; i < stop; ++i) {
+                   sum += term(i);
+                 }
+                 parts[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)] += sum;
+               });
+  };
+  stream.threads().for_shares(starts[starts.size() - 1], add, grain_of(stream, functor, 2));
+  for (std::size_t share = 1; share < parts.size(); ++share) {
+    std::transform(parts[share].begin(), parts[share].end(), parts[0].begin(), parts[0].begin(),
+                   std::plus<>());
   }
-  Buffer<std::uint32_t, Cpu> selected(stream, size);
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
-    std::int64_t place = places[static_cast<std::size_t>(thread)];
-    for (std::int64_t i = begin; i < end; ++i) {
-      if (chosen(i)) {
-        selected[place++] = static_cast<std::uint32_t>(i);
-      }
-    }
-  });
-  return selected;
+  return std::move(parts[0]);
 }
+
+/// The indices i, at most 2^32, for which the term of i is true, ascending, and how many each run
+/// has. Terms are taken twice. Waits.
+template <class F>
+Selection<Cpu> select_runs(Stream<Cpu>& stream, Span<const std::int64_t> starts, const F& functor) {
+  const std::int64_t n = starts[starts.size() - 1], grain = grain_of(stream, functor, 2);
+  std::vector<std::vector<std::int64_t>> places(
+      static_cast<std::size_t>(stream.threads().size()),
+      std::vector<std::int64_t>(static_cast<std::size_t>(starts.size() - 1)));
+  const auto count = [&](std::int64_t begin, std::int64_t end, int share) {
+    for_pieces(starts, functor, begin, end,
+               [&](std::int64_t run, std::int64_t i, std::int64_t stop, const auto& chosen) {
+                 std::int64_t sum = 0;
+                 for (; i < stop; ++i) {
+                   sum += chosen(i) ? 1 : 0;
+                 }
+                 places[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)] += sum;
+               });
+  };
+  stream.threads().for_shares(n, count, grain);
+  Selection<Cpu> selection{{}, place_counts(places)};
+  selection.indices = {stream, selection.starts.back()};
+  if (selection.size() == 0) {
+    return selection;
+  }
+  std::uint32_t* indices = selection.indices.data();
+  const auto write = [&](std::int64_t begin, std::int64_t end, int share) {
+    for_pieces(starts, functor, begin, end,
+               [&](std::int64_t run, std::int64_t i, std::int64_t stop, const auto& chosen) {
+                 std::int64_t place =
+                     places[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)];
+                 for (; i < stop; ++i) {
+                   if (chosen(i)) {
+                     indices[place++] = static_cast<std::uint32_t>(i);
+                   }
+                 }
+               });
+  };
+  stream.threads().for_shares(n, write, grain);
+  return selection;
+}
+
+/// The indices of [0, n), at most 2^32, by bucket(i) in [0, buckets), ascending in each bucket;
+/// `buckets` has the size of a host plan. Waits.
+template <class Bucket>
+Selection<Cpu> group_by(Stream<Cpu>& stream, std::int64_t n, std::int64_t buckets,
+                        const Bucket& bucket) {
+  std::vector<std::vector<std::int64_t>> places(
+      static_cast<std::size_t>(stream.threads().size()),
+      std::vector<std::int64_t>(static_cast<std::size_t>(buckets)));
+  const std::int64_t grain = grain_of(stream, bucket, 2);
+  const auto count = [&](std::int64_t begin, std::int64_t end, int share) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      ++places[static_cast<std::size_t>(share)][static_cast<std::size_t>(bucket(i))];
+    }
+  };
+  stream.threads().for_shares(n, count, grain);
+  Selection<Cpu> selection{{stream, n}, place_counts(places)};
+  std::uint32_t* indices = selection.indices.data();
+  const auto write = [&](std::int64_t begin, std::int64_t end, int share) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      indices[places[static_cast<std::size_t>(share)][static_cast<std::size_t>(bucket(i))]++] =
+          static_cast<std::uint32_t>(i);
+    }
+  };
+  stream.threads().for_shares(n, write, grain);
+  return selection;
+}
+
+/// A functor of terms that are all of one run.
+template <class F>
+struct OneRun {
+  F functor;
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t /*run*/, const Body& body) const {
+    body(functor);
+  }
+};
+
+/// The sum of term(i) for i in [0, n). For integers. Waits.
+template <Backend B, class Term>
+std::int64_t sum(Stream<B>& stream, std::int64_t n, const Term& term) {
+  const std::int64_t starts[] = {0, n};
+  return sum_runs(stream, starts, OneRun<Term>{term})[0];
+}
+
+/// The numbers i of [0, n), at most 2^32, for which chosen(i) holds, ascending. Waits.
+template <Backend B, class Chosen>
+Buffer<std::uint32_t, B> select(Stream<B>& stream, std::int64_t n, const Chosen& chosen) {
+  const std::int64_t starts[] = {0, n};
+  return std::move(select_runs(stream, starts, OneRun<Chosen>{chosen}).indices);
+}
+
+/// Whether element i is the first of a run of equal key(i).
+template <class KeyOf>
+struct StartsRun {
+  KeyOf key;
+
+  KEYSHARD_HD bool operator()(std::int64_t i) const { return i == 0 || key(i) != key(i - 1); }
+};
 
 /// The first elements of the runs of equal key(i), i in [0, n): one of each key where keys are
-/// sorted.
-template <class KeyOf>
-Buffer<std::uint32_t, Cpu> unique(Stream<Cpu>& stream, std::int64_t n, const KeyOf& key) {
-  return select(stream, n, [&](std::int64_t i) { return i == 0 || key(i) != key(i - 1); });
+/// sorted. Waits.
+template <Backend B, class KeyOf>
+Buffer<std::uint32_t, B> unique(Stream<B>& stream, std::int64_t n, const KeyOf& key) {
+  return select(stream, n, StartsRun<KeyOf>{key});
 }
 
-/// Folds segment s: out + s * dim gets the sum of terms offsets[s] .. offsets[s + 1], nothing if
-/// there are none. term(k) points to the `dim` numbers of a term; number(k) is its slice or shard,
-/// ascending in a segment: terms of one number are added in their order, those of several as `Fold`
-/// says.
+/// The terms offsets[s] .. offsets[s + 1] of segment s, folded: out + s * dim gets their sum,
+/// nothing if there are none. term(k) points to the `dim` numbers of a term; number(k) is its slice
+/// or shard, ascending in a segment: terms of one number are added in their order, those of several
+/// as `Fold` says.
 template <int kColumns, class T, class Number, class Term>
 struct FoldSegment {
   const std::uint32_t* offsets;
@@ -111,10 +241,24 @@ struct FoldSegment {
 };
 
 /// FoldSegment for segments [0, n); offsets [n + 1].
-template <class T, class Number, class Term>
-void fold_segments(Stream<Cpu>& stream, std::int64_t n, const std::uint32_t* offsets,
+template <Backend B, class T, class Number, class Term>
+void fold_segments(Stream<B>& stream, std::int64_t n, const std::uint32_t* offsets,
                    std::int64_t dim, const Number& number, const Term& term, T* out) {
   for_each_row(stream, n, FoldSegment<32, T, Number, Term>{offsets, dim, number, term, out});
 }
+
+// The same on a CUDA device.
+
+template <class T, class Term>
+void scan(Stream<Cuda>& stream, std::int64_t n, const Term& term, T* sums);
+template <class F>
+std::vector<std::int64_t> sum_runs(Stream<Cuda>& stream, Span<const std::int64_t> starts,
+                                   const F& functor);
+template <class F>
+Selection<Cuda> select_runs(Stream<Cuda>& stream, Span<const std::int64_t> starts,
+                            const F& functor);
+template <class Bucket>
+Selection<Cuda> group_by(Stream<Cuda>& stream, std::int64_t n, std::int64_t buckets,
+                         const Bucket& bucket);
 
 }  // namespace keyshard

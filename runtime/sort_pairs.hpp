@@ -32,12 +32,14 @@ std::vector<std::int64_t> place_counts(std::vector<Counts>& counts) {
   return starts;
 }
 
+inline constexpr std::int64_t kFewPairs = 64;  // that are sorted by insertion
+
 /// Sorts a few pairs stably by their member `key`, without memory or counts.
 template <class Pair>
-void insertion_sort(Span<Pair> pairs) {
-  for (std::size_t i = 1; i < pairs.size(); ++i) {
+KEYSHARD_HD void insertion_sort(Pair* pairs, std::int64_t n) {
+  for (std::int64_t i = 1; i < n; ++i) {
     const Pair pair = pairs[i];
-    std::size_t at = i;
+    std::int64_t at = i;
     for (; at > 0 && pair.key < pairs[at - 1].key; --at) {
       pairs[at] = pairs[at - 1];
     }
@@ -45,17 +47,53 @@ void insertion_sort(Span<Pair> pairs) {
   }
 }
 
+/// Sorts pairs [n] stably by their member `key`, of an unsigned type, alone: for one lane of a
+/// functor, or work that is in a parallel region already. scratch [n] may be null for up to
+/// kFewPairs of them.
+template <class Pair>
+KEYSHARD_HD void sort_pairs(Pair* pairs, std::int64_t n, Pair* scratch) {
+  if (n <= kFewPairs) {
+    insertion_sort(pairs, n);
+    return;
+  }
+  Pair* from = pairs;
+  Pair* to = scratch;
+  for (unsigned shift = 0; shift < 8 * sizeof(from->key); shift += 8) {
+    std::int64_t places[256] = {};
+    for (std::int64_t i = 0; i < n; ++i) {
+      ++places[from[i].key >> shift & 255];
+    }
+    if (places[from->key >> shift & 255] == n) {
+      continue;  // a byte that all keys share
+    }
+    std::int64_t place = 0;
+    for (std::int64_t& bucket : places) {
+      const std::int64_t size = bucket;
+      bucket = place;
+      place += size;
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+      to[places[from[i].key >> shift & 255]++] = from[i];
+    }
+    Pair* sorted = to;
+    to = from;
+    from = sorted;
+  }
+  for (std::int64_t i = 0; i < n && from != pairs; ++i) {
+    pairs[i] = from[i];
+  }
+}
+
 /// Sorts `pairs` by their member `key`, of an unsigned type, in `shares` parts that
 /// for_shares(n, body(begin, end, share)) works on.
 template <class Pair, class ForShares>
 void sort_pairs(Span<Pair> pairs, int shares, const ForShares& for_shares) {
-  constexpr std::size_t kFew = 64;
-  if (pairs.size() < kFew) {
-    insertion_sort(pairs);
+  if (pairs.size() <= kFewPairs) {
+    insertion_sort(pairs.data(), pairs.size());
     return;
   }
   const auto n = static_cast<std::int64_t>(pairs.size());
-  std::vector<Pair> scratch(pairs.size());
+  std::vector<Pair> scratch(static_cast<std::size_t>(pairs.size()));
   Pair* from = pairs.data();
   Pair* to = scratch.data();
   for (std::size_t shift = 0; shift < 8 * sizeof(from->key); shift += 8) {
@@ -84,10 +122,11 @@ void sort_pairs(Span<Pair> pairs, int shares, const ForShares& for_shares) {
   }
 }
 
-/// The same on this thread alone, for work that is in a parallel region already.
+/// The same on this thread alone.
 template <class Pair>
 void sort_pairs(Span<Pair> pairs) {
-  sort_pairs(pairs, 1, [](std::int64_t n, const auto& body) { body(0, n, 0); });
+  std::vector<Pair> scratch(static_cast<std::size_t>(pairs.size() > kFewPairs ? pairs.size() : 0));
+  sort_pairs(pairs.data(), pairs.size(), scratch.data());
 }
 
 /// The same on all threads of a stream.
@@ -96,5 +135,8 @@ void sort_pairs(Stream<Cpu>& stream, Span<Pair> pairs) {
   sort_pairs(pairs, stream.threads().size(),
              [&](std::int64_t n, const auto& body) { stream.threads().for_shares(n, body); });
 }
+
+template <class Pair>
+void sort_pairs(Stream<Cuda>& stream, Span<Pair> pairs);
 
 }  // namespace keyshard

@@ -2,6 +2,7 @@
 // is done when a call returns, and the stream holds the threads that do it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "runtime/backend.hpp"
@@ -13,24 +14,50 @@ namespace keyshard {
 template <Backend B>
 class Stream;
 
+/// Work that is worth another thread, in nanoseconds. Measured: a region costs 1 to 3 us to open
+/// where threads are awake.
+inline constexpr std::int64_t kShareWork = 8000;
+
 template <>
 class Stream<Cpu> {
  public:
-  /// Runs work on `threads` threads. One owner; one thread of control at a time.
-  explicit Stream(int threads = 1)
-      : threads_(std::make_unique<ThreadPool>(threads)), memory_(std::make_shared<MemoryPool>()) {}
+  /// Runs work on `threads` threads; a launch takes one for every `share_work` nanoseconds of work,
+  /// 0: all of them at any time. One owner; one thread of control at a time.
+  explicit Stream(int threads = 1, std::int64_t share_work = kShareWork)
+      : threads_(std::make_unique<ThreadPool>(threads)),
+        memory_(std::make_shared<MemoryPool<Cpu>>()),
+        share_work_(share_work) {}
+
+  std::int64_t share_work() const noexcept { return share_work_; }
 
   ThreadPool& threads() noexcept { return *threads_; }
 
   /// Shared with every buffer made on this stream, so that buffers may outlive it.
-  const std::shared_ptr<MemoryPool>& memory() noexcept { return memory_; }
+  const std::shared_ptr<MemoryPool<Cpu>>& memory() noexcept { return memory_; }
 
   /// Returns when all work of this stream is done.
   void wait() {}
 
+  /// Launches so far: parallel regions, those on the calling thread alone included.
+  std::int64_t launches() const noexcept { return threads_->regions(); }
+
  private:
   std::unique_ptr<ThreadPool> threads_;
-  std::shared_ptr<MemoryPool> memory_;
+  std::shared_ptr<MemoryPool<Cpu>> memory_;
+  std::int64_t share_work_;
+};
+
+/// The same on one CUDA device. Declared for the bodies that both devices share: a member that is
+/// called does not link in this version.
+template <>
+class Stream<Cuda> {
+ public:
+  explicit Stream(int device);
+  ~Stream();
+
+  const std::shared_ptr<MemoryPool<Cuda>>& memory() noexcept;
+  void wait();
+  std::int64_t launches() const noexcept;
 };
 
 }  // namespace keyshard

@@ -14,6 +14,10 @@ namespace {
 
 constexpr int kSpins = 2000;  // about 20 us: a region usually follows the last one closely
 
+// A region and its shares are one word: a thread that comes late finds another generation there.
+constexpr int kShareBits = 16;
+constexpr std::uint64_t kShareMask = (std::uint64_t{1} << kShareBits) - 1;
+
 void set_rounding_mode() {
 #if defined(__x86_64__)
   _mm_setcsr(0x1f80);  // round to nearest, denormals kept, exceptions masked
@@ -29,12 +33,12 @@ void pause() {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  threads = std::max(threads, 1);
+  threads = std::clamp(threads, 1, static_cast<int>(kShareMask));
   errors_.resize(static_cast<std::size_t>(threads));
   set_rounding_mode();
   workers_.reserve(static_cast<std::size_t>(threads - 1));
-  for (int thread = 1; thread < threads; ++thread) {
-    workers_.emplace_back([this, thread] { work(thread); });
+  for (int worker = 1; worker < threads; ++worker) {
+    workers_.emplace_back([this] { work(); });
   }
 }
 
@@ -42,7 +46,6 @@ ThreadPool::~ThreadPool() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
-    generation_.fetch_add(1, std::memory_order_release);
   }
   start_.notify_all();
   for (std::thread& worker : workers_) {
@@ -50,58 +53,82 @@ ThreadPool::~ThreadPool() {
   }
 }
 
-void ThreadPool::call(int thread) noexcept {
-  try {
-    (*body_)(thread);
-  } catch (...) {
-    errors_[static_cast<std::size_t>(thread)] = std::current_exception();
-  }
-}
-
-bool ThreadPool::wait_for_start(std::uint64_t seen) {
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (generation_.load(std::memory_order_acquire) != seen) {
-      break;
+/// Takes the next share of a region; false where it has none left, or is over.
+bool ThreadPool::claim(std::uint64_t generation, int& share) {
+  std::uint64_t next = next_.load(std::memory_order_acquire);
+  while (next >> kShareBits == generation && static_cast<int>(next & kShareMask) > 0) {
+    if (next_.compare_exchange_weak(next, next - 1, std::memory_order_acq_rel)) {
+      share = shares_ - static_cast<int>(next & kShareMask);
+      return true;
     }
-    pause();
   }
-  std::unique_lock lock(mutex_);
-  start_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
-  return !stop_;
+  return false;
 }
 
-void ThreadPool::work(int thread) {
-  set_rounding_mode();
-  std::uint64_t seen = 0;
-  while (wait_for_start(seen)) {
-    ++seen;
-    call(thread);
-    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+void ThreadPool::take_shares(std::uint64_t generation) {
+  int share = 0;
+  while (claim(generation, share)) {
+    try {
+      (*body_)(share);
+    } catch (...) {
+      errors_[static_cast<std::size_t>(share)] = std::current_exception();
+    }
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
       const std::lock_guard lock(mutex_);
       done_.notify_one();
     }
   }
 }
 
-void ThreadPool::run(const std::function<void(int)>& body) {
-  const std::lock_guard region(region_);
-  body_ = &body;
-  std::fill(errors_.begin(), errors_.end(), nullptr);
-  if (!workers_.empty()) {
-    {
-      const std::lock_guard lock(mutex_);
-      running_.store(static_cast<int>(workers_.size()), std::memory_order_release);
-      generation_.fetch_add(1, std::memory_order_release);
+/// Waits for a region after that of `seen`, awake at first; false where the pool ends.
+bool ThreadPool::wait_for_region(std::uint64_t seen) {
+  const auto due = [&] { return next_.load() >> kShareBits != seen || stop_; };
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (due()) {
+      return !stop_;
     }
+    pause();
+  }
+  std::unique_lock lock(mutex_);
+  ++sleepers_;
+  start_.wait(lock, due);
+  --sleepers_;
+  return !stop_;
+}
+
+void ThreadPool::work() {
+  set_rounding_mode();
+  std::uint64_t seen = 0;
+  while (wait_for_region(seen)) {
+    seen = next_.load() >> kShareBits;
+    take_shares(seen);
+  }
+}
+
+void ThreadPool::run_shares(int shares, const std::function<void(int)>& body) {
+  const std::lock_guard region(region_);
+  ++regions_;
+  if (shares == 1) {
+    body(0);
+    return;
+  }
+  std::fill(errors_.begin(), errors_.end(), nullptr);
+  body_ = &body;
+  shares_ = shares;
+  left_.store(shares);
+  const std::uint64_t generation = (next_.load() >> kShareBits) + 1;
+  next_.store(generation << kShareBits | static_cast<std::uint64_t>(shares));
+  if (sleepers_.load() > 0) {
+    { const std::lock_guard lock(mutex_); }
     start_.notify_all();
   }
-  call(0);
-  for (int spin = 0; spin < kSpins && running_.load(std::memory_order_acquire) != 0; ++spin) {
+  take_shares(generation);
+  for (int spin = 0; spin < kSpins && left_.load(std::memory_order_acquire) != 0; ++spin) {
     pause();
   }
   {
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] { return running_.load(std::memory_order_acquire) == 0; });
+    done_.wait(lock, [&] { return left_.load(std::memory_order_acquire) == 0; });
   }
   for (const std::exception_ptr& error : errors_) {
     if (error) {
@@ -111,26 +138,30 @@ void ThreadPool::run(const std::function<void(int)>& body) {
 }
 
 void ThreadPool::for_shares(std::int64_t n,
-                            const std::function<void(std::int64_t, std::int64_t, int)>& body) {
+                            const std::function<void(std::int64_t, std::int64_t, int)>& body,
+                            std::int64_t grain) {
   if (n <= 0) {
     return;
   }
-  const std::int64_t threads = size();
-  run([&](int thread) {
-    const std::int64_t begin = n * thread / threads;
-    const std::int64_t end = n * (thread + 1) / threads;
+  const std::int64_t shares =
+      std::clamp<std::int64_t>(n / std::max<std::int64_t>(grain, 1), 1, size());
+  run_shares(static_cast<int>(shares), [&](int share) {
+    const std::int64_t begin = n * share / shares, end = n * (share + 1) / shares;
     if (begin < end) {
-      body(begin, end, thread);
+      body(begin, end, share);
     }
   });
 }
 
 void ThreadPool::for_tasks(std::int64_t n, const std::function<void(std::int64_t, int)>& body) {
+  if (n <= 0) {
+    return;
+  }
   std::atomic<std::int64_t> next{0};
-  run([&](int thread) {
+  run_shares(static_cast<int>(std::min<std::int64_t>(n, size())), [&](int share) {
     for (std::int64_t task = next.fetch_add(1, std::memory_order_relaxed); task < n;
          task = next.fetch_add(1, std::memory_order_relaxed)) {
-      body(task, thread);
+      body(task, share);
     }
   });
 }

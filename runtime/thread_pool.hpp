@@ -1,6 +1,8 @@
-// The threads of a rank. A pool runs one parallel region at a time; the calling thread is one of
-// its threads. Work is cut into numbered tasks whose results must not depend on which thread takes
-// them: that is what keeps the bits of a job independent of the number of threads.
+// The threads of a rank. A pool runs one parallel region at a time: a region is cut into numbered
+// shares, and whichever thread is free claims the next one. The calling thread claims shares too
+// and waits only for those that others have begun, so that a thread which sleeps or is kept from
+// its core delays nobody. Results must not depend on which thread takes a share: that is what
+// keeps the bits of a job independent of the number of threads.
 #pragma once
 
 #include <atomic>
@@ -24,32 +26,45 @@ class ThreadPool {
 
   int size() const noexcept { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls body(thread) once on every thread and waits. Not reentrant; callers of one pool take
-  /// turns. Rethrows what the lowest-numbered failing thread threw, after all threads are done.
-  void run(const std::function<void(int thread)>& body);
+  /// Calls body(share) once for every share of [0, size()), at the same time as far as threads are
+  /// free, and waits. Not reentrant; callers of one pool take turns. Rethrows what the
+  /// lowest-numbered failing share threw, after all shares are done.
+  void run(const std::function<void(int share)>& body) { run_shares(size(), body); }
 
-  /// Calls body(begin, end, thread) on a contiguous share of [0, n) for every thread whose share is
-  /// not empty.
-  void for_shares(std::int64_t n, const std::function<void(std::int64_t, std::int64_t, int)>& body);
+  /// Cuts [0, n) into at most size() contiguous shares of at least `grain` indices (or one share of
+  /// all) and calls body(begin, end, share) for each that is not empty. One share runs on the
+  /// calling thread.
+  void for_shares(std::int64_t n, const std::function<void(std::int64_t, std::int64_t, int)>& body,
+                  std::int64_t grain = 1);
 
-  /// Calls body(task, thread) for every task of [0, n); a free thread takes the next one.
+  /// Calls body(task, share) for every task of [0, n); a share whose thread is free takes the next
+  /// one.
   void for_tasks(std::int64_t n, const std::function<void(std::int64_t, int)>& body);
 
+  /// Regions so far, those on the calling thread alone included.
+  std::int64_t regions() const noexcept { return regions_; }
+
  private:
-  void work(int thread);
-  void call(int thread) noexcept;
-  bool wait_for_start(std::uint64_t seen);
+  void run_shares(int shares, const std::function<void(int)>& body);
+  void work();
+  bool claim(std::uint64_t generation, int& share);
+  void take_shares(std::uint64_t generation);
+  bool wait_for_region(std::uint64_t seen);
 
   std::vector<std::thread> workers_;
-  std::vector<std::exception_ptr> errors_;
+  std::vector<std::exception_ptr> errors_;  // of each share
   const std::function<void(int)>* body_ = nullptr;
+  int shares_ = 0;
+  std::int64_t regions_ = 0;
   std::mutex region_;  // one parallel region at a time
   std::mutex mutex_;
   std::condition_variable start_;
   std::condition_variable done_;
-  std::atomic<std::uint64_t> generation_{0};
-  std::atomic<int> running_{0};
-  bool stop_ = false;
+  std::atomic<std::uint64_t> next_{
+      0};                     // generation of the region, and the share to be claimed next
+  std::atomic<int> left_{0};  // shares that are not done
+  std::atomic<int> sleepers_{0};
+  std::atomic<bool> stop_{false};
 };
 
 /// Threads of a rank by default: min(affinity mask, cores / ranks of this node), at least 1.

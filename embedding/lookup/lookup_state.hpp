@@ -14,6 +14,7 @@
 #include "embedding/lookup/gradient_functors.hpp"
 #include "embedding/lookup/lookup.hpp"
 #include "embedding/lookup/shape.hpp"
+#include "runtime/for_each.hpp"
 #include "embedding/rows/dedup.hpp"
 
 namespace keyshard {
@@ -92,7 +93,6 @@ struct LookupState {
 
 /// What is fetched ahead together: so many floats of rows, and at most so many occurrences of keys,
 /// fit the first cache twice.
-inline constexpr std::int64_t kFetchedFloats = 2048;
 inline constexpr std::uint32_t kFetchedOccurrences = 192;
 
 /// Rows or samples of that many floats in a block that is fetched ahead.

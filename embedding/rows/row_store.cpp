@@ -22,8 +22,8 @@ RowStore::RowStore(std::int64_t stride) : stride_(stride) {
 
 RowStore::~RowStore() {
   for (std::size_t k = 0; k < slabs_.size(); ++k) {
-    unmap_memory(slabs_[k], (std::size_t{first_rows_} << k) * static_cast<std::size_t>(stride_) *
-                                sizeof(float));
+    unmap_memory<Cpu>(slabs_[k], (std::size_t{first_rows_} << k) *
+                                     static_cast<std::size_t>(stride_) * sizeof(float));
   }
 }
 
@@ -36,7 +36,7 @@ RowId RowStore::allocate(std::int64_t rows) {
   while (size_ + rows > capacity_) {
     const std::int64_t slab = std::int64_t{first_rows_} << slabs_.size();
     const std::size_t bytes = static_cast<std::size_t>(slab * stride_) * sizeof(float);
-    slabs_.push_back(static_cast<float*>(map_memory(bytes)));
+    slabs_.push_back(static_cast<float*>(map_memory<Cpu>(bytes)));
     bytes_ += bytes;
     capacity_ += slab;
   }

@@ -145,10 +145,9 @@ ShardRows Table<Cpu>::shard_rows(std::int64_t shard) const {
 template <>
 void Table<Cpu>::copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const {
   const RowStoreRef store = store_.ref();
-  constexpr auto ahead = static_cast<std::size_t>(kAhead);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (i + ahead < rows.size()) {
-      prefetch(store.row(rows[i + ahead]) + column.offset, column.width);
+  for (std::int64_t i = 0; i < rows.size(); ++i) {
+    if (i + kAhead < rows.size()) {
+      prefetch(store.row(rows[i + kAhead]) + column.offset, column.width);
     }
     out = std::copy_n(store.row(rows[i]) + column.offset, column.width, out);
   }
@@ -160,7 +159,7 @@ void Table<Cpu>::load_shard(std::int64_t shard, Span<const Key> keys,
   const auto count = static_cast<std::int64_t>(keys.size());
   const RowId first = store_.allocate(count);
   index_.reserve(static_cast<std::uint32_t>(shard), count);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
+  for (std::int64_t i = 0; i < keys.size(); ++i) {
     index_.insert(keys[i], static_cast<std::uint32_t>(shard), first + static_cast<RowId>(i));
   }
   const RowStoreRef store = store_.ref();

@@ -18,7 +18,7 @@ class CountingCommunicator final : public ForwardingCommunicator {
   void all_to_all(Stream<Cpu>& stream, Span<const std::byte> send,
                   Span<const std::int64_t> send_bytes, Span<std::byte> receive,
                   Span<const std::int64_t> receive_bytes) override {
-    for (std::size_t to = 0; to < send_bytes.size(); ++to) {
+    for (std::int64_t to = 0; to < send_bytes.size(); ++to) {
       if (static_cast<int>(to) != rank() && send_bytes[to] > 0) {
         bytes_ += send_bytes[to];
         ++messages_;

@@ -63,13 +63,13 @@ void rowwise_adagrad(float* __restrict row, const float* __restrict g) {
 }  // namespace
 
 FloorTable::FloorTable(std::int64_t stride)
-    : stride_(stride), rows_(static_cast<float*>(map_memory(kReserve))) {
+    : stride_(stride), rows_(static_cast<float*>(map_memory<Cpu>(kReserve))) {
   grow();
 }
 
 FloorTable::~FloorTable() {
-  unmap_memory(rows_, kReserve);
-  unmap_memory(entries_, capacity_ * sizeof(Entry));
+  unmap_memory<Cpu>(rows_, kReserve);
+  unmap_memory<Cpu>(entries_, capacity_ * sizeof(Entry));
 }
 
 float* FloorTable::find(Key key) const {
@@ -107,7 +107,7 @@ void FloorTable::grow() {
   Entry* old = entries_;
   capacity_ = std::max(kFirstCapacity, 2 * before);
   shift_ = 64 - __builtin_ctzll(capacity_);
-  entries_ = static_cast<Entry*>(map_memory(capacity_ * sizeof(Entry)));
+  entries_ = static_cast<Entry*>(map_memory<Cpu>(capacity_ * sizeof(Entry)));
   for (std::size_t i = 0; i < before; ++i) {
     if (old[i].key != 0) {
       std::size_t at = home(old[i].key);
@@ -118,7 +118,7 @@ void FloorTable::grow() {
     }
   }
   if (old != nullptr) {
-    unmap_memory(old, before * sizeof(Entry));
+    unmap_memory<Cpu>(old, before * sizeof(Entry));
   }
 }
 
@@ -166,7 +166,7 @@ void SparseFloor::select(Span<const Key> keys, Span<const std::int64_t> offsets,
   part.mine.resize(keys.size());
   part.bags.resize(keys.size());
   std::size_t n = 0;
-  for (std::size_t bag = 0; bag + 1 < offsets.size(); ++bag) {
+  for (std::int64_t bag = 0; bag + 1 < offsets.size(); ++bag) {
     for (auto i = static_cast<std::size_t>(offsets[bag]);
          i < static_cast<std::size_t>(offsets[bag + 1]); ++i) {
       part.mine[n] = static_cast<std::uint32_t>(i);
@@ -201,7 +201,7 @@ void SparseFloor::probe(Part& part) {
 void SparseFloor::insert(Span<const Key> keys) {
   threads_.run([&](int thread) {
     FloorTable& table = parts_[static_cast<std::size_t>(thread)]->table;
-    for (std::size_t i = 0; i < keys.size(); ++i) {
+    for (std::int64_t i = 0; i < keys.size(); ++i) {
       if (owns(static_cast<std::size_t>(thread), keys[i])) {
         table.find_or_insert(keys[i], dim_);
       }
@@ -225,8 +225,8 @@ std::int64_t SparseFloor::count_distinct(Span<const Key> keys) {
 void SparseFloor::find(Span<const Key> keys, const float** rows) const {
   threads_.for_shares(
       static_cast<std::int64_t>(keys.size()), [&](std::int64_t begin, std::int64_t end, int) {
-        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-          const Key ahead = keys[std::min(i + kAhead, keys.size() - 1)];
+        for (std::int64_t i = begin; i < end; ++i) {
+          const Key ahead = keys[std::min(i + std::int64_t{kAhead}, keys.size() - 1)];
           part_of(ahead).table.prefetch(ahead);
           rows[i] = part_of(keys[i]).table.find(keys[i]);
         }

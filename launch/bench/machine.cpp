@@ -74,11 +74,11 @@ std::int64_t available_bytes() { return bytes_of("/proc/meminfo", "MemAvailable"
 void warm_memory(std::int64_t bytes) {
   constexpr std::int64_t kPage = 4096;
   bytes = std::min(bytes, available_bytes() / 2);
-  auto* memory = static_cast<char*>(map_memory(static_cast<std::size_t>(bytes)));
+  auto* memory = static_cast<char*>(map_memory<Cpu>(static_cast<std::size_t>(bytes)));
   for (std::int64_t at = 0; at < bytes; at += kPage) {
     memory[at] = 1;
   }
-  unmap_memory(memory, static_cast<std::size_t>(bytes));
+  unmap_memory<Cpu>(memory, static_cast<std::size_t>(bytes));
 }
 
 double wait_until_quiet(double seconds, int patience) {

@@ -65,10 +65,10 @@ LookupInput SparseStep::input(std::int64_t step) const {
 }
 
 void SparseStep::fill(const IdBatches& whole) {
-  constexpr std::size_t kChunk = 1 << 18;
+  constexpr std::int64_t kChunk = 1 << 18;
   const Span<const Key> keys = whole.table_keys.empty() ? whole.keys : whole.table_keys;
   if (!options_.table_per_feature) {
-    for (std::size_t at = 0; at < keys.size(); at += kChunk) {
+    for (std::int64_t at = 0; at < keys.size(); at += kChunk) {
       fill_rows(stream_, *tables_.tables().front(),
                 keys.subspan(at, std::min(kChunk, keys.size() - at)));
     }
@@ -79,7 +79,8 @@ void SparseStep::fill(const IdBatches& whole) {
     for (std::int64_t step = 0; step < whole.steps(); ++step) {
       const Span<const std::int64_t> offsets = whole.offsets_of(step);
       const Span<const Key> ids = whole.keys_of(step);
-      for (std::size_t bag = f; bag + 1 < offsets.size(); bag += tables_.tables().size()) {
+      for (auto bag = static_cast<std::int64_t>(f); bag + 1 < offsets.size();
+           bag += static_cast<std::int64_t>(tables_.tables().size())) {
         column.insert(column.end(), ids.begin() + offsets[bag], ids.begin() + offsets[bag + 1]);
       }
     }

@@ -74,7 +74,7 @@ void add_bags(IdBatches& batches, Span<const std::uint8_t> lengths, Span<const K
   for (const std::uint8_t length : lengths) {
     from.push_back(from.back() + length);
   }
-  require(from.back() == ids.size(), Kind::bad_input,
+  require(static_cast<std::int64_t>(from.back()) == ids.size(), Kind::bad_input,
           "{}: expected as many ids as bags have: found {} ids for {}", batches.name, ids.size(),
           from.back());
   std::int64_t offset = 0;

@@ -78,7 +78,7 @@ TEST(Checkpoint, OfManyBatchesOfShardsLoadsAsItWasSaved) {
                                const std::vector<const std::byte*>& columns) {
       ASSERT_EQ(keys.size(), LargeState::kRowsOfShard);
       const auto* values = reinterpret_cast<const std::uint64_t*>(columns[0]);
-      for (std::size_t i = 0; i < keys.size(); ++i) {
+      for (std::int64_t i = 0; i < keys.size(); ++i) {
         ASSERT_EQ(keys[i], LargeState::key(shard, static_cast<std::int64_t>(i)));
         ASSERT_EQ(values[4 * i], keys[i]);
         ASSERT_EQ(values[4 * i + 3], keys[i] + 3);

@@ -1,12 +1,25 @@
 #include "runtime/buffer.hpp"
 
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "runtime/error.hpp"
+
+std::int64_t allocations = 0;
+
+void* operator new(std::size_t bytes) {
+  ++allocations;
+  return std::malloc(bytes);
+}
+
+void operator delete(void* block) noexcept { std::free(block); }
+
+void operator delete(void* block, std::size_t /*bytes*/) noexcept { std::free(block); }
 
 namespace keyshard {
 namespace {
@@ -14,7 +27,7 @@ namespace {
 constexpr std::size_t kHuge = std::size_t{2} << 20;
 
 TEST(MemoryPool, HandsOutABlockThatCameBack) {
-  MemoryPool pool;
+  MemoryPool<Cpu> pool;
   std::size_t capacity = 0, again = 0;
   void* block = pool.allocate(100'000, capacity);
   const std::size_t bytes = pool.bytes();
@@ -27,8 +40,23 @@ TEST(MemoryPool, HandsOutABlockThatCameBack) {
   pool.release(block, again);
 }
 
+TEST(MemoryPool, HasRoomForAllOfItsBlocksBeforeTheyComeBack) {
+  MemoryPool<Cpu> pool;
+  std::vector<void*> blocks;
+  std::size_t capacity = 0;
+  for (int i = 0; i < 100; ++i) {
+    blocks.push_back(pool.allocate(5000, capacity));
+  }
+  const std::int64_t before = allocations;
+  for (void* block : blocks) {
+    pool.release(block, capacity);
+  }
+  EXPECT_EQ(allocations, before) << "release is noexcept: it must not allocate";
+  EXPECT_EQ(pool.allocate(5000, capacity), blocks.back());
+}
+
 TEST(MemoryPool, AlignsBlocksAndLargeOnesToHugePages) {
-  MemoryPool pool;
+  MemoryPool<Cpu> pool;
   for (const std::size_t bytes :
        {std::size_t{0}, std::size_t{1}, std::size_t{5000}, kHuge - 1, kHuge, 3 * kHuge + 1}) {
     std::size_t capacity = 0;
@@ -41,7 +69,7 @@ TEST(MemoryPool, AlignsBlocksAndLargeOnesToHugePages) {
 }
 
 TEST(MemoryPool, SaysHowManyBytesTheSystemRefused) {
-  MemoryPool pool;
+  MemoryPool<Cpu> pool;
   std::size_t capacity = 0;
   try {
     pool.allocate(std::size_t{1} << 60, capacity);

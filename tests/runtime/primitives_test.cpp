@@ -21,7 +21,7 @@ std::vector<std::uint32_t> numbers(const Buffer<std::uint32_t, Cpu>& buffer) {
 template <class Body>
 void for_sizes(const Body& body) {
   for (const int threads : testing::thread_counts({1, 2, 3})) {
-    Stream<Cpu> stream(threads);
+    Stream<Cpu> stream(threads, 0);
     for (const std::int64_t n : {0, 1, 2, 3, 7, 1000}) {
       body(stream, n);
     }
@@ -73,12 +73,81 @@ TEST(Select, NumbersTheChosenElementsInOrder) {
 TEST(Unique, FindsWhereRunsOfEqualKeysStart) {
   const std::vector<Key> keys{0, 0, 1, 5, 5, 5, 7, 0, ~Key{0}, ~Key{0}};
   for (const int threads : testing::thread_counts({1, 2, 3, 10})) {
-    Stream<Cpu> stream(threads);
+    Stream<Cpu> stream(threads, 0);
     const auto key = [&](std::int64_t i) { return keys[static_cast<std::size_t>(i)]; };
     EXPECT_EQ(numbers(unique(stream, 10, key)), (std::vector<std::uint32_t>{0, 2, 3, 6, 7, 8}));
     EXPECT_EQ(numbers(unique(stream, 1, key)), (std::vector<std::uint32_t>{0}));
     EXPECT_EQ(unique(stream, 0, key).size(), 0);
   }
+}
+
+/// Terms that depend on their run: (i + 1) * run.
+struct RunTerms {
+  struct Term {
+    std::int64_t run;
+
+    std::int64_t operator()(std::int64_t i) const { return (i + 1) * run; }
+  };
+
+  template <class Body>
+  void with_run(std::int64_t run, const Body& body) const {
+    body(Term{run});
+  }
+};
+
+TEST(SumRuns, SumsTheTermsOfEachRunAlsoOfEmptyOnes) {
+  const std::vector<std::int64_t> starts{0, 0, 2, 3, 3, 7};
+  for (const int threads : testing::thread_counts({1, 2, 3, 10})) {
+    Stream<Cpu> stream(threads, 0);
+    // Run 1: terms 1 and 2; run 2: twice 3; run 4: four times 4 + 5 + 6 + 7.
+    EXPECT_EQ(sum_runs(stream, starts, RunTerms{}), (std::vector<std::int64_t>{0, 3, 6, 0, 88}));
+    EXPECT_EQ(sum(stream, 5, [](std::int64_t i) { return i * i; }), 30);
+    EXPECT_EQ(sum(stream, 0, [](std::int64_t i) { return i; }), 0);
+  }
+}
+
+/// Chooses the odd terms of odd runs and the even ones of even runs.
+struct Chosen {
+  struct Term {
+    std::int64_t run;
+
+    bool operator()(std::int64_t i) const { return i % 2 == run % 2; }
+  };
+
+  template <class Body>
+  void with_run(std::int64_t run, const Body& body) const {
+    body(Term{run});
+  }
+};
+
+TEST(SelectRuns, NumbersTheChosenElementsAndSaysWhereThoseOfARunStart) {
+  const std::vector<std::int64_t> starts{0, 3, 3, 6, 8};
+  for (const int threads : testing::thread_counts({1, 2, 3, 10})) {
+    Stream<Cpu> stream(threads, 0);
+    const Selection<Cpu> chosen = select_runs(stream, starts, Chosen{});
+    EXPECT_EQ(numbers(chosen.indices), (std::vector<std::uint32_t>{0, 2, 4, 7}));
+    EXPECT_EQ(chosen.starts, (std::vector<std::int64_t>{0, 2, 2, 3, 4}));
+  }
+}
+
+TEST(GroupBy, PutsElementsIntoBucketsInTheirOrder) {
+  for_sizes([](Stream<Cpu>& stream, std::int64_t n) {
+    const auto bucket = [](std::int64_t i) { return (i * 5) % 3; };
+    const Selection<Cpu> groups = group_by(stream, n, 4, bucket);
+    std::vector<std::uint32_t> expected;
+    std::vector<std::int64_t> starts;
+    for (std::int64_t b = 0; b < 4; ++b) {
+      starts.push_back(static_cast<std::int64_t>(expected.size()));
+      for (std::int64_t i = 0; i < n; ++i) {
+        if (bucket(i) == b) {
+          expected.push_back(static_cast<std::uint32_t>(i));
+        }
+      }
+    }
+    starts.push_back(n);
+    EXPECT_EQ(numbers(groups.indices), expected);
+    EXPECT_EQ(groups.starts, starts);
+  });
 }
 
 /// Segments of terms with ascending numbers: none, one, several of one number, of several numbers.

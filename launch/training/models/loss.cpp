@@ -27,7 +27,7 @@ double sample_loss(Loss loss, double logit, double label) {
 double loss_sum(Loss loss, Span<const float> logits, Span<const float> labels,
                 Span<const float> weights) {
   double sum = 0;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
+  for (std::int64_t i = 0; i < logits.size(); ++i) {
     sum += weight_of(weights, i) *
            sample_loss(loss, static_cast<double>(logits[i]), static_cast<double>(labels[i]));
   }
@@ -36,7 +36,7 @@ double loss_sum(Loss loss, Span<const float> logits, Span<const float> labels,
 
 void loss_gradients(Loss loss, Span<const float> logits, Span<const float> labels,
                     Span<const float> weights, std::int64_t valid_samples, float* gradients) {
-  for (std::size_t i = 0; i < logits.size(); ++i) {
+  for (std::int64_t i = 0; i < logits.size(); ++i) {
     const double y = static_cast<double>(logits[i]);
     const double label = static_cast<double>(labels[i]);
     const double slope = loss == Loss::squared_error ? 2.0 * (y - label) : sigmoid(y) - label;
@@ -46,7 +46,7 @@ void loss_gradients(Loss loss, Span<const float> logits, Span<const float> label
 }
 
 void scores_of(Loss loss, Span<const float> logits, float* scores) {
-  for (std::size_t i = 0; i < logits.size(); ++i) {
+  for (std::int64_t i = 0; i < logits.size(); ++i) {
     scores[i] = loss == Loss::squared_error
                     ? logits[i]
                     : static_cast<float>(sigmoid(static_cast<double>(logits[i])));

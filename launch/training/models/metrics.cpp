@@ -15,7 +15,7 @@ void MetricsAccumulator::add(std::int64_t slice, const Predictions& predictions)
   require(run_.contains(slice), Kind::invalid_argument,
           "expected a slice of this rank, {} to {}: found {}", run_.begin, run_.end, slice);
   SliceSums& sums = sums_[static_cast<std::size_t>(slice - run_.begin)];
-  for (std::size_t i = 0; i < predictions.labels.size(); ++i) {
+  for (std::int64_t i = 0; i < predictions.labels.size(); ++i) {
     const float weight = predictions.weights.empty() ? 1.0f : predictions.weights[i];
     const double w = static_cast<double>(weight);
     const double label = static_cast<double>(predictions.labels[i]);

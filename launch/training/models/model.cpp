@@ -13,16 +13,16 @@ std::int64_t ModelShape::factor_columns() const {
 }
 
 void Model::update_statistics(Span<const float> folded, std::int64_t present) {
-  require(folded.size() == layout_.statistics.size(), Kind::invalid_argument,
-          "expected {} folded batch statistics: found {}", layout_.statistics.size(),
-          folded.size());
+  require(folded.size() == static_cast<std::int64_t>(layout_.statistics.size()),
+          Kind::invalid_argument, "expected {} folded batch statistics: found {}",
+          layout_.statistics.size(), folded.size());
   if (present == 0) {
     return;
   }
   const float keep = static_cast<float>(options_.batch_norm_momentum);
   const float take = static_cast<float>(1.0 - options_.batch_norm_momentum);
-  for (std::size_t i = 0; i < folded.size(); ++i) {
-    float& running = layout_.statistics[i];
+  for (std::int64_t i = 0; i < folded.size(); ++i) {
+    float& running = layout_.statistics[static_cast<std::size_t>(i)];
     running = keep * running + take * (folded[i] / static_cast<float>(present));
   }
 }

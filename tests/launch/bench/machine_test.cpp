@@ -14,9 +14,9 @@ constexpr auto kMost = static_cast<std::int64_t>(kBytes);
 
 /// Takes memory, touches it, and gives it back.
 void take_and_give_back() {
-  void* memory = map_memory(kBytes);
+  void* memory = map_memory<Cpu>(kBytes);
   std::memset(memory, 1, kBytes);
-  unmap_memory(memory, kBytes);
+  unmap_memory<Cpu>(memory, kBytes);
 }
 
 TEST(Machine, ThePeakShowsMemoryThatWasGivenBackAndBeginsAnew) {

@@ -1,10 +1,11 @@
+#include "runtime/memory_pool.hpp"
+
 #include <bit>
 #include <cstdint>
 
 #include <sys/mman.h>
 
 #include "runtime/error.hpp"
-#include "runtime/memory_pool.hpp"
 
 namespace keyshard {
 namespace {
@@ -28,7 +29,8 @@ std::size_t size_class(std::size_t bytes) {
 
 }  // namespace
 
-void* map_memory(std::size_t bytes) {
+template <>
+void* map_memory<Cpu>(std::size_t bytes) {
   const bool huge = bytes >= kHuge;
   const std::size_t slack = huge ? kHuge : 0;
   void* raw =
@@ -48,38 +50,49 @@ void* map_memory(std::size_t bytes) {
   return block;
 }
 
-void unmap_memory(void* block, std::size_t bytes) noexcept { munmap(block, bytes); }
+template <>
+void unmap_memory<Cpu>(void* block, std::size_t bytes) noexcept {
+  munmap(block, bytes);
+}
 
-MemoryPool::~MemoryPool() {
-  for (auto& [capacity, blocks] : free_) {
-    for (void* block : blocks) {
-      unmap_memory(block, capacity);
+template <Backend B>
+MemoryPool<B>::~MemoryPool() {
+  for (auto& [capacity, blocks] : classes_) {
+    for (void* block : blocks.free) {
+      unmap_memory<B>(block, capacity);
     }
   }
 }
 
-void* MemoryPool::allocate(std::size_t bytes, std::size_t& capacity) {
+template <Backend B>
+void* MemoryPool<B>::allocate(std::size_t bytes, std::size_t& capacity) {
   capacity = size_class(bytes);
   const std::lock_guard lock(mutex_);
-  std::vector<void*>& blocks = free_[capacity];
-  if (!blocks.empty()) {
-    void* block = blocks.back();
-    blocks.pop_back();
+  SizeClass& blocks = classes_[capacity];
+  if (blocks.free.empty()) {
+    blocks.free.reserve(blocks.blocks + 1);
+    void* block = map_memory<B>(capacity);
+    ++blocks.blocks;
+    bytes_ += capacity;
     return block;
   }
-  void* block = map_memory(capacity);
-  bytes_ += capacity;
+  void* block = blocks.free.back();
+  blocks.free.pop_back();
   return block;
 }
 
-void MemoryPool::release(void* block, std::size_t capacity) noexcept {
+template <Backend B>
+void MemoryPool<B>::release(void* block, std::size_t capacity) noexcept {
   const std::lock_guard lock(mutex_);
-  free_[capacity].push_back(block);
+  classes_.find(capacity)->second.free.push_back(block);
 }
 
-std::size_t MemoryPool::bytes() const {
+template <Backend B>
+std::size_t MemoryPool<B>::bytes() const {
   const std::lock_guard lock(mutex_);
   return bytes_;
 }
+
+template class MemoryPool<Cpu>;
 
 }  // namespace keyshard

@@ -1,15 +1,11 @@
 #include "launch/training/dense_optimizer.hpp"
 
-#include <algorithm>
+#include <type_traits>
 
+#include "launch/training/dense_block.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
-namespace {
-
-constexpr std::int64_t kBlock = 1024;
-
-}  // namespace
 
 DenseOptimizer::DenseOptimizer(const Optimizer& optimizer, std::int64_t size)
     : optimizer_(optimizer), clock_(optimizer), size_(size) {
@@ -24,22 +20,17 @@ DenseOptimizer::DenseOptimizer(const Optimizer& optimizer, std::int64_t size)
 void DenseOptimizer::step(Stream<Cpu>& stream, float learning_rate_scale, const float* gradients,
                           float* weights) {
   const StepScalars scalars = clock_.tick(learning_rate_scale);
-  stream.threads().for_tasks((size_ + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
-    const std::int64_t begin = block * kBlock, n = std::min(kBlock, size_ - begin);
-    // A row has its states one after another.
-    float row_states[2 * kBlock];
-    for (std::size_t s = 0; s < states_.size(); ++s) {
-      std::copy_n(states_[s].data() + begin, n, row_states + static_cast<std::int64_t>(s) * n);
-    }
-    std::visit(
-        [&](const auto& rule) {
-          rule.update(Solo{}, weights + begin, row_states, gradients + begin, n, scalars);
-        },
-        optimizer_);
-    for (std::size_t s = 0; s < states_.size(); ++s) {
-      std::copy_n(row_states + static_cast<std::int64_t>(s) * n, n, states_[s].data() + begin);
-    }
-  });
+  std::visit(
+      [&](const auto& rule) {
+        StepDenseBlock<std::decay_t<decltype(rule)>> body{rule,      scalars, size_,
+                                                          gradients, weights, {}};
+        for (std::size_t s = 0; s < states_.size(); ++s) {
+          body.states[s] = states_[s].data();
+        }
+        stream.threads().for_tasks((size_ + kDenseBlock - 1) / kDenseBlock,
+                                   [&](std::int64_t block, int) { body(block); });
+      },
+      optimizer_);
 }
 
 }  // namespace keyshard

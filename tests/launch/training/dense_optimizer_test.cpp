@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "launch/training/dense_block.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
 #include "tests/support/counts.hpp"
@@ -83,6 +84,43 @@ TEST(DenseOptimizer, ContinuesFromSavedStates) {
   straight.step(stream, 1, gradients(2, all).data(), weights.data());
   resumed.step(stream, 1, gradients(2, all).data(), copy.data());
   EXPECT_EQ(weights, copy);
+}
+
+/// An optimizer of more states than any of the library: each counts the gradients it was given,
+/// times its number.
+struct ThreeCounts {
+  static constexpr int kStates = 3;
+
+  template <class Team, class Dim>
+  void update(const Team&, float* w, float* state, const float* g, Dim dim,
+              const StepScalars&) const {
+    for (std::int64_t d = 0; d < dim; ++d) {
+      w[d] = w[d] - g[d];
+      for (std::int64_t s = 0; s < kStates; ++s) {
+        state[s * dim + d] += static_cast<float>(s + 1) * g[d];
+      }
+    }
+  }
+};
+
+TEST(DenseOptimizer, ABlockHasRoomForEveryStateOfItsOptimizer) {
+  constexpr std::int64_t kNumbers = 2 * kDenseBlock + 5;
+  const std::vector<float> gradient(kNumbers, 2);
+  std::vector<float> weights(kNumbers, 7);
+  std::vector<std::vector<float>> states(3, std::vector<float>(kNumbers, 1));
+  const StepDenseBlock<ThreeCounts> step{{},
+                                         {},
+                                         kNumbers,
+                                         gradient.data(),
+                                         weights.data(),
+                                         {states[0].data(), states[1].data(), states[2].data()}};
+  for (std::int64_t block = 0; block < 3; ++block) {
+    step(block);
+  }
+  EXPECT_EQ(weights, std::vector<float>(kNumbers, 5));
+  EXPECT_EQ(states[0], std::vector<float>(kNumbers, 3));
+  EXPECT_EQ(states[1], std::vector<float>(kNumbers, 5));
+  EXPECT_EQ(states[2], std::vector<float>(kNumbers, 7));
 }
 
 TEST(DenseOptimizer, RefusesAnOptimizerOfRows) {

@@ -1,0 +1,45 @@
+// The alternatives of a closed set, on the host and on a device, where std::visit does not exist.
+// The choice is made of the variant itself: an alternative that is added is chosen by its own
+// index.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <variant>
+
+#include "runtime/portable.hpp"
+
+namespace keyshard {
+
+/// The body may run on the host alone; a device compiler would warn of that in a template for both.
+#ifdef __CUDACC__
+#pragma nv_exec_check_disable
+#endif
+/// Calls body(alternative) with what `variant` holds and returns its result; the results of all
+/// alternatives have one type. The variant must not be valueless, as none of trivially copyable
+/// alternatives is.
+template <std::size_t I = 0, class Variant, class Body>
+KEYSHARD_HD KEYSHARD_INLINE decltype(auto) visit_variant(const Variant& variant, const Body& body) {
+  if constexpr (I + 1 < std::variant_size_v<Variant>) {
+    if (variant.index() != I) {
+      return visit_variant<I + 1>(variant, body);
+    }
+  }
+  return body(*std::get_if<I>(&variant));
+}
+
+#ifdef __CUDACC__
+#pragma nv_exec_check_disable
+#endif
+/// Calls body(Alternative{}) with the alternative of that index. An index that the variant does not
+/// have calls nothing.
+template <class Variant, std::size_t I = 0, class Body>
+KEYSHARD_HD KEYSHARD_INLINE void with_alternative(std::size_t index, const Body& body) {
+  if (index == I) {
+    body(std::variant_alternative_t<I, Variant>{});
+  } else if constexpr (I + 1 < std::variant_size_v<Variant>) {
+    with_alternative<Variant, I + 1>(index, body);
+  }
+}
+
+}  // namespace keyshard

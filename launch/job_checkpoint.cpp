@@ -13,18 +13,8 @@
 namespace keyshard {
 namespace {
 
-/// What decides the results of a table beside its columns.
-SettingValue table_options(const TableOptions& options) {
-  return {SettingValue::Table{
-              {"partitioner", {options.partitioner, ""}},
-              {"seed", {static_cast<std::int64_t>(options.seed), ""}},
-              {"pool_order",
-               {std::string(options.pool_order == PoolOrder::shard ? "shard" : "bag"), ""}}},
-          ""};
-}
-
 TableShape table_shape(const Table<Cpu>& table) {
-  TableShape shape{table.options().name, {}, table_options(table.options())};
+  TableShape shape{table.options().name, {}, saved_options(table.options())};
   for (const RowColumn& column : table.columns()) {
     shape.columns.push_back({column.name, ElementType::f32, column.width});
   }

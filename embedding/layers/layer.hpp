@@ -20,7 +20,7 @@ struct LayerOptions {
   std::int64_t embedding_size = 0;  ///< D >= 1
   std::string name;                 ///< of the layer and its table: unique, not empty, without "/"
   std::string share;                ///< reads the table of that name instead of a new one
-  std::string combiner = "sum";     ///< SquashedEmbedding: sum, mean, min, max, sqrtn
+  std::string combiner = "sum";     ///< SquashedEmbedding: a name of rules/combiners.hpp
   Initializer initializer = Normal{};
   std::vector<float> constant;  ///< a constant per column [D], instead of `initializer`
   Optimizer optimizer = Sgd{};

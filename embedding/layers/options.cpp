@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "embedding/rules/family.hpp"
 #include "embedding/rules/partitioners.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
@@ -9,183 +10,25 @@
 namespace keyshard {
 namespace {
 
-/// What a group takes where nothing is given; empty: what it has already.
-struct DefaultTypes {
-  std::string initializer;
-  std::string optimizer;
+constexpr std::int64_t kDefaultDim = 16;
+
+/// A column group as far as a configuration has been read.
+struct Group {
+  GroupDefaults defaults;  ///< types are empty once [embedding] has been read
+  GroupOptions options;
+  Combiner combiner;
 };
 
-/// The options of a table before its name and columns are known.
+/// The options of a table before its name is known.
 struct Defaults {
   TableOptions table;
-  GroupOptions factor;
-  GroupOptions linear;
-  Combiner factor_combiner = Mean{};
-  Combiner linear_combiner = Sum{};
-  DefaultTypes factor_types = {"normal", "sgd"};
-  DefaultTypes linear_types = {"zeros", "sgd"};
+  std::vector<Group> groups;
 };
 
-/// The initializers whose spread follows the number of columns: variance_scaling and its named
-/// forms.
-Initializer read_scaled(Settings& settings, const std::string& type, std::int64_t dim) {
-  const bool he = type.starts_with("he"), glorot = type.starts_with("glorot"),
-             scaling = type == "variance_scaling";
-  const double scale = settings.number("scale", he ? 2 : 1, 0);
-  const std::string fan = scaling
-                              ? settings.choice("mode", "fan_in", {"fan_in", "fan_out", "fan_avg"})
-                          : glorot ? "fan_avg"
-                                   : "fan_in";
-  const std::string shape =
-      scaling                     ? settings.choice("distribution", "truncated_normal",
-                                                    {"truncated_normal", "untruncated_normal", "uniform"})
-      : type.ends_with("uniform") ? "uniform"
-                                  : "truncated_normal";
-  return variance_scaling(scale,
-                          fan == "fan_in"    ? Fan::in
-                          : fan == "fan_out" ? Fan::out
-                                             : Fan::average,
-                          shape == "uniform"            ? Distribution::uniform
-                          : shape == "truncated_normal" ? Distribution::truncated_normal
-                                                        : Distribution::normal,
-                          dim);
-}
-
-const std::vector<std::string>& initializer_types() {
-  static const std::vector<std::string> kTypes{"zeros",
-                                               "ones",
-                                               "constant",
-                                               "normal",
-                                               "uniform",
-                                               "truncated_normal",
-                                               "variance_scaling",
-                                               "glorot_normal",
-                                               "glorot_uniform",
-                                               "he_normal",
-                                               "he_uniform",
-                                               "lecun_normal",
-                                               "lecun_uniform"};
-  return kTypes;
-}
-
-Initializer read_initializer(Settings settings, const GroupOptions& otherwise,
-                             std::vector<float>& constant) {
-  if (!settings.has("type")) {
-    settings.finish();
-    return otherwise.initializer;
+void refuse(Settings& settings, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    refuse_not_built(settings, key);
   }
-  constant.clear();
-  const std::string type = settings.choice("type", "normal", initializer_types());
-  const auto real = [&](const char* key, double value) {
-    return static_cast<float>(settings.number(key, value));
-  };
-  Initializer result;
-  if (type == "zeros" || type == "ones") {
-    result = Constant{type == "ones" ? 1.0f : 0.0f};
-  } else if (type == "constant" && settings.has("values")) {
-    for (const double value : settings.numbers("values")) {
-      constant.push_back(static_cast<float>(value));
-    }
-  } else if (type == "constant") {
-    result = Constant{real("value", 0)};
-  } else if (type == "normal") {
-    result = Normal{real("mean", 0), real("stddev", 0.05)};
-  } else if (type == "truncated_normal") {
-    result = TruncatedNormal{real("mean", 0), real("stddev", 0.05)};
-  } else if (type == "uniform") {
-    result = Uniform{real("low", -0.05), real("high", 0.05)};
-  } else {
-    result = read_scaled(settings, type, otherwise.dim);
-  }
-  settings.finish();
-  return result;
-}
-
-Combiner read_combiner(Settings& settings, const Combiner& otherwise) {
-  try {
-    return combiner_of(settings.text("combiner", name_of(otherwise)));
-  } catch (const Error& error) {
-    settings.problem("combiner", error.text());
-    return otherwise;
-  }
-}
-
-/// Refuses the keys of the contract that are not built.
-void refuse(Settings& settings, const std::vector<std::string>& later) {
-  for (const std::string& key : later) {
-    if (settings.has(key)) {
-      settings.problem(key, fmt::format("{} is not built in this version", key));
-    }
-  }
-}
-
-/// The optimizer's type; empty where it is none that is built, which is said. Its other keys have
-/// no meaning then.
-std::string read_optimizer_type(Settings& settings) {
-  static const std::vector<std::string> kTypes{"sgd",  "momentum", "adagrad", "rowwise_adagrad",
-                                               "adam", "ftrl"};
-  static const std::vector<std::string> kLater{
-      "adagrad_da", "adadelta",     "amsgrad",          "adamw", "adamax", "nadam",
-      "rmsprop",    "proximal_sgd", "proximal_adagrad", "lamb"};
-  const std::string type = settings.text("type", "");
-  if (std::find(kLater.begin(), kLater.end(), type) != kLater.end()) {
-    settings.problem(
-        "type", fmt::format("optimizer \"{}\" is not built in this version; built are {}", type,
-                            fmt::join(kTypes, ", ")));
-    return "";
-  }
-  if (type == "nesterov") {
-    settings.problem("type",
-                     "expected type = \"momentum\" with nesterov = true: found \"nesterov\"");
-    return "";
-  }
-  return settings.choice("type", "", kTypes);
-}
-
-Optimizer make_optimizer(Settings& settings, const std::string& type) {
-  const auto real = [&](const char* key, double value, double least) {
-    return static_cast<float>(settings.number(key, value, least));
-  };
-  Optimizer result = Sgd{};
-  if (type == "sgd") {
-    result = Sgd{real("learning_rate", 0.01, 0)};
-  } else if (type == "momentum") {
-    result = Momentum{real("learning_rate", 0.01, 0), real("momentum", 0.9, 0),
-                      settings.flag("nesterov", false)};
-  } else if (type == "adagrad") {
-    result = Adagrad{real("learning_rate", 0.001, 0), real("initial_accumulator", 0.1, 0),
-                     real("epsilon", 1e-7, 0)};
-  } else if (type == "rowwise_adagrad") {
-    result = RowwiseAdagrad{real("learning_rate", 0.01, 0), real("initial_accumulator", 0, 0),
-                            real("epsilon", 1e-8, 0)};
-  } else if (type == "adam") {
-    refuse(settings, {"amsgrad"});
-    result = Adam{real("learning_rate", 0.001, 0), settings.number("beta_1", 0.9, 0, 1),
-                  settings.number("beta_2", 0.999, 0, 1), real("epsilon", 1e-7, 0)};
-  } else {
-    result = Ftrl{real("learning_rate", 0.001, 0),
-                  static_cast<float>(settings.number("learning_rate_power", -0.5, -10, 0)),
-                  real("initial_accumulator", 0.1, 0),
-                  real("l1", 0, 0),
-                  real("l2", 0, 0),
-                  real("l2_shrinkage", 0, 0),
-                  real("beta", 0, 0)};
-  }
-  return result;
-}
-
-void read_group(Settings& settings, const DefaultTypes& types, GroupOptions& group,
-                Combiner& combiner) {
-  group.initializer =
-      read_initializer(settings.table("initializer", types.initializer), group, group.constant);
-  group.optimizer = read_optimizer(settings.table("optimizer", types.optimizer), group.optimizer);
-  combiner = read_combiner(settings, combiner);
-  Regularization& shrink = group.regularization;
-  shrink.l2 = static_cast<float>(settings.number("l2", shrink.l2, 0));
-  shrink.l2_per_occurrence =
-      settings.choice("l2_per", shrink.l2_per_occurrence ? "occurrence" : "step",
-                      {"step", "occurrence"}) == "occurrence";
-  shrink.weight_decay = static_cast<float>(settings.number("weight_decay", shrink.weight_decay, 0));
 }
 
 /// What the contract has for one use of a table; columns may say these too.
@@ -203,19 +46,42 @@ void refuse_later(Settings& settings) {
                     "dtype_policy", "empty_bag", "clip_value", "clip_norm"});
 }
 
+void read_group(Settings& settings, Group& group) {
+  GroupOptions& options = group.options;
+  if (group.defaults.dim == 0) {
+    options.dim = settings.integer("dim", options.dim, 1, kMaxDim);
+  }
+  InitialValues initial =
+      read_initializer(settings.table("initializer", group.defaults.initializer),
+                       {options.initializer, options.constant}, options.dim);
+  options.initializer = initial.initializer;
+  options.constant = std::move(initial.constant);
+  options.optimizer =
+      read_optimizer(settings.table("optimizer", group.defaults.optimizer), options.optimizer);
+  group.combiner = read_combiner(settings, "combiner", group.combiner);
+  Regularization& shrink = options.regularization;
+  shrink.l2 = static_cast<float>(settings.number("l2", shrink.l2, 0));
+  shrink.l2_per_occurrence = settings.option("l2_per", shrink.l2_per_occurrence, l2_per_names());
+  shrink.weight_decay = static_cast<float>(settings.number("weight_decay", shrink.weight_decay, 0));
+}
+
 void read_table(Settings& settings, Defaults& d) {
   refuse_later(settings);
-  d.factor.dim = settings.integer("dim", d.factor.dim, 1, kMaxDim);
-  read_group(settings, d.factor_types, d.factor, d.factor_combiner);
-  Settings linear = settings.table("linear");
-  refuse_later(linear);
-  read_group(linear, d.linear_types, d.linear, d.linear_combiner);
-  linear.finish();
+  for (Group& group : d.groups) {
+    if (group.defaults.table.empty()) {
+      read_group(settings, group);
+    } else {
+      Settings own = settings.table(group.defaults.table);
+      refuse_later(own);
+      read_group(own, group);
+      own.finish();
+    }
+  }
   TableOptions& table = d.table;
-  table.partitioner = settings.choice("partitioner", table.partitioner, {"hash", "modulo"});
-  table.exchange = settings.option("exchange", table.exchange, {"rows", "reduced", "auto"});
-  table.pool_order = settings.option("pool_order", table.pool_order, {"bag", "shard"});
-  table.missing = settings.option("missing", table.missing, {"initial", "zeros"});
+  table.partitioner = read_partitioner(settings, "partitioner", table.partitioner);
+  table.exchange = settings.option("exchange", table.exchange, names_of(table.exchange));
+  table.pool_order = settings.option("pool_order", table.pool_order, names_of(table.pool_order));
+  table.missing = settings.option("missing", table.missing, names_of(table.missing));
   table.init_capacity = settings.integer("init_capacity", table.init_capacity, 0);
   if (table.exchange != ExchangeMode::rows && table.pool_order == PoolOrder::bag) {
     settings.problem(
@@ -224,14 +90,20 @@ void read_table(Settings& settings, Defaults& d) {
 }
 
 /// What [embedding] says.
-Defaults read_defaults(Settings& root) {
+Defaults read_defaults(Settings& root, const std::vector<GroupDefaults>& groups) {
   Defaults defaults;
-  defaults.factor.dim = 16;
-  defaults.linear.dim = 1;
+  for (const GroupDefaults& group : groups) {
+    Group& mine = defaults.groups.emplace_back(Group{group, {}, group.combiner});
+    mine.options.name = group.name;
+    mine.options.dim = group.dim == 0 ? kDefaultDim : group.dim;
+  }
   Settings embedding = root.table("embedding");
   read_table(embedding, defaults);
   embedding.finish();
-  defaults.factor_types = defaults.linear_types = {};
+  for (Group& group : defaults.groups) {
+    group.defaults.initializer.clear();
+    group.defaults.optimizer.clear();
+  }
   return defaults;
 }
 
@@ -253,22 +125,6 @@ std::vector<Override> read_overrides(Settings& root, const Defaults& defaults) {
   return overrides;
 }
 
-/// A column of [[data.columns]].
-struct Column {
-  std::string name;
-  Settings settings;
-};
-
-std::vector<Column> read_columns(Settings& root) {
-  std::vector<Column> columns;
-  for (Settings& column : root.table("data").tables("columns")) {
-    std::string name = column.text("name", "");
-    refuse(column, later_of_a_layer());
-    columns.push_back({std::move(name), column});
-  }
-  return columns;
-}
-
 template <class Named>
 Named* find_named(std::vector<Named>& all, const std::string& name) {
   const auto found =
@@ -276,41 +132,33 @@ Named* find_named(std::vector<Named>& all, const std::string& name) {
   return found == all.end() ? nullptr : &*found;
 }
 
-TableOptions make_table(const std::string& name, const Defaults& d,
-                        const std::vector<std::string>& groups, std::uint64_t job_seed) {
+TableOptions make_table(const std::string& name, const Defaults& d, std::uint64_t job_seed) {
   TableOptions table = d.table;
   table.name = name;
   table.seed = hash_bytes(name, job_seed);
-  for (const std::string& group : groups) {
-    table.groups.push_back(group == "linear" ? d.linear : d.factor);
-    table.groups.back().name = group;
+  for (const Group& group : d.groups) {
+    if (group.defaults.used) {
+      table.groups.push_back(group.options);
+    }
   }
   return table;
 }
 
-void read_combiners(Settings& column, const Defaults& d, const std::vector<std::string>& groups,
-                    FeatureOptions& out) {
-  const Combiner factor = read_combiner(column, d.factor_combiner);
-  for (const std::string& group : groups) {
-    out.combiners.push_back(group == "linear" ? d.linear_combiner : factor);
+/// The combiner of every group of a table for the feature of this column.
+std::vector<Combiner> combiners_of(Settings& column, const Defaults& d) {
+  std::vector<Combiner> combiners;
+  for (const Group& group : d.groups) {
+    const Combiner combiner = group.defaults.table.empty()
+                                  ? read_combiner(column, "combiner", group.combiner)
+                                  : group.combiner;
+    if (group.defaults.used) {
+      combiners.push_back(combiner);
+    }
   }
+  return combiners;
 }
 
 }  // namespace
-
-Optimizer read_optimizer(Settings settings, const Optimizer& otherwise) {
-  if (!settings.has("type")) {
-    settings.finish();
-    return otherwise;
-  }
-  const std::string type = read_optimizer_type(settings);
-  if (type.empty()) {
-    return otherwise;
-  }
-  const Optimizer result = make_optimizer(settings, type);
-  settings.finish();
-  return result;
-}
 
 const std::vector<std::string>& embedding_column_keys() {
   static const std::vector<std::string> kKeys = [] {
@@ -322,16 +170,19 @@ const std::vector<std::string>& embedding_column_keys() {
 }
 
 EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::string>& features,
-                                        const std::vector<std::string>& groups,
+                                        const std::vector<GroupDefaults>& groups,
+                                        std::vector<ColumnSettings> columns,
                                         std::uint64_t job_seed) {
-  const Defaults defaults = read_defaults(root);
+  const Defaults defaults = read_defaults(root, groups);
   std::vector<Override> overrides = read_overrides(root, defaults);
-  std::vector<Column> columns = read_columns(root);
+  for (ColumnSettings& column : columns) {
+    refuse(column.settings, later_of_a_layer());
+  }
 
   EmbeddingOptions options;
   const SettingValue nothing{SettingValue::Table{}, ""};
   for (const std::string& feature : features) {
-    Column* column = find_named(columns, feature);
+    ColumnSettings* column = find_named(columns, feature);
     Settings none(nothing, "", std::make_shared<SettingsReport>());
     Settings& settings = column != nullptr ? column->settings : none;
     const std::string name = settings.text("table", feature);
@@ -342,12 +193,12 @@ EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::s
     }
     TableOptions* table = find_named(options.tables, name);
     if (table == nullptr) {
-      table = &options.tables.emplace_back(make_table(name, of_table, groups, job_seed));
+      table = &options.tables.emplace_back(make_table(name, of_table, job_seed));
     }
     FeatureOptions& out = options.features.emplace_back();
     out.name = feature;
     out.table = static_cast<int>(table - options.tables.data());
-    read_combiners(settings, of_table, groups, out);
+    out.combiners = combiners_of(settings, of_table);
   }
   for (const Override& own : overrides) {
     if (!own.used) {

@@ -1,5 +1,6 @@
-// The options of tables and features as a configuration file gives them: [embedding],
-// [tables.NAME], and the keys of [[data.columns]] that belong to this folder.
+// The options of tables and features as a configuration gives them: [embedding], [tables.NAME], and
+// the keys of a feature's column that belong to this folder. Which column groups there are, and
+// which columns, comes from outside.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +18,35 @@ struct EmbeddingOptions {
   std::vector<FeatureOptions> features;
 };
 
+/// A column group that a configuration may describe, and what it has where nothing is given.
+struct GroupDefaults {
+  std::string name;
+  /// The table inside [embedding] and [tables.NAME] that has its options. Empty: these tables
+  /// themselves; the `combiner` of a column is then this group's.
+  std::string table;
+  std::int64_t dim = 0;     ///< 0: by the key `dim`, 16 where it is not given
+  std::string initializer;  ///< type
+  std::string optimizer;    ///< type
+  Combiner combiner = Sum{};
+  bool used = true;  ///< false: its options are read and checked, and tables do not have it
+};
+
+/// A column of the data by its name, with the table of a configuration that describes it.
+struct ColumnSettings {
+  std::string name;
+  Settings settings;
+};
+
 /// Reads the options of every feature of `features` from the root of a configuration: [embedding]
-/// (defaults), [tables.NAME], and the keys `table` and `combiner` of its column in
-/// [[data.columns]]. `groups` names the column groups that the model wants: "factor" has the
-/// options of [embedding] itself, "linear" those of [embedding.linear] (dim 1, zeros by default).
+/// (defaults), [tables.NAME], and the keys `table` and `combiner` of its column, if it has one in
+/// `columns`. A table has the groups that are used, in their order. Problems are recorded in
+/// `root`.
 EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::string>& features,
-                                        const std::vector<std::string>& groups,
+                                        const std::vector<GroupDefaults>& groups,
+                                        std::vector<ColumnSettings> columns,
                                         std::uint64_t job_seed);
 
-/// Keys of a column of [[data.columns]] that belong to this folder.
+/// Keys of a column that belong to this folder.
 const std::vector<std::string>& embedding_column_keys();
-
-Optimizer read_optimizer(Settings settings, const Optimizer& otherwise);
 
 }  // namespace keyshard

@@ -13,28 +13,12 @@
 #include "runtime/prefetch.hpp"
 #include "runtime/team.hpp"
 #include "runtime/view.hpp"
+#include "runtime/visit.hpp"
 
 namespace keyshard {
 
 /// The number of a combiner in the variant, for a choice per occurrence.
 using CombinerKind = std::uint8_t;
-
-/// Calls body(C{}) with the combiner of that number.
-template <class Body>
-KEYSHARD_HD KEYSHARD_INLINE void with_combiner(CombinerKind kind, const Body& body) {
-  switch (kind) {
-    case 0:
-      return body(Sum{});
-    case 1:
-      return body(Mean{});
-    case 2:
-      return body(Min{});
-    case 3:
-      return body(Max{});
-    default:
-      return body(SqrtN{});
-  }
-}
 
 /// What a column group of a feature is to its gradients.
 struct GradientColumn {
@@ -225,7 +209,7 @@ struct SumOccurrences {
                        Width width) const {
     const GradientColumn& column = columns[at.feature];
     const float* g = upstream_of(at, first);
-    with_combiner(column.kind, [&](auto c) {
+    with_alternative<Combiner>(column.kind, [&](auto c) {
       using C = decltype(c);
       const float* x = C::kBackNeedsState ? values + value_offset(u) + row_offset + first : nullptr;
       const auto* state = C::kBackNeedsState
@@ -338,7 +322,7 @@ struct FoldKey {
         [&](std::int64_t t) { return std::int64_t{terms[t].slice}; },
         [&](std::int64_t t, float* sum, bool starts) {
           const GradientColumn& at = columns[terms[t].feature];
-          with_combiner(at.kind, [&](auto c) {
+          with_alternative<Combiner>(at.kind, [&](auto c) {
             using C = decltype(c);
             const auto* back =
                 reinterpret_cast<const typename C::Back*>(floats + terms[t].back + at.column) +

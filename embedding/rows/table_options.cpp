@@ -12,6 +12,33 @@ std::int64_t TableOptions::dim() const {
   return sum;
 }
 
+const std::vector<std::string>& names_of(ExchangeMode) {
+  static const std::vector<std::string> kNames{"rows", "reduced", "auto"};
+  return kNames;
+}
+
+const std::vector<std::string>& names_of(PoolOrder) {
+  static const std::vector<std::string> kNames{"bag", "shard"};
+  return kNames;
+}
+
+const std::vector<std::string>& names_of(Missing) {
+  static const std::vector<std::string> kNames{"initial", "zeros"};
+  return kNames;
+}
+
+const std::vector<std::string>& l2_per_names() {
+  static const std::vector<std::string> kNames{"step", "occurrence"};
+  return kNames;
+}
+
+SettingValue saved_options(const TableOptions& options) {
+  return {SettingValue::Table{{"partitioner", {options.partitioner, ""}},
+                              {"seed", {static_cast<std::int64_t>(options.seed), ""}},
+                              {"pool_order", {option_name(options.pool_order), ""}}},
+          ""};
+}
+
 void check(const TableOptions& options) {
   require(!options.name.empty() && options.name.find('/') == std::string::npos,
           Kind::invalid_argument,

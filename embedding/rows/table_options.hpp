@@ -9,6 +9,7 @@
 
 #include "embedding/rules/initializers.hpp"
 #include "embedding/rules/optimizers.hpp"
+#include "runtime/settings.hpp"
 
 namespace keyshard {
 
@@ -37,6 +38,20 @@ enum class PoolOrder { bag, shard };
 /// What an absent key reads as in inference; in training it always reads as its initial value.
 enum class Missing { initial, zeros };
 
+/// The names of an option in files, in the order of its enumeration.
+const std::vector<std::string>& names_of(ExchangeMode);
+const std::vector<std::string>& names_of(PoolOrder);
+const std::vector<std::string>& names_of(Missing);
+
+/// The names of Regularization::l2_per_occurrence: false, true.
+const std::vector<std::string>& l2_per_names();
+
+/// The name of a value of such an option.
+template <class Option>
+const std::string& option_name(Option value) {
+  return names_of(value)[static_cast<std::size_t>(value)];
+}
+
 struct TableOptions {
   std::string name;  ///< unique in a job, without "/": the path in a checkpoint
   std::vector<GroupOptions> groups;
@@ -49,6 +64,9 @@ struct TableOptions {
 
   std::int64_t dim() const;  ///< of all groups together
 };
+
+/// What decides the results of a table beside its columns, as a checkpoint keeps it.
+SettingValue saved_options(const TableOptions& options);
 
 /// Throws Error{invalid_argument} naming table and option where a table cannot be made.
 void check(const TableOptions& options);

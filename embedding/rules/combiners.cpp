@@ -1,55 +1,66 @@
 #include "embedding/rules/combiners.hpp"
 
-#include <algorithm>
+#include <type_traits>
 
-#include "runtime/error.hpp"
-#include "runtime/settings.hpp"
+#include "embedding/rules/family.hpp"
 
 namespace keyshard {
+namespace {
 
-const std::vector<std::string>& combiner_names() {
-  static const std::vector<std::string> names{"sum", "mean", "min", "max", "sqrtn"};
-  return names;
+const FamilyNames& family() {
+  static const FamilyNames kFamily{"a combiner",
+                                   names_of_rules<Combiner>(),
+                                   {"prod", "variance", "std", "logsumexp", "euclidean_norm"},
+                                   {{"sqrt_n", "sqrtn"}}};
+  return kFamily;
 }
 
-Combiner combiner_of(const std::string& name) {
-  if (name == "sum") return Sum{};
-  if (name == "mean") return Mean{};
-  if (name == "min") return Min{};
-  if (name == "max") return Max{};
-  if (name == "sqrtn" || name == "sqrt_n") return SqrtN{};
-  static const std::vector<std::string> later{"prod", "variance", "std", "logsumexp",
-                                              "euclidean_norm"};
-  require(std::find(later.begin(), later.end(), name) == later.end(), Kind::not_built,
-          "combiner \"{}\" is not built in this version; built are {}", name,
-          fmt::join(combiner_names(), ", "));
-  fail(Kind::invalid_argument, "expected a combiner of {}: found \"{}\"{}",
-       fmt::join(combiner_names(), ", "), name, did_you_mean(name, combiner_names()));
+/// The size of what travels.
+template <class T>
+std::int64_t bytes_of() {
+  static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= 8);
+  return sizeof(T);
 }
+
+Combiner combiner_at(std::size_t index) {
+  Combiner result;
+  with_alternative<Combiner>(index, [&](auto combiner) { result = combiner; });
+  return result;
+}
+
+}  // namespace
+
+const std::vector<std::string>& combiner_names() { return family().built; }
+
+Combiner combiner_of(const std::string& name) { return combiner_at(family().at(name)); }
 
 const char* name_of(const Combiner& combiner) {
-  static constexpr const char* kNames[] = {"sum", "mean", "min", "max", "sqrtn"};
-  return kNames[combiner.index()];
+  return visit_variant(combiner, [](auto c) { return decltype(c)::kName; });
+}
+
+Combiner read_combiner(Settings& settings, const char* key, const Combiner& otherwise) {
+  const std::optional<std::size_t> index = family().read(settings, key, name_of(otherwise));
+  return index ? combiner_at(*index) : otherwise;
+}
+
+std::int64_t state_bytes(const Combiner& combiner) {
+  return visit_variant(combiner, [](auto c) { return bytes_of<typename decltype(c)::State>(); });
+}
+
+std::int64_t back_bytes(const Combiner& combiner) {
+  return visit_variant(combiner, [](auto c) { return bytes_of<typename decltype(c)::Back>(); });
 }
 
 std::int64_t state_floats(const Combiner& combiner) {
-  return std::visit(
-      [](auto c) {
-        return static_cast<std::int64_t>(sizeof(typename decltype(c)::State) / sizeof(float));
-      },
-      combiner);
+  return state_bytes(combiner) / static_cast<std::int64_t>(sizeof(float));
 }
 
 std::int64_t back_floats(const Combiner& combiner) {
-  return std::visit(
-      [](auto c) {
-        return static_cast<std::int64_t>(sizeof(typename decltype(c)::Back) / sizeof(float));
-      },
-      combiner);
+  return back_bytes(combiner) / static_cast<std::int64_t>(sizeof(float));
 }
 
 bool back_needs_state(const Combiner& combiner) {
-  return std::visit([](auto c) { return decltype(c)::kBackNeedsState; }, combiner);
+  return visit_variant(combiner, [](auto c) { return decltype(c)::kBackNeedsState; });
 }
 
 }  // namespace keyshard

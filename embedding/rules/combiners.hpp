@@ -3,6 +3,9 @@
 // a bag and the asker merges the parts. Backward, `back` turns the bag's gradient and state into
 // what every id of the bag needs to know, and `gradient` into that of one row.
 //
+// A struct says all that is particular to its combiner, and `Combiner` lists it. States and
+// backward messages travel as bytes: both are trivially copyable, aligned to 8 bytes at most.
+//
 // Ties of min and max share the gradient equally. A bag with no ids gives zero and no gradient;
 // that is the caller's part.
 #pragma once
@@ -16,6 +19,8 @@
 #include "runtime/portable.hpp"
 
 namespace keyshard {
+
+class Settings;
 
 /// The state and the backward message of sums: one number.
 struct SumState {
@@ -43,12 +48,16 @@ struct SumFamily {
 };
 
 struct Sum : SumFamily {
+  static constexpr const char* kName = "sum";
+
   KEYSHARD_HD static float value(State s, std::int64_t) { return s.sum; }
 
   KEYSHARD_HD static Back back(float g, State, std::int64_t) { return {g}; }
 };
 
 struct Mean : SumFamily {
+  static constexpr const char* kName = "mean";
+
   KEYSHARD_HD static float value(State s, std::int64_t n) { return s.sum / static_cast<float>(n); }
 
   KEYSHARD_HD static Back back(float g, State, std::int64_t n) {
@@ -57,6 +66,8 @@ struct Mean : SumFamily {
 };
 
 struct SqrtN : SumFamily {
+  static constexpr const char* kName = "sqrtn";
+
   KEYSHARD_HD static float value(State s, std::int64_t n) {
     return s.sum / std::sqrt(static_cast<float>(n));
   }
@@ -79,6 +90,7 @@ struct ExtremeBack {
 
 template <bool kMax>
 struct Extreme {
+  static constexpr const char* kName = kMax ? "max" : "min";
   using State = ExtremeState;
   using Back = ExtremeBack;
   static constexpr bool kBackNeedsState = true;
@@ -108,17 +120,26 @@ struct Extreme {
 using Min = Extreme<false>;
 using Max = Extreme<true>;
 
+/// The table of the family.
 using Combiner = std::variant<Sum, Mean, Min, Max, SqrtN>;
 
-/// The combiner of that name. Throws Error{invalid_argument} with the list of names and
-/// the nearest, Error{not_built} for one that is part of the contract but not of this version.
+/// The combiner of that name ("sqrt_n" is another name of sqrtn). Throws Error{invalid_argument}
+/// with the list of names and the nearest, Error{not_built} for one that is part of the contract
+/// but not of this version.
 Combiner combiner_of(const std::string& name);
 const char* name_of(const Combiner& combiner);
 const std::vector<std::string>& combiner_names();
 
-/// Floats per column of a state and of a backward message, for messages between ranks.
+/// Reads the name of a combiner under `key`. A problem is recorded in `settings`.
+Combiner read_combiner(Settings& settings, const char* key, const Combiner& otherwise);
+
+/// Bytes per column of a state and of a backward message, for messages between ranks.
+std::int64_t state_bytes(const Combiner& combiner);
+std::int64_t back_bytes(const Combiner& combiner);
+/// The same in floats.
 std::int64_t state_floats(const Combiner& combiner);
 std::int64_t back_floats(const Combiner& combiner);
+/// Whether backward needs the bag's state and the rows.
 bool back_needs_state(const Combiner& combiner);
 
 }  // namespace keyshard

@@ -1,6 +1,86 @@
 #include "embedding/rules/initializers.hpp"
 
+#include "embedding/rules/family.hpp"
+
 namespace keyshard {
+namespace {
+
+/// A rule whose name says all.
+template <int kValue>
+InitialValues constant(Settings&, std::int64_t) {
+  return {Constant{kValue}, {}};
+}
+
+/// A rule with its fields.
+template <class Rule>
+InitialValues with_fields(Settings& settings, std::int64_t) {
+  Rule rule;
+  Rule::fields(rule, FieldReader(settings));
+  return {rule, {}};
+}
+
+/// `values`, a number per column, or one `value`.
+InitialValues constant_or_vector(Settings& settings, std::int64_t dim) {
+  if (!settings.has("values")) {
+    return with_fields<Constant>(settings, dim);
+  }
+  InitialValues result{Constant{}, {}};
+  for (const double value : settings.numbers("values")) {
+    result.constant.push_back(static_cast<float>(value));
+  }
+  return result;
+}
+
+InitialValues any_scaling(Settings& settings, std::int64_t dim) {
+  const double scale = settings.number("scale", 1, 0);
+  const Fan fan = settings.option("mode", Fan::in, {"fan_in", "fan_out", "fan_avg"});
+  const Distribution distribution =
+      settings.option("distribution", Distribution::truncated_normal,
+                      {"truncated_normal", "untruncated_normal", "uniform"});
+  return {variance_scaling(scale, fan, distribution, dim), {}};
+}
+
+/// A named form of variance scaling, of which only the scale may be given.
+template <int kScale, Fan kFan, Distribution kDistribution>
+InitialValues scaling(Settings& settings, std::int64_t dim) {
+  return {variance_scaling(settings.number("scale", kScale, 0), kFan, kDistribution, dim), {}};
+}
+
+/// A name in files, and what reads the keys that may stand beside it.
+struct Name {
+  const char* name;
+  InitialValues (*read)(Settings& settings, std::int64_t dim);
+};
+
+/// The table of the family.
+constexpr Name kNames[] = {
+    {"zeros", constant<0>},
+    {"ones", constant<1>},
+    {"constant", constant_or_vector},
+    {"normal", with_fields<Normal>},
+    {"uniform", with_fields<Uniform>},
+    {"truncated_normal", with_fields<TruncatedNormal>},
+    {"variance_scaling", any_scaling},
+    {"glorot_normal", scaling<1, Fan::average, Distribution::truncated_normal>},
+    {"glorot_uniform", scaling<1, Fan::average, Distribution::uniform>},
+    {"he_normal", scaling<2, Fan::in, Distribution::truncated_normal>},
+    {"he_uniform", scaling<2, Fan::in, Distribution::uniform>},
+    {"lecun_normal", scaling<1, Fan::in, Distribution::truncated_normal>},
+    {"lecun_uniform", scaling<1, Fan::in, Distribution::uniform>},
+};
+
+const FamilyNames& family() {
+  static const FamilyNames kFamily = [] {
+    FamilyNames names{"an initializer", {}, {}};
+    for (const Name& name : kNames) {
+      names.built.emplace_back(name.name);
+    }
+    return names;
+  }();
+  return kFamily;
+}
+
+}  // namespace
 
 Initializer variance_scaling(double scale, Fan fan, Distribution distribution, std::int64_t dim) {
   const double out = static_cast<double>(dim);
@@ -18,6 +98,27 @@ Initializer variance_scaling(double scale, Fan fan, Distribution distribution, s
       break;
   }
   return Normal{0, static_cast<float>(portable_sqrt(variance))};
+}
+
+InitialValues read_initializer(Settings settings, const InitialValues& otherwise,
+                               std::int64_t dim) {
+  InitialValues result = otherwise;
+  if (settings.has("type")) {
+    const std::optional<std::size_t> index = family().read(settings, "type", "normal");
+    if (!index) {
+      return otherwise;  // The other keys have no meaning then.
+    }
+    result = kNames[*index].read(settings, dim);
+  }
+  settings.finish();
+  return result;
+}
+
+InitialValues initializer_of(const SettingValue& tree, std::int64_t dim) {
+  const auto report = std::make_shared<SettingsReport>();
+  InitialValues result = read_initializer(Settings(tree, "initializer", report), {}, dim);
+  require_no_problems(*report);
+  return result;
 }
 
 }  // namespace keyshard

@@ -2,19 +2,32 @@
 // every rank, at every position of a batch, before and after a resume, and on CPU and GPU. Column c
 // takes word c % 4 of philox(seed, key, c / 4); uniforms are 24-bit integers times 2^-24, normals
 // come from them by the inverse distribution.
+//
+// A struct says what is particular to its rule: fields(self, field) calls field(key, member, least,
+// most) for every key of a configuration. initializers.cpp has the table of names: one rule may
+// have several.
 #pragma once
 
 #include <cstdint>
 #include <variant>
+#include <vector>
 
 #include "runtime/portable_math.hpp"
 #include "runtime/random.hpp"
 
 namespace keyshard {
 
+class Settings;
+struct SettingValue;
+
 /// The same number everywhere (zeros, ones, constant).
 struct Constant {
   float value = 0;
+
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field("value", self.value);
+  }
 
   KEYSHARD_HD float operator()(std::uint32_t, std::int64_t) const { return value; }
 };
@@ -31,6 +44,12 @@ struct Uniform {
   float low = -0.05f;
   float high = 0.05f;
 
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field("low", self.low);
+    field("high", self.high);
+  }
+
   KEYSHARD_HD float operator()(std::uint32_t word, std::int64_t) const {
     return low + (high - low) * unit_float(word);
   }
@@ -42,6 +61,12 @@ struct Normal {
   float mean = 0;
   float stddev = 0.05f;
 
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field("mean", self.mean);
+    field("stddev", self.stddev);
+  }
+
   KEYSHARD_HD float operator()(std::uint32_t word, std::int64_t) const {
     const double u = (static_cast<double>(word >> 8) + 0.5) * 0x1p-24;
     return static_cast<float>(mean + stddev * normal_quantile(u));
@@ -52,6 +77,12 @@ struct Normal {
 struct TruncatedNormal {
   float mean = 0;
   float stddev = 0.05f;
+
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field("mean", self.mean);
+    field("stddev", self.stddev);
+  }
 
   KEYSHARD_HD float operator()(std::uint32_t word, std::int64_t) const {
     constexpr double kBelow =
@@ -68,6 +99,20 @@ using Initializer = std::variant<Constant, ConstantVector, Uniform, Normal, Trun
 enum class Fan { in, out, average };
 enum class Distribution { truncated_normal, normal, uniform };
 Initializer variance_scaling(double scale, Fan fan, Distribution distribution, std::int64_t dim);
+
+/// What a configuration says of initial values: a rule, or in its place a constant per column.
+struct InitialValues {
+  Initializer initializer = Normal{};
+  std::vector<float> constant;  ///< [dim], or empty
+};
+
+/// Reads a table `type = NAME` and the keys of that initializer for rows of `dim`; `otherwise`
+/// where there is no type. Problems are recorded in `settings`.
+InitialValues read_initializer(Settings settings, const InitialValues& otherwise, std::int64_t dim);
+
+/// The initializer of such a table that stands in no configuration file. Throws
+/// Error{invalid_argument} with all of its problems.
+InitialValues initializer_of(const SettingValue& tree, std::int64_t dim);
 
 /// Writes the initial values of one row of `dim` columns. Lanes take four columns at a time.
 template <class I, class Team>

@@ -1,63 +1,102 @@
 #include "embedding/rules/optimizers.hpp"
 
+#include <algorithm>
+
+#include "embedding/rules/family.hpp"
+#include "runtime/error.hpp"
+
 namespace keyshard {
+namespace {
+
+const FamilyNames& family() {
+  static const FamilyNames kFamily{"an optimizer",
+                                   names_of_rules<Optimizer>(),
+                                   {"adagrad_da", "adadelta", "amsgrad", "adamw", "adamax", "nadam",
+                                    "rmsprop", "proximal_sgd", "proximal_adagrad", "lamb"}};
+  return kFamily;
+}
+
+template <class O>
+concept HasClock = requires {
+  O::kClock;
+};
+
+}  // namespace
 
 float learning_rate_of(const Optimizer& optimizer) {
-  return std::visit([](const auto& rule) { return rule.learning_rate; }, optimizer);
+  return visit_variant(optimizer, [](const auto& rule) { return rule.learning_rate; });
 }
 
 std::vector<StateColumn> state_columns(const Optimizer& optimizer, std::int64_t dim) {
-  struct Columns {
-    std::int64_t dim;
-
-    std::vector<StateColumn> operator()(const Sgd&) const { return {}; }
-
-    std::vector<StateColumn> operator()(const Momentum&) const { return {{"m", dim, 0}}; }
-
-    std::vector<StateColumn> operator()(const Adagrad& a) const {
-      return {{"accumulator", dim, a.initial_accumulator}};
+  std::vector<StateColumn> columns;
+  visit_variant(optimizer, [&](const auto& rule) {
+    for (const StateRule& state : rule.states()) {
+      columns.push_back({state.name, state.width == StateWidth::one ? 1 : dim, state.initial});
     }
-
-    std::vector<StateColumn> operator()(const RowwiseAdagrad& a) const {
-      return {{"row_accumulator", 1, a.initial_accumulator}};
-    }
-
-    std::vector<StateColumn> operator()(const Adam&) const {
-      return {{"m", dim, 0}, {"v", dim, 0}};
-    }
-
-    std::vector<StateColumn> operator()(const Ftrl& f) const {
-      return {{"accumulator", dim, f.initial_accumulator}, {"linear", dim, 0}};
-    }
-  };
-
-  return std::visit(Columns{dim}, optimizer);
+  });
+  return columns;
 }
 
-OptimizerClock::OptimizerClock(const Optimizer& optimizer) {
-  if (const auto* adam = std::get_if<Adam>(&optimizer)) {
-    beta_1_ = adam->beta_1;
-    beta_2_ = adam->beta_2;
+Optimizer read_optimizer(Settings settings, const Optimizer& otherwise) {
+  Optimizer result = otherwise;
+  if (settings.has("type")) {
+    if (settings.text("type", "") == "nesterov") {
+      settings.problem("type",
+                       "expected type = \"momentum\" with nesterov = true: found \"nesterov\"");
+      return otherwise;
+    }
+    const std::optional<std::size_t> index = family().read(settings, "type", "");
+    if (!index) {
+      return otherwise;  // The other keys have no meaning then.
+    }
+    with_alternative<Optimizer>(*index, [&](auto rule) {
+      rule.fields(rule, FieldReader(settings));
+      result = rule;
+    });
   }
+  settings.finish();
+  return result;
+}
+
+Optimizer optimizer_of(const SettingValue& tree) {
+  const auto report = std::make_shared<SettingsReport>();
+  Settings settings(tree, "optimizer", report);
+  family().at(Settings(tree, "optimizer", report).text("type", ""));
+  const Optimizer result = read_optimizer(settings, Sgd{});
+  require_no_problems(*report);
+  return result;
+}
+
+OptimizerClock::OptimizerClock(const Optimizer& optimizer) : optimizer_(optimizer) {
+  visit_variant(optimizer, [&](const auto& rule) {
+    using O = std::decay_t<decltype(rule)>;
+    if constexpr (HasClock<O>) {
+      numbers_.assign(O::kClock.begin(), O::kClock.end());
+    }
+  });
 }
 
 StepScalars OptimizerClock::tick(float learning_rate_scale) {
-  ++step_;
-  power_1_ *= beta_1_;
-  power_2_ *= beta_2_;
-  StepScalars scalars;
-  scalars.step = step_;
-  scalars.learning_rate_scale = learning_rate_scale;
-  if (beta_1_ > 0 || beta_2_ > 0) {
-    scalars.bias_correction = static_cast<float>(portable_sqrt(1.0 - power_2_) / (1.0 - power_1_));
-  }
-  return scalars;
+  StepScalars step;
+  step.step = ++step_;
+  step.learning_rate_scale = learning_rate_scale;
+  visit_variant(optimizer_, [&](const auto& rule) {
+    using O = std::decay_t<decltype(rule)>;
+    if constexpr (HasClock<O>) {
+      auto clock = O::kClock;
+      std::copy(numbers_.begin(), numbers_.end(), clock.begin());
+      rule.tick(clock, step);
+      numbers_.assign(clock.begin(), clock.end());
+    }
+  });
+  return step;
 }
 
-void OptimizerClock::restore(std::int64_t step, double power_1, double power_2) {
+void OptimizerClock::restore(std::int64_t step, std::vector<double> numbers) {
+  require(numbers.size() == numbers_.size(), Kind::invalid_argument,
+          "expected a clock of {} numbers: found {}", numbers_.size(), numbers.size());
   step_ = step;
-  power_1_ = power_1;
-  power_2_ = power_2;
+  numbers_ = std::move(numbers);
 }
 
 }  // namespace keyshard

@@ -1,27 +1,22 @@
 // The optimizers of rows: small structs whose `update` makes one step of one row, on the row's
 // values and its state. Lazy: only the rows of a step are touched. Formulas and defaults are
 // TensorFlow's (tf_keras), row-wise Adagrad is FBGEMM's. A dense parameter vector is updated as one
-// long row.
+// long row. Adam and its kin lie in adam.hpp; optimizer_rule.hpp says what a struct has to have.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "embedding/rules/adam.hpp"
+#include "embedding/rules/optimizer_rule.hpp"
 #include "runtime/portable_math.hpp"
 #include "runtime/team.hpp"
 
 namespace keyshard {
-
-/// What a step gives to every row: the number of the step (from 1), and powers of the decay rates
-/// as carried products.
-struct StepScalars {
-  std::int64_t step = 1;
-  float learning_rate_scale = 1;  ///< factor of the schedule
-  float bias_correction = 1;      ///< Adam: sqrt(1 - beta_2^t) / (1 - beta_1^t), taken in double
-};
 
 /// Shrinking of rows, beside the optimizer's own options.
 struct Regularization {
@@ -34,8 +29,16 @@ struct Regularization {
 
 /// w -= lr g
 struct Sgd {
+  static constexpr const char* kName = "sgd";
   static constexpr int kStates = 0;
   float learning_rate = 0.01f;
+
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field("learning_rate", self.learning_rate, 0);
+  }
+
+  std::array<StateRule, kStates> states() const { return {}; }
 
   template <class Team, class Dim>
   KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w, float* /*state*/,
@@ -50,10 +53,20 @@ struct Sgd {
 
 /// m = momentum m - lr g; w += m, or with nesterov w += momentum m - lr g. State: m [dim].
 struct Momentum {
+  static constexpr const char* kName = "momentum";
   static constexpr int kStates = 1;
   float learning_rate = 0.01f;
   float momentum = 0.9f;
   bool nesterov = false;
+
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field("learning_rate", self.learning_rate, 0);
+    field("momentum", self.momentum, 0);
+    field("nesterov", self.nesterov);
+  }
+
+  std::array<StateRule, kStates> states() const { return {{{"m"}}}; }
 
   template <class Team, class Dim>
   KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
@@ -71,11 +84,21 @@ struct Momentum {
 /// h += g^2; w -= lr g / sqrt(h + epsilon), or with epsilon beside the root lr g / (sqrt(h) +
 /// epsilon). State: h [dim].
 struct Adagrad {
+  static constexpr const char* kName = "adagrad";
   static constexpr int kStates = 1;
   float learning_rate = 0.001f;
   float initial_accumulator = 0.1f;
   float epsilon = 1e-7f;
-  bool epsilon_outside = false;
+  bool epsilon_outside = false;  ///< for programs: no key of a configuration
+
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field("learning_rate", self.learning_rate, 0);
+    field("initial_accumulator", self.initial_accumulator, 0);
+    field("epsilon", self.epsilon, 0);
+  }
+
+  std::array<StateRule, kStates> states() const { return {{{"accumulator", initial_accumulator}}}; }
 
   template <class Team, class Dim>
   KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
@@ -101,10 +124,22 @@ struct Adagrad {
 /// One number of state a row: h += mean(g^2); w -= lr / (sqrt(h) + epsilon) g. FBGEMM's
 /// EXACT_ROWWISE_ADAGRAD.
 struct RowwiseAdagrad {
+  static constexpr const char* kName = "rowwise_adagrad";
   static constexpr int kStates = 1;
   float learning_rate = 0.01f;
   float initial_accumulator = 0;
   float epsilon = 1e-8f;
+
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field("learning_rate", self.learning_rate, 0);
+    field("initial_accumulator", self.initial_accumulator, 0);
+    field("epsilon", self.epsilon, 0);
+  }
+
+  std::array<StateRule, kStates> states() const {
+    return {{{"row_accumulator", initial_accumulator, StateWidth::one}}};
+  }
 
   template <class Team, class Dim>
   KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
@@ -123,37 +158,10 @@ struct RowwiseAdagrad {
   }
 };
 
-/// m += (1 - beta_1) (g - m); v += (1 - beta_2) (g^2 - v); w -= lr sqrt(1 - beta_2^t) / (1 -
-/// beta_1^t) m / (sqrt(v) + epsilon). t counts steps of the optimizer, not of the key. State: m, v
-/// [dim] each.
-struct Adam {
-  static constexpr int kStates = 2;
-  float learning_rate = 0.001f;
-  double beta_1 = 0.9;
-  double beta_2 = 0.999;
-  float epsilon = 1e-7f;
-
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float alpha = learning_rate * step.learning_rate_scale * step.bias_correction;
-    const float take_1 = static_cast<float>(1.0 - beta_1);
-    const float take_2 = static_cast<float>(1.0 - beta_2);
-    float* second = state + dim;
-    for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float m = state[d] + take_1 * (g[d] - state[d]);
-      const float v = second[d] + take_2 * (g[d] * g[d] - second[d]);
-      state[d] = m;
-      second[d] = v;
-      w[d] = w[d] - alpha * m / (std::sqrt(v) + epsilon);
-    }
-  }
-};
-
 /// FTRL-proximal with L1, L2, shrinkage and beta. State: accumulator, linear [dim] each.
 /// Source: McMahan et al., Ad click prediction, KDD 2013; tf_keras.optimizers.Ftrl.
 struct Ftrl {
+  static constexpr const char* kName = "ftrl";
   static constexpr int kStates = 2;
   float learning_rate = 0.001f;
   float learning_rate_power = -0.5f;
@@ -162,6 +170,21 @@ struct Ftrl {
   float l2 = 0;
   float l2_shrinkage = 0;
   float beta = 0;
+
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field("learning_rate", self.learning_rate, 0);
+    field("learning_rate_power", self.learning_rate_power, -10, 0);
+    field("initial_accumulator", self.initial_accumulator, 0);
+    field("l1", self.l1, 0);
+    field("l2", self.l2, 0);
+    field("l2_shrinkage", self.l2_shrinkage, 0);
+    field("beta", self.beta, 0);
+  }
+
+  std::array<StateRule, kStates> states() const {
+    return {{{"accumulator", initial_accumulator}, {"linear"}}};
+  }
 
   KEYSHARD_HD float power(float x) const {
     return learning_rate_power == -0.5f
@@ -189,6 +212,10 @@ struct Ftrl {
   }
 };
 
+class Settings;
+struct SettingValue;
+
+/// The table of the family.
 using Optimizer = std::variant<Sgd, Momentum, Adagrad, RowwiseAdagrad, Adam, Ftrl>;
 
 /// One state of an optimizer: [width] numbers a row, `initial` before the first step.
@@ -204,7 +231,16 @@ float learning_rate_of(const Optimizer& optimizer);
 /// The states of an optimizer for rows of `dim` numbers, in the order in which they lie.
 std::vector<StateColumn> state_columns(const Optimizer& optimizer, std::int64_t dim);
 
-/// The clock of one optimizer: counts its steps and carries the powers of its decay rates as
+/// Reads a table `type = NAME` and the keys of that optimizer; `otherwise` where there is no type.
+/// Problems are recorded in `settings`.
+Optimizer read_optimizer(Settings settings, const Optimizer& otherwise);
+
+/// The optimizer of such a table that stands in no configuration file. Throws
+/// Error{invalid_argument} with all of its problems, Error{not_built} for one of the contract that
+/// is not of this version.
+Optimizer optimizer_of(const SettingValue& tree);
+
+/// The clock of one optimizer: counts its steps and carries what follows from their count, as
 /// products, never by pow.
 class OptimizerClock {
  public:
@@ -215,19 +251,17 @@ class OptimizerClock {
 
   std::int64_t step() const noexcept { return step_; }
 
-  double power_1() const noexcept { return power_1_; }
+  /// What the optimizer carries, as many numbers as it has.
+  const std::vector<double>& numbers() const noexcept { return numbers_; }
 
-  double power_2() const noexcept { return power_2_; }
-
-  /// Takes up the clock of a checkpoint.
-  void restore(std::int64_t step, double power_1, double power_2);
+  /// Takes up the clock of a checkpoint. Throws Error{invalid_argument} where the optimizer has
+  /// another count of numbers.
+  void restore(std::int64_t step, std::vector<double> numbers);
 
  private:
+  Optimizer optimizer_;
   std::int64_t step_ = 0;
-  double beta_1_ = 0;
-  double beta_2_ = 0;
-  double power_1_ = 1;
-  double power_2_ = 1;
+  std::vector<double> numbers_;
 };
 
 }  // namespace keyshard

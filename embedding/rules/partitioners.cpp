@@ -1,23 +1,35 @@
 #include "embedding/rules/partitioners.hpp"
 
+#include "embedding/rules/family.hpp"
 #include "runtime/digest.hpp"
-#include "runtime/error.hpp"
-#include "runtime/settings.hpp"
 
 namespace keyshard {
+namespace {
+
+const FamilyNames& family() {
+  static const FamilyNames kFamily{"a partitioner", names_of_rules<Partitioner>(), {}};
+  return kFamily;
+}
+
+}  // namespace
 
 Partitioner partitioner_of(const std::string& name, const std::string& table) {
-  if (name == "hash") {
-    return HashPartitioner{hash_bytes(table)};
-  }
-  require(name == "modulo", Kind::invalid_argument,
-          "expected partitioner hash or modulo: found \"{}\"{}", name,
-          did_you_mean(name, {"hash", "modulo"}));
-  return ModuloPartitioner{};
+  Partitioner result;
+  with_alternative<Partitioner>(family().at(name), [&](auto partitioner) {
+    if constexpr (requires { partitioner.salt; }) {
+      partitioner.salt = hash_bytes(table);
+    }
+    result = partitioner;
+  });
+  return result;
 }
 
 const char* name_of(const Partitioner& partitioner) {
-  return std::holds_alternative<HashPartitioner>(partitioner) ? "hash" : "modulo";
+  return visit_variant(partitioner, [](auto rule) { return decltype(rule)::kName; });
+}
+
+std::string read_partitioner(Settings& settings, const char* key, const std::string& otherwise) {
+  return family().read(settings, key, otherwise) ? settings.text(key, otherwise) : otherwise;
 }
 
 }  // namespace keyshard

@@ -8,13 +8,17 @@
 
 #include "runtime/hash.hpp"
 #include "runtime/portable.hpp"
+#include "runtime/visit.hpp"
 
 namespace keyshard {
+
+class Settings;
 
 inline constexpr std::int64_t kShards = 1024;
 
 /// The top 10 bits of a salted hash.
 struct HashPartitioner {
+  static constexpr const char* kName = "hash";
   std::uint64_t salt = 0;
 
   KEYSHARD_HD std::uint32_t shard(Key key) const {
@@ -30,20 +34,26 @@ KEYSHARD_HD constexpr std::int64_t floor_mod(Key key, std::int64_t n) {
 
 /// Floor-mod of the key as a signed number.
 struct ModuloPartitioner {
+  static constexpr const char* kName = "modulo";
+
   KEYSHARD_HD std::uint32_t shard(Key key) const {
     return static_cast<std::uint32_t>(floor_mod(key, kShards));
   }
 };
 
+/// The table of the family. A partitioner with a salt takes that of its table.
 using Partitioner = std::variant<HashPartitioner, ModuloPartitioner>;
 
-/// "hash" (salted by the table's name) or "modulo". Throws Error{invalid_argument} naming both.
+/// The partitioner of that name for a table. Throws Error{invalid_argument} with the list of names
+/// and the nearest.
 Partitioner partitioner_of(const std::string& name, const std::string& table);
 const char* name_of(const Partitioner& partitioner);
 
+/// Reads the name of a partitioner under `key`. A problem is recorded in `settings`.
+std::string read_partitioner(Settings& settings, const char* key, const std::string& otherwise);
+
 inline std::uint32_t shard_of(const Partitioner& partitioner, Key key) {
-  const auto* hash = std::get_if<HashPartitioner>(&partitioner);
-  return hash != nullptr ? hash->shard(key) : ModuloPartitioner{}.shard(key);
+  return visit_variant(partitioner, [&](const auto& rule) { return rule.shard(key); });
 }
 
 }  // namespace keyshard

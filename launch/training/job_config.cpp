@@ -10,6 +10,16 @@ namespace {
 
 constexpr std::int64_t kConfigVersion = 1;
 
+/// [[data.columns]], for the keys of them that belong to embeddings.
+std::vector<ColumnSettings> columns_of(Settings& root) {
+  std::vector<ColumnSettings> columns;
+  for (Settings& column : root.table("data").tables("columns")) {
+    std::string name = column.text("name", "");
+    columns.push_back({std::move(name), column});
+  }
+  return columns;
+}
+
 }  // namespace
 
 std::string config_text(const ResolvedSettings& values) {
@@ -35,8 +45,8 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
   config.job = read_job_options(root.table("job"), features);
   config.model = read_model_options(root.table("model"));
   config.checkpoint = read_checkpoint_options(root.table("checkpoint"));
-  config.embedding =
-      read_embedding_options(root, features, column_groups(config.model.type), config.job.seed);
+  config.embedding = read_embedding_options(root, features, group_defaults(config.model.type),
+                                            columns_of(root), config.job.seed);
   root.finish();
   require(report->messages.empty(), Kind::invalid_argument, "{}",
           fmt::join(report->sorted(), "\n"));

@@ -1,5 +1,6 @@
 #include "launch/training/job_state.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -21,10 +22,20 @@ SettingValue real(double value) {
                                              ""};
 }
 
-/// The clock of an optimizer: its steps and the powers of its decay rates.
+/// A manifest holds at least two numbers of a clock. Those that an optimizer does not have are 1
+/// before its first step and 0 after it: the powers of a decay rate of 0.
+constexpr std::size_t kLeastClockNumbers = 2;
+
+/// The clock of an optimizer: its steps and what it carries of them.
 SettingValue clock_value(const OptimizerClock& clock) {
-  return {SettingValue::Array{number(clock.step()), real(clock.power_1()), real(clock.power_2())},
-          ""};
+  SettingValue::Array parts{number(clock.step())};
+  for (const double carried : clock.numbers()) {
+    parts.push_back(real(carried));
+  }
+  while (parts.size() < 1 + kLeastClockNumbers) {
+    parts.push_back(real(clock.step() == 0 ? 1.0 : 0.0));
+  }
+  return {std::move(parts), ""};
 }
 
 SettingValue schedule_value(const ScheduleState& s) {
@@ -137,8 +148,13 @@ ReadOrder StateReader::order(const char* key) const {
 }
 
 void StateReader::clock(const SettingValue& value, OptimizerClock& clock) const {
-  const auto& parts = array(value, "clock", 3);
-  clock.restore(integer(parts[0], "clock"), real(parts[1], "clock"), real(parts[2], "clock"));
+  const std::size_t size = clock.numbers().size();
+  const auto& parts = array(value, "clock", 1 + std::max(size, kLeastClockNumbers));
+  std::vector<double> numbers;
+  for (std::size_t k = 0; k < size; ++k) {
+    numbers.push_back(real(parts[1 + k], "clock"));
+  }
+  clock.restore(integer(parts[0], "clock"), std::move(numbers));
 }
 
 TrainingPosition StateReader::position() const {

@@ -7,6 +7,7 @@
 
 #include "embedding/rows/table.hpp"
 #include "runtime/error.hpp"
+#include "tests/golden/rule_tree.hpp"
 #include "tests/golden/sections.hpp"
 
 namespace keyshard::testing {
@@ -28,69 +29,40 @@ std::vector<float> initial_rows(const GroupOptions& group, std::int64_t n) {
   return out;
 }
 
-/// Variance scaling by its definition.
-struct Scaling {
-  double scale;
-  std::string mode;
-  std::string distribution;
-
-  double fan(double in, double out) const {
-    return mode == "fan_in" ? in : mode == "fan_out" ? out : (in + out) / 2;
-  }
-
-  Initializer initializer(std::int64_t dim) const {
-    static const std::map<std::string, Fan> fans{
-        {"fan_in", Fan::in}, {"fan_out", Fan::out}, {"fan_avg", Fan::average}};
-    static const std::map<std::string, Distribution> distributions{
-        {"truncated_normal", Distribution::truncated_normal},
-        {"untruncated_normal", Distribution::normal},
-        {"uniform", Distribution::uniform}};
-    return variance_scaling(scale, fans.at(mode), distributions.at(distribution), dim);
-  }
-};
-
-Scaling scaling_of(const std::string& name, const GoldenValue& options) {
-  static const std::map<std::string, Scaling> named{
-      {"GlorotNormal", {1, "fan_avg", "truncated_normal"}},
-      {"GlorotUniform", {1, "fan_avg", "uniform"}},
-      {"HeNormal", {2, "fan_in", "truncated_normal"}},
-      {"HeUniform", {2, "fan_in", "uniform"}},
-      {"LecunNormal", {1, "fan_in", "truncated_normal"}},
-      {"LecunUniform", {1, "fan_in", "uniform"}}};
-  if (name == "VarianceScaling") {
-    return {options["scale"].number(), options["mode"].text(), options["distribution"].text()};
-  }
-  require(named.contains(name), Kind::not_built, "expected an initializer that is built: found {}",
-          name);
-  return named.at(name);
+/// Columns with the initial values of a configuration.
+GroupOptions group_of(const SettingValue& tree, std::int64_t dim) {
+  InitialValues initial = initializer_of(tree, dim);
+  GroupOptions group;
+  group.dim = dim;
+  group.initializer = initial.initializer;
+  group.constant = std::move(initial.constant);
+  return group;
 }
 
-/// An initializer and how far its distribution is stretched from the one in the file, whose fan_in
-/// is the number of rows; that of keyshard is 1.
-struct Drawn {
-  Initializer initializer;
-  double stretch = 1;
-};
+/// A name like GlorotUniform as a configuration has it.
+std::string type_of(const std::string& name) {
+  static const std::string kRandom = "Random";
+  std::string type;
+  for (const char c : name.starts_with(kRandom) ? name.substr(kRandom.size()) : name) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    type += upper && !type.empty() ? "_" : "";
+    type += upper ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return type;
+}
 
-Drawn drawn_of(const GoldenValue& value, std::int64_t n, std::int64_t dim) {
-  const std::string& name = value["initializer"].text();
+/// The fan by which an initializer scales its variance, for matrices of [in, out]; 1 where it does
+/// not.
+double fan_of(const GoldenValue& value, double in, double out) {
+  static const std::map<std::string, std::string> kModes{
+      {"GlorotNormal", "fan_avg"}, {"GlorotUniform", "fan_avg"}, {"HeNormal", "fan_in"},
+      {"HeUniform", "fan_in"},     {"LecunNormal", "fan_in"},    {"LecunUniform", "fan_in"}};
   const GoldenValue& options = value["options"];
-  const auto real = [&](const char* key, float otherwise) {
-    return options.has(key) ? static_cast<float>(options[key].number()) : otherwise;
-  };
-  if (name == "RandomNormal") {
-    return {Normal{real("mean", 0), real("stddev", 0.05f)}};
-  }
-  if (name == "TruncatedNormal") {
-    return {TruncatedNormal{real("mean", 0), real("stddev", 0.05f)}};
-  }
-  if (name == "RandomUniform") {
-    return {Uniform{real("minval", -0.05f), real("maxval", 0.05f)}};
-  }
-  const Scaling scaling = scaling_of(name, options);
-  const double out = static_cast<double>(dim);
-  return {scaling.initializer(dim),
-          std::sqrt(scaling.fan(static_cast<double>(n), out) / scaling.fan(1, out))};
+  const auto named = kModes.find(value["initializer"].text());
+  const std::string mode = options.has("mode")     ? options["mode"].text()
+                           : named != kModes.end() ? named->second
+                                                   : "";
+  return mode == "fan_in" ? in : mode == "fan_out" ? out : mode == "fan_avg" ? (in + out) / 2 : 1;
 }
 
 /// Moments of a sample.
@@ -114,21 +86,26 @@ struct Moments {
 void check_distribution(const GoldenValue& value, GoldenCase& one) {
   const std::int64_t n = value["shape"].list().at(0).integer();
   const std::int64_t dim = value["shape"].list().at(1).integer();
-  const Drawn drawn = drawn_of(value, n, dim);
-  GroupOptions group;
-  group.dim = dim;
-  group.initializer = drawn.initializer;
-  const std::vector<float> sample = initial_rows(group, n);
+  SettingValue::Table keys;
+  for (const auto& [key, option] : value["options"].object()) {
+    keys.emplace_back(key, setting_of(option));
+  }
+  const SettingValue tree = rule_tree(type_of(value["initializer"].text()), keys);
+  const std::vector<float> sample = initial_rows(group_of(tree, dim), n);
+  // The distribution of the file has a fan_in of n rows; that of keyshard is 1.
+  const double out = static_cast<double>(dim);
+  const double stretch =
+      std::sqrt(fan_of(value, static_cast<double>(n), out) / fan_of(value, 1, out));
 
   const GoldenValue& theory = value["theory"];
-  const double stddev = theory["stddev"].number() * drawn.stretch;
+  const double stddev = theory["stddev"].number() * stretch;
   const double count = static_cast<double>(sample.size());
   const Moments moments(sample);
   one.near("mean", moments.mean, theory["mean"].number(), 5 * stddev / std::sqrt(count));
   one.near("stddev", moments.stddev, stddev, 5 * stddev / std::sqrt(2 * count));
   if (!theory["lower"].is_null()) {
-    const double lower = theory["lower"].number() * drawn.stretch;
-    const double upper = theory["upper"].number() * drawn.stretch;
+    const double lower = theory["lower"].number() * stretch;
+    const double upper = theory["upper"].number() * stretch;
     const double edge = 1e-6 * std::max(std::fabs(lower), std::fabs(upper));
     const auto [least, most] = std::minmax_element(sample.begin(), sample.end());
     one.expect(
@@ -139,19 +116,20 @@ void check_distribution(const GoldenValue& value, GoldenCase& one) {
 
 /// The initial values that a name of `missing_key` stands for.
 GroupOptions constant_of(const std::string& name, const GoldenTensor& expected) {
-  GroupOptions group;
-  group.dim = expected.shape.at(1);
+  const std::int64_t dim = expected.shape.at(1);
   const std::size_t digit = name.find_first_of("-.0123456789");
   if (name == "Zeros" || name == "Ones") {
-    group.initializer = Constant{name == "Ones" ? 1.0f : 0.0f};
-  } else if (name == "vector of D") {
-    group.constant = expected.floats();
-    group.constant.resize(static_cast<std::size_t>(group.dim));
-  } else {
-    require(digit != std::string::npos, Kind::not_built, "expected a constant: found {}", name);
-    group.initializer = Constant{std::stof(name.substr(digit))};
+    return group_of(rule_tree(type_of(name), {}), dim);
   }
-  return group;
+  if (name == "vector of D") {
+    SettingValue::Array values;
+    for (std::int64_t d = 0; d < dim; ++d) {
+      values.push_back({expected.reals[static_cast<std::size_t>(d)], ""});
+    }
+    return group_of(rule_tree("constant", {{"values", {std::move(values), ""}}}), dim);
+  }
+  require(digit != std::string::npos, Kind::not_built, "expected a constant: found {}", name);
+  return group_of(rule_tree("constant", {{"value", {std::stod(name.substr(digit)), ""}}}), dim);
 }
 
 /// A vector that does not fit the rows is refused, where TFRA makes something of it.

@@ -65,7 +65,9 @@ bool refuses_setting(const char* option, SettingValue::Variant value) {
   const SettingValue root{SettingValue::Table{{"embedding", embedding}}, "golden:1"};
   const auto problems = std::make_shared<SettingsReport>();
   Settings settings(root, "", problems);
-  read_embedding_options(settings, {"feature"}, {"factor"}, 0);
+  read_embedding_options(
+      settings, {"feature"},
+      {{.name = "values", .table = "", .initializer = "normal", .optimizer = "sgd"}}, {}, 0);
   return !problems->messages.empty();
 }
 

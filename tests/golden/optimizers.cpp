@@ -4,8 +4,10 @@
 #include <cmath>
 #include <limits>
 
-#include "runtime/error.hpp"
+#include <fmt/format.h>
+
 #include "tests/golden/layer_run.hpp"
+#include "tests/golden/rule_tree.hpp"
 #include "tests/golden/sections.hpp"
 #include "tests/support/ranks.hpp"
 
@@ -19,44 +21,27 @@ struct Rule {
 };
 
 Rule rule_of(const std::string& rule, const GoldenValue& hyper) {
-  const auto real = [&](const char* name) { return static_cast<float>(hyper[name].number()); };
-  const float rate = real("lr");
-  if (rule == "sgd") {
-    return {Sgd{rate}, {}};
+  Rule result;
+  SettingValue::Table keys;
+  std::string type = rule;
+  for (const auto& [key, value] : hyper.object()) {
+    if (key == "amsgrad") {
+      type = value.flag() ? key : rule;
+    } else if (key == "weight_decay" && rule == "adam") {
+      result.regularization.weight_decay = static_cast<float>(value.number());
+    } else if (key != "first_step") {
+      keys.emplace_back(key, setting_of(value));
+    }
   }
-  if (rule == "momentum") {
-    return {Momentum{rate, real("momentum"), hyper["nesterov"].flag()}, {}};
-  }
-  if (rule == "adagrad") {
-    return {Adagrad{rate, real("initial_accumulator"), real("epsilon")}, {}};
-  }
-  if (rule == "rowwise_adagrad") {
-    return {RowwiseAdagrad{rate, real("initial_accumulator"), real("epsilon")}, {}};
-  }
-  if (rule == "ftrl") {
-    return {Ftrl{rate, real("lr_power"), real("initial_accumulator"), real("l1"), real("l2"),
-                 real("l2_shrinkage"), real("beta")},
-            {}};
-  }
-  const bool amsgrad = hyper.has("amsgrad") && hyper["amsgrad"].flag();
-  require(rule == "adam" && !amsgrad, Kind::not_built, "expected a rule that is built: found {}",
-          rule);
-  Regularization regularization;
-  regularization.weight_decay = hyper.has("weight_decay") ? real("weight_decay") : 0.0f;
-  return {Adam{rate, hyper["beta_1"].number(), hyper["beta_2"].number(), real("epsilon")},
-          regularization};
+  result.optimizer = optimizer_of(rule_tree(type, keys));
+  return result;
 }
 
-/// Puts the clock of Adam so that the next step has this number.
-void start_at(OptimizerClock& clock, const GoldenValue& hyper) {
-  const std::int64_t first = hyper["first_step"].integer();
-  double power_1 = 1;
-  double power_2 = 1;
-  for (std::int64_t t = 1; t < first; ++t) {
-    power_1 *= hyper["beta_1"].number();
-    power_2 *= hyper["beta_2"].number();
+/// Takes a clock to where the next step has this number.
+void start_at(OptimizerClock& clock, std::int64_t first) {
+  while (clock.step() + 1 < first) {
+    clock.tick(1);
   }
-  clock.restore(first - 1, power_1, power_2);
 }
 
 LayerOptions options_of(const GoldenValue& file, const GoldenValue& value) {
@@ -119,7 +104,7 @@ void run_case(const GoldenValue& file, const GoldenValue& value, GoldenCase& one
     Table<Cpu>& table = layer.table();
     assign(stream, table, table_of(file["table"]["keys"], file["table"]["rows"]));
     if (value["hyper"].has("first_step")) {
-      start_at(table.clocks().at(0), value["hyper"]);
+      start_at(table.clocks().at(0), value["hyper"]["first_step"].integer());
     }
     const GoldenValue::List& schedule = file["schedule"].list();
     for (std::size_t t = 1; t <= schedule.size(); ++t) {

@@ -2,6 +2,7 @@
 // under one optimizer.
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <sstream>
@@ -10,6 +11,7 @@
 #include "runtime/error.hpp"
 #include "tests/golden/layer_run.hpp"
 #include "tests/golden/model_case.hpp"
+#include "tests/golden/rule_tree.hpp"
 #include "tests/golden/sections.hpp"
 #include "tests/support/ranks.hpp"
 
@@ -23,26 +25,19 @@ struct Learning {
 };
 
 Learning learning_of(const std::string& text) {
+  static const std::map<std::string, double> kTolerances{{"sgd", 2e-5}, {"adam", 2e-4}};
   std::istringstream words(text);
   std::string rule, name;
+  double number = 0;
+  SettingValue::Table keys;
   words >> rule;
-  float rate = 0;
-  float epsilon = Adam{}.epsilon;
-  float number = 0;
   while (words >> name >> number) {
-    require(name == "lr" || name == "epsilon", Kind::bad_input,
-            "expected lr or epsilon of an optimizer: found \"{}\"", text);
-    (name == "lr" ? rate : epsilon) = number;
+    keys.emplace_back(name, SettingValue{number, ""});
   }
-  if (rule == "sgd") {
-    return {Sgd{rate}, 2e-5};
-  }
-  require(rule == "adam", Kind::not_built, "expected an optimizer that is built: found \"{}\"",
-          text);
-  Adam adam;
-  adam.learning_rate = rate;
-  adam.epsilon = epsilon;
-  return {adam, 2e-4};
+  const Optimizer optimizer = optimizer_of(rule_tree(rule, keys));
+  require(kTolerances.contains(rule), Kind::not_built,
+          "expected an optimizer whose tolerance is known: found \"{}\"", text);
+  return {optimizer, kTolerances.at(rule)};
 }
 
 /// The layers of one kind ("v" or "w"), one for each field, whose outputs lie side by side.

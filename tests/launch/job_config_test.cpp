@@ -199,7 +199,7 @@ TEST(JobConfig, AMisspeltOptimizerIsRefusedWithTheNearest) {
 
 TEST(JobConfig, AMisspeltCombinerIsRefusedWhereItStands) {
   EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\ncombiner = \"men\"\n"),
-            "train.toml:5: embedding.combiner: expected a combiner of sum, mean, min, max, sqrtn: "
+            "train.toml:5: embedding.combiner: expected one of sum, mean, min, max, sqrtn: "
             "found \"men\"; did you mean \"mean\"?");
 }
 

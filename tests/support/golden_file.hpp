@@ -40,6 +40,8 @@ class GoldenValue {
 
   bool is_text() const { return std::holds_alternative<std::string>(value_); }
 
+  bool is_flag() const { return std::holds_alternative<bool>(value_); }
+
   bool flag() const { return get<bool>("a boolean"); }
 
   std::int64_t integer() const { return get<std::int64_t>("an integer"); }

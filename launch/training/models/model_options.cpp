@@ -1,10 +1,10 @@
 #include "launch/training/models/model_options.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <utility>
 
-#include "embedding/layers/options.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -57,6 +57,26 @@ std::vector<std::string> column_groups(ModelType type) {
     default:
       return {"factor", "linear"};
   }
+}
+
+std::vector<GroupDefaults> group_defaults(ModelType type) {
+  std::vector<GroupDefaults> groups{{.name = "factor",
+                                     .table = "",
+                                     .dim = 0,
+                                     .initializer = "normal",
+                                     .optimizer = "sgd",
+                                     .combiner = Mean{}},
+                                    {.name = "linear",
+                                     .table = "linear",
+                                     .dim = 1,
+                                     .initializer = "zeros",
+                                     .optimizer = "sgd",
+                                     .combiner = Sum{}}};
+  const std::vector<std::string> used = column_groups(type);
+  for (GroupDefaults& group : groups) {
+    group.used = std::find(used.begin(), used.end(), group.name) != used.end();
+  }
+  return groups;
 }
 
 ModelOptions read_model_options(Settings settings) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "embedding/layers/options.hpp"
 #include "embedding/rules/optimizers.hpp"
 #include "launch/training/models/loss.hpp"
 #include "runtime/settings.hpp"
@@ -33,6 +34,11 @@ bool has_network(ModelType type);
 
 /// The column groups of embeddings that the model reads: "factor", "linear" or both, in this order.
 std::vector<std::string> column_groups(ModelType type);
+
+/// The column groups that a configuration may describe whatever the model, of which `type` uses
+/// those of column_groups: "factor" in [embedding] itself, "linear" (of one column, zeros) in
+/// [embedding.linear].
+std::vector<GroupDefaults> group_defaults(ModelType type);
 
 /// Reads [model] and [model.optimizer]. Problems are recorded in `settings`.
 ModelOptions read_model_options(Settings settings);

@@ -98,7 +98,7 @@ TEST(Partitioner, AMisspeltNameIsRefusedWithTheNearest) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Kind::invalid_argument);
     EXPECT_EQ(error.text(),
-              "expected partitioner hash or modulo: found \"modul\"; did you mean \"modulo\"?");
+              "expected a partitioner of hash, modulo: found \"modul\"; did you mean \"modulo\"?");
   }
 }
 

@@ -79,7 +79,7 @@ TEST(DenseOptimizer, ContinuesFromSavedStates) {
   std::vector<float> copy = weights;
   resumed.states() = straight.states();
   const OptimizerClock& clock = straight.clock();
-  resumed.clock().restore(clock.step(), clock.power_1(), clock.power_2());
+  resumed.clock().restore(clock.step(), clock.numbers());
 
   straight.step(stream, 1, gradients(2, all).data(), weights.data());
   resumed.step(stream, 1, gradients(2, all).data(), copy.data());

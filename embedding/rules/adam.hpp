@@ -1,0 +1,63 @@
+// Adam and its kin: optimizers with a first and a second moment of the gradient, whose bias is
+// corrected by the number of the step.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+#include "embedding/rules/optimizer_rule.hpp"
+#include "runtime/portable_math.hpp"
+#include "runtime/team.hpp"
+
+namespace keyshard {
+
+/// m += (1 - beta_1) (g - m); v += (1 - beta_2) (g^2 - v); w -= lr sqrt(1 - beta_2^t) / (1 -
+/// beta_1^t) m / (sqrt(v) + epsilon). t counts steps of the optimizer, not of the key. State: m, v
+/// [dim] each.
+struct Adam {
+  static constexpr const char* kName = "adam";
+  static constexpr int kStates = 2;
+  float learning_rate = 0.001f;
+  double beta_1 = 0.9;
+  double beta_2 = 0.999;
+  float epsilon = 1e-7f;
+
+  template <class Self, class Field>
+  static void fields(Self& self, const Field& field) {
+    field.not_built("amsgrad");
+    field("learning_rate", self.learning_rate, 0);
+    field("beta_1", self.beta_1, 0, 1);
+    field("beta_2", self.beta_2, 0, 1);
+    field("epsilon", self.epsilon, 0);
+  }
+
+  std::array<StateRule, kStates> states() const { return {{{"m"}, {"v"}}}; }
+
+  static constexpr std::array<double, 2> kClock{1, 1};  ///< beta_1^t, beta_2^t
+
+  void tick(std::array<double, 2>& clock, StepScalars& step) const {
+    clock[0] *= beta_1;
+    clock[1] *= beta_2;
+    step.factors[0] = static_cast<float>(portable_sqrt(1.0 - clock[1]) / (1.0 - clock[0]));
+  }
+
+  template <class Team, class Dim>
+  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
+                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
+                          const StepScalars& step) const {
+    const float alpha = learning_rate * step.learning_rate_scale * step.factors[0];
+    const float take_1 = static_cast<float>(1.0 - beta_1);
+    const float take_2 = static_cast<float>(1.0 - beta_2);
+    float* second = state + dim;
+    for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
+      const float m = state[d] + take_1 * (g[d] - state[d]);
+      const float v = second[d] + take_2 * (g[d] * g[d] - second[d]);
+      state[d] = m;
+      second[d] = v;
+      w[d] = w[d] - alpha * m / (std::sqrt(v) + epsilon);
+    }
+  }
+};
+
+}  // namespace keyshard

@@ -1,0 +1,84 @@
+#include "embedding/rules/family.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+/// The shortest decimal that is read back as this float.
+double decimal_of(float value) {
+  const std::string digits = fmt::format("{}", value);
+  double result = value;
+  std::from_chars(digits.data(), digits.data() + digits.size(), result);
+  return result;
+}
+
+}  // namespace
+
+std::optional<std::size_t> FamilyNames::find(const std::string& name) const {
+  const auto alias = std::find_if(aliases.begin(), aliases.end(),
+                                  [&](const auto& other) { return other.first == name; });
+  const auto found =
+      std::find(built.begin(), built.end(), alias == aliases.end() ? name : alias->second);
+  return found == built.end() ? std::nullopt : std::optional<std::size_t>(found - built.begin());
+}
+
+std::string FamilyNames::not_built(const std::string& name) const {
+  if (find(name) || std::find(contract.begin(), contract.end(), name) == contract.end()) {
+    return "";
+  }
+  // Without the article of "a combiner".
+  const std::string noun = kind.substr(kind.find(' ') + 1);
+  return fmt::format("{} \"{}\" is not built in this version; built are {}", noun, name,
+                     fmt::join(built, ", "));
+}
+
+std::size_t FamilyNames::at(const std::string& name) const {
+  const std::string later = not_built(name);
+  require(later.empty(), Kind::not_built, "{}", later);
+  const std::optional<std::size_t> index = find(name);
+  require(index.has_value(), Kind::invalid_argument, "expected {} of {}: found \"{}\"{}", kind,
+          fmt::join(built, ", "), name, did_you_mean(name, built));
+  return *index;
+}
+
+std::optional<std::size_t> FamilyNames::read(Settings& settings, const char* key,
+                                             const std::string& otherwise) const {
+  const std::string name = settings.text(key, otherwise);
+  const std::optional<std::size_t> index = find(name);
+  const std::string later = not_built(name);
+  if (!later.empty()) {
+    settings.problem(key, later);
+  } else if (!index) {
+    // Records the problem, once more where the value is no text.
+    settings.choice(key, otherwise, built);
+  }
+  return index;
+}
+
+void refuse_not_built(Settings& settings, const std::string& key) {
+  if (settings.has(key)) {
+    settings.problem(key, fmt::format("{} is not built in this version", key));
+  }
+}
+
+void FieldReader::operator()(const char* key, float& value, double least, double most) const {
+  value = static_cast<float>(settings_.number(key, decimal_of(value), least, most));
+}
+
+void FieldReader::operator()(const char* key, double& value, double least, double most) const {
+  value = settings_.number(key, value, least, most);
+}
+
+void FieldReader::operator()(const char* key, bool& value) const {
+  value = settings_.flag(key, value);
+}
+
+void require_no_problems(const SettingsReport& report) {
+  require(report.messages.empty(), Kind::invalid_argument, "{}", fmt::join(report.sorted(), "\n"));
+}
+
+}  // namespace keyshard

@@ -1,0 +1,82 @@
+// What the families of rules share. A family is a closed set, and its variant is the table of it:
+// an alternative has a name in files (kName), and names, bounds and defaults of its fields
+// (`fields`). Reading of configurations, messages about wrong names and checkpoints are made from
+// these.
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "runtime/settings.hpp"
+#include "runtime/visit.hpp"
+
+namespace keyshard {
+
+/// The names of one family.
+struct FamilyNames {
+  std::string kind;                ///< with its article, as "a combiner"
+  std::vector<std::string> built;  ///< in the order of the table
+  /// Other names of the contract. One of them that is built counts as built.
+  std::vector<std::string> contract;
+  /// Other spellings of built names: (spelling, name).
+  std::vector<std::pair<std::string, std::string>> aliases = {};
+
+  /// The place of a name or of its other spelling in `built`, if it is there.
+  std::optional<std::size_t> find(const std::string& name) const;
+
+  /// The same. Throws Error{not_built} for another name of the contract, Error{invalid_argument}
+  /// with the nearest name for any other; both list what is built.
+  std::size_t at(const std::string& name) const;
+
+  /// Reads the name under `key` of a configuration. A wrong one is recorded as a problem there, and
+  /// there is no place then.
+  std::optional<std::size_t> read(Settings& settings, const char* key,
+                                  const std::string& otherwise) const;
+
+ private:
+  /// What to say of a name of the contract that is not built; empty for all other names.
+  std::string not_built(const std::string& name) const;
+};
+
+/// The names of the alternatives of a variant, in its order.
+template <class Family>
+std::vector<std::string> names_of_rules() {
+  std::vector<std::string> names;
+  for (std::size_t index = 0; index < std::variant_size_v<Family>; ++index) {
+    with_alternative<Family>(index, [&](auto rule) { names.emplace_back(decltype(rule)::kName); });
+  }
+  return names;
+}
+
+/// Records a problem where a key of the contract is given that is not built.
+void refuse_not_built(Settings& settings, const std::string& key);
+
+/// Reads the fields of a rule from a table of a configuration, each under its key; what is not
+/// given stays as it is. A float is told as the shortest decimal that is read back as it.
+class FieldReader {
+ public:
+  static constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+  explicit FieldReader(Settings& settings) : settings_(settings) {}
+
+  void operator()(const char* key, float& value, double least = -kInfinity,
+                  double most = kInfinity) const;
+  void operator()(const char* key, double& value, double least = -kInfinity,
+                  double most = kInfinity) const;
+  void operator()(const char* key, bool& value) const;
+
+  void not_built(const char* key) const { refuse_not_built(settings_, key); }
+
+ private:
+  Settings& settings_;
+};
+
+/// Throws Error{invalid_argument} with every problem that the reading of a configuration has found.
+void require_no_problems(const SettingsReport& report);
+
+}  // namespace keyshard

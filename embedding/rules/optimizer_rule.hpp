@@ -1,0 +1,32 @@
+// What the struct of an optimizer has, beside `update`. It says all that is particular to its
+// optimizer; configurations, tables, checkpoints and messages are made from
+// - kName: its name in files;
+// - fields(self, field), which calls field(key, member, least, most) for every key of a
+//   configuration; the default of a key is that of the member;
+// - states(): the kStates states of a row;
+// - where a step needs numbers that follow the count of steps: kClock, these numbers before the
+//   first step, and tick(clock, step), which advances them by a step and sets what its rows need.
+#pragma once
+
+#include <cstdint>
+
+namespace keyshard {
+
+/// What a step gives to every row.
+struct StepScalars {
+  std::int64_t step = 1;          ///< its number, from 1
+  float learning_rate_scale = 1;  ///< factor of the schedule
+  float factors[3] = {1, 1, 1};   ///< what the optimizer makes of its clock, taken in double
+};
+
+/// How many numbers of a state a row has: one for each of its columns, or one.
+enum class StateWidth { columns, one };
+
+/// A state of an optimizer: its name in checkpoints, and what it holds before the first step.
+struct StateRule {
+  const char* name;
+  float initial = 0;
+  StateWidth width = StateWidth::columns;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,123 @@
+// Options of tables and features from a configuration, for column groups and columns that the test
+// names: the folder knows none by itself.
+#include "embedding/layers/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include "runtime/json.hpp"
+
+namespace keyshard {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+/// A group in [embedding] itself, one of two columns in [embedding.side], and one that no table
+/// has.
+std::vector<GroupDefaults> groups() {
+  return {{.name = "main", .table = "", .initializer = "ones", .optimizer = "adagrad"},
+          {.name = "side",
+           .table = "side",
+           .dim = 2,
+           .initializer = "zeros",
+           .optimizer = "sgd",
+           .combiner = Max{}},
+          {.name = "spare",
+           .table = "spare",
+           .dim = 1,
+           .initializer = "zeros",
+           .optimizer = "sgd",
+           .used = false}};
+}
+
+struct Read {
+  EmbeddingOptions options;
+  Lines problems;
+};
+
+/// Reads features "a" and "b" from a configuration; `column` describes "b".
+Read read(const std::string& root_json, const std::string& column_json = "{}") {
+  const SettingValue root_tree = parse_json(root_json, "file");
+  const SettingValue column_tree = parse_json(column_json, "file");
+  const auto report = std::make_shared<SettingsReport>();
+  Settings root(root_tree, "", report);
+  Read result;
+  result.options = read_embedding_options(root, {"a", "b"}, groups(),
+                                          {{"b", Settings(column_tree, "column", report)}}, 7);
+  result.problems = report->messages;
+  return result;
+}
+
+TEST(EmbeddingOptions, ATableHasTheUsedGroupsWithTheirDefaults) {
+  const Read found = read("{}");
+  EXPECT_EQ(found.problems, Lines{});
+  ASSERT_EQ(found.options.tables.size(), 2u);
+  const TableOptions& table = found.options.tables[0];
+  EXPECT_EQ(table.name, "a");
+  ASSERT_EQ(table.groups.size(), 2u);
+  EXPECT_EQ(table.groups[0].name, "main");
+  EXPECT_EQ(table.groups[0].dim, 16);
+  EXPECT_EQ(std::get<Constant>(table.groups[0].initializer).value, 1.0f);
+  EXPECT_TRUE(std::holds_alternative<Adagrad>(table.groups[0].optimizer));
+  EXPECT_EQ(table.groups[1].name, "side");
+  EXPECT_EQ(table.groups[1].dim, 2);
+  EXPECT_TRUE(std::holds_alternative<Sgd>(table.groups[1].optimizer));
+}
+
+TEST(EmbeddingOptions, AGroupIsReadInItsOwnTableAndChangedForOneTable) {
+  const Read found = read(R"({"embedding": {"dim": 4, "side": {"l2": 0.5}},
+                              "tables": {"b": {"side": {"optimizer": "adam"}, "dim": 8}}})");
+  EXPECT_EQ(found.problems, Lines{});
+  const auto& a = found.options.tables[0].groups;
+  const auto& b = found.options.tables[1].groups;
+  EXPECT_EQ(a[0].dim, 4);
+  EXPECT_EQ(b[0].dim, 8);
+  EXPECT_EQ(a[1].regularization.l2, 0.5f);
+  EXPECT_EQ(b[1].regularization.l2, 0.5f);
+  EXPECT_TRUE(std::holds_alternative<Sgd>(a[1].optimizer));
+  EXPECT_TRUE(std::holds_alternative<Adam>(b[1].optimizer));
+}
+
+TEST(EmbeddingOptions, AColumnNamesItsTableAndTheCombinerOfTheMainGroup) {
+  const Read found = read("{}", R"({"table": "a", "combiner": "min"})");
+  EXPECT_EQ(found.problems, Lines{});
+  ASSERT_EQ(found.options.tables.size(), 1u);
+  const FeatureOptions& b = found.options.features[1];
+  EXPECT_EQ(b.table, 0);
+  ASSERT_EQ(b.combiners.size(), 2u);
+  EXPECT_STREQ(name_of(b.combiners[0]), "min");
+  EXPECT_STREQ(name_of(b.combiners[1]), "max");
+  EXPECT_STREQ(name_of(found.options.features[0].combiners[0]), "sum");
+}
+
+TEST(EmbeddingOptions, AGroupThatIsNotUsedIsCheckedAllTheSame) {
+  EXPECT_EQ(read(R"({"embedding": {"spare": {"l2": -1}}})").problems,
+            Lines{"file: embedding.spare.l2: expected a number of at least 0: found -1"});
+}
+
+TEST(EmbeddingOptions, NamesOfOptionsAreReadAndRefused) {
+  const Read found = read(R"({"embedding": {"exchange": "auto", "pool_order": "shard",
+                                            "missing": "zeros", "l2_per": "occurrence"}})");
+  const TableOptions& table = found.options.tables[0];
+  EXPECT_EQ(table.exchange, ExchangeMode::automatic);
+  EXPECT_EQ(table.pool_order, PoolOrder::shard);
+  EXPECT_EQ(table.missing, Missing::zeros);
+  EXPECT_TRUE(table.groups[0].regularization.l2_per_occurrence);
+  EXPECT_FALSE(table.groups[1].regularization.l2_per_occurrence);
+  EXPECT_EQ(read(R"({"embedding": {"l2_per": "key"}})").problems,
+            Lines{"file: embedding.l2_per: expected one of step, occurrence: found \"key\""});
+  EXPECT_EQ(option_name(PoolOrder::bag), "bag");
+  EXPECT_EQ(option_name(ExchangeMode::reduced), "reduced");
+  EXPECT_EQ(option_name(Missing::initial), "initial");
+}
+
+TEST(EmbeddingOptions, ACheckpointKeepsWhatDecidesTheResultsOfATable) {
+  TableOptions table;
+  table.partitioner = "modulo";
+  table.seed = 5;
+  table.pool_order = PoolOrder::shard;
+  EXPECT_EQ(json_text(saved_options(table)),
+            R"({"partitioner":"modulo","seed":5,"pool_order":"shard"})");
+}
+
+}  // namespace
+}  // namespace keyshard

@@ -1,0 +1,172 @@
+// Rules by their names and fields, as TOML and JSON say them.
+#include "embedding/rules/family.hpp"
+
+#include <gtest/gtest.h>
+
+#include "embedding/rules/initializers.hpp"
+#include "embedding/rules/optimizers.hpp"
+#include "embedding/rules/partitioners.hpp"
+#include "runtime/error.hpp"
+#include "runtime/json.hpp"
+
+namespace keyshard {
+namespace {
+
+Optimizer optimizer(const std::string& json) { return optimizer_of(parse_json(json, "rule.json")); }
+
+InitialValues initial(const std::string& json, std::int64_t dim) {
+  return initializer_of(parse_json(json, "rule.json"), dim);
+}
+
+/// Kind and text of what `read` throws.
+template <class Read>
+std::pair<Kind, std::string> refusal_of(const Read& read) {
+  try {
+    read();
+  } catch (const Error& error) {
+    return {error.kind(), error.text()};
+  }
+  return {Kind::io, "no refusal"};
+}
+
+TEST(OptimizerTree, ReadsEveryKeyOfItsRule) {
+  const auto momentum = std::get<Momentum>(optimizer(
+      R"({"type": "momentum", "learning_rate": 0.5, "momentum": 0.25, "nesterov": true})"));
+  EXPECT_EQ(momentum.learning_rate, 0.5f);
+  EXPECT_EQ(momentum.momentum, 0.25f);
+  EXPECT_TRUE(momentum.nesterov);
+  const auto adam = std::get<Adam>(optimizer(
+      R"({"type": "adam", "learning_rate": 2, "beta_1": 0.5, "beta_2": 0.75, "epsilon": 0})"));
+  EXPECT_EQ(adam.learning_rate, 2.0f);
+  EXPECT_EQ(adam.beta_1, 0.5);
+  EXPECT_EQ(adam.beta_2, 0.75);
+  EXPECT_EQ(adam.epsilon, 0.0f);
+  const auto ftrl = std::get<Ftrl>(optimizer(
+      R"({"type": "ftrl", "learning_rate": 1, "learning_rate_power": -0.25, "initial_accumulator": 2,
+          "l1": 3, "l2": 4, "l2_shrinkage": 5, "beta": 6})"));
+  EXPECT_EQ(ftrl.learning_rate_power, -0.25f);
+  EXPECT_EQ(ftrl.initial_accumulator, 2.0f);
+  EXPECT_EQ(ftrl.l1, 3.0f);
+  EXPECT_EQ(ftrl.l2, 4.0f);
+  EXPECT_EQ(ftrl.l2_shrinkage, 5.0f);
+  EXPECT_EQ(ftrl.beta, 6.0f);
+}
+
+TEST(OptimizerTree, WhatIsNotGivenIsTheDefaultAsItIsWritten) {
+  const auto report = std::make_shared<SettingsReport>();
+  const SettingValue tree = parse_json(R"({"type": "adagrad"})", "");
+  const auto adagrad =
+      std::get<Adagrad>(read_optimizer(Settings(tree, "optimizer", report), Sgd{}));
+  EXPECT_EQ(adagrad.learning_rate, 0.001f);
+  EXPECT_EQ(adagrad.initial_accumulator, 0.1f);
+  EXPECT_EQ(adagrad.epsilon, 1e-7f);
+  const auto told = [&](const char* key) {
+    return std::get<double>(report->values.at(std::string("optimizer.") + key).value);
+  };
+  EXPECT_EQ(told("learning_rate"), 0.001);
+  EXPECT_EQ(told("initial_accumulator"), 0.1);
+  EXPECT_EQ(told("epsilon"), 1e-7);
+}
+
+TEST(OptimizerTree, AllMistakesAreSaidAtOnce) {
+  EXPECT_EQ(
+      refusal_of([] { optimizer(R"({"type": "adam", "beta_1": 1.5, "epsilom": 0})"); }),
+      std::pair(Kind::invalid_argument,
+                std::string("rule.json: optimizer.beta_1: expected a number from 0 to 1: found "
+                            "1.5\nrule.json: unknown key \"epsilom\" in [optimizer]; did you "
+                            "mean \"epsilon\"?")));
+}
+
+TEST(OptimizerTree, OneOfTheContractThatIsNotBuiltIsToldSo) {
+  EXPECT_EQ(refusal_of([] { optimizer(R"({"type": "lamb"})"); }).first, Kind::not_built);
+  EXPECT_EQ(refusal_of([] { optimizer(R"({"type": "adm"})"); }).second,
+            "expected an optimizer of sgd, momentum, adagrad, rowwise_adagrad, adam, ftrl: found "
+            "\"adm\"; did you mean \"adam\"?");
+}
+
+TEST(OptimizerStates, AreNamedAndAsWideAsTheirRuleSays) {
+  const auto columns = state_columns(RowwiseAdagrad{1, 7, 0}, 5);
+  ASSERT_EQ(columns.size(), 1u);
+  EXPECT_EQ(columns[0].name, "row_accumulator");
+  EXPECT_EQ(columns[0].width, 1);
+  EXPECT_EQ(columns[0].initial, 7.0f);
+  const auto adam = state_columns(Adam{}, 5);
+  ASSERT_EQ(adam.size(), 2u);
+  EXPECT_EQ(adam[0].name, "m");
+  EXPECT_EQ(adam[1].name, "v");
+  EXPECT_EQ(adam[1].width, 5);
+}
+
+TEST(OptimizerClock, GoesOnFromWhatIsSaved) {
+  OptimizerClock straight(Adam{1, 0.5, 0.25, 0});
+  straight.tick(1);
+  EXPECT_EQ(straight.numbers(), (std::vector<double>{0.5, 0.25}));
+  OptimizerClock resumed(Adam{1, 0.5, 0.25, 0});
+  resumed.restore(straight.step(), straight.numbers());
+  EXPECT_EQ(resumed.tick(1).factors[0], straight.tick(1).factors[0]);
+  EXPECT_EQ(resumed.numbers(), (std::vector<double>{0.25, 0.0625}));
+}
+
+TEST(OptimizerClock, RefusesAnotherCountOfNumbers) {
+  OptimizerClock clock(Sgd{});
+  EXPECT_EQ(clock.numbers(), std::vector<double>{});
+  EXPECT_EQ(
+      refusal_of([&] { clock.restore(1, {0.5}); }),
+      std::pair(Kind::invalid_argument, std::string("expected a clock of 0 numbers: found 1")));
+}
+
+TEST(InitializerTree, ReadsNamesWithTheirKeys) {
+  EXPECT_EQ(std::get<Constant>(initial(R"({"type": "zeros"})", 2).initializer).value, 0.0f);
+  EXPECT_EQ(std::get<Constant>(initial(R"({"type": "ones"})", 2).initializer).value, 1.0f);
+  EXPECT_EQ(std::get<Constant>(initial(R"({"type": "constant", "value": 3})", 2).initializer).value,
+            3.0f);
+  const auto uniform =
+      std::get<Uniform>(initial(R"({"type": "uniform", "low": -2, "high": 4})", 2).initializer);
+  EXPECT_EQ(uniform.low, -2.0f);
+  EXPECT_EQ(uniform.high, 4.0f);
+  const auto normal =
+      std::get<Normal>(initial(R"({"type": "normal", "mean": 1, "stddev": 2})", 2).initializer);
+  EXPECT_EQ(normal.mean, 1.0f);
+  EXPECT_EQ(normal.stddev, 2.0f);
+}
+
+TEST(InitializerTree, AConstantPerColumnStandsBesideTheRule) {
+  EXPECT_EQ(initial(R"({"type": "constant", "values": [1, 2]})", 2).constant,
+            (std::vector<float>{1, 2}));
+  EXPECT_EQ(initial(R"({"type": "constant", "value": 1})", 2).constant, std::vector<float>{});
+}
+
+/// The limit of uniform numbers of variance scale / fan: sqrt(3 scale / fan).
+float limit(const std::string& json, std::int64_t dim) {
+  return std::get<Uniform>(initial(json, dim).initializer).high;
+}
+
+TEST(InitializerTree, NamedFormsScaleTheVarianceByTheirFan) {
+  // fan_in is 1 and fan_out 5, so their mean is 3.
+  EXPECT_EQ(limit(R"({"type": "glorot_uniform"})", 5), 1.0f);
+  EXPECT_EQ(limit(R"({"type": "glorot_uniform", "scale": 4})", 5), 2.0f);
+  EXPECT_FLOAT_EQ(limit(R"({"type": "he_uniform"})", 5), std::sqrt(6.0f));
+  EXPECT_FLOAT_EQ(limit(R"({"type": "lecun_uniform"})", 5), std::sqrt(3.0f));
+  EXPECT_FLOAT_EQ(limit(R"({"type": "variance_scaling", "mode": "fan_out", "scale": 15,
+                            "distribution": "uniform"})",
+                        5),
+                  3.0f);
+  EXPECT_EQ(refusal_of([] { initial(R"({"type": "he_normal", "mode": "fan_in"})", 5); }).second,
+            "rule.json: unknown key \"mode\" in [initializer]");
+}
+
+TEST(PartitionerNames, AreThoseOfTheContract) {
+  EXPECT_STREQ(name_of(partitioner_of("hash", "table")), "hash");
+  EXPECT_STREQ(name_of(partitioner_of("modulo", "table")), "modulo");
+}
+
+TEST(PartitionerNames, AHashIsSaltedByItsTable) {
+  const auto salt = [](const char* table) {
+    return std::get<HashPartitioner>(partitioner_of("hash", table)).salt;
+  };
+  EXPECT_NE(salt("C1"), salt("C2"));
+  EXPECT_EQ(shard_of(ModuloPartitioner{}, 1025), 1u);
+}
+
+}  // namespace
+}  // namespace keyshard

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <iterator>
 
-#include "runtime/memory_pool.hpp"
 
 namespace keyshard {
 namespace {
@@ -17,68 +16,92 @@ std::size_t round_up(std::size_t bytes, std::size_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }
 
+/// What a block of so many bytes takes of a hole.
+std::size_t rounded(std::size_t bytes) { return round_up(std::max<std::size_t>(bytes, 1), kUnit); }
+
 }  // namespace
 
 Arena::~Arena() {
   for (const Mapping& mapping : mappings_) {
-    unmap_memory<Cpu>(mapping.data, mapping.bytes);
+    unmap_(mapping.data, mapping.bytes);
   }
 }
 
-void Arena::erase_free(std::map<std::size_t, std::size_t>::iterator hole) {
-  by_size_.erase({hole->second, hole->first});
-  holes_.erase(hole);
+/// Makes the spare nodes that the release of one block more may need.
+void Arena::add_spares() {
+  if (spare_holes_.size() <= blocks_) {
+    spare_holes_.emplace(0, 0);
+  }
+  if (spare_sizes_.size() <= blocks_) {
+    spare_sizes_.emplace(0, 0);
+  }
 }
 
-void Arena::insert_free(std::size_t address, std::size_t bytes) {
-  auto next = holes_.lower_bound(address);
-  if (next != holes_.end() && address + bytes == next->first) {
-    bytes += next->second;
-    erase_free(next);
-  }
-  auto before = holes_.lower_bound(address);
-  if (before != holes_.begin()) {
-    before = std::prev(before);
-    if (before->first + before->second == address) {
-      address = before->first;
-      bytes += before->second;
-      erase_free(before);
-    }
-  }
-  holes_.emplace(address, bytes);
-  by_size_.emplace(bytes, address);
+void Arena::take_out(Hole hole) {
+  spare_holes_.insert(spare_holes_.end(), holes_.extract(hole.address));
+  spare_sizes_.insert(spare_sizes_.end(), by_size_.extract({hole.bytes, hole.address}));
 }
 
-std::size_t Arena::take(std::size_t bytes) {
-  auto fit = by_size_.lower_bound({bytes, 0});
-  if (fit == by_size_.end()) {
-    // Mappings grow with the arena, so that small tables stay small.
-    const std::size_t step = std::clamp(round_up(bytes_, kFirst), kFirst, kLargest);
-    const std::size_t size =
-        round_up(std::max(bytes, step), bytes >= kLargest / 16 ? std::size_t{2} << 20 : kFirst);
-    mappings_.push_back({map_memory<Cpu>(size), size});
-    bytes_ += size;
-    insert_free(reinterpret_cast<std::size_t>(mappings_.back().data), size);
-    fit = by_size_.lower_bound({bytes, 0});
+void Arena::put_in(Hole hole) {
+  auto place = spare_holes_.extract(spare_holes_.begin());
+  place.key() = hole.address;
+  place.mapped() = hole.bytes;
+  holes_.insert(std::move(place));
+  auto size = spare_sizes_.extract(spare_sizes_.begin());
+  size.value() = {hole.bytes, hole.address};
+  by_size_.insert(std::move(size));
+}
+
+/// Makes one hole of this one and those that touch it.
+void Arena::put_in_melted(Hole hole) {
+  const auto next = holes_.lower_bound(hole.address);
+  const Hole after = next == holes_.end() ? Hole{0, 0} : Hole{next->first, next->second};
+  const Hole before =
+      next == holes_.begin() ? Hole{0, 0} : Hole{std::prev(next)->first, std::prev(next)->second};
+  if (after.address == hole.address + hole.bytes) {
+    take_out(after);
+    hole.bytes += after.bytes;
   }
-  const auto [hole, address] = *fit;
-  erase_free(holes_.find(address));
-  if (hole > bytes) {
-    holes_.emplace(address + bytes, hole - bytes);
-    by_size_.emplace(hole - bytes, address + bytes);
+  if (before.bytes > 0 && before.address + before.bytes == hole.address) {
+    take_out(before);
+    hole = {before.address, before.bytes + hole.bytes};
   }
-  return address;
+  put_in(hole);
+}
+
+/// Maps memory that has room for a block.
+void Arena::map_for(std::size_t bytes) {
+  // Mappings grow with the arena, so that small tables stay small.
+  const std::size_t step = std::clamp(round_up(bytes_, kFirst), kFirst, kLargest);
+  const std::size_t size =
+      round_up(std::max(bytes, step), bytes >= kLargest / 16 ? std::size_t{2} << 20 : kFirst);
+  mappings_.reserve(mappings_.size() + 1);
+  mappings_.push_back({map_(size), size});
+  bytes_ += size;
+  put_in_melted({reinterpret_cast<std::size_t>(mappings_.back().data), size});
 }
 
 void* Arena::allocate(std::size_t bytes) {
   const std::lock_guard lock(mutex_);
-  return reinterpret_cast<void*>(take(round_up(std::max<std::size_t>(bytes, 1), kUnit)));
+  const std::size_t taken = rounded(bytes);
+  add_spares();
+  if (by_size_.lower_bound({taken, 0}) == by_size_.end()) {
+    map_for(taken);
+    add_spares();
+  }
+  const auto [bytes_of_hole, address] = *by_size_.lower_bound({taken, 0});
+  take_out({address, bytes_of_hole});
+  if (bytes_of_hole > taken) {
+    put_in({address + taken, bytes_of_hole - taken});
+  }
+  ++blocks_;
+  return reinterpret_cast<void*>(address);
 }
 
 void Arena::release(void* block, std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
-  insert_free(reinterpret_cast<std::size_t>(block),
-              round_up(std::max<std::size_t>(bytes, 1), kUnit));
+  put_in_melted({reinterpret_cast<std::size_t>(block), rounded(bytes)});
+  --blocks_;
 }
 
 }  // namespace keyshard

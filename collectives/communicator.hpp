@@ -4,6 +4,7 @@
 // every rank. There is no sum of floats: floats are added by folds (folded_sum.hpp).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -69,6 +70,7 @@ class Communicator {
 
   // Convenience over all_gather and broadcast.
 
+  /// Returns the values of all ranks, by rank.
   template <class T>
   std::vector<T> gather_values(const T& value) {
     std::vector<T> all(static_cast<std::size_t>(size()));
@@ -76,8 +78,34 @@ class Communicator {
     return all;
   }
 
-  /// The bytes of every rank, whose sizes may differ, one after another; `sizes` gets them.
-  std::vector<std::byte> gather_bytes(Span<const std::byte> mine, std::vector<std::int64_t>& sizes);
+  /// Returns the lists of all ranks, by rank. Their sizes may differ; elements are trivially
+  /// copyable.
+  template <class T>
+  std::vector<std::vector<T>> gather_lists(Span<const T> mine) {
+    const std::vector<std::size_t> sizes = gather_values(static_cast<std::size_t>(mine.size()));
+    // Parts of equal size travel, cut to their sizes afterwards: these are small messages.
+    std::vector<T> padded(*std::max_element(sizes.begin(), sizes.end()));
+    std::copy(mine.begin(), mine.end(), padded.begin());
+    std::vector<T> all(padded.size() * sizes.size());
+    all_gather(std::as_bytes(Span<const T>(padded)), std::as_writable_bytes(Span<T>(all)));
+    std::vector<std::vector<T>> lists;
+    const T* part = all.data();
+    for (const std::size_t elements : sizes) {
+      lists.emplace_back(part, part + elements);
+      part += padded.size();
+    }
+    return lists;
+  }
+
+  /// Returns the lists of all ranks as one, in the order of ranks.
+  template <class T>
+  std::vector<T> gather_joined(Span<const T> mine) {
+    std::vector<T> joined;
+    for (const std::vector<T>& list : gather_lists(mine)) {
+      joined.insert(joined.end(), list.begin(), list.end());
+    }
+    return joined;
+  }
 
  private:
   Progress progress_;

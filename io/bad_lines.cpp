@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "collectives/texts.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -9,13 +10,9 @@ namespace {
 
 /// The first bad line of the batch of all ranks: slices lie on ranks in their order.
 std::string first_of_all(Communicator<Cpu>& communicator, const std::string& own) {
-  std::vector<std::int64_t> sizes;
-  const std::vector<std::byte> all =
-      communicator.gather_bytes(std::as_bytes(Span<const char>(own)), sizes);
-  const auto* text = reinterpret_cast<const char*>(all.data());
-  for (const std::int64_t size : sizes) {
-    if (size > 0) {
-      return {text, static_cast<std::size_t>(size)};
+  for (const std::string& line : gather_texts(communicator, own)) {
+    if (!line.empty()) {
+      return line;
     }
   }
   return "";

@@ -6,7 +6,8 @@
 
 #include <unistd.h>
 
-#include "io/vote.hpp"
+#include "collectives/texts.hpp"
+#include "collectives/vote.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -98,14 +99,6 @@ std::string unique_suffix(Communicator<Cpu>& communicator) {
   return broadcast_text(communicator,
                         fmt::format("{}-{}", ::getpid(),
                                     std::chrono::system_clock::now().time_since_epoch().count()));
-}
-
-std::string broadcast_text(Communicator<Cpu>& communicator, std::string text) {
-  auto bytes = static_cast<std::int64_t>(text.size());
-  communicator.broadcast(std::as_writable_bytes(Span<std::int64_t>(&bytes, 1)), 0);
-  text.resize(static_cast<std::size_t>(bytes));
-  communicator.broadcast(std::as_writable_bytes(Span<char>(text)), 0);
-  return text;
 }
 
 }  // namespace keyshard

@@ -42,7 +42,4 @@ void require_same_folder(FileSystem& files, const std::string& folder,
 /// A name that no other process has used: chosen by rank 0, the same on all ranks. Collective.
 std::string unique_suffix(Communicator<Cpu>& communicator);
 
-/// The text of rank 0 on every rank. Collective.
-std::string broadcast_text(Communicator<Cpu>& communicator, std::string text);
-
 }  // namespace keyshard

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "collectives/texts.hpp"
+#include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
-#include "io/vote.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {

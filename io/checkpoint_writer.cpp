@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <future>
 
+#include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
 #include "io/shard_batch.hpp"
-#include "io/vote.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -15,21 +15,11 @@ struct CheckpointWriter::Save {
   const CheckpointContent& content;
   std::string folder;  // temporary
   Range shards;
-  Manifest manifest;  // what this rank knows; after `gather` all of it
+  Manifest manifest;  // of what this rank has written; after `gather`, of what all have
   CheckpointTimes times;
 };
 
 namespace {
-
-template <class T>
-std::vector<T> gather_list(Communicator<Cpu>& communicator, const std::vector<T>& mine) {
-  std::vector<std::int64_t> sizes;
-  const std::vector<std::byte> bytes =
-      communicator.gather_bytes(std::as_bytes(Span<const T>(mine)), sizes);
-  std::vector<T> all(bytes.size() / sizeof(T));
-  std::copy(bytes.begin(), bytes.end(), std::as_writable_bytes(Span<T>(all)).begin());
-  return all;
-}
 
 ManifestDense manifest_of(const DenseSource& source) {
   ManifestDense dense{source.name, source.type, source.shape, {}};
@@ -176,7 +166,8 @@ void CheckpointWriter::read_back(Save& save, const std::string& path) {
     own.digest =
         file_digest(files_, path, own.bytes, stream_.threads(), [&] { progress.advance(); });
   }
-  // The digests of this rank alone, as if its shards were all there are.
+  // This rank knows the digests of its own shards alone, so they are read as if there were no
+  // others.
   const Hdf5File file = Hdf5File::open(path);
   const Range all{0, save.shards.size()};
   for (const ManifestTable& table : save.manifest.tables) {
@@ -204,8 +195,8 @@ void CheckpointWriter::gather(Save& save) {
     manifest.files.push_back({rank_file_name(rank, manifest.ranks), entry.bytes, entry.digest});
   }
   for (ManifestTable& table : manifest.tables) {
-    table.rows = gather_list(communicator_, table.rows);
-    table.digests = gather_list(communicator_, table.digests);
+    table.rows = communicator_.gather_joined(Span<const std::int64_t>(table.rows));
+    table.digests = communicator_.gather_joined(Span<const Digest128>(table.digests));
   }
   manifest.config = save.content.config;
   manifest.state = save.content.state;

@@ -5,9 +5,9 @@
 
 #include <fmt/ranges.h>
 
+#include "collectives/vote.hpp"
 #include "io/packed_schema.hpp"
 #include "io/sliced_reader.hpp"
-#include "io/vote.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "collectives/vote.hpp"
 #include "io/sliced_reader.hpp"
 #include "io/text_stream.hpp"
 #include "io/text_window.hpp"
-#include "io/vote.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {

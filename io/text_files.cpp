@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collectives/vote.hpp"
 #include "io/archive_file.hpp"
-#include "io/vote.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {

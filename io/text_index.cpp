@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
+#include "collectives/texts.hpp"
+#include "collectives/vote.hpp"
 #include "io/index_file.hpp"
 #include "io/text_record.hpp"
 #include "io/text_stream.hpp"
-#include "io/vote.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
 
@@ -133,11 +134,7 @@ void require_same_files(Communicator<Cpu>& communicator, const std::vector<TextF
 void take_kept(Communicator<Cpu>& communicator, const DataOptions& options, Split split,
                std::vector<IndexedFile>& files) {
   const std::string own = communicator.rank() == 0 ? read_index(options.index_folder, split) : "";
-  std::vector<std::int64_t> sizes;
-  const std::vector<std::byte> text =
-      communicator.gather_bytes(std::as_bytes(Span<const char>(own)), sizes);
-  const std::vector<IndexedFile> kept =
-      parse_index({reinterpret_cast<const char*>(text.data()), text.size()});
+  const std::vector<IndexedFile> kept = parse_index(broadcast_text(communicator, own));
   std::vector<std::int64_t> fits(files.size());
   for (std::size_t f = 0; f < files.size(); ++f) {
     fits[f] = f < kept.size() && kept[f].fits(files[f]) ? 1 : 0;
@@ -168,13 +165,8 @@ void count_blocks(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
       communicator.progress().advance();
     });
   });
-  std::vector<std::int64_t> byte_counts;
-  const std::vector<std::byte> gathered = communicator.gather_bytes(
-      std::as_bytes(
-          Span<const TextBlock>(blocks.data() + mine.begin, static_cast<std::size_t>(mine.size()))),
-      byte_counts);
-  std::copy(gathered.begin(), gathered.end(),
-            std::as_writable_bytes(Span<TextBlock>(blocks)).begin());
+  blocks = communicator.gather_joined(
+      Span<const TextBlock>(blocks.data() + mine.begin, static_cast<std::size_t>(mine.size())));
 }
 
 /// Counts the files without blocks.

@@ -75,16 +75,6 @@ void write_predictions(const std::string& path, std::int64_t records,
   require(written, Kind::io, "{}: cannot be written whole: is the disk full?", path);
 }
 
-std::vector<Prediction> gather(Communicator<Cpu>& communicator,
-                               const std::vector<Prediction>& mine) {
-  std::vector<std::int64_t> sizes;
-  const std::vector<std::byte> bytes =
-      communicator.gather_bytes(std::as_bytes(Span<const Prediction>(mine)), sizes);
-  std::vector<Prediction> all(bytes.size() / sizeof(Prediction));
-  std::copy(bytes.begin(), bytes.end(), std::as_writable_bytes(Span<Prediction>(all)).begin());
-  return all;
-}
-
 }  // namespace
 
 int run_evaluate(const PredictCommand& command) {
@@ -121,7 +111,7 @@ int run_predict(const PredictCommand& command) {
                        mine.push_back({batch.records[i], scores[i]});
                      }
                    });
-    const std::vector<Prediction> all = gather(communicator, mine);
+    const std::vector<Prediction> all = communicator.gather_joined(Span<const Prediction>(mine));
     session.end_watch();
     if (communicator.rank() == 0) {
       write_predictions(command.out, session.reader->records(), all);

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
-#include "io/vote.hpp"
 #include "launch/config_changes.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"

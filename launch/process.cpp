@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "collectives/mpi_session.hpp"
+#include "collectives/texts.hpp"
 #include "launch/job_file.hpp"
 #include "launch/training/models/numerics.hpp"
 #include "runtime/error.hpp"
@@ -17,7 +18,7 @@
 namespace keyshard {
 namespace {
 
-/// What rank 0 gets to show an error before another rank does.
+/// How long another rank leaves an error to rank 0.
 constexpr std::chrono::seconds kFirstWord{3};
 
 const Error* as_error(const std::exception& error) { return dynamic_cast<const Error*>(&error); }
@@ -42,19 +43,6 @@ std::string first_difference(const std::string& mine, const std::string& theirs)
                          more_right ? right : "(end)");
     }
   }
-}
-
-std::vector<std::string> gather_texts(Communicator<Cpu>& communicator, const std::string& mine) {
-  std::vector<std::int64_t> sizes;
-  const std::vector<std::byte> all =
-      communicator.gather_bytes(std::as_bytes(Span<const char>(mine)), sizes);
-  std::vector<std::string> texts;
-  const char* at = reinterpret_cast<const char*>(all.data());
-  for (const std::int64_t size : sizes) {
-    texts.emplace_back(at, static_cast<std::size_t>(size));
-    at += size;
-  }
-  return texts;
 }
 
 }  // namespace

@@ -59,9 +59,8 @@ void DigestTrace::add(std::int64_t step, const std::string& stage, const std::st
 
 void DigestTrace::add_slices(std::int64_t step, const std::string& stage, const std::string& tensor,
                              Span<const Digest128> slices) {
-  std::vector<std::int64_t> sizes;
-  const std::vector<std::byte> all = communicator_.gather_bytes(std::as_bytes(slices), sizes);
-  add(step, stage, tensor, digest_of(all.data(), all.size()));
+  const std::vector<Digest128> all = communicator_.gather_joined(slices);
+  add(step, stage, tensor, digest_of(all.data(), all.size() * sizeof(Digest128)));
 }
 
 void DigestTrace::flush() {

@@ -212,12 +212,7 @@ TableDigests table_digests(const Table<Cpu>& table, Communicator<Cpu>& communica
       *out++ = digest_of(values.data(), values.size() * sizeof(float));
     }
   });
-  std::vector<std::int64_t> sizes;
-  const std::vector<std::byte> all =
-      communicator.gather_bytes(std::as_bytes(Span<const Digest128>(mine)), sizes);
-  result.digests.resize(all.size() / sizeof(Digest128));
-  std::copy(all.begin(), all.end(),
-            std::as_writable_bytes(Span<Digest128>(result.digests)).begin());
+  result.digests = communicator.gather_joined(Span<const Digest128>(mine));
   return result;
 }
 

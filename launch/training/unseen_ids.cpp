@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "collectives/vote.hpp"
 #include "io/make_reader.hpp"
 #include "io/text_files.hpp"
-#include "io/vote.hpp"
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
 
@@ -49,12 +49,7 @@ UnseenIds::UnseenIds(const JobConfig& config, DataReader& evaluated,
   for (const std::string& name : config.job.unseen) {
     features_.push_back(std::find(names.begin(), names.end(), name) - names.begin());
   }
-  std::vector<std::int64_t> sizes;
-  const std::vector<std::uint64_t> own = distinct(evaluated);
-  const std::vector<std::byte> all =
-      communicator.gather_bytes(std::as_bytes(Span<const std::uint64_t>(own)), sizes);
-  unseen_.resize(all.size() / sizeof(std::uint64_t));
-  std::copy(all.begin(), all.end(), std::as_writable_bytes(Span<std::uint64_t>(unseen_)).begin());
+  unseen_ = communicator.gather_joined(Span<const std::uint64_t>(distinct(evaluated)));
   sort_unique(unseen_);
 
   std::vector<std::int64_t> seen(unseen_.size());

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "collectives/exchange.hpp"
+#include "collectives/texts.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard::testing {
@@ -46,17 +47,29 @@ void all_gather_keeps_the_order_of_ranks(Communicator<Cpu>& communicator, Stream
   }
 }
 
-void gather_bytes_joins_different_sizes(Communicator<Cpu>& communicator, Stream<Cpu>&) {
-  const std::vector<std::byte> mine(static_cast<std::size_t>(communicator.rank()),
-                                    static_cast<std::byte>(communicator.rank()));
-  std::vector<std::int64_t> sizes, expected_sizes;
-  std::vector<std::byte> expected;
+void gather_lists_keeps_the_sizes_of_all(Communicator<Cpu>& communicator, Stream<Cpu>&) {
+  // Rank r has r elements, so that rank 0 has none.
+  std::vector<std::vector<std::int64_t>> expected;
+  std::vector<std::int64_t> joined;
   for (int rank = 0; rank < communicator.size(); ++rank) {
-    expected_sizes.push_back(rank);
-    expected.insert(expected.end(), static_cast<std::size_t>(rank), static_cast<std::byte>(rank));
+    expected.emplace_back(static_cast<std::size_t>(rank), 100 + rank);
+    joined.insert(joined.end(), expected.back().begin(), expected.back().end());
   }
-  EXPECT_EQ(communicator.gather_bytes(mine, sizes), expected);
-  EXPECT_EQ(sizes, expected_sizes);
+  const std::vector<std::int64_t>& mine = expected[static_cast<std::size_t>(communicator.rank())];
+  EXPECT_EQ(communicator.gather_lists(Span<const std::int64_t>(mine)), expected);
+  EXPECT_EQ(communicator.gather_joined(Span<const std::int64_t>(mine)), joined);
+  EXPECT_EQ(communicator.gather_joined(Span<const std::int64_t>()), std::vector<std::int64_t>());
+}
+
+void texts_of_all_come_to_all(Communicator<Cpu>& communicator, Stream<Cpu>&) {
+  const std::string mine(static_cast<std::size_t>(communicator.rank()), 'r');
+  const std::vector<std::string> texts = gather_texts(communicator, mine);
+  ASSERT_EQ(static_cast<int>(texts.size()), communicator.size());
+  for (int rank = 0; rank < communicator.size(); ++rank) {
+    EXPECT_EQ(texts[static_cast<std::size_t>(rank)].size(), static_cast<std::size_t>(rank));
+  }
+  EXPECT_EQ(broadcast_text(communicator, communicator.rank() == 0 ? "of rank 0" : "another"),
+            "of rank 0");
 }
 
 void broadcast_gives_all_the_bytes_of_the_root(Communicator<Cpu>& communicator, Stream<Cpu>&) {
@@ -168,7 +181,8 @@ const std::vector<RankCheck>& communicator_checks() {
   static const std::vector<RankCheck> checks{
       {"AllToAllMovesUnevenAndEmptyParts", all_to_all_moves_uneven_parts},
       {"AllGatherKeepsTheOrderOfRanks", all_gather_keeps_the_order_of_ranks},
-      {"GatherBytesJoinsPartsOfDifferentSizes", gather_bytes_joins_different_sizes},
+      {"GatherListsKeepsTheSizesOfAll", gather_lists_keeps_the_sizes_of_all},
+      {"TextsOfAllComeToAll", texts_of_all_come_to_all},
       {"BroadcastGivesAllTheBytesOfTheRoot", broadcast_gives_all_the_bytes_of_the_root},
       {"AllReduceOfIntegersIsExact", all_reduce_of_integers_is_exact},
       {"AllReduceOfFloatsFindsExtremaOnly", all_reduce_of_floats_finds_extrema_only},

@@ -1,4 +1,4 @@
-#include "io/vote.hpp"
+#include "collectives/vote.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,10 @@
-#include "io/vote.hpp"
+#include "collectives/vote.hpp"
 
 #include <exception>
 #include <new>
 #include <string>
 
+#include "collectives/texts.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -28,13 +29,8 @@ void vote(Communicator<Cpu>& communicator, const std::function<void()>& body) {
   for (int rank = 0; rank < communicator.size(); ++rank) {
     const std::int64_t found = kinds[static_cast<std::size_t>(rank)];
     if (found != kFine) {
-      std::vector<std::int64_t> sizes;
-      const std::vector<std::byte> all =
-          communicator.gather_bytes(std::as_bytes(Span<const char>(text)), sizes);
-      // Ranks below this one went well and sent nothing, so its text is the first.
-      const std::string first(reinterpret_cast<const char*>(all.data()),
-                              static_cast<std::size_t>(sizes[static_cast<std::size_t>(rank)]));
-      fail(static_cast<Kind>(found), "rank {}: {}", rank, first);
+      fail(static_cast<Kind>(found), "rank {}: {}", rank,
+           gather_texts(communicator, text)[static_cast<std::size_t>(rank)]);
     }
   }
 }

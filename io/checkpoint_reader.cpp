@@ -10,45 +10,22 @@
 namespace keyshard {
 namespace {
 
-SettingValue text_value(std::string text) {
-  SettingValue value;
-  value.value = std::move(text);
-  return value;
-}
-
-SettingValue integer_value(std::int64_t integer) {
-  SettingValue value;
-  value.value = integer;
-  return value;
-}
-
 SettingValue describe(const ManifestTable& table) {
-  SettingValue::Array columns;
-  for (const ColumnShape& column : table.shape.columns) {
-    columns.push_back(
-        text_value(fmt::format("{} {} x {}", column.name, name_of(column.type), column.width)));
-  }
-  SettingValue list, result;
-  list.value = std::move(columns);
-  result.value = SettingValue::Table{{"name", text_value(table.shape.name)},
-                                     {"rows", integer_value(table.rows_in({0, table.shards()}))},
-                                     {"columns", std::move(list)}};
-  return result;
+  const SettingValue columns = list_of(table.shape.columns, [](const ColumnShape& column) {
+    return value_of(fmt::format("{} {} x {}", column.name, name_of(column.type), column.width));
+  });
+  return value_of(SettingValue::Table{{"name", value_of(table.shape.name)},
+                                      {"rows", value_of(table.rows_in({0, table.shards()}))},
+                                      {"columns", columns}});
 }
 
 SettingValue describe(const ManifestDense& dense) {
-  return text_value(
+  return value_of(
       fmt::format("{} {} [{}]", dense.name, name_of(dense.type), fmt::join(dense.shape, ", ")));
 }
 
 SettingValue describe_all(const auto& parts) {
-  SettingValue::Array entries;
-  for (const auto& part : parts) {
-    entries.push_back(describe(part));
-  }
-  SettingValue result;
-  result.value = std::move(entries);
-  return result;
+  return list_of(parts, [](const auto& part) { return describe(part); });
 }
 
 Range intersection(Range a, Range b) {
@@ -185,16 +162,14 @@ SettingValue CheckpointReader::description() const {
   for (const ManifestFile& file : manifest_.files) {
     bytes += file.bytes;
   }
-  SettingValue result;
-  result.value = SettingValue::Table{{"path", text_value(path_)},
-                                     {"step", integer_value(manifest_.step)},
-                                     {"ranks", integer_value(manifest_.ranks)},
-                                     {"bytes", integer_value(bytes)},
-                                     {"state_digest", text_value(state_digest().hex())},
-                                     {"tables", describe_all(manifest_.tables)},
-                                     {"dense", describe_all(manifest_.dense)},
-                                     {"config", manifest_.config}};
-  return result;
+  return value_of(SettingValue::Table{{"path", value_of(path_)},
+                                      {"step", value_of(manifest_.step)},
+                                      {"ranks", value_of(manifest_.ranks)},
+                                      {"bytes", value_of(bytes)},
+                                      {"state_digest", value_of(state_digest().hex())},
+                                      {"tables", describe_all(manifest_.tables)},
+                                      {"dense", describe_all(manifest_.dense)},
+                                      {"config", manifest_.config}});
 }
 
 }  // namespace keyshard

@@ -16,56 +16,41 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using Array = SettingValue::Array;
-using Object = SettingValue::Table;
-
 constexpr std::int64_t kIndexVersion = 1;
 
-SettingValue number(std::int64_t value) { return {value, ""}; }
-
 SettingValue entry_of(const IndexedFile& file) {
-  Array ends, records, lines;
+  std::vector<std::int64_t> ends, records, lines;
   for (const TextBlock& block : file.blocks) {
-    ends.push_back(number(block.end));
-    records.push_back(number(block.records));
-    lines.push_back(number(block.lines));
+    ends.push_back(block.end);
+    records.push_back(block.records);
+    lines.push_back(block.lines);
   }
-  return {Object{{"name", {file.name, ""}},
-                 {"bytes", number(file.stamp.bytes)},
-                 {"modified_ns", number(file.stamp.modified_ns)},
-                 {"block_bytes", number(file.block_bytes)},
-                 {"skip_lines", number(file.skip_lines)},
-                 {"begin", number(file.blocks.empty() ? 0 : file.blocks.front().begin)},
-                 {"ends", {std::move(ends), ""}},
-                 {"records", {std::move(records), ""}},
-                 {"lines", {std::move(lines), ""}}},
-          ""};
+  return value_of(SettingValue::Table{
+      {"name", value_of(file.name)},
+      {"bytes", value_of(file.stamp.bytes)},
+      {"modified_ns", value_of(file.stamp.modified_ns)},
+      {"block_bytes", value_of(file.block_bytes)},
+      {"skip_lines", value_of(file.skip_lines)},
+      {"begin", value_of(file.blocks.empty() ? std::int64_t{0} : file.blocks.front().begin)},
+      {"ends", value_of(ends)},
+      {"records", value_of(records)},
+      {"lines", value_of(lines)}});
 }
 
-const SettingValue& member(const SettingValue& object, std::string_view key) {
-  for (const auto& [name, value] : std::get<Object>(object.value)) {
-    if (name == key) {
-      return value;
-    }
-  }
-  fail(Kind::corrupt_data, "expected \"{}\" in an index: found none", key);
-}
-
-std::int64_t integer(const SettingValue& value) { return std::get<std::int64_t>(value.value); }
-
-IndexedFile file_of(const SettingValue& entry) {
+IndexedFile file_of(const ValueReader& entry) {
   IndexedFile file;
-  file.name = std::get<std::string>(member(entry, "name").value);
-  file.stamp = {integer(member(entry, "bytes")), integer(member(entry, "modified_ns"))};
-  file.block_bytes = integer(member(entry, "block_bytes"));
-  file.skip_lines = integer(member(entry, "skip_lines"));
-  const Array& ends = std::get<Array>(member(entry, "ends").value);
-  const Array& records = std::get<Array>(member(entry, "records").value);
-  const Array& lines = std::get<Array>(member(entry, "lines").value);
-  std::int64_t begin = integer(member(entry, "begin"));
+  file.name = entry.at("name").text();
+  file.stamp = {entry.at("bytes").integer(), entry.at("modified_ns").integer()};
+  file.block_bytes = entry.at("block_bytes").integer();
+  file.skip_lines = entry.at("skip_lines").integer();
+  const std::vector<ValueReader> ends = entry.at("ends").entries();
+  const auto blocks = static_cast<std::int64_t>(ends.size());
+  const std::vector<ValueReader> records = entry.at("records").entries(blocks);
+  const std::vector<ValueReader> lines = entry.at("lines").entries(blocks);
+  std::int64_t begin = entry.at("begin").integer();
   for (std::size_t b = 0; b < ends.size(); ++b) {
-    const std::int64_t end = integer(ends[b]);
-    file.blocks.push_back({0, begin, end, integer(records.at(b)), integer(lines.at(b))});
+    const std::int64_t end = ends[b].integer();
+    file.blocks.push_back({0, begin, end, records[b].integer(), lines[b].integer()});
     begin = end;
   }
   return file;
@@ -90,30 +75,26 @@ std::string index_name(const std::string& path, const std::string& folder) {
 }
 
 std::string index_text(const std::vector<IndexedFile>& files) {
-  Array entries;
-  for (const IndexedFile& file : files) {
-    entries.push_back(entry_of(file));
-  }
-  const SettingValue all{std::move(entries), ""};
-  return json_text(
-      {Object{
-           {"version", number(kIndexVersion)}, {"files", all}, {"digest", {digest_text(all), ""}}},
-       ""});
+  const SettingValue all = list_of(files, entry_of);
+  return json_text(value_of(SettingValue::Table{{"version", value_of(kIndexVersion)},
+                                                {"files", all},
+                                                {"digest", value_of(digest_text(all))}}));
 }
 
 std::vector<IndexedFile> parse_index(const std::string& text) {
   std::vector<IndexedFile> files;
   try {
-    const SettingValue index = parse_json(text, "index");
-    const SettingValue& all = member(index, "files");
-    if (integer(member(index, "version")) != kIndexVersion ||
-        std::get<std::string>(member(index, "digest").value) != digest_text(all)) {
+    const SettingValue tree = parse_json(text, "index");
+    const ValueReader index(tree, "index");
+    const ValueReader all = index.at("files");
+    if (index.at("version").integer() != kIndexVersion ||
+        index.at("digest").text() != digest_text(all.value())) {
       return {};
     }
-    for (const SettingValue& entry : std::get<Array>(all.value)) {
+    for (const ValueReader& entry : all.entries()) {
       files.push_back(file_of(entry));
     }
-  } catch (const std::exception&) {
+  } catch (const Error&) {
     return {};
   }
   return files;

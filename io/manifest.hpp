@@ -11,7 +11,7 @@
 #include "io/state_digest.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/runs.hpp"
-#include "runtime/settings.hpp"
+#include "runtime/setting_value.hpp"
 
 namespace keyshard {
 
@@ -64,7 +64,7 @@ struct ManifestDense {
 
 struct Manifest {
   std::int64_t step = 0;
-  std::int64_t ranks = 1;  ///< that wrote it: rank r the file rank_file_name(r, ranks)
+  std::int64_t ranks = 1;  ///< that wrote the checkpoint; rank r wrote rank_file_name(r, ranks)
   SettingValue config;
   SettingValue state;
   std::vector<ManifestTable> tables;
@@ -87,8 +87,8 @@ std::string rank_file_name(std::int64_t rank, std::int64_t ranks);
 
 std::string manifest_text(const Manifest& manifest);
 
-/// Throws Error{corrupt_data} with `place` where the text is not as it was written, is of a newer
-/// format, or contradicts itself.
+/// Throws Error{corrupt_data} with `place` where the text is not as manifest_text made it, is of
+/// another format, or contradicts itself.
 Manifest parse_manifest(const std::string& text, const std::string& place);
 
 }  // namespace keyshard

@@ -4,28 +4,16 @@
 
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
+#include "runtime/settings.hpp"
 
 namespace keyshard {
-namespace {
-
-SettingValue names_value(const std::vector<std::string>& names) {
-  SettingValue::Array values;
-  for (const std::string& name : names) {
-    values.push_back({name, ""});
-  }
-  return {std::move(values), ""};
-}
-
-}  // namespace
-
 void write_schema(Hdf5File& file, const DataSchema& schema) {
-  SettingValue::Table table;
-  table.emplace_back("dense", names_value(schema.dense));
-  table.emplace_back("features", names_value(schema.features));
-  table.emplace_back("weighted", SettingValue(schema.weighted, ""));
   file.set_text("/", "format", kPackedFormat);
   file.set_integer("/", "version", kPackedVersion);
-  file.set_text("/", "schema", json_text({std::move(table), ""}));
+  file.set_text("/", "schema",
+                json_text(value_of(SettingValue::Table{{"dense", value_of(schema.dense)},
+                                                       {"features", value_of(schema.features)},
+                                                       {"weighted", value_of(schema.weighted)}})));
 }
 
 DataSchema read_schema(const Hdf5File& file) {

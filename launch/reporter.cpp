@@ -14,17 +14,13 @@ namespace {
 
 constexpr std::chrono::milliseconds kBetweenLines{250};
 
-SettingValue value(double number) { return {number, ""}; }
-
-SettingValue value(std::int64_t number) { return {number, ""}; }
-
 void add_metrics(const Metrics& metrics, SettingValue::Table& report) {
-  report.emplace_back("samples", value(metrics.samples));
-  report.emplace_back("loss", value(metrics.loss));
-  report.emplace_back("auc", value(metrics.auc));
-  report.emplace_back("rmse", value(metrics.rmse));
-  report.emplace_back("mean_score", value(metrics.mean_score));
-  report.emplace_back("mean_label", value(metrics.mean_label));
+  report.emplace_back("samples", value_of(metrics.samples));
+  report.emplace_back("loss", value_of(metrics.loss));
+  report.emplace_back("auc", value_of(metrics.auc));
+  report.emplace_back("rmse", value_of(metrics.rmse));
+  report.emplace_back("mean_score", value_of(metrics.mean_score));
+  report.emplace_back("mean_label", value_of(metrics.mean_label));
 }
 
 std::string time_text(double seconds) {
@@ -90,7 +86,7 @@ void Reporter::note(const std::string& text) {
 
 void Reporter::write_metrics(SettingValue::Table entries) {
   if (metrics_ != nullptr) {
-    fmt::print(metrics_, "{}\n", json_text({std::move(entries), ""}));
+    fmt::print(metrics_, "{}\n", json_text(value_of(std::move(entries))));
     std::fflush(metrics_);
   }
 }
@@ -146,15 +142,15 @@ void Reporter::step(const StepReport& report) {
   const double rate = static_cast<double>(report.examples) / std::max(report.clock.total(), 1e-9);
   SettingValue::Table shares;
   for (std::size_t p = 0; p < kStepParts.size(); ++p) {
-    shares.emplace_back(kStepParts[p], value(report.clock.share(static_cast<StepPart>(p))));
+    shares.emplace_back(kStepParts[p], value_of(report.clock.share(static_cast<StepPart>(p))));
   }
-  write_metrics({{"kind", {std::string("step"), ""}},
-                 {"step", value(report.step)},
-                 {"epoch", value(report.epoch)},
-                 {"loss", value(report.loss)},
-                 {"examples_per_s", value(rate)},
-                 {"bad_lines", value(report.bad_lines)},
-                 {"shares", {std::move(shares), ""}}});
+  write_metrics({{"kind", value_of("step")},
+                 {"step", value_of(report.step)},
+                 {"epoch", value_of(report.epoch)},
+                 {"loss", value_of(report.loss)},
+                 {"examples_per_s", value_of(rate)},
+                 {"bad_lines", value_of(report.bad_lines)},
+                 {"shares", value_of(std::move(shares))}});
   show_step(report, rate);
 }
 
@@ -164,13 +160,13 @@ void Reporter::evaluation(const char* split, std::int64_t step, std::int64_t epo
     return;
   }
   SettingValue::Table report{
-      {"kind", {std::string(split), ""}}, {"step", value(step)}, {"epoch", value(epoch)}};
+      {"kind", value_of(split)}, {"step", value_of(step)}, {"epoch", value_of(epoch)}};
   add_metrics(metrics.all, report);
-  report.emplace_back("best", SettingValue{best, ""});
+  report.emplace_back("best", value_of(best));
   if (metrics.unseen) {
     SettingValue::Table unseen;
     add_metrics(*metrics.unseen, unseen);
-    report.emplace_back("unseen", SettingValue{std::move(unseen), ""});
+    report.emplace_back("unseen", value_of(std::move(unseen)));
   }
   write_metrics(std::move(report));
   const std::string shown = fmt::format("step {} epoch {} {}: {}{}", step, epoch + 1, split,

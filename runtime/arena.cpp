@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <iterator>
 
-
 namespace keyshard {
 namespace {
 

@@ -1,5 +1,7 @@
 #include "runtime/digest.hpp"
 
+#include <charconv>
+
 #include <fmt/format.h>
 #include <xxhash.h>
 
@@ -12,6 +14,18 @@ std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t seed) {
 }
 
 std::string Digest128::hex() const { return fmt::format("{:016x}{:016x}", high, low); }
+
+std::optional<Digest128> Digest128::from_hex(std::string_view digits) {
+  if (digits.size() != kHexDigits ||
+      digits.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
+    return std::nullopt;
+  }
+  Digest128 digest;
+  const char* middle = digits.data() + kHexDigits / 2;
+  std::from_chars(digits.data(), middle, digest.high, 16);
+  std::from_chars(middle, middle + kHexDigits / 2, digest.low, 16);
+  return digest;
+}
 
 struct Digest::State {
   XXH3_state_t* xxh = XXH3_createState();

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,8 @@ std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t seed = 0);
 
 /// 128 bits that name a content. Compared, combined and printed; never a key.
 struct Digest128 {
+  static constexpr std::size_t kHexDigits = 32;
+
   std::uint64_t low = 0;
   std::uint64_t high = 0;
 
@@ -24,6 +27,8 @@ struct Digest128 {
 
   /// 32 hexadecimal digits, most significant first.
   std::string hex() const;
+  /// Reads what `hex` writes; nothing where `digits` are not 32 lower-case ones.
+  static std::optional<Digest128> from_hex(std::string_view digits);
 };
 
 /// XXH3-128 of everything that was added, in order. Move-only.

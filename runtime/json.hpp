@@ -1,9 +1,9 @@
-// JSON to and from a tree of settings: manifests and metrics (the one home of nlohmann-json).
+// JSON to and from a tree of values: manifests and metrics (the one home of nlohmann-json).
 #pragma once
 
 #include <string>
 
-#include "runtime/settings.hpp"
+#include "runtime/setting_value.hpp"
 
 namespace keyshard {
 
@@ -11,8 +11,8 @@ namespace keyshard {
 /// null. One line, or indented.
 std::string json_text(const SettingValue& tree, bool indented = false);
 
-/// Reads JSON. Throws Error{corrupt_data} with `place` and the position where it is none. null
-/// becomes nothing.
+/// Reads JSON; a null becomes std::monostate. Throws Error{corrupt_data} with `place` and the
+/// position in the text where the text is no JSON.
 SettingValue parse_json(const std::string& text, const std::string& place);
 
 }  // namespace keyshard

@@ -9,7 +9,7 @@ namespace keyshard {
 namespace {
 
 const SettingValue& empty_table() {
-  static const SettingValue empty{SettingValue::Table{}, ""};
+  static const SettingValue empty = value_of(SettingValue::Table{});
   return empty;
 }
 
@@ -36,26 +36,6 @@ std::string describe(const SettingValue& value) {
   return std::visit(Describe{}, value.value);
 }
 
-std::optional<double> as_number(const SettingValue& value) {
-  if (const auto* number = std::get_if<double>(&value.value)) {
-    return *number;
-  }
-  if (const auto* integer = std::get_if<std::int64_t>(&value.value)) {
-    return static_cast<double>(*integer);
-  }
-  return std::nullopt;
-}
-
-std::optional<std::int64_t> as_integer(const SettingValue& value) {
-  const auto* integer = std::get_if<std::int64_t>(&value.value);
-  return integer == nullptr ? std::nullopt : std::optional(*integer);
-}
-
-std::optional<std::string> as_text(const SettingValue& value) {
-  const auto* text = std::get_if<std::string>(&value.value);
-  return text == nullptr ? std::nullopt : std::optional(*text);
-}
-
 /// Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
@@ -73,20 +53,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return d[a.size()][b.size()];
-}
-
-template <class T>
-SettingValue value_of(const T& value) {
-  return {value, ""};
-}
-
-template <class T>
-SettingValue value_of(const std::vector<T>& values) {
-  SettingValue::Array array;
-  for (const T& value : values) {
-    array.push_back(value_of(value));
-  }
-  return {std::move(array), ""};
 }
 
 /// Compares as a reader does: runs of digits by their number, so that line 9 comes before line 10.
@@ -125,17 +91,6 @@ std::vector<std::string> SettingsReport::sorted() const {
   return result;
 }
 
-SettingValue::SettingValue() = default;
-
-SettingValue::SettingValue(Variant value_, std::string place_)
-    : value(std::move(value_)), place(std::move(place_)) {}
-
-SettingValue::SettingValue(const SettingValue&) = default;
-SettingValue::SettingValue(SettingValue&&) noexcept = default;
-SettingValue& SettingValue::operator=(const SettingValue&) = default;
-SettingValue& SettingValue::operator=(SettingValue&&) noexcept = default;
-SettingValue::~SettingValue() = default;
-
 std::string nearest_word(std::string_view word, const std::vector<std::string>& legal) {
   std::string nearest;
   std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
@@ -162,12 +117,7 @@ Settings::Settings(const SettingValue& table, std::string path,
 
 const SettingValue* Settings::find(std::string_view key) {
   allow(key);
-  for (const auto& [name, value] : std::get<SettingValue::Table>(table_->value)) {
-    if (name == key) {
-      return &value;
-    }
-  }
-  return nullptr;
+  return member_of(*table_, key);
 }
 
 std::string Settings::path_of(std::string_view key) const {
@@ -180,11 +130,7 @@ T Settings::taken(std::string_view key, T value) {
   return value;
 }
 
-bool Settings::has(std::string_view key) const {
-  const auto& table = std::get<SettingValue::Table>(table_->value);
-  return std::any_of(table.begin(), table.end(),
-                     [&](const auto& entry) { return entry.first == key; });
-}
+bool Settings::has(std::string_view key) const { return member_of(*table_, key) != nullptr; }
 
 void Settings::allow(std::string_view key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
@@ -209,7 +155,7 @@ bool Settings::flag(std::string_view key, bool otherwise) {
   if (value == nullptr) {
     return taken(key, otherwise);
   }
-  if (const bool* flag = std::get_if<bool>(&value->value)) {
+  if (const std::optional<bool> flag = as_flag(*value)) {
     return taken(key, *flag);
   }
   wrong_type(key, *value, "true or false");

@@ -8,39 +8,15 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
+#include "runtime/setting_value.hpp"
+
 namespace keyshard {
-
-/// One value of a configuration tree.
-struct SettingValue {
-  using Array = std::vector<SettingValue>;
-  using Table = std::vector<std::pair<std::string, SettingValue>>;  // in the order of the file
-
-  using Variant =
-      std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Table>;
-
-  // Defined where the type is complete: a tree holds itself.
-  SettingValue();
-  SettingValue(Variant value, std::string place);
-  SettingValue(const SettingValue&);
-  SettingValue(SettingValue&&) noexcept;
-  SettingValue& operator=(const SettingValue&);
-  SettingValue& operator=(SettingValue&&) noexcept;
-  ~SettingValue();
-
-  Variant value;
-  std::string place;  ///< "file:line", for messages
-};
-
-/// Values by full path, as "job.seed" or "data.columns[0].name".
-using ResolvedSettings = std::map<std::string, SettingValue>;
 
 /// What the reading of a configuration has found.
 struct SettingsReport {

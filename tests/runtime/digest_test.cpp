@@ -55,5 +55,16 @@ TEST(Digest, PrintsThirtyTwoDigitsMostSignificantFirst) {
   EXPECT_EQ((Digest128{0xAB, 0x1}).hex(), "000000000000000100000000000000ab");
 }
 
+TEST(Digest, IsReadFromItsDigitsAlone) {
+  const std::string digits = "0123456789abcdeffedcba9876543210";
+  EXPECT_EQ(Digest128::from_hex(digits), (Digest128{0xfedcba9876543210u, 0x0123456789abcdefu}));
+  for (const char* other :
+       {"", "0123456789abcdef", "0123456789abcdeffedcba98765432100",
+        "0x23456789abcdeffedcba9876543210", " 123456789abcdeffedcba9876543210",
+        "0123456789ABCDEFFEDCBA9876543210", "0123456789abcdeffedcba987654321g"}) {
+    EXPECT_EQ(Digest128::from_hex(other), std::nullopt) << other;
+  }
+}
+
 }  // namespace
 }  // namespace keyshard

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "launch/training/table_digests.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -160,7 +161,7 @@ void Trainer::update(double learning_rate_scale, std::int64_t valid_samples) {
   }
   ++steps_;
   if (trace_ != nullptr) {
-    trace_->update(steps_, digests_of_tables(), digests_of_dense());
+    trace_->update(steps_, table_digests(tables_, stream_), digests_of_dense());
   }
   clock_.stop(StepPart::update);
 }
@@ -170,14 +171,6 @@ std::vector<float> Trainer::predict(const Batch& batch, BadLines& bad_lines) {
   std::vector<float> logits(static_cast<std::size_t>(batch.samples()));
   dense_->predict(batch, pooled.rows.of<const float>(groups_), logits.data());
   return logits;
-}
-
-std::vector<TableDigests> Trainer::digests_of_tables() {
-  std::vector<TableDigests> digests;
-  for (const auto& table : tables_.tables()) {
-    digests.push_back(table_digests(*table, communicator_, stream_));
-  }
-  return digests;
 }
 
 NamedDigests Trainer::digests_of_dense() {
@@ -190,30 +183,7 @@ NamedDigests Trainer::digests_of_dense() {
 }
 
 Digest128 Trainer::digest() {
-  return state_digest(digests_of_tables(), digests_of_dense(), steps_);
-}
-
-TableDigests table_digests(const Table<Cpu>& table, Communicator<Cpu>& communicator,
-                           Stream<Cpu>& stream) {
-  const std::vector<RowColumn> columns = table.columns();
-  TableDigests result{table.options().name, {"keys"}, {}};
-  for (const RowColumn& column : columns) {
-    result.columns.push_back(column.name);
-  }
-  const Range shards = table.shards();
-  std::vector<Digest128> mine(static_cast<std::size_t>(shards.size()) * result.columns.size());
-  stream.threads().for_tasks(shards.size(), [&](std::int64_t i, int) {
-    const ShardRows rows = table.shard_rows(shards.begin + i);
-    Digest128* out = mine.data() + static_cast<std::size_t>(i) * result.columns.size();
-    *out++ = digest_of(rows.keys.data(), rows.keys.size() * sizeof(Key));
-    for (const RowColumn& column : columns) {
-      std::vector<float> values(rows.rows.size() * static_cast<std::size_t>(column.width));
-      table.copy_column(rows.rows, column, values.data());
-      *out++ = digest_of(values.data(), values.size() * sizeof(float));
-    }
-  });
-  result.digests = communicator.gather_joined(Span<const Digest128>(mine));
-  return result;
+  return state_digest(table_digests(tables_, stream_), digests_of_dense(), steps_);
 }
 
 }  // namespace keyshard

@@ -72,7 +72,6 @@ class Trainer {
   Pooled look_up(const Batch& batch, bool training, bool stop, BadLines& bad_lines);
   [[noreturn]] void refuse_loss(double loss, Span<const MatrixView<float>> pooled);
   void update(double learning_rate_scale, std::int64_t valid_samples);
-  std::vector<TableDigests> digests_of_tables();
   NamedDigests digests_of_dense();
 
   Communicator<Cpu>& communicator_;
@@ -89,9 +88,5 @@ class Trainer {
   StepClock clock_;
   StepTrace* trace_ = nullptr;  // null: none
 };
-
-/// The digests of the rows of a table, shard by shard, gathered over ranks. Collective.
-TableDigests table_digests(const Table<Cpu>& table, Communicator<Cpu>& communicator,
-                           Stream<Cpu>& stream);
 
 }  // namespace keyshard

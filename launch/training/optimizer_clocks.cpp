@@ -1,0 +1,68 @@
+#include "launch/training/optimizer_clocks.hpp"
+
+#include <algorithm>
+
+namespace keyshard {
+namespace {
+
+/// A manifest holds at least two numbers of a clock. Those that an optimizer does not have are 1
+/// before its first step and 0 after it: the powers of a decay rate of 0.
+constexpr std::size_t kLeastNumbers = 2;
+
+std::vector<OptimizerClock*> clocks_of(TableSet<Cpu>& tables) {
+  std::vector<OptimizerClock*> clocks;
+  for (const auto& table : tables.tables()) {
+    for (OptimizerClock& clock : table->clocks()) {
+      clocks.push_back(&clock);
+    }
+  }
+  return clocks;
+}
+
+}  // namespace
+
+SettingValue clock_value(const OptimizerClock& clock) {
+  SettingValue::Array parts{value_of(clock.step())};
+  for (const double carried : clock.numbers()) {
+    parts.push_back(real_value(carried));
+  }
+  while (parts.size() < 1 + kLeastNumbers) {
+    parts.push_back(real_value(clock.step() == 0 ? 1.0 : 0.0));
+  }
+  return value_of(std::move(parts));
+}
+
+void restore_clock(const ValueReader& saved, OptimizerClock& clock) {
+  const std::size_t size = clock.numbers().size();
+  const std::vector<ValueReader> parts =
+      saved.entries(static_cast<std::int64_t>(1 + std::max(size, kLeastNumbers)));
+  std::vector<double> numbers;
+  for (std::size_t k = 0; k < size; ++k) {
+    numbers.push_back(parts[1 + k].real());
+  }
+  clock.restore(parts[0].integer(), std::move(numbers));
+}
+
+SettingValue clocks_value(TableSet<Cpu>& tables) {
+  return list_of(clocks_of(tables),
+                 [](const OptimizerClock* clock) { return clock_value(*clock); });
+}
+
+void check_clocks(const ValueReader& saved, TableSet<Cpu>& tables) {
+  const std::vector<OptimizerClock*> clocks = clocks_of(tables);
+  const std::vector<ValueReader> values = saved.entries(static_cast<std::int64_t>(clocks.size()));
+  for (std::size_t c = 0; c < clocks.size(); ++c) {
+    OptimizerClock trial = *clocks[c];
+    restore_clock(values[c], trial);
+  }
+}
+
+void restore_clocks(const ValueReader& saved, TableSet<Cpu>& tables) {
+  const std::vector<OptimizerClock*> clocks = clocks_of(tables);
+  const std::vector<ValueReader> values = saved.entries(static_cast<std::int64_t>(clocks.size()));
+  for (std::size_t c = 0; c < clocks.size(); ++c) {
+    restore_clock(values[c], *clocks[c]);
+  }
+}
+
+}  // namespace keyshard

@@ -1,0 +1,25 @@
+// The clocks of optimizers as a manifest holds them. Rows and weights alone do not let a training
+// go on: an optimizer that corrects its bias needs the steps that it has made, too.
+#pragma once
+
+#include "embedding/rows/table_set.hpp"
+#include "runtime/setting_value.hpp"
+
+namespace keyshard {
+
+SettingValue clock_value(const OptimizerClock& clock);
+
+/// Sets a clock to what clock_value made. Throws Error{corrupt_data}.
+void restore_clock(const ValueReader& saved, OptimizerClock& clock);
+
+/// The clocks of all column groups of all tables, in order.
+SettingValue clocks_value(TableSet<Cpu>& tables);
+
+/// Throws Error{corrupt_data} where `saved` is not what clocks_value makes of as many column
+/// groups.
+void check_clocks(const ValueReader& saved, TableSet<Cpu>& tables);
+
+/// Sets all clocks to what clocks_value made. Throws Error{corrupt_data}.
+void restore_clocks(const ValueReader& saved, TableSet<Cpu>& tables);
+
+}  // namespace keyshard

@@ -1,0 +1,58 @@
+// Saves the tables of a program and loads them again: rows, states and clocks of optimizers. Any
+// number of ranks loads what any number saved. `save_tables` and `load_tables` are all that a
+// program needs whose state is its tables; the other functions are their parts, for a program that
+// saves through a CheckpointWriter of its own.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "embedding/rows/table_set.hpp"
+#include "io/checkpoint_reader.hpp"
+#include "io/checkpoint_writer.hpp"
+
+namespace keyshard {
+
+/// What a program saves beside its tables.
+struct TableSaveOptions {
+  std::int64_t step = 0;           ///< names the checkpoint: FOLDER/step-000123
+  SettingValue state;              ///< whatever the program wants to find again; may be empty
+  std::vector<DenseSource> dense;  ///< what every rank has whole
+  Retention retention;
+};
+
+/// Saves tables between two steps as a checkpoint in `folder`, which is made; it becomes visible
+/// whole or not at all. No other program saves there meanwhile. Returns the path of the checkpoint.
+/// Throws Error{io} on all ranks, naming the path. Collective.
+std::string save_tables(const std::string& folder, TableSet<Cpu>& tables, Stream<Cpu>& stream,
+                        const TableSaveOptions& options);
+
+/// What was saved beside the tables.
+struct TableLoad {
+  std::int64_t step = 0;
+  SettingValue state;
+  std::map<std::string, std::vector<std::byte>> dense;  ///< by name
+};
+
+/// Loads the checkpoint `path` of save_tables into tables without rows. Names, columns and those
+/// options of the tables that decide results must be the saved ones, in the same order. Throws
+/// Error{corrupt_data} on all ranks where they are not, or where the checkpoint is damaged; all but
+/// the rows is checked before a table is touched. Collective.
+TableLoad load_tables(const std::string& path, TableSet<Cpu>& tables, Stream<Cpu>& stream);
+
+/// The tables as a CheckpointWriter takes them. They are borrowed.
+std::vector<TableSource> table_sources(const TableSet<Cpu>& tables);
+
+/// Throws Error{corrupt_data} where the tables of a checkpoint are others than these, and
+/// Error{invalid_argument} where these have rows. Touches no table.
+void check_tables(const std::string& path, const Manifest& manifest, const TableSet<Cpu>& tables);
+
+/// Loads the rows of tables that check_tables has accepted. Collective.
+void load_rows(CheckpointReader& reader, TableSet<Cpu>& tables);
+
+/// Throws Error{corrupt_data} where a checkpoint has another value than the program that loads it.
+void require_saved(const std::string& path, const std::string& what, const std::string& expected,
+                   const std::string& found);
+
+}  // namespace keyshard

@@ -1,0 +1,19 @@
+// Digests of the rows of tables, and by them the name of a state of training (io/state_digest.hpp)
+// that stands in memory.
+#pragma once
+
+#include <vector>
+
+#include "embedding/rows/table_set.hpp"
+#include "io/state_digest.hpp"
+
+namespace keyshard {
+
+/// The digests of all tables, shard by shard, gathered over ranks. Collective.
+std::vector<TableDigests> table_digests(const TableSet<Cpu>& tables, Stream<Cpu>& stream);
+
+/// The digest of a state that consists of tables alone: that of a checkpoint of them. The same on
+/// every rank. Collective.
+Digest128 state_digest(const TableSet<Cpu>& tables, Stream<Cpu>& stream, std::int64_t step);
+
+}  // namespace keyshard

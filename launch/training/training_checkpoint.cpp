@@ -1,0 +1,96 @@
+#include "launch/training/training_checkpoint.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "collectives/vote.hpp"
+#include "launch/training/optimizer_clocks.hpp"
+#include "launch/training/table_checkpoint.hpp"
+#include "runtime/error.hpp"
+
+namespace keyshard {
+namespace {
+
+std::vector<float> read_floats(CheckpointReader& reader, const std::string& name) {
+  const std::vector<std::byte> bytes = reader.read_dense(name);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  return values;
+}
+
+void load_dense(CheckpointReader& reader, DenseSide& dense) {
+  std::vector<std::vector<float>> states;
+  for (const std::string& name : dense.optimizer().names()) {
+    states.push_back(read_floats(reader, "state/" + name));
+  }
+  dense.restore(read_floats(reader, "weights"), states);
+  const Span<float> statistics = dense.model().statistics();
+  if (!statistics.empty()) {
+    const std::vector<float> saved = read_floats(reader, "statistics");
+    require(saved.size() == statistics.size(), Kind::corrupt_data,
+            "{}: expected {} running statistics: found {}", reader.path(), statistics.size(),
+            saved.size());
+    std::copy(saved.begin(), saved.end(), statistics.begin());
+  }
+}
+
+/// Whether the checkpoint is of this model and its state whole. Nothing has been loaded yet.
+void check_state(const std::string& path, const Manifest& manifest, const JobConfig& config,
+                 Trainer& trainer) {
+  check_tables(path, manifest, trainer.tables());
+  const ValueReader state(manifest.state, path);
+  require_saved(path, "slices", std::to_string(config.job.slices),
+                std::to_string(state.at("slices").integer()));
+  require_saved(path, "seed", std::to_string(static_cast<std::int64_t>(config.job.seed)),
+                std::to_string(state.at("seed").integer()));
+  check_clocks(state.at("table_clocks"), trainer.tables());
+}
+
+}  // namespace
+
+CheckpointTimes save_checkpoint(CheckpointWriter& writer, const JobConfig& config,
+                                SettingValue saved_config, Trainer& trainer,
+                                const TrainingPosition& position) {
+  CheckpointContent content;
+  content.step = trainer.steps();
+  content.shards = kShards;
+  content.config = std::move(saved_config);
+  content.state = state_value(config, trainer, position);
+  content.tables = table_sources(trainer.tables());
+  const std::vector<DensePart> parts = trainer.dense().parts();
+  for (const DensePart& part : parts) {
+    content.dense.push_back({part.name,
+                             ElementType::f32,
+                             {static_cast<std::int64_t>(part.values.size())},
+                             part.values.data()});
+  }
+  const bool keeps_best = config.job.patience > 0 && position.schedule.any;
+  return writer.save(content,
+                     {config.checkpoint.keep, keeps_best ? position.schedule.best_step : -1});
+}
+
+TrainingPosition load_checkpoint(const std::string& path, const JobConfig& config, Trainer& trainer,
+                                 CheckpointTimes* times) {
+  LocalFileSystem files;
+  Communicator<Cpu>& communicator = trainer.communicator();
+  const InPhase phase(communicator.progress(), Phase::loading);
+  CheckpointReader reader(files, path, communicator, trainer.stream());
+  const Manifest& manifest = reader.manifest();
+  const ValueReader state(manifest.state, path);
+  TrainingPosition position;
+  vote(communicator, [&] {
+    check_state(path, manifest, config, trainer);
+    position = position_in(state);
+  });
+  load_dense(reader, trainer.dense());
+  load_rows(reader, trainer.tables());
+  restore_clocks(state.at("table_clocks"), trainer.tables());
+  restore_clock(state.at("dense_clock"), trainer.dense().optimizer().clock());
+  trainer.restore_steps(manifest.step);
+  if (times != nullptr) {
+    *times = reader.times();
+  }
+  return position;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,215 @@
+// Tables of a program with two layers: saved on some ranks, loaded on others, and trained on as if
+// nothing had happened; and what is refused, on every rank.
+#include "launch/training/table_checkpoint.hpp"
+
+#include <cstring>
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "embedding/layers/squashed_embedding.hpp"
+#include "launch/training/table_digests.hpp"
+#include "runtime/error.hpp"
+#include "tests/support/ranks.hpp"
+#include "tests/support/scratch_folder.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+constexpr std::int64_t kSamples = 12;  // of a step, each a slice of its own
+constexpr std::int64_t kSaved = 3, kTrained = 5;
+
+LayerOptions layer_options(const std::string& name, std::int64_t width,
+                           const Optimizer& optimizer) {
+  LayerOptions options;
+  options.name = name;
+  options.embedding_size = width;
+  options.optimizer = optimizer;
+  return options;
+}
+
+/// A program: one embedding per user, and words that are pooled.
+struct Program {
+  explicit Program(Communicator<Cpu>& communicator,
+                   const LayerOptions& words_options = layer_options("words", 3, Adam{}))
+      : tables(communicator),
+        users(tables, layer_options("users", 2, Adagrad{})),
+        words(tables, words_options) {}
+
+  /// Makes the steps first + 1 .. last. The samples of a step depend on the step alone.
+  void train(Stream<Cpu>& stream, std::int64_t first, std::int64_t last) {
+    const int rank = tables.communicator().rank(), ranks = tables.communicator().size();
+    SliceLayout slices{kSamples, run_of(rank, ranks, kSamples), {0}};
+    for (std::int64_t step = first; step < last; ++step) {
+      std::vector<Key> user_ids, word_ids;
+      slices.offsets = {0};
+      for (std::int64_t s = slices.run.begin; s < slices.run.end; ++s) {
+        const auto id = static_cast<Key>(step * 7 + s);
+        user_ids.push_back(id % 10);
+        word_ids.insert(word_ids.end(), {id % 17, id % 5});
+        slices.offsets.push_back(slices.offsets.back() + 1);
+      }
+      const std::int64_t samples = slices.run.size();
+      const auto of_users = users.forward(stream, {user_ids, {samples}, {}}, true, &slices);
+      const auto of_words = words.forward(stream, {word_ids, {samples, 2}, {}}, true, &slices);
+      users.backward(stream, of_users, of_users.values.data());
+      words.backward(stream, of_words, of_words.values.data());
+      tables.apply(stream, {1.0f, kSamples});
+    }
+  }
+
+  TableSet<Cpu> tables;
+  Embedding<Cpu> users;
+  SquashedEmbedding<Cpu> words;
+};
+
+class TableCheckpoint : public ::testing::Test {
+ protected:
+  /// Trains to kSaved steps on some ranks and saves. Returns the digest of the tables.
+  std::string save(int ranks) {
+    std::string digest;
+    run_ranks(ranks, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      Program program(communicator);
+      program.train(stream, 0, kSaved);
+      const std::string path =
+          save_tables(folder_.path("saved"), program.tables, stream,
+                      {.step = kSaved, .state = {}, .dense = {}, .retention = {}});
+      const Digest128 own = state_digest(program.tables, stream, kSaved);
+      if (communicator.rank() == 0) {
+        path_ = path;
+        digest = own.hex();
+      }
+    });
+    return digest;
+  }
+
+  /// Expects that the tables of a program do not take the checkpoint, on each of two ranks with
+  /// `reason`, and stay as they were.
+  void expect_refused(const LayerOptions& words, const std::string& reason) {
+    run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      Program program(communicator, words);
+      expect_refused(program.tables, stream, reason);
+    });
+  }
+
+  void expect_refused(TableSet<Cpu>& tables, Stream<Cpu>& stream, const std::string& reason) {
+    const Digest128 before = state_digest(tables, stream, 0);
+    try {
+      load_tables(path_, tables, stream);
+      ADD_FAILURE() << "loaded, in place of: " << reason;
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.text().starts_with("rank 0: " + path_ + reason)) << error.text();
+    }
+    EXPECT_EQ(state_digest(tables, stream, 0), before);
+  }
+
+  ScratchFolder folder_;
+  std::string path_;
+};
+
+TEST_F(TableCheckpoint, SavedByAnyRanksLoadsOnAnyOthersAndTrainsOn) {
+  std::string whole;  // trained without a stop
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    Program program(communicator);
+    program.train(stream, 0, kTrained);
+    whole = state_digest(program.tables, stream, kTrained).hex();
+  });
+  for (const int savers : {1, 2, 3}) {
+    const std::string saved = save(savers);
+    for (const int loaders : {1, 2, 3, 4}) {
+      SCOPED_TRACE(fmt::format("saved by {}, loaded by {}", savers, loaders));
+      run_ranks(loaders, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+        Program program(communicator);
+        const TableLoad load = load_tables(path_, program.tables, stream);
+        EXPECT_EQ(load.step, kSaved);
+        EXPECT_EQ(state_digest(program.tables, stream, kSaved).hex(), saved);
+        // Adam corrects its bias by the clock, so the clock came back, too.
+        program.train(stream, kSaved, kTrained);
+        EXPECT_EQ(state_digest(program.tables, stream, kTrained).hex(), whole);
+      });
+    }
+  }
+}
+
+TEST_F(TableCheckpoint, KeepsWhatTheProgramSavesBesideTables) {
+  run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    const std::vector<float> weights{1, 2, 3, 4, 5, 6};
+    Program program(communicator);
+    const std::string path =
+        save_tables(folder_.path("saved"), program.tables, stream,
+                    {.step = 9,
+                     .state = value_of(SettingValue::Table{{"epoch", value_of(std::int64_t{4})}}),
+                     .dense = {{"layer/weights", ElementType::f32, {2, 3}, weights.data()}},
+                     .retention = {}});
+    EXPECT_EQ(path, folder_.path("saved/step-000009"));
+
+    Program other(communicator);
+    const TableLoad load = load_tables(path, other.tables, stream);
+    EXPECT_EQ(load.step, 9);
+    EXPECT_EQ(ValueReader(load.state, "state").at("epoch").integer(), 4);
+    ASSERT_EQ(load.dense.size(), 1u);
+    const std::vector<std::byte>& bytes = load.dense.at("layer/weights");
+    ASSERT_EQ(bytes.size(), weights.size() * sizeof(float));
+    EXPECT_EQ(std::memcmp(bytes.data(), weights.data(), bytes.size()), 0);
+  });
+}
+
+TEST_F(TableCheckpoint, KeepsTheNewestOnesThatAreAskedFor) {
+  run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    Program program(communicator);
+    for (const std::int64_t step : {1, 2, 3}) {
+      save_tables(folder_.path("saved"), program.tables, stream,
+                  {.step = step, .state = {}, .dense = {}, .retention = {2, -1}});
+    }
+    EXPECT_FALSE(std::filesystem::exists(folder_.path("saved/step-000001")));
+    EXPECT_TRUE(std::filesystem::exists(folder_.path("saved/step-000002")));
+    EXPECT_TRUE(std::filesystem::exists(folder_.path("saved/step-000003")));
+  });
+}
+
+TEST_F(TableCheckpoint, OfOtherTablesIsRefusedOnAllRanks) {
+  save(2);
+  const std::string columns =
+      ": table words: expected the columns of this job: found others; was the model, dim or "
+      "optimizer changed?";
+  expect_refused(layer_options("terms", 3, Adam{}),
+                 ": expected table terms of this job: found words");
+  expect_refused(layer_options("words", 4, Adam{}), columns);
+  expect_refused(layer_options("words", 3, Adagrad{}), columns);
+  LayerOptions seeded = layer_options("words", 3, Adam{});
+  seeded.partitioner = "modulo";
+  seeded.seed = 5;
+  expect_refused(seeded,
+                 ": expected options of table words {\"partitioner\":\"modulo\",\"seed\":5,"
+                 "\"pool_order\":\"bag\"} of this job: found {\"partitioner\":\"hash\",");
+}
+
+TEST_F(TableCheckpoint, IsNotLoadedIntoFewerTablesOrOverRows) {
+  save(2);
+  run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> none(communicator);
+    expect_refused(none, stream, ": expected 0 tables of this job: found 2");
+    Program trained(communicator);
+    trained.train(stream, 0, 1);
+    expect_refused(trained.tables, stream,
+                   ": table users: expected a table without rows to load into: found ");
+  });
+}
+
+TEST_F(TableCheckpoint, ThatIsNotThereIsRefused) {
+  run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    Program program(communicator);
+    try {
+      load_tables(folder_.path("step-000001"), program.tables, stream);
+      ADD_FAILURE() << "loaded";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Kind::corrupt_data);
+      EXPECT_NE(error.text().find("step-000001: expected a committed checkpoint"),
+                std::string::npos)
+          << error.text();
+    }
+  });
+}
+
+}  // namespace
+}  // namespace keyshard::testing

@@ -63,12 +63,12 @@ std::vector<std::uint32_t> window_order(const ReadPlan& plan, std::int64_t epoch
   return order;
 }
 
-StepPlan::StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing,
+StepPlan::StepPlan(std::int64_t records, const ReadPlan& plan, SliceCut cut,
                    const ReaderPosition& position)
     : records_(records),
       slices_(plan.slices),
       share_(plan.batch_size / plan.slices),
-      dealing_(dealing),
+      cut_(cut),
       first_step_(position.step) {
   require(plan.batch_size > 0 && plan.batch_size % plan.slices == 0, Kind::invalid_argument,
           "expected a batch size that is a multiple of the {} slices: found {}", plan.slices,
@@ -96,7 +96,7 @@ std::int64_t StepPlan::consumed_by(const ReaderPosition& position) {
     const std::int64_t n = position.consumed[static_cast<std::size_t>(slice)];
     consumed += n;
     even = even && n == consumed_;
-    within = within && n >= 0 && (dealing_ == Dealing::steps || n <= records_of(slice).size());
+    within = within && n >= 0 && (cut_ == SliceCut::steps || n <= records_of(slice).size());
   }
   require(within && (consumed == records_ || (even && consumed < records_)), Kind::invalid_argument,
           "expected a position of the {} records of this data: found other records consumed at "
@@ -112,7 +112,7 @@ std::int64_t StepPlan::last_begin(std::int64_t slice) const {
 }
 
 Range StepPlan::taken(std::int64_t slice, std::int64_t step) const {
-  if (dealing_ == Dealing::steps) {
+  if (cut_ == SliceCut::steps) {
     const std::int64_t begin = given(step);
     return {begin, begin + (is_last(step) ? last_begin(slice + 1) - last_begin(slice) : share_)};
   }
@@ -124,7 +124,7 @@ std::int64_t StepPlan::sample_number(std::int64_t slice, std::int64_t step, std:
   if (!is_last(step)) {
     return slice * share_ + i;
   }
-  if (dealing_ == Dealing::steps) {
+  if (cut_ == SliceCut::steps) {
     return last_begin(slice) + i;
   }
   const std::int64_t longest = (records_ + slices_ - 1) / slices_;

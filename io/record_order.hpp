@@ -40,20 +40,20 @@ std::vector<std::uint32_t> window_order(const ReadPlan& plan, std::int64_t epoch
                                         std::int64_t slice, std::int64_t window,
                                         std::int64_t count);
 
-/// How records come to slices. `runs`: each slice owns a run of the epoch's order, so that all of
-/// them can be read apart. `steps`: each step is the next records of a stream, cut into slices.
-enum class Dealing { runs, steps };
+/// How records come to slices. `runs`: each slice owns a run of the epoch's order, so that slices
+/// can be read apart. `steps`: each step is the next records of a stream, cut into slices.
+enum class SliceCut { runs, steps };
 
 /// How the records of an epoch are dealt to steps.
 class StepPlan {
  public:
   /// Throws Error{invalid_argument} where the batch size is no multiple of the slices.
-  StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing = Dealing::runs)
-      : StepPlan(records, plan, dealing, {}) {}
+  StepPlan(std::int64_t records, const ReadPlan& plan, SliceCut cut = SliceCut::runs)
+      : StepPlan(records, plan, cut, {}) {}
 
   /// The rest of an epoch that is at `position`, whatever the batch size was before: the same plan
   /// where it has not changed. Throws Error{invalid_argument} where no step of an epoch ends there.
-  StepPlan(std::int64_t records, const ReadPlan& plan, Dealing dealing,
+  StepPlan(std::int64_t records, const ReadPlan& plan, SliceCut cut,
            const ReaderPosition& position);
 
   std::int64_t records() const noexcept { return records_; }
@@ -61,14 +61,14 @@ class StepPlan {
   /// Of the whole epoch: its steps before the position, and those that are left.
   std::int64_t steps() const noexcept { return steps_; }
 
-  /// Dealing::runs: the records of the epoch's order that a slice owns.
+  /// SliceCut::runs: the records of the epoch's order that a slice owns.
   Range records_of(std::int64_t slice) const;
   /// The records, counted from the slice's first, that a slice gives to a step, which is not before
   /// the position.
   Range taken(std::int64_t slice, std::int64_t step) const;
   /// Number, in the global batch of a step, of the i-th sample of a slice.
   std::int64_t sample_number(std::int64_t slice, std::int64_t step, std::int64_t i) const;
-  /// Dealing::steps: the record of the stream that is the i-th sample of a slice in a step.
+  /// SliceCut::steps: the record of the stream that is the i-th sample of a slice in a step.
   std::int64_t stream_record(std::int64_t slice, std::int64_t step, std::int64_t i) const;
 
  private:
@@ -80,13 +80,13 @@ class StepPlan {
   /// Records that each slice has given before a step.
   std::int64_t given(std::int64_t step) const { return consumed_ + (step - first_step_) * share_; }
 
-  /// Dealing::steps: samples before those of a slice in the last step.
+  /// SliceCut::steps: samples before those of a slice in the last step.
   std::int64_t last_begin(std::int64_t slice) const;
 
   std::int64_t records_;
   std::int64_t slices_;
   std::int64_t share_;  // records of a slice in a full step
-  Dealing dealing_;
+  SliceCut cut_;
   std::int64_t first_step_;    // at the position
   std::int64_t consumed_ = 0;  // records of each slice at the position
   std::int64_t steps_ = 0;

@@ -8,20 +8,20 @@ namespace keyshard {
 
 SlicedReader::SlicedReader(DataSchema schema, std::vector<std::int64_t> block_records,
                            const ReadPlan& plan, const Communicator<Cpu>& communicator,
-                           Dealing dealing)
+                           SliceCut cut)
     : schema_(std::move(schema)),
       block_records_(std::move(block_records)),
       plan_(plan),
-      dealing_(dealing),
+      cut_(cut),
       steps_(std::accumulate(block_records_.begin(), block_records_.end(), std::int64_t{0}), plan,
-             dealing),
+             cut),
       steps_per_epoch_(steps_.steps()),
       run_(run_of(communicator.rank(), communicator.size(), plan.slices)) {
   go_to({0, 0, {}});
 }
 
 void SlicedReader::go_to(const ReaderPosition& position) {
-  steps_ = StepPlan(records(), plan_, dealing_, position);
+  steps_ = StepPlan(records(), plan_, cut_, position);
   epoch_ = position.epoch;
   step_ = position.step;
   consumed_ = step_ > 0 ? position.consumed

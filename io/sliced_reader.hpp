@@ -1,5 +1,5 @@
-// What all readers share: the epochs, the steps and the position of records that are dealt to
-// slices. A reader only says how the records of a slice become samples.
+// What all readers share: epochs, steps and the position in them. A reader only says how the
+// records of a slice become samples.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,7 @@ class SlicedReader : public DataReader {
 
  protected:
   SlicedReader(DataSchema schema, std::vector<std::int64_t> block_records, const ReadPlan& plan,
-               const Communicator<Cpu>& communicator, Dealing dealing = Dealing::runs);
+               const Communicator<Cpu>& communicator, SliceCut cut = SliceCut::runs);
 
   /// Adds the samples of the records `taken` of a slice, counted from the slice's first.
   virtual void read_slice(std::int64_t slice, Range taken, Batch& batch) = 0;
@@ -56,7 +56,7 @@ class SlicedReader : public DataReader {
   DataSchema schema_;
   std::vector<std::int64_t> block_records_;
   ReadPlan plan_;
-  Dealing dealing_;
+  SliceCut cut_;
   StepPlan steps_;  // of this epoch
   std::int64_t steps_per_epoch_;
   Range run_;

@@ -17,7 +17,7 @@ class StreamReader final : public SlicedReader {
  public:
   StreamReader(const DataOptions& options, Split split, const ReadPlan& plan,
                Communicator<Cpu>& communicator, std::vector<TextFile> files, const TextIndex& index)
-      : SlicedReader(options.schema(), {index.records}, plan, communicator, Dealing::steps),
+      : SlicedReader(options.schema(), {index.records}, plan, communicator, SliceCut::steps),
         window_records_(options.window),
         skip_lines_(options.skipped(split) + (options.header ? 1 : 0)),
         progress_(&communicator.progress()),

@@ -1,6 +1,6 @@
 // How many lines of the data did not parse, over all ranks. Whether a job goes on is decided after
-// every batch by the sum of all ranks, so it stops at the same step, with the same message, on any
-// number of them.
+// every batch by the sum over all ranks, so a job stops at the same step, with the same message, on
+// any number of ranks.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,11 @@ class BadLines {
   /// `allowed` in an epoch.
   explicit BadLines(std::int64_t allowed) : allowed_(allowed) {}
 
-  /// Counts the bad lines of a batch, `of_all_ranks` together. Where they are more than allowed, it
-  /// throws Error{bad_input} with "file:line: reason" of the first one of the batch, on every rank.
+  /// Counts the bad lines of a batch: `of_all_ranks` is their number over all ranks. Where the
+  /// epoch then has more than are allowed, throws Error{bad_input} with "file:line: reason" of the
+  /// first bad line of the batch, on every rank.
   void add(Communicator<Cpu>& communicator, const Batch& batch, std::int64_t of_all_ranks);
-  /// The same for a caller without the sum. Collective.
+  /// The same for a caller that does not know the number over all ranks. Collective.
   void add(Communicator<Cpu>& communicator, const Batch& batch);
 
   void begin_epoch() noexcept { counts_.epoch = 0; }

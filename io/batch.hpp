@@ -15,13 +15,14 @@ namespace keyshard {
 
 struct Batch {
   Range slices;  ///< slices of this rank (empty where there are more ranks than slices)
-  std::vector<std::int64_t> slice_offsets;  ///< [slices.size() + 1] samples of slice slices.begin +
-                                            ///< i: offsets[i] .. offsets[i + 1]
+  /// [slices.size() + 1]: slice slices.begin + i has the samples offsets[i] .. offsets[i + 1].
+  std::vector<std::int64_t> slice_offsets;
 
   // One entry per sample. A bad line leaves a hole: the sample is absent here, its number is not
   // used again.
-  std::vector<std::int64_t>
-      sample_numbers;  ///< number in the global batch, the same on any number of ranks
+
+  /// Numbers in the global batch, the same on any number of ranks.
+  std::vector<std::int64_t> sample_numbers;
   std::vector<std::int64_t> records;  ///< number of the record in input order
   std::vector<float> labels;
   std::vector<float> weights;  ///< empty: all 1

@@ -23,23 +23,23 @@ std::optional<std::int64_t> step_of(const std::string& name);
 /// Error{corrupt_data} where one is not a folder.
 std::vector<std::int64_t> committed_steps(FileSystem& files, const std::string& folder);
 
-/// The path of the newest committed checkpoint; empty where there is none. Rank 0 looks for all.
-/// Collective.
+/// The path of the newest committed checkpoint; empty where there is none. Rank 0 looks into the
+/// folder and tells the others. Collective.
 std::string latest_checkpoint(FileSystem& files, const std::string& folder,
                               Communicator<Cpu>& communicator);
 
-/// Removes what saves and checks that did not end have left.
+/// Removes what was left by saves and checks that did not end.
 void remove_debris(FileSystem& files, const std::string& folder);
 
-/// Removes a committed checkpoint, so that it is never seen in part.
+/// Removes a committed checkpoint. No part of the checkpoint is ever seen without the rest.
 void remove_checkpoint(FileSystem& files, const std::string& folder, std::int64_t step);
 
-/// Makes the folder and holds that all ranks see the same one. Throws Error{io} naming it.
+/// Makes the folder. Throws Error{io} naming the folder where a rank sees another one than rank 0.
 /// Collective.
 void require_same_folder(FileSystem& files, const std::string& folder,
                          Communicator<Cpu>& communicator);
 
-/// A name that no other process has used: chosen by rank 0, the same on all ranks. Collective.
+/// A name that no other process has used. Rank 0 chooses it for all ranks. Collective.
 std::string unique_suffix(Communicator<Cpu>& communicator);
 
 }  // namespace keyshard

@@ -1,7 +1,7 @@
 // Opens a committed checkpoint. All files are checked against the manifest, byte for byte, before
-// HDF5 sees them and before anything is taken from them; then any number of ranks reads what any
-// number wrote, each the shards that are its own. What is refused is Error{corrupt_data} with file
-// and reason, the same on all ranks.
+// HDF5 sees them and before anything is taken from them. Then each rank reads the shards that it
+// owns, however many ranks wrote the checkpoint. A checkpoint that is refused throws
+// Error{corrupt_data} with file and reason, the same on all ranks.
 #pragma once
 
 #include <string>
@@ -25,11 +25,11 @@ class CheckpointReader {
 
   const Manifest& manifest() const noexcept { return manifest_; }
 
-  /// The digest of the state that was saved: equal to that of the live state at the save.
+  /// The digest of the state that was saved: equal to the digest of that state in memory.
   Digest128 state_digest() const { return manifest_.state_digest(); }
 
-  /// Reads this rank's run of the shards of a table, each column checked against its digest. Throws
-  /// on all ranks what fails on one, also in `take`. Collective.
+  /// Reads this rank's run of the shards of a table, each column checked against its digest. What
+  /// one rank throws, also in `take`, is thrown on all ranks. Collective.
   void read_table(const std::string& name, const ShardSink& take);
 
   /// A dense part, the same on every rank. Throws Error{corrupt_data} where there is none of that
@@ -44,7 +44,7 @@ class CheckpointReader {
   /// dense parts.
   SettingValue description() const;
 
-  /// Of this rank so far.
+  /// Where the time of this rank has gone so far.
   const CheckpointTimes& times() const noexcept { return times_; }
 
  private:

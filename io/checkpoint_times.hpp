@@ -1,5 +1,6 @@
-// Where the time of a save or a load goes. Parts overlap on the threads of a rank: each counts the
-// nanoseconds that threads spent in it, and `total` what went by on the clock.
+// Where the time of a save or a load goes, in nanoseconds. Parts overlap, for the threads of a rank
+// work at different ones: a part counts the time of all threads in it, and only `total` is the time
+// on the clock.
 #pragma once
 
 #include <atomic>
@@ -9,11 +10,11 @@
 namespace keyshard {
 
 struct CheckpointTimes {
-  std::int64_t copy = 0;    ///< between table and batch: on a save with the sort by key
+  std::int64_t copy = 0;    ///< between table and batch; in a save with the sort by key
   std::int64_t digest = 0;  ///< of columns
   std::int64_t write = 0;   ///< through HDF5
-  std::int64_t read = 0;    ///< through HDF5: on a save the read back
-  std::int64_t verify = 0;  ///< reading files for their digests
+  std::int64_t read = 0;    ///< through HDF5; in a save, to read back
+  std::int64_t verify = 0;  ///< of files by their digests
   std::int64_t sync = 0;    ///< until the bytes are on the disk
   std::int64_t total = 0;
   std::int64_t bytes = 0;  ///< of the files that this rank wrote, or verified

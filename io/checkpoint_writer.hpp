@@ -1,6 +1,6 @@
 // Saves checkpoints: each rank its shards in a file of its own, read back and compared before rank
-// 0 commits all of them by one rename. A save succeeds on all ranks or fails on all of them with
-// the same message, and then leaves what was there before.
+// 0 commits all files by one rename. A save succeeds on all ranks, or fails on all of them with the
+// same message. A save that fails leaves the folder as it was.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +22,13 @@ struct DenseSource {
   const void* values = nullptr;
 };
 
-/// What to save: the same on all ranks but for the rows of tables. Order counts: the state digest
-/// is taken in it.
+/// What to save: the same on all ranks but for the rows of tables. The order of tables and dense
+/// parts counts, for the state digest is taken in that order.
 struct CheckpointContent {
   std::int64_t step = 0;
   std::int64_t shards = 0;  ///< of every table; this rank brings run_of(rank, ranks, shards)
-  SettingValue config;  ///< for messages and comparison at a resume; not part of the state digest
-  SettingValue state;   ///< everything small that a resume needs; finite numbers only
+  SettingValue config;      ///< shown, and compared at a resume; not part of the state digest
+  SettingValue state;       ///< everything small that a resume needs; finite numbers only
   std::vector<TableSource> tables;
   std::vector<DenseSource> dense;
 };
@@ -42,13 +42,14 @@ struct Retention {
 
 class CheckpointWriter {
  public:
-  /// Makes the folder, holds that all ranks see the same one, and removes the debris of killed
-  /// saves. The caller holds the lock of the job's folder. Collective.
+  /// Makes the folder of checkpoints and removes what killed saves left there. Throws Error{io}
+  /// where a rank sees another folder than rank 0. The caller sees to it that no other process saves
+  /// there, as by the lock of the job's folder. Collective.
   CheckpointWriter(FileSystem& files, std::string folder, Communicator<Cpu>& communicator,
                    Stream<Cpu>& stream);
 
-  /// Saves `folder/step-N`; one of the same step is replaced. Returns the times of this rank.
-  /// Throws Error{io} on all ranks, naming the path. Collective.
+  /// Saves `folder/step-N`; a checkpoint of the same step is replaced. Returns the times of this
+  /// rank. Throws Error{io} on all ranks, naming the path. Collective.
   CheckpointTimes save(const CheckpointContent& content, const Retention& retention);
 
  private:

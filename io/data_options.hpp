@@ -26,19 +26,20 @@ struct ColumnOptions {
   std::int64_t index = -1;  ///< 0-based; -1: found by name in the header
   ColumnRole role = ColumnRole::ignore;
 
-  std::vector<std::string>
-      positive;  ///< label: cells that count as 1, all others as 0; empty: the number itself
+  /// Of a label: cells that count as 1, all others as 0; empty: the number itself.
+  std::vector<std::string> positive;
 
-  DenseTransform transform =
-      DenseTransform::none;  ///< log: sign(x) log(1 + |x|); standard: (x - mean) / stddev
+  /// log: sign(x) log(1 + |x|); standard: (x - mean) / stddev.
+  DenseTransform transform = DenseTransform::none;
   double mean = 0;
   double stddev = 1;
-  double fill = 0;              ///< what a missing number reads as, after the transform
-  std::vector<double> buckets;  ///< dense: ascending boundaries; the column becomes an id, the
-                                ///< number of boundaries <= x
+  double fill = 0;  ///< what a missing number reads as, after the transform
+  /// Of a dense column: ascending boundaries. The column becomes an id, the number of boundaries
+  /// <= x.
+  std::vector<double> buckets;
 
-  bool integer =
-      false;  ///< ids: whole numbers of 64 bits, signed or unsigned; else strings, hashed
+  /// Of ids: whole numbers of 64 bits, signed or unsigned; else strings, hashed.
+  bool integer = false;
   bool missing_is_id = false;   ///< ids: missing text is an id of its own; else it is no id
   std::string list_separator;   ///< role ids: between the ids of a cell
   std::int64_t max_length = 0;  ///< role ids: ids beyond it are dropped; 0: no limit
@@ -63,26 +64,25 @@ struct GeneratorOptions {
 
 struct DataOptions {
   DataFormat format = DataFormat::text;
-  std::vector<std::string> train, valid,
-      test;  ///< files; relative to the folder of the configuration
+  /// Files, relative to the folder of the configuration.
+  std::vector<std::string> train, valid, test;
   std::string separator = ",";
   bool header = false;
   bool trim = false;            ///< spaces and tabs around cells
   bool quote = false;           ///< cells in double quotes may hold separators
   std::int64_t skip_lines = 0;  ///< at the start of every file, before the header
-  std::vector<std::int64_t> skip_lines_by_split{-1, -1,
-                                                -1};  ///< overrides per split; -1: skip_lines
+  /// Instead of skip_lines, by split; -1: skip_lines.
+  std::vector<std::int64_t> skip_lines_by_split{-1, -1, -1};
   std::vector<std::string> missing{""};
   std::int64_t max_bad_lines = 0;
   ReadOrder order = ReadOrder::automatic;
-  std::vector<ReadOrder> order_by_split =
-      std::vector<ReadOrder>(3);  ///< of a job that goes on: as
-                                  ///< it was resolved at its start
+  /// By split, of a job that goes on from a checkpoint: the orders that were chosen at the start of
+  /// the job. Automatic: none was.
+  std::vector<ReadOrder> order_by_split = std::vector<ReadOrder>(3);
   std::int64_t window = 32'768;
   bool shuffle = true;
-  std::int64_t memory_bytes =
-      std::int64_t{1}
-      << 30;  ///< compressed files of a split that unpack to this much in all are read from memory
+  /// Compressed files of a split that unpack to this much in all, or less, are read from memory.
+  std::int64_t memory_bytes = std::int64_t{1} << 30;
   std::int64_t block_bytes = std::int64_t{4} << 20;
   std::string index_folder;  ///< where the indices of text files are kept; empty: nowhere
   std::vector<ColumnOptions> columns;
@@ -106,8 +106,8 @@ struct DataOptions {
   DataSchema schema() const;
 };
 
-/// Reads [data]. Paths are made relative to `folder`. `foreign` are keys of a column that other
-/// folders read.
+/// Reads [data]. Paths are made relative to `folder`. `foreign` are keys of a column that are legal
+/// and read by others.
 DataOptions read_data_options(Settings settings, const std::string& folder,
                               const std::vector<std::string>& foreign);
 

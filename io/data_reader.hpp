@@ -23,8 +23,9 @@ struct DataSchema {
   bool weighted = false;
 };
 
-/// How the records of files come to slices. blocks: runs of byte ranges; files: the same with
-/// compressed files as ranges; stream: one after another, as they stand.
+/// How the records of files come to slices. blocks: a slice reads runs of byte ranges; files: a
+/// slice reads whole compressed files; stream: records come one after another, as they stand, and
+/// each step gives the next ones to its slices.
 enum class ReadOrder { automatic, blocks, files, stream };
 
 struct ReaderPosition {
@@ -66,9 +67,9 @@ class DataReader {
   virtual ReadOrder order() const { return ReadOrder::blocks; }
 
   virtual ReaderPosition position() const = 0;
-  /// The batch size may be another one than before the position: what is left of the epoch is read
-  /// in steps of the new one. Throws Error{invalid_argument} when the position does not fit the
-  /// data.
+  /// Goes on from a position. The batch size may have changed since: what is left of the epoch is
+  /// read in steps of the new size. Throws Error{invalid_argument} where the position does not fit
+  /// the data.
   virtual void seek(const ReaderPosition& position) = 0;
 
   /// Records of each block, in input order: the grain of the shuffle.

@@ -35,14 +35,15 @@ class FileSystem {
   virtual std::vector<FileEntry> list(const std::string& folder) = 0;
   virtual bool exists(const std::string& path) = 0;
 
-  /// Gives a folder a new name, which must be free, or the names of two folders to each other.
+  /// Gives a folder a new name, which must be free.
   virtual void rename(const std::string& from, const std::string& to) = 0;
+  /// Gives each of two folders the name of the other.
   virtual void exchange(const std::string& one, const std::string& other) = 0;
   /// Removes a file or folder with all in it; fine where there is none.
   virtual void remove_tree(const std::string& path) = 0;
 
-  /// Begins to bring what was written to a file to the disk, and waits for nothing. A hint: errors
-  /// are told by `sync`.
+  /// Begins to bring what was written to a file to the disk, and waits for nothing. A hint: `sync`
+  /// reports the errors.
   virtual void start_sync(const std::string& path) = 0;
   /// Waits until a file, or the names in a folder, are on the disk.
   virtual void sync(const std::string& path) = 0;
@@ -78,8 +79,8 @@ std::string read_text(FileSystem& files, const std::string& path, std::int64_t l
 Digest128 file_digest(FileSystem& files, const std::string& path, std::int64_t bytes,
                       ThreadPool& threads, const std::function<void()>& advance = {});
 
-/// A folder that belongs to one process as long as this lives: a lock on the file `.lock` in it,
-/// which holds the owner's number. Goes with the process, however it ends.
+/// Keeps a folder for one process: a lock on the file `.lock` in the folder, which holds the
+/// number of the process. The lock ends with this object, or with the process, however that ends.
 class FolderLock {
  public:
   /// Throws Error{io} naming the process that has the folder.

@@ -105,8 +105,8 @@ class Hdf5File {
   void write(const std::string& name, ElementType type, const std::vector<std::int64_t>& shape,
              const void* values);
 
-  /// Makes a dataset that shows rows of other files as one, for other programs: never opened by
-  /// `open_dataset`. `shape` is the shape of all.
+  /// Makes a dataset that shows rows of other files as one, for other programs: `open_dataset`
+  /// refuses it. `shape` is that of all rows together.
   void create_virtual(const std::string& name, ElementType type,
                       const std::vector<std::int64_t>& shape,
                       const std::vector<Hdf5Source>& sources);

@@ -1,6 +1,6 @@
 // The index of text files as it is kept in a job's folder, so that the next start need not count
-// again. It belongs to a file as long as its size and time stand. Only a help: where it cannot be
-// read or written, records are counted.
+// again. An entry is used as long as size and time of its file are the same. Where an index cannot
+// be read or written, records are counted.
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ struct IndexedFile {
   std::int64_t skip_lines = 0;   ///< the header included
   std::vector<TextBlock> blocks;
 
-  /// Whether the blocks of this one are those of `other`.
+  /// Whether the blocks of this entry are those of `other`, the file as it lies there now.
   bool fits(const IndexedFile& other) const {
     return name == other.name && stamp == other.stamp && stamp.modified_ns >= 0 &&
            block_bytes == other.block_bytes && skip_lines == other.skip_lines;
@@ -31,7 +31,7 @@ std::string index_name(const std::string& path, const std::string& folder);
 /// Throws where a name is no UTF-8.
 std::string index_text(const std::vector<IndexedFile>& files);
 
-/// The files of an index; none where the text is not as it was written.
+/// The files of an index; none where the text is not as index_text made it.
 std::vector<IndexedFile> parse_index(const std::string& text);
 
 /// The text of the index of a split; empty where there is none.

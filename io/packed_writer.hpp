@@ -1,7 +1,7 @@
 // Makes a packed file (packed_schema.hpp) of any data, for `keyshard convert`. A job that trains
 // from it has the same batches, bit for bit, as from the text with order = "blocks": the file keeps
-// the blocks of the text. Not so where lines were bad (they are left out, so later records move
-// up), or where the text was read as a stream, which shuffles in another way.
+// the blocks of the text. The batches are others where lines were bad (bad lines are left out, so
+// later records move up), or where the text was read as a stream, which is shuffled in another way.
 #pragma once
 
 #include <cstdint>

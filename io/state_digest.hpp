@@ -1,6 +1,6 @@
 // The name of a state of training: one digest over all rows with their optimizer state and
-// everything dense. It does not depend on ranks, slices, paths or the order in which rows came, and
-// can be had from memory or from a checkpoint alike.
+// everything dense. The digest does not depend on ranks, slices, paths or the order in which rows
+// came; a state in memory and its checkpoint have the same one.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace keyshard {
 
-/// The digests of a table: of each shard, of each column of its rows sorted by key; the keys are
-/// the first column.
+/// The digests of a table: one for each column of each shard, whose rows are sorted by key. The
+/// first column is the keys.
 struct TableDigests {
   std::string name;
   std::vector<std::string> columns;  ///< "keys", then as the table has them

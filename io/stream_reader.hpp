@@ -1,7 +1,7 @@
 // Batches from text that is read in one pass: every rank unpacks everything and parses only the
 // lines of its slices. Step s is the next records of the stream, shuffled inside windows of the
-// stream, so the batches are others than those of order = "blocks". Slow with many ranks: a packed
-// file (packed_writer.hpp) is not.
+// stream, so the batches are others than those of order = "blocks". The reader is slow with many
+// ranks, for which packed files (packed_writer.hpp) are made.
 #pragma once
 
 #include <memory>

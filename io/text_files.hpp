@@ -14,7 +14,7 @@
 
 namespace keyshard {
 
-/// What tells that a file has not changed.
+/// By what a file is known not to have changed.
 struct FileStamp {
   std::int64_t bytes = 0;         ///< as it lies on the disk
   std::int64_t modified_ns = -1;  ///< since 1970; -1: not known, as of a pipe

@@ -1,6 +1,6 @@
 // The blocks of text files: byte ranges with the number of records in each. A record belongs to the
-// block that holds its first byte. A file without random access is one block. Counted by all ranks
-// and threads together at the start, unless an index of the same files is kept (index_file.hpp).
+// block that holds its first byte. A file without random access is one block. All ranks and threads
+// count records together at the start, unless an index of the same files is kept (index_file.hpp).
 #pragma once
 
 #include <cstdint>
@@ -44,9 +44,9 @@ struct TextIndex {
   Digest128 digest() const;
 };
 
-/// Counts the records of all files, but of those whose index in `options.index_folder` still fits
-/// on all ranks; keeps the index there. Collective; fails on all ranks where they see files of
-/// other sizes. Throws Error{bad_input} for a file without records, naming it.
+/// Counts the records of all files, except those whose index in `options.index_folder` still fits
+/// on all ranks, and keeps the new index there. Collective. Throws Error{bad_input} on all ranks
+/// where two ranks see files of different sizes, and naming the file where one has no records.
 TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                           const DataOptions& options, Split split,
                           const std::vector<TextFile>& files);

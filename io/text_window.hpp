@@ -24,14 +24,14 @@ struct TextPlace {
 
 class TextWindow {
  public:
-  /// Of the slice or stream; -1: none was loaded.
+  /// The number of the window in its slice or stream; -1: none was loaded.
   std::int64_t number() const noexcept { return number_; }
 
-  /// Empties the window; its memory is kept.
+  /// Becomes an empty window with that number; memory is kept.
   void begin(std::int64_t number);
   void add(std::string_view text, const TextPlace& place);
 
-  /// order[i] is the record that is i-th; as many as were added.
+  /// Sets which of the records that were added is i-th: number order[i].
   void set_order(std::vector<std::uint32_t> order) { order_ = std::move(order); }
 
   std::int64_t size() const noexcept { return static_cast<std::int64_t>(places_.size()); }

@@ -14,7 +14,7 @@
 namespace keyshard {
 namespace {
 
-/// The checkpoint that a job starts from; empty: afresh.
+/// The checkpoint that a job goes on from; empty: it starts from nothing.
 std::string starting_point(const TrainCommand& command, const JobConfig& config,
                            Communicator<Cpu>& communicator) {
   LocalFileSystem files;

@@ -69,8 +69,8 @@ struct BenchCommand {
   std::int64_t threads = 0;           ///< of a rank; 0: as many as it has cores
   std::vector<std::int64_t> dims{16};
   std::int64_t rounds = 3;
-  std::int64_t steps = 60;   ///< that are timed, the last ones of a workload
-  std::int64_t warmup = 10;  ///< before them, in every round
+  std::int64_t steps = 60;   ///< that are timed: the last ones of a workload
+  std::int64_t warmup = 10;  ///< steps before those, in every round
 };
 
 int run_train(const TrainCommand& command);

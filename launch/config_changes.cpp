@@ -13,10 +13,10 @@ namespace {
 const std::vector<std::string>& free_keys() {
   static const std::vector<std::string> keys{
       "checkpoint.*",      "data.max_bad_lines",
-      "data.memory_bytes",  // the order of reading is saved as it was resolved
-      "data.order",         // the same; the resolved ones are compared
+      "data.memory_bytes",  // it decides the order of reading, which is saved
+      "data.order",         // the saved order is compared
       "data.test",
-      "data.train",  // the data itself is held by its digest
+      "data.train",  // the digest of the data is compared
       "data.valid",  // the same
       "job.epochs",
       "job.numerics",  // the fingerprint is compared

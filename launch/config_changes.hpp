@@ -1,6 +1,7 @@
-// What a configuration may change where a job goes on from a checkpoint. A resumed job is the one
-// that would never have stopped: what says where, how long and how closely watched it runs is free,
-// what steers the training from here on is told, and all else must be as it was saved.
+// Which keys of a configuration may change where a job goes on from a checkpoint. A resumed job is
+// meant to be the job that never stopped. So keys that say where, for how long and under which
+// watch the job runs are free; keys that steer the training may change, and the user sees a
+// warning; all others must have the value that was saved.
 #pragma once
 
 #include <string>
@@ -10,21 +11,22 @@
 
 namespace keyshard {
 
-/// free: no bit depends on it, or what does is compared by itself. steers: a person may turn it on
-/// the way, as learning rates; the results are then those of neither configuration. fixed: the
-/// model, the data, the order of both and all that lies in a checkpoint.
+/// free: no bit of the result depends on the key, or what the key names is compared in another way,
+/// as data by their digest. steers: a person may change the value during a training, as that of a
+/// learning rate; the results then belong to neither configuration. fixed: all other keys: the
+/// model, the data, and whatever decides the order of samples or the content of a checkpoint.
 enum class KeyChange { free, steers, fixed };
 
-/// Of a key by its full path, as "job.steps" or "tables.C1.exchange".
+/// How a key may change, by its full path, as "job.steps" or "tables.C1.exchange".
 KeyChange change_of(const std::string& path);
 
-/// What may change, as a person reads it: paths, and "checkpoint.*", "*.exchange".
+/// The keys that may change, as a person reads them: paths, and patterns as "checkpoint.*".
 std::vector<std::string> changeable_keys();
 
 /// A line per key that differs, sorted by key, with both values.
 struct ConfigChanges {
   std::vector<std::string> refused;  ///< fixed keys
-  std::vector<std::string> told;     ///< keys that steer
+  std::vector<std::string> told;     ///< keys that steer, for a warning
 };
 
 /// Compares a saved configuration with the one to go on with. A key that [tables.NAME] leaves out

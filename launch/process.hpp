@@ -19,11 +19,11 @@ int launched_rank();
 int exit_code_of(const std::exception& error);
 
 /// Shows an error as "error: rank R: ...". Errors that a peer caused are left to the peer. Ranks
-/// other than 0 wait a moment first: of an error that all ranks meet alike, rank 0 says it, and its
-/// end ends the others.
+/// other than 0 wait a moment first: an error that all ranks meet alike is shown by rank 0 alone,
+/// whose end also ends the others.
 void show_error(const std::exception& error, int rank, int ranks);
 
-/// Runs body on the ranks of this job. An error of one rank is shown by it and ends all.
+/// Runs body on the ranks of this job. A rank that fails shows its error and ends all ranks.
 int with_ranks(const std::function<int(Communicator<Cpu>&)>& body);
 
 /// Reads the configuration of a command, with what its options override.
@@ -34,7 +34,8 @@ JobConfig configure(const JobCommand& command);
 void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config,
                        const ResolvedSettings& options);
 
-/// Fails on all ranks where their processors or libraries would compute other bits, naming both.
+/// Fails on all ranks where two ranks would compute different bits, for their processors or
+/// libraries differ, naming both.
 void check_same_numerics(Communicator<Cpu>& communicator);
 
 /// Watches the ranks of a job: one that is stuck for `seconds` (in reading, unpacking, saving or

@@ -7,7 +7,7 @@ namespace keyshard {
 /// From now on these signals are noted and no longer end the process.
 void watch_stop_signals();
 
-/// Whether one has come.
+/// Whether such a signal has come.
 bool stop_requested() noexcept;
 
 }  // namespace keyshard

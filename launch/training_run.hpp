@@ -22,9 +22,10 @@ enum class RunEnd { done, stopped_by_signal };
 
 class TrainingRun {
  public:
-  /// Opens the data and makes the model, that of the checkpoint `from` unless it is empty.
-  /// `checkpoints` may be null: then nothing is saved. Collective. Throws Error{corrupt_data} where
-  /// configuration, data or model are not those of the checkpoint, before its tables are loaded.
+  /// Opens the data and makes the model, or loads the model of the checkpoint `from` where that is
+  /// not empty. `checkpoints` may be null: then nothing is saved. Collective. Throws
+  /// Error{corrupt_data} where configuration, data or model are not those of the checkpoint, before
+  /// its tables are loaded.
   TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
               Reporter& reporter, JobCheckpoints* checkpoints, const std::string& from = "");
 

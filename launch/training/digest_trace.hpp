@@ -1,6 +1,6 @@
-// Digests of the tensors of every step, a line of text each, written to a file by one run and
-// compared with it by another: the first tensor that differs is named. Digests do not depend on
-// ranks and threads, so the two runs may have any number of them.
+// Digests of the tensors of every step, a line of text each. One run writes them to a file, another
+// run compares its own with the file: the first tensor that differs is named. Digests do not depend
+// on ranks and threads, so the two runs may have different numbers of both.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ class DigestTrace {
   void add(std::int64_t step, const std::string& stage, const std::string& tensor,
            const Digest128& digest);
 
-  /// The same of a tensor of which each rank holds the part of its run of slices: `slices` are the
-  /// digests of these parts. Collective.
+  /// The same for a tensor that is spread over ranks: `slices` are the digests of its slices on
+  /// this rank. Collective.
   void add_slices(std::int64_t step, const std::string& stage, const std::string& tensor,
                   Span<const Digest128> slices);
 

@@ -25,11 +25,11 @@ struct JobOptions {
   std::int64_t patience = 0;  ///< evaluations without a better metric before stopping; 0: never
   double decay = 1;           ///< factor of the learning rates when the metric does not get better
   std::int64_t decay_patience = 1;  ///< evaluations without a better metric before decaying
-  double least_decay = 0;           ///< product of the factors that is not gone below
+  double least_decay = 0;           ///< the product of the factors is never less
   ValidationMetric metric = ValidationMetric::auc;
-  std::vector<std::string>
-      unseen;  ///< features: evaluation also tells the metrics of the samples
-               ///< whose ids of these, taken together, are in no positive sample of training
+  /// Features: evaluation also shows the metrics of the samples whose ids of these features, taken
+  /// together, are in no positive sample of training.
+  std::vector<std::string> unseen;
   bool drop_last = false;
   std::int64_t report_every_steps = 20;
   double watchdog_seconds = 60;

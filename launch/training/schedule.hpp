@@ -13,7 +13,7 @@ struct ScheduleState {
   double best = 0;
   std::int64_t best_step = 0;
   std::int64_t worse = 0;        ///< evaluations in a row that were not better
-  std::int64_t since_decay = 0;  ///< the same, since the last cut
+  std::int64_t since_decay = 0;  ///< the same, since the last cut of the learning rates
   double scale = 1;              ///< of all learning rates
 };
 

@@ -36,6 +36,15 @@ std::optional<double> parse_number(std::string_view cell) {
   return value;
 }
 
+/// What is wrong with a cell whose number is no finite float: nothing where it is one.
+std::optional<std::string> float_problem(float value, std::string_view cell,
+                                         const ColumnOptions& column) {
+  return std::isfinite(value)
+             ? std::nullopt
+             : std::optional(fmt::format(
+                   "column \"{}\": expected a number of 32 bits: found \"{}\"", column.name, cell));
+}
+
 /// A whole number from -2^63 to 2^64 - 1, as 64 bits.
 std::optional<Key> parse_integer(std::string_view cell) {
   std::int64_t number = 0;
@@ -207,7 +216,7 @@ std::optional<std::string> RecordParser::parse_label(std::string_view cell,
     return fmt::format("column \"{}\": expected a weight of at least 0: found \"{}\"", column.name,
                        cell);
   }
-  return std::nullopt;
+  return float_problem(static_cast<float>(*number), cell, column);
 }
 
 std::optional<std::string> RecordParser::parse_dense(std::string_view cell,
@@ -234,7 +243,7 @@ std::optional<std::string> RecordParser::parse_dense(std::string_view cell,
     value = static_cast<float>((*number - column.mean) / column.stddev);
   }
   batch.dense.push_back(value);
-  return std::nullopt;
+  return missing ? std::nullopt : float_problem(value, cell, column);
 }
 
 std::optional<std::string> RecordParser::parse_id(std::string_view cell, std::size_t c,

@@ -27,7 +27,7 @@ void load_dense(CheckpointReader& reader, DenseSide& dense) {
   const Span<float> statistics = dense.model().statistics();
   if (!statistics.empty()) {
     const std::vector<float> saved = read_floats(reader, "statistics");
-    require(saved.size() == statistics.size(), Kind::corrupt_data,
+    require(static_cast<std::int64_t>(saved.size()) == statistics.size(), Kind::corrupt_data,
             "{}: expected {} running statistics: found {}", reader.path(), statistics.size(),
             saved.size());
     std::copy(saved.begin(), saved.end(), statistics.begin());

@@ -37,7 +37,12 @@ class Communicator {
                           Span<const std::int64_t> send_bytes, Span<std::byte> receive,
                           Span<const std::int64_t> receive_bytes) = 0;
 
-  // Small messages between hosts: counts, sizes, options. They wait.
+  // Small messages between hosts, apart from device data: counts, sizes, options. They know no
+  // stream, and they wait.
+
+  /// Sends part r of `send` to each rank r, where the parts are size() equal ones; `receive` gets a
+  /// part of every rank, in the order of ranks. Both have the same number of values on every rank.
+  virtual void all_to_all_values(Span<const std::int64_t> send, Span<std::int64_t> receive) = 0;
 
   /// `all` gets the `mine` of every rank, in the order of ranks: all.size() == size() * mine.size()
   /// on every rank.

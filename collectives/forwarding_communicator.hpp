@@ -23,6 +23,10 @@ class ForwardingCommunicator : public Communicator<Cpu> {
     inner_.all_to_all(stream, send, send_bytes, receive, receive_bytes);
   }
 
+  void all_to_all_values(Span<const std::int64_t> send, Span<std::int64_t> receive) override {
+    inner_.all_to_all_values(send, receive);
+  }
+
   void all_gather(Span<const std::byte> mine, Span<std::byte> all) override {
     inner_.all_gather(mine, all);
   }

@@ -94,6 +94,19 @@ class MpiCommunicator final : public Communicator<Cpu> {
     wait_all();
   }
 
+  void all_to_all_values(Span<const std::int64_t> send, Span<std::int64_t> receive) override {
+    const InPhase phase(progress(), Phase::exchanging);
+    require(send.size() == receive.size() && send.size() % size_ == 0, Kind::communication,
+            "all_to_all_values: expected equal parts for {} ranks: found {} values to send and "
+            "room for {}",
+            size_, send.size(), receive.size());
+    const int count = narrow(send.size() / size_);
+    collective([&](MPI_Request* request) {
+      return MPI_Ialltoall(send.data(), count, MPI_INT64_T, receive.data(), count, MPI_INT64_T,
+                           comm_, request);
+    });
+  }
+
   void all_gather(Span<const std::byte> mine, Span<std::byte> all) override {
     require(all.size() == mine.size() * size_, Kind::communication,
             "all_gather: expected room for {} x {} bytes: found {}", size_, mine.size(),

@@ -175,6 +175,28 @@ class ThreadCommunicator final : public Communicator<Cpu> {
     meeting_->leave(mismatch);
   }
 
+  void all_to_all_values(Span<const std::int64_t> send, Span<std::int64_t> receive) override {
+    const InPhase phase(progress(), Phase::exchanging);
+    const auto ranks = static_cast<std::size_t>(size_);
+    const auto& calls = arrive({"all_to_all_values", send.size_bytes(), 0,
+                                std::as_bytes(send).data(), nullptr, nullptr, nullptr});
+    std::string mismatch;
+    if (send.size() != receive.size() || send.size() % size_ != 0) {
+      mismatch = fmt::format(
+          "all_to_all_values: expected equal parts for {} ranks on rank {}: found {} values to "
+          "send and room for {}",
+          size_, rank_, send.size(), receive.size());
+    } else {
+      const std::size_t part = send.size_bytes() / ranks;
+      std::byte* to = std::as_writable_bytes(receive).data();
+      for (std::size_t from = 0; from < ranks && part > 0; ++from) {
+        std::memcpy(to + from * part, calls[from].send + static_cast<std::size_t>(rank_) * part,
+                    part);
+      }
+    }
+    meeting_->leave(mismatch);
+  }
+
   void all_gather(Span<const std::byte> mine, Span<std::byte> all) override {
     const auto& calls =
         arrive({"all_gather", mine.size_bytes(), 0, mine.data(), nullptr, all.data(), nullptr});

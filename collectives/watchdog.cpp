@@ -5,7 +5,6 @@
 #include <exception>
 #include <utility>
 
-#include "collectives/exchange.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -42,10 +41,8 @@ Watchdog::~Watchdog() { stop(); }
 void Watchdog::end() {
   beats_->barrier();  // still watched: a rank that does not come is named
   stop();
-  const std::vector<std::int64_t> ones(sent_.size(), 1);
   std::vector<std::int64_t> due(sent_.size());
-  Stream<Cpu> stream;
-  Exchange<Cpu>(*beats_, ones, ones).forward(stream, sent_.data(), due.data());
+  beats_->all_to_all_values(sent_, due);
   Beat beat;
   for (std::size_t rank = 0; rank < due.size(); ++rank) {
     while (taken_[rank] < due[rank]) {

@@ -39,6 +39,22 @@ void all_to_all_moves_uneven_parts(Communicator<Cpu>& communicator, Stream<Cpu>&
   EXPECT_EQ(received, expected);
 }
 
+void all_to_all_values_gives_part_r_to_rank_r(Communicator<Cpu>& communicator, Stream<Cpu>&) {
+  // Rank a sends (100 a + b, 100 a + b + 7000) to rank b, and nothing at all in another call.
+  std::vector<std::int64_t> sent, expected;
+  for (std::int64_t peer = 0; peer < communicator.size(); ++peer) {
+    const std::int64_t there = 100 * communicator.rank() + peer;
+    const std::int64_t here = 100 * peer + communicator.rank();
+    sent.insert(sent.end(), {there, there + 7000});
+    expected.insert(expected.end(), {here, here + 7000});
+  }
+  std::vector<std::int64_t> received(sent.size());
+  communicator.all_to_all_values(sent, received);
+  EXPECT_EQ(received, expected);
+  communicator.all_to_all_values({}, {});
+  EXPECT_THROW(communicator.all_to_all_values(sent, {}), Error);
+}
+
 void all_gather_keeps_the_order_of_ranks(Communicator<Cpu>& communicator, Stream<Cpu>&) {
   const auto all = communicator.gather_values(communicator.rank() * 10);
   ASSERT_EQ(static_cast<int>(all.size()), communicator.size());
@@ -180,6 +196,7 @@ void collectives_are_counted_and_do_not_wait_after(Communicator<Cpu>& communicat
 const std::vector<RankCheck>& communicator_checks() {
   static const std::vector<RankCheck> checks{
       {"AllToAllMovesUnevenAndEmptyParts", all_to_all_moves_uneven_parts},
+      {"AllToAllValuesGivesPartRToRankR", all_to_all_values_gives_part_r_to_rank_r},
       {"AllGatherKeepsTheOrderOfRanks", all_gather_keeps_the_order_of_ranks},
       {"GatherListsKeepsTheSizesOfAll", gather_lists_keeps_the_sizes_of_all},
       {"TextsOfAllComeToAll", texts_of_all_come_to_all},

@@ -53,6 +53,11 @@ void DelayedCommunicator::all_to_all(Stream<Cpu>& stream, Span<const std::byte> 
   });
 }
 
+void DelayedCommunicator::all_to_all_values(Span<const std::int64_t> send,
+                                            Span<std::int64_t> receive) {
+  delay_around([&] { ForwardingCommunicator::all_to_all_values(send, receive); });
+}
+
 void DelayedCommunicator::all_gather(Span<const std::byte> mine, Span<std::byte> all) {
   delay_around([&] { ForwardingCommunicator::all_gather(mine, all); });
 }

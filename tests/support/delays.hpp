@@ -21,6 +21,7 @@ class DelayedCommunicator final : public ForwardingCommunicator {
   void all_to_all(Stream<Cpu>& stream, Span<const std::byte> send,
                   Span<const std::int64_t> send_bytes, Span<std::byte> receive,
                   Span<const std::int64_t> receive_bytes) override;
+  void all_to_all_values(Span<const std::int64_t> send, Span<std::int64_t> receive) override;
   void all_gather(Span<const std::byte> mine, Span<std::byte> all) override;
   void broadcast(Span<std::byte> inout, int root) override;
   void all_reduce(Span<std::int64_t> inout, Reduction operation) override;

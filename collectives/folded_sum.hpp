@@ -13,7 +13,8 @@
 
 namespace keyshard {
 
-/// The sum over the slices of one node. `data` is null where no slice of the node had a term.
+/// The sum over the slices of one node, in device memory. `data` is null where no slice of the node
+/// had a term.
 template <class T>
 struct NodePartial {
   std::int64_t first_slice = 0;
@@ -31,10 +32,11 @@ class FoldedSum {
 
   /// `partials`: one per node of nodes_of(this rank's run of slices), in order. `sum`
   /// [chunk().size()] gets the fold of the chunk over all slices, 0 where no slice had a term.
-  /// Collective.
+  /// Collective; ordered on `stream`.
   void reduce(Stream<B>& stream, const std::vector<NodePartial<T>>& partials, T* sum);
 
-  /// `vector` [size] holds this rank's chunk in its place; all others' are filled in. Collective.
+  /// `vector` [size], in device memory, holds this rank's chunk in its place; the chunks of all
+  /// others are filled in. Collective; ordered on `stream`.
   void gather(Stream<B>& stream, T* vector);
 
  private:
@@ -45,8 +47,9 @@ class FoldedSum {
 };
 
 /// The fold of one number per slice over all slices, on every rank (losses; in double). Slices of
-/// this rank's run that have no term are marked absent. Collective.
-double folded_scalar(Communicator<Cpu>& communicator, std::int64_t slices,
+/// this rank's run that have no term are marked absent. Collective; a message between hosts.
+template <Backend B>
+double folded_scalar(Communicator<B>& communicator, std::int64_t slices,
                      const std::vector<double>& terms, const std::vector<bool>& present);
 
 }  // namespace keyshard

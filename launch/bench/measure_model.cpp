@@ -84,16 +84,17 @@ class NineProducts {
 
   void run() {
     stream_.threads().for_shares(samples_, [&](std::int64_t begin, std::int64_t end, int thread) {
+      Serial queue;
       for (std::size_t layer = 0; layer + 1 < widths_.size(); ++layer) {
-        multiply(part(activations_, layer, begin, end), weight(layer),
+        multiply(queue, part(activations_, layer, begin, end), weight(layer),
                  part(activations_, layer + 1, begin, end));
       }
       for (std::size_t layer = widths_.size() - 1; layer-- > 0;) {
         MatrixView<float> sum = weight(layer);
         sum.data = weight_gradients_[layer].data() + thread * sum.rows * sum.cols;
-        multiply_transposed_left(part(activations_, layer, begin, end),
+        multiply_transposed_left(queue, part(activations_, layer, begin, end),
                                  part(gradients_, layer + 1, begin, end), sum);
-        multiply_transposed_right(part(gradients_, layer + 1, begin, end), weight(layer),
+        multiply_transposed_right(queue, part(gradients_, layer + 1, begin, end), weight(layer),
                                   part(gradients_, layer, begin, end));
       }
     });

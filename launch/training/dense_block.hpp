@@ -1,5 +1,6 @@
 // One step of a row optimizer on long rows: the dense parameters of a rank, cut into blocks of
-// fixed size. A block is a row of kDenseBlock numbers whose states lie apart.
+// fixed size. A block is a row of kDenseBlock numbers, and its states lie one after another, as
+// those of a row do.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 
 #include "embedding/rules/optimizers.hpp"
 #include "runtime/portable.hpp"
+#include "runtime/runs.hpp"
 #include "runtime/team.hpp"
 
 namespace keyshard {
@@ -14,31 +16,45 @@ namespace keyshard {
 /// Numbers of a block; only the last block of a chunk may have fewer.
 inline constexpr std::int64_t kDenseBlock = 1024;
 
-/// Steps block `block` of `size` numbers by optimizer O, which may have any number of states.
-/// Borrows all of its arrays.
+/// The blocks of a chunk of `size` numbers.
+struct DenseBlocks {
+  std::int64_t size = 0;
+
+  KEYSHARD_HD std::int64_t count() const { return (size + kDenseBlock - 1) / kDenseBlock; }
+
+  KEYSHARD_HD Range numbers_of(std::int64_t block) const {
+    const std::int64_t begin = block * kDenseBlock, left = size - begin;
+    return {begin, begin + (left < kDenseBlock ? left : kDenseBlock)};
+  }
+
+  /// Where state `state` of a block begins, in an array of `states` numbers for each of the chunk;
+  /// the state has numbers_of(block).size() numbers.
+  KEYSHARD_HD std::int64_t place_of(std::int64_t block, std::int64_t state,
+                                    std::int64_t states) const {
+    const Range numbers = numbers_of(block);
+    return numbers.begin * states + numbers.size() * state;
+  }
+};
+
+/// Steps block `block` by optimizer O, which may have any number of states. Borrows all of its
+/// arrays.
 template <class O>
 struct StepDenseBlock {
-  static constexpr std::int64_t kPlaces = O::kStates > 0 ? O::kStates : 1;
-
   O rule;
   StepScalars scalars;
-  std::int64_t size;
+  DenseBlocks blocks;
   const float* gradients;  ///< [size]
   float* weights;          ///< [size]
-  float* states[kPlaces];  ///< [size] each; the first O::kStates are used
+  float* states;           ///< [size x O::kStates], at DenseBlocks::place_of
 
-  KEYSHARD_HD void operator()(std::int64_t block) const {
-    const std::int64_t begin = block * kDenseBlock;
-    const std::int64_t n = size - begin < kDenseBlock ? size - begin : kDenseBlock;
-    // A row has its states one after another.
-    float row[kPlaces * kDenseBlock];
-    for (std::int64_t s = 0; s < O::kStates; ++s) {
-      std::copy_n(states[s] + begin, n, row + s * n);
-    }
-    rule.update(Solo{}, weights + begin, row, gradients + begin, n, scalars);
-    for (std::int64_t s = 0; s < O::kStates; ++s) {
-      std::copy_n(row + s * n, n, states[s] + begin);
-    }
+  std::int64_t work() const { return kDenseBlock; }
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t block, const Team& team) const {
+    const Range numbers = blocks.numbers_of(block);
+    rule.update(team, weights + numbers.begin,
+                states + blocks.place_of(block, 0, std::int64_t{O::kStates}),
+                gradients + numbers.begin, numbers.size(), scalars);
   }
 };
 

@@ -7,22 +7,29 @@
 #include <vector>
 
 #include "embedding/rules/optimizers.hpp"
+#include "runtime/buffer.hpp"
 #include "runtime/stream.hpp"
 
 namespace keyshard {
 
+template <Backend B>
 class DenseOptimizer {
  public:
-  /// For a chunk of `size` numbers. Throws Error{invalid_argument} for row-wise rules.
-  DenseOptimizer(const Optimizer& optimizer, std::int64_t size);
+  /// For a chunk of `size` numbers; the states lie in memory of `stream`. Throws
+  /// Error{invalid_argument} for row-wise rules.
+  DenseOptimizer(Stream<B>& stream, const Optimizer& optimizer, std::int64_t size);
 
-  /// One step: weights [size], gradients [size].
-  void step(Stream<Cpu>& stream, float learning_rate_scale, const float* gradients, float* weights);
+  /// One step: weights [size], gradients [size], in memory of the device. Ordered on `stream`.
+  void step(Stream<B>& stream, float learning_rate_scale, const float* gradients, float* weights);
 
-  /// Names of the states, and the numbers of each [size].
+  /// Names of the states.
   const std::vector<std::string>& names() const noexcept { return names_; }
 
-  std::vector<std::vector<float>>& states() noexcept { return states_; }
+  /// The numbers of each state [size], on the host. Waits.
+  std::vector<std::vector<float>> states(Stream<B>& stream) const;
+
+  /// Takes up the states of a checkpoint, as `states` gives them.
+  void restore(Stream<B>& stream, const std::vector<std::vector<float>>& states);
 
   OptimizerClock& clock() noexcept { return clock_; }
 
@@ -31,7 +38,7 @@ class DenseOptimizer {
   OptimizerClock clock_;
   std::int64_t size_;
   std::vector<std::string> names_;
-  std::vector<std::vector<float>> states_;
+  Buffer<float, B> states_;  // [size x states], block by block (dense_block.hpp)
 };
 
 }  // namespace keyshard

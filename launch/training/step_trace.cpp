@@ -77,7 +77,7 @@ void StepTrace::pooled(std::int64_t step, const Batch& batch,
 }
 
 void StepTrace::gradients(std::int64_t step, const Batch& batch,
-                          const PooledViews<const float>& gradients, const DenseSide& dense,
+                          const PooledViews<const float>& gradients, const DenseSide<Cpu>& dense,
                           double loss) {
   trace_.add(step, "gradients", "loss", digest_of(&loss, sizeof loss));
   add_views(step, "gradients", batch, gradients);

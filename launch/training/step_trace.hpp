@@ -25,7 +25,7 @@ class StepTrace {
   void pooled(std::int64_t step, const Batch& batch, const PooledViews<const float>& pooled);
   /// `dense`: after its forward_backward of this step, with this `loss`.
   void gradients(std::int64_t step, const Batch& batch, const PooledViews<const float>& gradients,
-                 const DenseSide& dense, double loss);
+                 const DenseSide<Cpu>& dense, double loss);
   void update(std::int64_t step, const std::vector<TableDigests>& tables,
               const NamedDigests& dense);
 

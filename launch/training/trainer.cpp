@@ -79,8 +79,8 @@ Trainer::Trainer(const JobConfig& config, const DataSchema& schema, Communicator
     borrowed.push_back(&tables_.create(options));
   }
   lookup_ = std::make_unique<Lookup<Cpu>>(communicator, borrowed, config.embedding.features);
-  dense_ = std::make_unique<DenseSide>(config.model, model_shape(config, schema), communicator,
-                                       stream, slices_, seed_);
+  dense_ = std::make_unique<DenseSide<Cpu>>(config.model, model_shape(config, schema), communicator,
+                                            stream, slices_, seed_);
 }
 
 Trainer::Pooled Trainer::look_up(const Batch& batch, bool training, bool stop,
@@ -168,9 +168,7 @@ void Trainer::update(double learning_rate_scale, std::int64_t valid_samples) {
 
 std::vector<float> Trainer::predict(const Batch& batch, BadLines& bad_lines) {
   const Pooled pooled = look_up(batch, false, false, bad_lines);
-  std::vector<float> logits(static_cast<std::size_t>(batch.samples()));
-  dense_->predict(batch, pooled.rows.of<const float>(groups_), logits.data());
-  return logits;
+  return dense_->predict(batch, pooled.rows.of<const float>(groups_));
 }
 
 NamedDigests Trainer::digests_of_dense() {

@@ -49,7 +49,7 @@ class Trainer {
 
   TableSet<Cpu>& tables() noexcept { return tables_; }
 
-  DenseSide& dense() noexcept { return *dense_; }
+  DenseSide<Cpu>& dense() noexcept { return *dense_; }
 
   Communicator<Cpu>& communicator() noexcept { return communicator_; }
 
@@ -82,7 +82,7 @@ class Trainer {
   std::vector<std::string> features_;
   TableSet<Cpu> tables_;
   std::unique_ptr<Lookup<Cpu>> lookup_;
-  std::unique_ptr<DenseSide> dense_;
+  std::unique_ptr<DenseSide<Cpu>> dense_;
   std::int64_t steps_ = 0;
   BadLines bad_lines_;
   StepClock clock_;

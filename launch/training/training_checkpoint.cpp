@@ -18,20 +18,20 @@ std::vector<float> read_floats(CheckpointReader& reader, const std::string& name
   return values;
 }
 
-void load_dense(CheckpointReader& reader, DenseSide& dense) {
+void load_dense(CheckpointReader& reader, DenseSide<Cpu>& dense) {
   std::vector<std::vector<float>> states;
   for (const std::string& name : dense.optimizer().names()) {
     states.push_back(read_floats(reader, "state/" + name));
   }
-  dense.restore(read_floats(reader, "weights"), states);
-  const Span<float> statistics = dense.model().statistics();
-  if (!statistics.empty()) {
-    const std::vector<float> saved = read_floats(reader, "statistics");
-    require(static_cast<std::int64_t>(saved.size()) == statistics.size(), Kind::corrupt_data,
-            "{}: expected {} running statistics: found {}", reader.path(), statistics.size(),
-            saved.size());
-    std::copy(saved.begin(), saved.end(), statistics.begin());
+  const std::int64_t size = dense.model().statistics_size();
+  std::vector<float> statistics;
+  if (size > 0) {
+    statistics = read_floats(reader, "statistics");
+    require(static_cast<std::int64_t>(statistics.size()) == size, Kind::corrupt_data,
+            "{}: expected {} running statistics: found {}", reader.path(), size,
+            statistics.size());
   }
+  dense.restore(read_floats(reader, "weights"), states, statistics);
 }
 
 /// Whether the checkpoint is of this model and its state whole. Nothing has been loaded yet.

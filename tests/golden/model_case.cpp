@@ -40,7 +40,7 @@ ModelCase model_case(const std::string& name, const GoldenValue& parameters, std
   shape.features.assign(static_cast<std::size_t>(features), "feature");
   shape.factor_dims.assign(static_cast<std::size_t>(features), dim);
   shape.dense_columns = options.type == ModelType::mf ? 0 : dense_columns;
-  result.model = make_model(options, shape);
+  result.model = make_model<Cpu>(options, shape);
   result.parameters.resize(static_cast<std::size_t>(result.model->parameters().size()));
   for (const Parameter& parameter : result.model->parameters().all()) {
     const std::vector<float> values = parameters[parameter.name].tensor().floats();

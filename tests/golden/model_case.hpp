@@ -15,9 +15,12 @@ namespace keyshard::testing {
 
 struct ModelCase {
   ModelOptions options;
-  std::unique_ptr<Model> model;
+  std::unique_ptr<Model<Cpu>> model;
   std::vector<float> parameters;  ///< [model->parameters().size()]
   SliceData data;                 ///< shape alone; the columns are empty
+
+  /// Its models have no batch norm.
+  ModelNumbers numbers() const { return {parameters.data(), nullptr}; }
 };
 
 /// Makes the model of that name; its layers have the widths of the parameters. Throws

@@ -39,13 +39,17 @@ void compare(const ModelCase& c, const SliceRun& run, const GoldenValue& expecte
   };
   near("logit", run.logits, expected["logit"]);
   const double loss = expected["loss"].number();
-  one.near(at + "loss", run.result.loss_sum / static_cast<double>(c.data.samples), loss,
+  one.near(at + "loss", run.losses[0] / static_cast<double>(c.data.samples), loss,
            close_to({loss}, kTolerance, kTolerance).front());
   const GoldenValue& gradient = expected["gradient"];
   compare_parameters(at + "gradient of ", c.model->parameters(), run.parameters, gradient,
                      kTolerance, one);
   std::vector<float> slopes(run.logits.size());
-  loss_gradients(c.options.loss, run.logits, c.data.labels, {}, c.data.samples, slopes.data());
+  Serial queue;
+  for_each(queue, c.data.samples,
+           LossGradients{{c.options.loss, run.logits.data(), c.data.labels.data()},
+                         c.data.samples,
+                         slopes.data()});
   const std::pair<const char*, const std::vector<float>*> columns[] = {
       {"v", &run.factors}, {"w", &run.linear}, {"x", &run.dense}, {"logit", &slopes}};
   for (const auto& [column, found] : columns) {
@@ -58,10 +62,10 @@ void compare(const ModelCase& c, const SliceRun& run, const GoldenValue& expecte
 void run_model(const GoldenValue& value, GoldenCase& one) {
   const ModelCase c = read_case(value);
   Stream<Cpu> stream;
-  Workspace workspace(stream);
+  Workspace<Cpu> workspace(stream);
   StepContext context;
   context.valid_samples = c.data.samples;
-  const SliceRun run = run_slice(*c.model, c.data, c.parameters, context, workspace);
+  const SliceRun run = run_slice(*c.model, c.data, c.numbers(), context, workspace);
   compare(c, run, value["float64"], "float64 ", one);
   compare(c, run, value["float32"], "float32 ", one);
 }

@@ -126,7 +126,7 @@ class Training {
         case_(model_case(value["model"].text(), value["parameters"],
                          static_cast<std::int64_t>(value["fields"].list().size()), factors_.dim(),
                          value["steps"].list().at(0)["x"].tensor().shape.at(1))),
-        optimizer_(learning_.optimizer, case_.model->parameters().size()) {}
+        optimizer_(stream, learning_.optimizer, case_.model->parameters().size()) {}
 
   void step(const GoldenValue& step, const std::string& at, GoldenCase& one) {
     SliceData& data = case_.data;
@@ -139,8 +139,8 @@ class Training {
     std::iota(data.numbers.begin(), data.numbers.end(), 0);
     StepContext context;
     context.valid_samples = data.samples;
-    Workspace workspace(stream_);
-    const SliceRun run = run_slice(*case_.model, data, case_.parameters, context, workspace);
+    Workspace<Cpu> workspace(stream_);
+    const SliceRun run = run_slice(*case_.model, data, case_.numbers(), context, workspace);
     compare(run, step, at, one);
     learn(run);
   }
@@ -159,7 +159,7 @@ class Training {
     const Numbers& logits = step["logit"].tensor().reals;
     one.near(at + "logit", run.logits, logits, close_to(logits, tolerance, tolerance));
     const double loss = step["loss"].number();
-    one.near(at + "loss", run.result.loss_sum / static_cast<double>(case_.data.samples), loss,
+    one.near(at + "loss", run.losses[0] / static_cast<double>(case_.data.samples), loss,
              close_to({loss}, tolerance, tolerance).front());
   }
 
@@ -179,7 +179,7 @@ class Training {
   FieldLayers factors_;
   FieldLayers linear_;
   ModelCase case_;
-  DenseOptimizer optimizer_;
+  DenseOptimizer<Cpu> optimizer_;
 };
 
 void run_trained(const GoldenValue& value, GoldenCase& one) {

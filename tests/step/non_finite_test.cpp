@@ -63,7 +63,7 @@ TEST(NonFinite, EmbeddingsEndAJobWithStepAndFeature) {
 
 TEST(NonFinite, WeightsEndAJobWithStepAndTheDensePart) {
   const auto harm = [](Trainer& trainer) {
-    for (float& weight : trainer.dense().weights()) {
+    for (float& weight : trainer.dense().weights().span()) {
       weight = std::numeric_limits<float>::quiet_NaN();
     }
   };

@@ -11,27 +11,28 @@
 
 namespace keyshard {
 
-class AdditiveModel : public Model {
+template <Backend B>
+class AdditiveModel : public Model<B> {
  public:
   /// Expects a shape that fits the model.
   AdditiveModel(const ModelOptions& options, const ModelShape& shape);
 
  private:
-  void run(const Pass& pass, const SliceInput& input, const SliceOutput& output) const override;
+  void run(const Pass<B>& pass, const GroupInput& input, const GroupOutput& output) const override;
 
-  void linear_forward(const Pass& pass, const SliceInput& input, float* logits) const;
-  void linear_backward(const Pass& pass, const SliceInput& input, const float* slopes,
-                       const SliceOutput& output) const;
-  MlpTrace deep_forward(const Pass& pass, const SliceInput& input, float* logits) const;
-  void deep_backward(const Pass& pass, const MlpTrace& trace, float* slopes,
-                     const SliceOutput& output) const;
+  void linear_forward(const Pass<B>& pass, const GroupInput& input, float* logits) const;
+  void linear_backward(const Pass<B>& pass, const GroupInput& input, const float* slopes,
+                       const GroupOutput& output) const;
+  MlpTrace deep_forward(const Pass<B>& pass, const GroupInput& input, float* logits) const;
+  void deep_backward(const Pass<B>& pass, const MlpTrace& trace, float* slopes,
+                     const GroupOutput& output) const;
 
   bool linear_;
   std::int64_t pairs_dim_ = 0;  ///< of every feature; 0: no pairs
   std::int64_t factor_columns_;
   int bias_ = -1;
   int dense_weight_ = -1;  ///< wx; none where there are no dense columns
-  std::optional<Mlp> deep_;
+  std::optional<Mlp<B>> deep_;
 };
 
 }  // namespace keyshard

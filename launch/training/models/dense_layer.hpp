@@ -1,5 +1,5 @@
 // One layer of a network: y = h W + b, and in a hidden layer then batch norm, ReLU and dropout, in
-// this order. Forward returns what backward needs; all memory is the slice's workspace.
+// this order. Forward returns what backward needs; all memory is the workspace of the pass.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@ struct Activation {
   double dropout = 0;
 };
 
+template <Backend B>
 class DenseLayer {
  public:
   /// Adds W<suffix> [inputs x outputs], b<suffix> and what batch norm needs to `layout`.
@@ -33,25 +34,26 @@ class DenseLayer {
 
   std::int64_t outputs() const { return outputs_; }
 
-  LayerTrace forward(const Pass& pass, MatrixView<const float> input) const;
+  LayerTrace forward(const Pass<B>& pass, MatrixView<const float> input) const;
 
   /// d loss / d output [n x outputs] -> d loss / d (h W) in place; writes the gradients of the
   /// layer's parameters.
-  void backward(const Pass& pass, const LayerTrace& trace, MatrixView<float> gradient) const;
+  void backward(const Pass<B>& pass, const LayerTrace& trace, MatrixView<float> gradient) const;
 
   /// Columns [begin, begin + result.cols) of d loss / d input, from what `backward` left.
-  void input_gradient(const Pass& pass, MatrixView<const float> gradient, std::int64_t begin,
+  void input_gradient(const Pass<B>& pass, MatrixView<const float> gradient, std::int64_t begin,
                       MatrixView<float> result) const;
 
  private:
-  void activate(const Pass& pass, MatrixView<float> output) const;
+  /// Adds `bias`, unless it is null, and makes what follows batch norm.
+  void activate(const Pass<B>& pass, const float* bias, MatrixView<float> output) const;
 
   std::int64_t outputs_;
   bool relu_;
   int number_;
   int weight_;
   int bias_;
-  std::optional<BatchNorm> batch_norm_;
+  std::optional<BatchNorm<B>> batch_norm_;
   Dropout dropout_;
 };
 

@@ -9,21 +9,22 @@
 
 namespace keyshard {
 
-class DlrmModel : public Model {
+template <Backend B>
+class DlrmModel : public Model<B> {
  public:
   /// Expects a shape that fits the model.
   DlrmModel(const ModelOptions& options, const ModelShape& shape);
 
  private:
-  void run(const Pass& pass, const SliceInput& input, const SliceOutput& output) const override;
+  void run(const Pass<B>& pass, const GroupInput& input, const GroupOutput& output) const override;
 
-  Mlp make_bottom(const ModelShape& shape);
-  void backward(const Pass& pass, const SliceInput& input, const MlpTrace& bottom,
-                const MlpTrace& top, const SliceOutput& output) const;
+  Mlp<B> make_bottom(const ModelShape& shape);
+  void backward(const Pass<B>& pass, const GroupInput& input, const MlpTrace& bottom,
+                const MlpTrace& top, const GroupOutput& output) const;
 
-  DotInteraction dots_;
-  Mlp bottom_;
-  Mlp top_;
+  DotInteraction<B> dots_;
+  Mlp<B> bottom_;
+  Mlp<B> top_;
 };
 
 }  // namespace keyshard

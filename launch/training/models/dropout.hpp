@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "runtime/hash.hpp"
+#include "runtime/portable.hpp"
 
 namespace keyshard {
 
@@ -15,27 +16,29 @@ class Dropout {
       : dropped_(static_cast<std::int32_t>(rate * 0x1p24 + 0.5)),
         scale_(static_cast<float>(0x1p24 / (0x1p24 - dropped_))) {}
 
-  bool active() const { return dropped_ > 0; }
+  KEYSHARD_HD bool active() const { return dropped_ > 0; }
 
   /// 1 / (1 - rate): the factor of a unit that is kept.
-  float scale() const { return scale_; }
+  KEYSHARD_HD float scale() const { return scale_; }
 
   /// The hash that decides about all units of one sample in one layer and step.
-  static std::uint64_t row_key(std::uint64_t seed, std::int64_t step, int layer,
-                               std::int64_t sample) {
+  KEYSHARD_HD static std::uint64_t row_key(std::uint64_t seed, std::int64_t step, int layer,
+                                           std::int64_t sample) {
     return hash_of(seed, step, layer, sample);
   }
 
-  bool keeps(std::uint64_t row_key, std::int64_t unit) const {
+  KEYSHARD_HD bool keeps(std::uint64_t row_key, std::int64_t unit) const {
     return upper_bits(row_key, static_cast<std::uint32_t>(unit)) >= dropped_;
   }
 
-  /// Drops or scales the units of a row.
-  void apply(std::uint64_t row_key, float* row, std::int64_t units) const {
+  /// Drops or scales the units of a row, each by the lane that owns it.
+  template <class Team>
+  KEYSHARD_HD void apply(const Team& team, std::uint64_t row_key, float* row,
+                         std::int64_t units) const {
     // Copies, which a store to the row cannot change: so many units are taken at once.
     const std::int32_t dropped = dropped_;
     const float scale = scale_;
-    for (std::int64_t j = 0; j < units; ++j) {
+    for (std::int64_t j = team.thread_rank(); j < units; j += team.num_threads()) {
       row[j] *= upper_bits(row_key, static_cast<std::uint32_t>(j)) >= dropped ? scale : 0.0f;
     }
   }
@@ -43,7 +46,7 @@ class Dropout {
  private:
   /// 24 bits of a hash, mixed in 32 bits, which vectors of 8 can do. Constants: C. Wellons,
   /// hash-prospector (lowbias32).
-  static std::int32_t upper_bits(std::uint64_t row_key, std::uint32_t unit) {
+  KEYSHARD_HD static std::int32_t upper_bits(std::uint64_t row_key, std::uint32_t unit) {
     std::uint32_t x = static_cast<std::uint32_t>(row_key) + unit * 0x9E3779B9u;
     x = (x ^ x >> 16) * 0x7FEB352Du;
     x ^= static_cast<std::uint32_t>(row_key >> 32);

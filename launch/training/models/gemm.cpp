@@ -48,6 +48,12 @@ struct Operand {
   std::int64_t cols() const { return transposed ? matrix.rows : matrix.cols; }
 };
 
+/// The rows of some samples.
+template <class T>
+MatrixView<T> rows_of(MatrixView<T> matrix, Range samples) {
+  return {matrix.row(samples.begin), samples.size(), matrix.cols, matrix.stride};
+}
+
 /// oneDNN refuses a leading dimension of 0, which an empty matrix may have.
 std::int64_t leading(std::int64_t stride) { return std::max<std::int64_t>(stride, 1); }
 
@@ -76,18 +82,42 @@ void product(const Operand& a, const Operand& b, MatrixView<float> c) {
 
 }  // namespace
 
-void multiply(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> c) {
+void multiply(Serial&, MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> c) {
   product({a, false}, {b, false}, c);
 }
 
-void multiply_transposed_left(MatrixView<const float> a, MatrixView<const float> b,
+void multiply_transposed_left(Serial&, MatrixView<const float> a, MatrixView<const float> b,
                               MatrixView<float> c) {
   product({a, true}, {b, false}, c);
 }
 
-void multiply_transposed_right(MatrixView<const float> a, MatrixView<const float> b,
+void multiply_transposed_right(Serial&, MatrixView<const float> a, MatrixView<const float> b,
                                MatrixView<float> c) {
   product({a, false}, {b, true}, c);
+}
+
+void multiply(Serial& queue, const SliceGroup& group, MatrixView<const float> a,
+              MatrixView<const float> b, MatrixView<float> c) {
+  for (std::int64_t slice = 0; slice < group.slices(); ++slice) {
+    const Range samples = group.samples_of(slice);
+    multiply(queue, rows_of(a, samples), b, rows_of(c, samples));
+  }
+}
+
+void multiply_transposed_left(Serial& queue, const SliceGroup& group, MatrixView<const float> a,
+                              MatrixView<const float> b, const SliceMatrices& c) {
+  for (std::int64_t slice = 0; slice < group.slices(); ++slice) {
+    const Range samples = group.samples_of(slice);
+    multiply_transposed_left(queue, rows_of(a, samples), rows_of(b, samples), c.of(slice));
+  }
+}
+
+void multiply_transposed_right(Serial& queue, const SliceGroup& group, MatrixView<const float> a,
+                               MatrixView<const float> b, MatrixView<float> c) {
+  for (std::int64_t slice = 0; slice < group.slices(); ++slice) {
+    const Range samples = group.samples_of(slice);
+    multiply_transposed_right(queue, rows_of(a, samples), b, rows_of(c, samples));
+  }
 }
 
 void pin_gemm_code_path(std::string_view numerics) {

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "launch/training/models/workspace.hpp"
+#include "launch/training/models/pass.hpp"
 #include "runtime/view.hpp"
 
 namespace keyshard {
@@ -13,14 +13,18 @@ namespace keyshard {
 /// logits[i] += 1/2 sum_d ((sum_f v_fd)^2 - sum_f v_fd^2), v = row i of `factors` [n x F dim].
 /// sums [n x dim] keeps sum_f v_fd for the gradient.
 /// Source: Rendle, Factorization machines, ICDM 2010.
-void add_pairs(MatrixView<const float> factors, Workspace& workspace, MatrixView<float> sums,
+template <Backend B>
+void add_pairs(const Pass<B>& pass, MatrixView<const float> factors, MatrixView<float> sums,
                float* logits);
 
 /// gradient [n x F dim] += slopes[i] (sum_f v_fd - v_fd).
-void add_pairs_gradient(MatrixView<const float> factors, MatrixView<const float> sums,
-                        const float* slopes, MatrixView<float> gradient);
+template <Backend B>
+void add_pairs_gradient(const Pass<B>& pass, MatrixView<const float> factors,
+                        MatrixView<const float> sums, const float* slopes,
+                        MatrixView<float> gradient);
 
 /// The dots of DLRM among t = (z, v_1, ..., v_F). Source: Naumov et al., arXiv:1906.00091.
+template <Backend B>
 class DotInteraction {
  public:
   DotInteraction(std::int64_t features, std::int64_t dim) : terms_(features + 1), dim_(dim) {}
@@ -30,7 +34,7 @@ class DotInteraction {
 
   /// top [n x outputs()] = z, then t_i . t_j for i > j in the order (1,0), (2,0), (2,1), ...; of z
   /// [n x dim] and factors [n x F dim].
-  void forward(MatrixView<const float> z, MatrixView<const float> factors, Workspace& workspace,
+  void forward(const Pass<B>& pass, MatrixView<const float> z, MatrixView<const float> factors,
                MatrixView<float> top) const;
 
   /// What backward reads and writes.
@@ -41,7 +45,7 @@ class DotInteraction {
   };
 
   /// Writes the gradients of z and factors from that of top.
-  void backward(MatrixView<const float> z, MatrixView<const float> factors, Workspace& workspace,
+  void backward(const Pass<B>& pass, MatrixView<const float> z, MatrixView<const float> factors,
                 const Gradients& gradients) const;
 
  private:

@@ -24,24 +24,25 @@ struct MlpShape {
 
 using MlpTrace = std::vector<LayerTrace>;
 
+template <Backend B>
 class Mlp {
  public:
   Mlp(const MlpShape& shape, ModelLayout& layout);
 
   /// The outputs [n x shape.outputs] are those of the last layer of the trace.
-  MlpTrace forward(const Pass& pass, MatrixView<const float> input) const;
+  MlpTrace forward(const Pass<B>& pass, MatrixView<const float> input) const;
 
   /// Takes d loss / d outputs, which it overwrites; writes the gradients of all parameters and
   /// returns what `input_gradient` needs.
-  MatrixView<float> backward(const Pass& pass, const MlpTrace& trace,
+  MatrixView<float> backward(const Pass<B>& pass, const MlpTrace& trace,
                              MatrixView<float> gradient) const;
 
   /// Columns [begin, begin + result.cols) of d loss / d input.
-  void input_gradient(const Pass& pass, MatrixView<const float> first, std::int64_t begin,
+  void input_gradient(const Pass<B>& pass, MatrixView<const float> first, std::int64_t begin,
                       MatrixView<float> result) const;
 
  private:
-  std::vector<DenseLayer> layers_;
+  std::vector<DenseLayer<B>> layers_;
 };
 
 }  // namespace keyshard

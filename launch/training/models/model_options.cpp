@@ -42,6 +42,10 @@ std::vector<std::int64_t> read_widths(Settings& settings, const char* key, bool 
 
 const char* name_of(ModelType type) { return kNames[static_cast<std::size_t>(type)]; }
 
+bool has_pairs(ModelType type) {
+  return type == ModelType::fm || type == ModelType::mf || type == ModelType::deepfm;
+}
+
 bool has_network(ModelType type) {
   return type == ModelType::mlp || type == ModelType::widedeep || type == ModelType::deepfm ||
          type == ModelType::dlrm;

@@ -32,6 +32,9 @@ const char* name_of(ModelType type);
 /// Whether the model has a network, so that its layers can be configured.
 bool has_network(ModelType type);
 
+/// Whether the logit of the model has the pairs of a factorisation machine.
+bool has_pairs(ModelType type);
+
 /// The column groups of embeddings that the model reads: "factor", "linear" or both, in this order.
 std::vector<std::string> column_groups(ModelType type);
 

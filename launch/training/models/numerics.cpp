@@ -26,6 +26,8 @@ std::vector<float> questions(std::int64_t n) {
 }
 
 void add_products(Digest& digest) {
+  Serial queue;
+
   struct Shape {
     std::int64_t n, k, m;
   };
@@ -34,7 +36,8 @@ void add_products(Digest& digest) {
     const std::vector<float> a = questions(s.n * s.k);
     const std::vector<float> b = questions(s.k * s.m);
     std::vector<float> c(static_cast<std::size_t>(s.n * s.m));
-    multiply({a.data(), s.n, s.k, s.k}, {b.data(), s.k, s.m, s.m}, {c.data(), s.n, s.m, s.m});
+    multiply(queue, {a.data(), s.n, s.k, s.k}, {b.data(), s.k, s.m, s.m},
+             {c.data(), s.n, s.m, s.m});
     digest.add(Span<const float>(c));
   }
 }

@@ -1,12 +1,14 @@
-// What the layers of a model share while they work on one slice: where parameters and statistics
-// lie, where their gradients go, and what dropout hashes. Borrowed for the length of one call.
+// What the layers of a model share while they work on one group of slices: where parameters and
+// statistics lie, where their gradients go, and what dropout hashes. Borrowed for the length of one
+// call; what is called memory here is memory of the device.
 #pragma once
 
 #include <cstdint>
 
 #include "launch/training/models/parameters.hpp"
+#include "launch/training/models/slice_group.hpp"
 #include "launch/training/models/workspace.hpp"
-#include "runtime/portable.hpp"
+#include "runtime/serial.hpp"
 
 namespace keyshard {
 
@@ -17,35 +19,32 @@ struct StepContext {
   std::int64_t valid_samples = 0;  ///< of the global batch; the loss is divided by it
 };
 
+/// The numbers of a model, in memory of the device.
+struct ModelNumbers {
+  const float* parameters = nullptr;  ///< [Model::parameters().size()]
+  const float* statistics = nullptr;  ///< [Model::statistics_size()], running
+};
+
+template <Backend B>
 struct Pass {
   const Parameters& layout;
-  Workspace& workspace;
-  const float* parameters = nullptr;  ///< [layout.size()]
-  const float* statistics = nullptr;  ///< running means and variances of all batch norms
-  float* gradients = nullptr;         ///< [layout.size()], written; null in evaluation
-  float* slice_statistics = nullptr;  ///< like `statistics`, written; null where none are taken
+  TaskQueue<B>& queue;
+  Workspace<B>& workspace;
+  SliceGroup group;
+  ModelNumbers numbers;
+  float* gradients = nullptr;         ///< [slices x layout.size()], written; null in evaluation
+  float* slice_statistics = nullptr;  ///< [slices x statistics_size], written; null in evaluation
+  std::int64_t statistics_size = 0;
   StepContext context{};
-  Span<const std::int64_t> sample_numbers{};
+  const std::int64_t* sample_numbers = nullptr;  ///< [samples of the group]
 
   bool training() const { return gradients != nullptr; }
 
-  MatrixView<const float> parameter(int number) const { return layout[number].of(parameters); }
+  MatrixView<const float> parameter(int number) const {
+    return layout[number].of(numbers.parameters);
+  }
 
-  MatrixView<float> gradient(int number) const { return layout[number].of(gradients); }
+  SliceMatrices gradient(int number) const { return {layout[number].of(gradients), layout.size()}; }
 };
-
-/// sums [cols] = the sum of the rows of `m`, sequential from a copy of the first; zeros if there is
-/// none.
-inline void sum_rows(MatrixView<const float> m, float* sums) {
-  for (std::int64_t j = 0; j < m.cols; ++j) {
-    sums[j] = m.rows > 0 ? m.data[j] : 0.0f;
-  }
-  for (std::int64_t i = 1; i < m.rows; ++i) {
-    const float* row = m.row(i);
-    for (std::int64_t j = 0; j < m.cols; ++j) {
-      sums[j] += row[j];
-    }
-  }
-}
 
 }  // namespace keyshard

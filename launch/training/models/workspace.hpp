@@ -1,22 +1,34 @@
-// Scratch of one thread for the slices that it takes: memory is handed out step by step and taken
-// back all at once, and is the same memory for every slice, so that it stays in the cache.
+// Scratch of one task for the groups of slices that it works on: memory is handed out step by step
+// and taken back all at once. On a CPU it is the same memory for every slice that a thread takes,
+// so that it stays in the cache.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "runtime/buffer.hpp"
+#include "runtime/serial.hpp"
 #include "runtime/view.hpp"
 
 namespace keyshard {
 
+/// numbers[i] = value.
+template <class T>
+struct FillNumbers {
+  T* numbers;
+  T value;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { numbers[i] = value; }
+};
+
+template <Backend B>
 class Workspace {
  public:
   /// Takes its memory from the pool of `stream`, as it needs it. One thread at a time.
-  explicit Workspace(Stream<Cpu>& stream) : stream_(stream) {}
+  explicit Workspace(Stream<B>& stream) : stream_(stream) {}
 
-  /// `size` uninitialised floats, aligned to 64 bytes. Valid until `reset`.
+  /// `size` uninitialised floats of the device, aligned to 64 bytes. Valid until `reset`.
   float* floats(std::int64_t size) {
     const std::int64_t padded = padded_row(size);
     while (block_ < blocks_.size() && used_ + padded > blocks_[block_].size()) {
@@ -37,6 +49,19 @@ class Workspace {
     return {floats(rows * stride), rows, cols, stride};
   }
 
+  /// Scratch for a functor that works on `rows` rows: `cols` zeros for each row. On a CPU the rows
+  /// of a task come one after another and all have the same zeros, as the row before left them.
+  MatrixView<float> row_scratch(TaskQueue<B>& queue, std::int64_t rows, std::int64_t cols) {
+    MatrixView<float> scratch{nullptr, rows, cols, std::same_as<B, Cpu> ? 0 : padded_row(cols)};
+    const std::int64_t size = std::same_as<B, Cpu> ? cols : rows * scratch.stride;
+    scratch.data = floats(size);
+    for_each(queue, size, FillNumbers<float>{scratch.data, 0.0f});
+    return scratch;
+  }
+
+  /// Sixteen floats are 64 bytes.
+  static std::int64_t padded_row(std::int64_t cols) { return (cols + 15) / 16 * 16; }
+
   /// Takes everything back.
   void reset() {
     block_ = 0;
@@ -46,11 +71,8 @@ class Workspace {
  private:
   static constexpr std::int64_t kBlockFloats = std::int64_t{1} << 18;
 
-  /// Sixteen floats are 64 bytes.
-  static std::int64_t padded_row(std::int64_t cols) { return (cols + 15) / 16 * 16; }
-
-  Stream<Cpu>& stream_;
-  std::vector<Buffer<float, Cpu>> blocks_;
+  Stream<B>& stream_;
+  std::vector<Buffer<float, B>> blocks_;
   std::size_t block_ = 0;
   std::int64_t used_ = 0;
 };

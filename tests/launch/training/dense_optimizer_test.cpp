@@ -27,8 +27,8 @@ std::vector<float> gradients(int step, Range chunk) {
 }
 
 TEST(DenseOptimizer, SgdGoesAgainstTheGradientByTheScaledRate) {
-  DenseOptimizer optimizer(Sgd{0.5f}, 2);
   Stream<Cpu> stream;
+  DenseOptimizer<Cpu> optimizer(stream, Sgd{0.5f}, 2);
   const std::vector<float> gradient{1, -2};
   std::vector<float> weights{4, 4};
   optimizer.step(stream, 0.5f, gradient.data(), weights.data());
@@ -36,8 +36,8 @@ TEST(DenseOptimizer, SgdGoesAgainstTheGradientByTheScaledRate) {
 }
 
 TEST(DenseOptimizer, AdagradDividesByTheRootOfTheSumOfSquares) {
-  DenseOptimizer optimizer(Adagrad{1.0f, 0.0f, 0.0f}, 2);
   Stream<Cpu> stream;
+  DenseOptimizer<Cpu> optimizer(stream, Adagrad{1.0f, 0.0f, 0.0f}, 2);
   std::vector<float> weights{0, 0};
   for (const float g : {3.0f, 4.0f}) {
     const std::vector<float> gradient{g, -g};
@@ -53,7 +53,7 @@ std::vector<float> three_steps(int ranks, int threads) {
   std::vector<float> weights(kSize, 0.5f);
   for (int rank = 0; rank < ranks; ++rank) {
     const Range chunk = run_of(rank, ranks, kSize);
-    DenseOptimizer optimizer(Adam{}, chunk.size());
+    DenseOptimizer<Cpu> optimizer(stream, Adam{}, chunk.size());
     for (int step = 1; step <= 3; ++step) {
       optimizer.step(stream, 1, gradients(step, chunk).data(), weights.data() + chunk.begin);
     }
@@ -71,19 +71,31 @@ TEST(DenseOptimizer, BitsDoNotDependOnChunksOrThreads) {
 TEST(DenseOptimizer, ContinuesFromSavedStates) {
   const Range all{0, kSize};
   Stream<Cpu> stream;
-  DenseOptimizer straight(Adam{}, kSize);
+  DenseOptimizer<Cpu> straight(stream, Adam{}, kSize);
   std::vector<float> weights(kSize, 0.5f);
   straight.step(stream, 1, gradients(1, all).data(), weights.data());
 
-  DenseOptimizer resumed(Adam{}, kSize);
+  DenseOptimizer<Cpu> resumed(stream, Adam{}, kSize);
   std::vector<float> copy = weights;
-  resumed.states() = straight.states();
+  resumed.restore(stream, straight.states(stream));
   const OptimizerClock& clock = straight.clock();
   resumed.clock().restore(clock.step(), clock.numbers());
 
   straight.step(stream, 1, gradients(2, all).data(), weights.data());
   resumed.step(stream, 1, gradients(2, all).data(), copy.data());
   EXPECT_EQ(weights, copy);
+}
+
+TEST(DenseOptimizer, StatesBeginWithTheirInitialValuesAndAreThoseThatWereGiven) {
+  Stream<Cpu> stream;
+  DenseOptimizer<Cpu> optimizer(stream, Ftrl{}, kSize);
+  EXPECT_EQ(optimizer.names(), (std::vector<std::string>{"accumulator", "linear"}));
+  EXPECT_EQ(optimizer.states(stream),
+            (std::vector<std::vector<float>>{std::vector<float>(kSize, 0.1f),
+                                             std::vector<float>(kSize, 0.0f)}));
+  const std::vector<std::vector<float>> given{gradients(1, {0, kSize}), gradients(2, {0, kSize})};
+  optimizer.restore(stream, given);
+  EXPECT_EQ(optimizer.states(stream), given);
 }
 
 /// An optimizer of more states than any of the library: each counts the gradients it was given,
@@ -104,27 +116,30 @@ struct ThreeCounts {
 };
 
 TEST(DenseOptimizer, ABlockHasRoomForEveryStateOfItsOptimizer) {
-  constexpr std::int64_t kNumbers = 2 * kDenseBlock + 5;
-  const std::vector<float> gradient(kNumbers, 2);
-  std::vector<float> weights(kNumbers, 7);
-  std::vector<std::vector<float>> states(3, std::vector<float>(kNumbers, 1));
-  const StepDenseBlock<ThreeCounts> step{{},
-                                         {},
-                                         kNumbers,
-                                         gradient.data(),
-                                         weights.data(),
-                                         {states[0].data(), states[1].data(), states[2].data()}};
-  for (std::int64_t block = 0; block < 3; ++block) {
-    step(block);
+  const DenseBlocks blocks{2 * kDenseBlock + 5};
+  const auto size = static_cast<std::size_t>(blocks.size);
+  const std::vector<float> gradient(size, 2);
+  std::vector<float> weights(size, 7), states(3 * size, 1);
+  const StepDenseBlock<ThreeCounts> step{{},           {}, blocks, gradient.data(), weights.data(),
+                                         states.data()};
+  ASSERT_EQ(blocks.count(), 3);
+  for (std::int64_t block = 0; block < blocks.count(); ++block) {
+    step(block, Solo{});
   }
-  EXPECT_EQ(weights, std::vector<float>(kNumbers, 5));
-  EXPECT_EQ(states[0], std::vector<float>(kNumbers, 3));
-  EXPECT_EQ(states[1], std::vector<float>(kNumbers, 5));
-  EXPECT_EQ(states[2], std::vector<float>(kNumbers, 7));
+  EXPECT_EQ(weights, std::vector<float>(size, 5));
+  for (std::int64_t block = 0; block < blocks.count(); ++block) {
+    for (std::int64_t state = 0; state < 3; ++state) {
+      for (std::int64_t i = 0; i < blocks.numbers_of(block).size(); ++i) {
+        EXPECT_EQ(states[static_cast<std::size_t>(blocks.place_of(block, state, 3) + i)],
+                  static_cast<float>(3 + 2 * state));
+      }
+    }
+  }
 }
 
 TEST(DenseOptimizer, RefusesAnOptimizerOfRows) {
-  EXPECT_THROW(DenseOptimizer(RowwiseAdagrad{}, 2), Error);
+  Stream<Cpu> stream;
+  EXPECT_THROW(DenseOptimizer<Cpu>(stream, RowwiseAdagrad{}, 2), Error);
 }
 
 }  // namespace

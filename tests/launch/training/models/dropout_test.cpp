@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/team.hpp"
+
 namespace keyshard {
 namespace {
 
@@ -13,7 +15,7 @@ TEST(Dropout, ARowIsAPureFunctionOfSeedStepLayerSampleAndUnit) {
   const std::uint64_t key = Dropout::row_key(1, 2, 3, 4);
   for (const std::int64_t units : {1, 3, 4, 10, 77}) {
     std::vector<float> row(static_cast<std::size_t>(units), 2.0f);
-    dropout.apply(key, row.data(), units);
+    dropout.apply(Solo{}, key, row.data(), units);
     for (std::int64_t j = 0; j < units; ++j) {
       EXPECT_EQ(row[static_cast<std::size_t>(j)],
                 dropout.keeps(key, j) ? 2.0f * dropout.scale() : 0.0f);
@@ -46,7 +48,7 @@ TEST(Dropout, TheShareOfDroppedUnitsIsTheRateAndTheMeanStays) {
     int dropped = 0;
     for (int sample = 0; sample < kRows; ++sample) {
       std::vector<float> row(kUnits, 1.0f);
-      dropout.apply(Dropout::row_key(9, 1, 0, sample), row.data(), kUnits);
+      dropout.apply(Solo{}, Dropout::row_key(9, 1, 0, sample), row.data(), kUnits);
       for (const float value : row) {
         sum += static_cast<double>(value);
         dropped += value == 0.0f;

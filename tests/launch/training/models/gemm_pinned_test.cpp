@@ -18,7 +18,8 @@ TEST(GemmPinned, ThePathIsTheOneThatWasAskedFor) {
   EXPECT_EQ(gemm_code_path(), "avx2");
   const std::array<float, 2> a{2, 3}, b{5, 7};
   float c = 0;
-  multiply({a.data(), 1, 2, 2}, {b.data(), 2, 1, 1}, {&c, 1, 1, 1});
+  Serial queue;
+  multiply(queue, {a.data(), 1, 2, 2}, {b.data(), 2, 1, 1}, {&c, 1, 1, 1});
   EXPECT_EQ(c, 31.0f);
   pin_gemm_code_path("avx2");  // again: nothing changes
 }

@@ -42,14 +42,16 @@ struct Matrix {
   std::vector<float> values;
 };
 
-using Product = void (*)(MatrixView<const float>, MatrixView<const float>, MatrixView<float>);
+using Product = void (*)(Serial&, MatrixView<const float>, MatrixView<const float>,
+                         MatrixView<float>);
 
 void expect_product(Product product, bool left, bool right, std::int64_t n, std::int64_t k,
                     std::int64_t m) {
   Matrix a = left ? Matrix(k, n, 1) : Matrix(n, k, 1);
   Matrix b = right ? Matrix(m, k, 2) : Matrix(k, m, 2);
   Matrix c(n, m, 3);
-  product(a.view(), b.view(), c.view());
+  Serial queue;
+  product(queue, a.view(), b.view(), c.view());
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < m; ++j) {
       double sum = 0;
@@ -81,12 +83,13 @@ TEST(Gemm, ProductsAreThoseOfTheDefinitionAtEveryShape) {
 TEST(Gemm, BitsDoNotDependOnTheThreadsOfTheCallerWhichStayAsTheyWere) {
   // These shapes have other bits on two threads.
   const int before = omp_get_max_threads();
+  Serial queue;
   for (const auto& [n, k, m] : {std::array{128, 512, 1}, std::array{1, 429, 256}}) {
     Matrix a(n, k, 1), b(k, m, 2), one(n, m), two(n, m);
     omp_set_num_threads(1);
-    multiply(a.view(), b.view(), one.view());
+    multiply(queue, a.view(), b.view(), one.view());
     omp_set_num_threads(2);
-    multiply(a.view(), b.view(), two.view());
+    multiply(queue, a.view(), b.view(), two.view());
     EXPECT_EQ(omp_get_max_threads(), 2);
     for (std::int64_t i = 0; i < n; ++i) {
       for (std::int64_t j = 0; j < m; ++j) {
@@ -99,7 +102,39 @@ TEST(Gemm, BitsDoNotDependOnTheThreadsOfTheCallerWhichStayAsTheyWere) {
 
 TEST(Gemm, ShapesThatDoNotFitAreRefused) {
   Matrix a(2, 3), b(4, 5), c(2, 5);
-  EXPECT_THROW(multiply(a.view(), b.view(), c.view()), Error);
+  Serial queue;
+  EXPECT_THROW(multiply(queue, a.view(), b.view(), c.view()), Error);
+}
+
+/// A slice of its own for [begin, end).
+MatrixView<float> rows_of(Matrix& matrix, std::int64_t begin, std::int64_t end) {
+  return {&matrix.at(begin, 0), end - begin, matrix.cols, matrix.stride};
+}
+
+TEST(Gemm, ProductsOfAGroupAreThoseOfItsSlices) {
+  const std::vector<std::int64_t> offsets{100, 107, 107, 110};  // of any origin
+  const SliceGroup group{{offsets.data(), 3}, offsets.data()};
+  Serial queue;
+  Matrix a(10, 6, 1), weights(6, 5, 2), grouped(10, 5), single(10, 5), back(10, 6), alone(10, 6);
+  std::vector<float> gradients(3 * 30, -1);
+  multiply(queue, group, a.view(), weights.view(), grouped.view());
+  multiply_transposed_right(queue, group, grouped.view(), weights.view(), back.view());
+  multiply_transposed_left(queue, group, a.view(), grouped.view(),
+                           {{gradients.data(), 6, 5, 5}, 30});
+
+  std::size_t slice = 0;
+  for (const auto& [begin, end] : {std::pair<std::int64_t, std::int64_t>{0, 7}, {7, 7}, {7, 10}}) {
+    multiply(queue, rows_of(a, begin, end), weights.view(), rows_of(single, begin, end));
+    multiply_transposed_right(queue, rows_of(single, begin, end), weights.view(),
+                              rows_of(alone, begin, end));
+    std::vector<float> gradient(30);
+    multiply_transposed_left(queue, rows_of(a, begin, end), rows_of(single, begin, end),
+                             {gradient.data(), 6, 5, 5});
+    const auto found = gradients.begin() + static_cast<std::ptrdiff_t>(30 * slice++);
+    EXPECT_EQ(std::vector<float>(found, found + 30), gradient);
+  }
+  EXPECT_EQ(grouped.values, single.values);
+  EXPECT_EQ(back.values, alone.values);
 }
 
 TEST(Gemm, UnknownNumericsAreRefused) {

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/serial.hpp"
+
 namespace keyshard {
 namespace {
 
@@ -24,19 +26,30 @@ TEST(Loss, OfLargeLogitsStaysFinite) {
 TEST(Loss, GradientsAreWeightedAndDividedByTheSamplesOfTheBatch) {
   const std::vector<float> logits{0, 0, 4}, labels{1, 0, 1}, weights{1, 3, 2};
   std::vector<float> slopes(3);
-  loss_gradients(Loss::log_loss, logits, labels, weights, 8, slopes.data());
+  Serial queue;
+  for_each(queue, 3,
+           LossGradients{
+               {Loss::log_loss, logits.data(), labels.data(), weights.data()}, 8, slopes.data()});
   EXPECT_FLOAT_EQ(slopes[0], -0.5f / 8);
   EXPECT_FLOAT_EQ(slopes[1], 3 * 0.5f / 8);
   EXPECT_FLOAT_EQ(slopes[2], static_cast<float>(2 * (1 / (1 + std::exp(-4.0)) - 1) / 8));
-  loss_gradients(Loss::squared_error, logits, labels, {}, 2, slopes.data());
+  for_each(queue, 3,
+           LossGradients{{Loss::squared_error, logits.data(), labels.data()}, 2, slopes.data()});
   EXPECT_FLOAT_EQ(slopes[0], -1);
   EXPECT_FLOAT_EQ(slopes[2], 3);
 }
 
-TEST(Loss, SumsAreWeighted) {
-  const std::vector<float> logits{3, 5}, labels{1, 1}, weights{0.5, 2};
-  EXPECT_DOUBLE_EQ(loss_sum(Loss::squared_error, logits, labels, weights), 0.5 * 4 + 2 * 16);
-  EXPECT_DOUBLE_EQ(loss_sum(Loss::squared_error, logits, labels, {}), 4 + 16);
+TEST(Loss, SumsOfSlicesAreWeighted) {
+  const std::vector<float> logits{3, 5, 2}, labels{1, 1, 5}, weights{0.5, 2, 3};
+  const std::vector<std::int64_t> offsets{10, 12, 12, 13};
+  std::vector<double> sums(3, -1);
+  const LossSamples weighted{Loss::squared_error, logits.data(), labels.data(), weights.data()};
+  Serial queue;
+  for_each(queue, 3, SumLosses{weighted, {offsets.data(), 3}, sums.data()});
+  EXPECT_EQ(sums, (std::vector<double>{0.5 * 4 + 2 * 16, 0, 3 * 9}));
+  const LossSamples equal{Loss::squared_error, logits.data(), labels.data()};
+  for_each(queue, 3, SumLosses{equal, {offsets.data(), 3}, sums.data()});
+  EXPECT_EQ(sums, (std::vector<double>{4 + 16, 0, 9}));
 }
 
 TEST(Loss, ScoresAreProbabilitiesOrTheOutputItself) {

@@ -1,4 +1,4 @@
-// Runs a model on one slice for the tests: owns inputs and results, and finds them by name.
+// Runs a model on slices for the tests: owns inputs and results, and finds them by name.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace keyshard::testing {
 
-/// The columns of one slice, with their values.
+/// The columns of some samples, with their values: of one slice, or of several behind each other.
 struct SliceData {
   ModelShape shape;
   std::int64_t samples = 0;
@@ -20,14 +20,17 @@ struct SliceData {
   std::vector<float> weights;
   std::vector<std::int64_t> numbers;
 
-  SliceInput input() const {
-    SliceInput result;
+  /// The input of a model, where `offsets` cuts the samples into slices.
+  GroupInput input(const std::vector<std::int64_t>& offsets) const {
+    GroupInput result;
+    result.group = {{offsets.data(), static_cast<std::int64_t>(offsets.size()) - 1},
+                    offsets.data()};
     result.factors = view(factors.data(), shape.factor_columns());
     result.linear = view(linear.data(), static_cast<std::int64_t>(shape.features.size()));
     result.dense = view(dense.data(), shape.dense_columns);
-    result.labels = labels;
-    result.weights = weights;
-    result.sample_numbers = numbers;
+    result.labels = labels.data();
+    result.weights = weights.empty() ? nullptr : weights.data();
+    result.sample_numbers = numbers.data();
     return result;
   }
 
@@ -37,9 +40,9 @@ struct SliceData {
   }
 };
 
-/// What a slice gave. Unwritten places hold NaN.
+/// What slices gave, slice behind slice. Unwritten places hold NaN.
 struct SliceRun {
-  SliceResult result;
+  std::vector<double> losses;
   std::vector<float> logits;
   std::vector<float> factors;
   std::vector<float> linear;
@@ -48,19 +51,22 @@ struct SliceRun {
   std::vector<float> batch_statistics;
 };
 
-inline SliceRun run_slice(const Model& model, const SliceData& data,
-                          const std::vector<float>& parameters, const StepContext& context,
-                          Workspace& workspace) {
+/// Runs a model on slices as one group.
+inline SliceRun run_slices(const Model<Cpu>& model, const SliceData& data,
+                           const std::vector<std::int64_t>& offsets, const ModelNumbers& numbers,
+                           const StepContext& context, Workspace<Cpu>& workspace) {
   const float unwritten = std::numeric_limits<float>::quiet_NaN();
+  const std::size_t slices = offsets.size() - 1;
   SliceRun run;
+  run.losses.assign(slices, std::numeric_limits<double>::quiet_NaN());
   run.logits.assign(static_cast<std::size_t>(data.samples), unwritten);
   run.factors.assign(data.factors.size(), unwritten);
   run.linear.assign(data.linear.size(), unwritten);
   run.dense.assign(data.dense.size(), unwritten);
-  run.parameters.assign(parameters.size(), unwritten);
-  run.batch_statistics.assign(model.statistics().size(), unwritten);
+  run.parameters.assign(slices * static_cast<std::size_t>(model.parameters().size()), unwritten);
+  run.batch_statistics.assign(slices * model.initial_statistics().size(), unwritten);
 
-  SliceOutput output;
+  GroupOutput output;
   output.logits = run.logits.data();
   output.factors = data.view(run.factors.data(), data.shape.factor_columns());
   output.linear =
@@ -68,8 +74,17 @@ inline SliceRun run_slice(const Model& model, const SliceData& data,
   output.dense = data.view(run.dense.data(), data.shape.dense_columns);
   output.parameters = run.parameters.data();
   output.batch_statistics = run.batch_statistics.data();
-  run.result = model.forward_backward(data.input(), parameters.data(), context, workspace, output);
+  output.losses = run.losses.data();
+  Serial queue;
+  model.forward_backward(queue, workspace, numbers, context, data.input(offsets), output);
   return run;
+}
+
+/// The same on one slice.
+inline SliceRun run_slice(const Model<Cpu>& model, const SliceData& data,
+                          const ModelNumbers& numbers, const StepContext& context,
+                          Workspace<Cpu>& workspace) {
+  return run_slices(model, data, {0, data.samples}, numbers, context, workspace);
 }
 
 }  // namespace keyshard::testing

@@ -3,6 +3,7 @@
 #include "launch/training/models/model.hpp"
 
 #include <cmath>
+#include <cstring>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -19,6 +20,7 @@ using testing::expect_close;
 using testing::Numbers;
 using testing::ReferenceModel;
 using testing::run_slice;
+using testing::run_slices;
 using testing::SliceData;
 using testing::SliceRun;
 
@@ -30,10 +32,13 @@ constexpr ModelType kTypes[] = {ModelType::logistic, ModelType::mlp,      ModelT
 struct Problem {
   ModelOptions options;
   ModelShape shape;
-  std::unique_ptr<Model> model;
+  std::unique_ptr<Model<Cpu>> model;
   std::vector<float> parameters;
+  std::vector<float> statistics;  // running
   SliceData data;
   StepContext context;
+
+  ModelNumbers numbers() const { return {parameters.data(), statistics.data()}; }
 };
 
 std::vector<float> random_floats(std::mt19937_64& random, std::int64_t n) {
@@ -79,10 +84,11 @@ Problem make_problem(ModelType type, std::int64_t samples) {
   } else if (type == ModelType::widedeep || type == ModelType::mlp) {
     p.shape.factor_dims = {4, 2, 3};
   }
-  p.model = make_model(p.options, p.shape);
+  p.model = make_model<Cpu>(p.options, p.shape);
   std::mt19937_64 random(5);
   p.parameters = random_floats(random, p.model->parameters().size());
-  for (float& statistic : p.model->statistics()) {
+  p.statistics = p.model->initial_statistics();
+  for (float& statistic : p.statistics) {
     statistic = 0.5f + static_cast<float>(random() % 100) / 100.0f;
   }
   p.data = random_slice(p.shape, samples, 3);
@@ -101,7 +107,7 @@ ReferenceModel make_reference(const Problem& p) {
     reference.parameters[parameter.name] =
         widen({p.parameters.data() + parameter.offset, static_cast<std::size_t>(parameter.size())});
   }
-  reference.running = widen(std::as_const(*p.model).statistics());
+  reference.running = widen(p.statistics);
   reference.samples = p.data.samples;
   reference.factors = widen(p.data.factors);
   reference.linear = widen(p.data.linear);
@@ -129,14 +135,13 @@ Numbers differences(const ReferenceModel& reference, Numbers& at) {
 
 void expect_gradients_of_differences(Problem& p) {
   Stream<Cpu> stream;
-  Workspace workspace(stream);
-  const SliceRun run = run_slice(*p.model, p.data, p.parameters, p.context, workspace);
+  Workspace<Cpu> workspace(stream);
+  const SliceRun run = run_slice(*p.model, p.data, p.numbers(), p.context, workspace);
   ReferenceModel reference = make_reference(p);
   const std::string name = name_of(p.options.type);
 
   expect_close(run.logits, reference.logits(), 2e-5, name + " logits");
-  EXPECT_NEAR(run.result.loss_sum / static_cast<double>(p.context.valid_samples), reference.loss(),
-              1e-5);
+  EXPECT_NEAR(run.losses[0] / static_cast<double>(p.context.valid_samples), reference.loss(), 1e-5);
   for (const Parameter& parameter : p.model->parameters().all()) {
     const auto first = run.parameters.begin() + parameter.offset;
     expect_close({first, first + parameter.size()},
@@ -169,11 +174,13 @@ TEST(Model, SmallSlicesNormaliseWithTheRunningStatistics) {
 
 TEST(Model, EvaluationUsesRunningStatisticsAndNoDropout) {
   Stream<Cpu> stream;
-  Workspace workspace(stream);
+  Workspace<Cpu> workspace(stream);
   for (const ModelType type : kTypes) {
     Problem p = make_problem(type, 13);
     std::vector<float> logits(13);
-    p.model->forward(p.data.input(), p.parameters.data(), workspace, logits.data());
+    const std::vector<std::int64_t> offsets{0, 13};
+    Serial queue;
+    p.model->forward(queue, workspace, p.numbers(), p.data.input(offsets), logits.data());
     ReferenceModel reference = make_reference(p);
     reference.training = false;
     expect_close(logits, reference.logits(), 2e-5, name_of(type));
@@ -182,9 +189,10 @@ TEST(Model, EvaluationUsesRunningStatisticsAndNoDropout) {
 
 /// Makes the model again, for options and a shape that were changed.
 void remake(Problem& p, std::int64_t samples) {
-  p.model = make_model(p.options, p.shape);
+  p.model = make_model<Cpu>(p.options, p.shape);
   std::mt19937_64 random(8);
   p.parameters = random_floats(random, p.model->parameters().size());
+  p.statistics = p.model->initial_statistics();
   p.data = random_slice(p.shape, samples, 3);
 }
 
@@ -215,41 +223,46 @@ TEST(Model, BatchStatisticsAreTheMeanAndBiasedVarianceOfTheSlice) {
   options.hidden = {1};
   options.batch_norm = true;
   options.batch_norm_momentum = 0.75;
-  const std::unique_ptr<Model> model = make_model(options, {{"a"}, {1}, 0});
+  const std::unique_ptr<Model<Cpu>> model = make_model<Cpu>(options, {{"a"}, {1}, 0});
   SliceData data = random_slice({{"a"}, {1}, 0}, 8, 1);
   data.factors = {1, 2, 3, 4, 5, 6, 7, 8};
   Stream<Cpu> stream;
-  Workspace workspace(stream);
+  Workspace<Cpu> workspace(stream);
   const std::vector<float> parameters(static_cast<std::size_t>(model->parameters().size()), 1.0f);
 
-  const SliceRun run = run_slice(*model, data, parameters, {1, 1, 8}, workspace);
-  ASSERT_TRUE(run.result.has_statistics);
+  std::vector<float> statistics = model->initial_statistics();
+  const SliceRun run =
+      run_slice(*model, data, {parameters.data(), statistics.data()}, {1, 1, 8}, workspace);
   EXPECT_EQ(run.batch_statistics, (std::vector<float>{5.5f, 5.25f}));
 
   // Two slices: their fold is a sum, the step takes a quarter of its mean.
-  model->update_statistics(std::vector<float>{11.0f, 10.5f}, 2);
-  EXPECT_EQ(model->statistics()[0], 0.25f * 5.5f);
-  EXPECT_EQ(model->statistics()[1], 0.75f + 0.25f * 5.25f);
-  model->update_statistics(std::vector<float>{0, 0}, 0);
-  EXPECT_EQ(model->statistics()[0], 0.25f * 5.5f);
+  const std::vector<float> folded{11.0f, 10.5f}, none{0, 0};
+  model->update_statistics(stream, folded.data(), 2, statistics.data());
+  EXPECT_EQ(statistics, (std::vector<float>{0.25f * 5.5f, 0.75f + 0.25f * 5.25f}));
+  model->update_statistics(stream, none.data(), 0, statistics.data());
+  EXPECT_EQ(statistics, (std::vector<float>{0.25f * 5.5f, 0.75f + 0.25f * 5.25f}));
 }
 
 TEST(Model, ASliceOfUnderEightSamplesHasNoStatistics) {
   Problem p = make_problem(ModelType::deepfm, 7);
+  EXPECT_FALSE(p.model->has_statistics(7));
+  EXPECT_TRUE(p.model->has_statistics(8));
   Stream<Cpu> stream;
-  Workspace workspace(stream);
-  EXPECT_FALSE(
-      run_slice(*p.model, p.data, p.parameters, p.context, workspace).result.has_statistics);
+  Workspace<Cpu> workspace(stream);
+  for (const float number :
+       run_slice(*p.model, p.data, p.numbers(), p.context, workspace).batch_statistics) {
+    EXPECT_TRUE(std::isnan(number)) << "written";
+  }
 }
 
 TEST(Model, AnEmptySliceGivesZeroGradients) {
   Stream<Cpu> stream;
-  Workspace workspace(stream);
+  Workspace<Cpu> workspace(stream);
   for (const ModelType type : kTypes) {
     const Problem p = make_problem(type, 8);
     const SliceRun run =
-        run_slice(*p.model, random_slice(p.shape, 0, 1), p.parameters, p.context, workspace);
-    EXPECT_EQ(run.result.loss_sum, 0);
+        run_slice(*p.model, random_slice(p.shape, 0, 1), p.numbers(), p.context, workspace);
+    EXPECT_EQ(run.losses[0], 0);
     EXPECT_EQ(run.parameters, std::vector<float>(p.parameters.size(), 0.0f)) << name_of(type);
   }
 }
@@ -260,7 +273,7 @@ TEST(Model, BitsOfASliceDoNotDependOnThreadsOrOnSlicesBefore) {
     std::vector<std::vector<SliceRun>> runs;
     for (const int threads : {1, 2}) {
       Stream<Cpu> stream(threads);
-      std::vector<Workspace> workspaces;
+      std::vector<Workspace<Cpu>> workspaces;
       for (int thread = 0; thread < threads; ++thread) {
         workspaces.emplace_back(stream);
       }
@@ -268,35 +281,95 @@ TEST(Model, BitsOfASliceDoNotDependOnThreadsOrOnSlicesBefore) {
       stream.threads().for_tasks(9, [&](std::int64_t slice, int thread) {
         const SliceData data = random_slice(p.shape, 6 + slice, static_cast<unsigned>(slice));
         slices[static_cast<std::size_t>(slice)] = run_slice(
-            *p.model, data, p.parameters, p.context, workspaces[static_cast<std::size_t>(thread)]);
+            *p.model, data, p.numbers(), p.context, workspaces[static_cast<std::size_t>(thread)]);
       });
       runs.push_back(std::move(slices));
     }
     for (std::size_t slice = 0; slice < 9; ++slice) {
       EXPECT_EQ(runs[0][slice].logits, runs[1][slice].logits);
       EXPECT_EQ(runs[0][slice].parameters, runs[1][slice].parameters);
-      EXPECT_EQ(runs[0][slice].result.loss_sum, runs[1][slice].result.loss_sum);
+      EXPECT_EQ(runs[0][slice].losses, runs[1][slice].losses);
     }
+  }
+}
+
+/// Places that neither wrote hold the same NaN.
+template <class T>
+void expect_same_bits(const std::vector<T>& found, const std::vector<T>& expected,
+                      const std::string& what) {
+  ASSERT_EQ(found.size(), expected.size()) << what;
+  EXPECT_TRUE(found.empty() ||
+              std::memcmp(found.data(), expected.data(), found.size() * sizeof(T)) == 0)
+      << what;
+}
+
+void append(std::vector<float>& to, const std::vector<float>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
+/// The samples of two runs or slices behind each other.
+template <class Columns>
+void append_columns(Columns& to, const Columns& more) {
+  append(to.factors, more.factors);
+  append(to.linear, more.linear);
+  append(to.dense, more.dense);
+}
+
+TEST(Model, SlicesInOneGroupHaveTheBitsThatEachHasAlone) {
+  Stream<Cpu> stream;
+  Workspace<Cpu> workspace(stream);
+  for (const ModelType type : kTypes) {
+    const Problem p = make_problem(type, 13);
+    SliceData together;
+    together.shape = p.shape;
+    std::vector<std::int64_t> offsets{0};
+    SliceRun alone;
+    unsigned seed = 0;
+    for (const std::int64_t samples : {9, 7, 0, 1, 0, 16, 8}) {  // with and without statistics
+      const SliceData slice = random_slice(p.shape, samples, ++seed);
+      append_columns(together, slice);
+      append(together.labels, slice.labels);
+      append(together.weights, slice.weights);
+      together.numbers.insert(together.numbers.end(), slice.numbers.begin(), slice.numbers.end());
+      offsets.push_back(together.samples += samples);
+
+      const SliceRun run = run_slice(*p.model, slice, p.numbers(), p.context, workspace);
+      append_columns(alone, run);
+      append(alone.logits, run.logits);
+      append(alone.parameters, run.parameters);
+      append(alone.batch_statistics, run.batch_statistics);
+      alone.losses.push_back(run.losses[0]);
+    }
+    const SliceRun group =
+        run_slices(*p.model, together, offsets, p.numbers(), p.context, workspace);
+    const std::string name = name_of(type);
+    expect_same_bits(group.logits, alone.logits, name + " logits");
+    expect_same_bits(group.factors, alone.factors, name + " factors");
+    expect_same_bits(group.linear, alone.linear, name + " linear");
+    expect_same_bits(group.dense, alone.dense, name + " dense");
+    expect_same_bits(group.parameters, alone.parameters, name + " parameters");
+    expect_same_bits(group.batch_statistics, alone.batch_statistics, name + " statistics");
+    expect_same_bits(group.losses, alone.losses, name + " losses");
   }
 }
 
 TEST(Model, ANonFiniteInputReachesTheLoss) {
   Stream<Cpu> stream;
-  Workspace workspace(stream);
+  Workspace<Cpu> workspace(stream);
   for (const ModelType type : kTypes) {
     Problem p = make_problem(type, 9);
     p.options.dropout = 0;
-    p.model = make_model(p.options, p.shape);
+    p.model = make_model<Cpu>(p.options, p.shape);
     p.data.factors[0] = p.data.linear[0] = std::numeric_limits<float>::quiet_NaN();
     p.data.weights[0] = 1;
-    const SliceRun run = run_slice(*p.model, p.data, p.parameters, p.context, workspace);
-    EXPECT_TRUE(std::isnan(run.result.loss_sum)) << name_of(type);
+    const SliceRun run = run_slice(*p.model, p.data, p.numbers(), p.context, workspace);
+    EXPECT_TRUE(std::isnan(run.losses[0])) << name_of(type);
   }
 }
 
 std::string message_of(const ModelOptions& options, const ModelShape& shape) {
   try {
-    make_model(options, shape);
+    make_model<Cpu>(options, shape);
   } catch (const Error& error) {
     return error.text();
   }
@@ -326,13 +399,14 @@ TEST(Model, L2PullsMatricesAndNotBiasesOnAnyChunk) {
   options.type = ModelType::mlp;
   options.hidden = {};
   options.l2 = 0.25f;
-  const std::unique_ptr<Model> model = make_model(options, {{"a"}, {2}, 1});
+  const std::unique_ptr<Model<Cpu>> model = make_model<Cpu>(options, {{"a"}, {2}, 1});
   const std::vector<float> parameters{4, -8, 12, 16};  // W1, b1
   std::vector<float> whole{1, 1, 1, 1};
-  model->add_l2(parameters.data(), {0, 4}, whole.data());
+  Stream<Cpu> stream;
+  model->add_l2(stream, parameters.data(), {0, 4}, whole.data());
   EXPECT_EQ(whole, (std::vector<float>{2, -1, 4, 1}));
   std::vector<float> part{1, 1};
-  model->add_l2(parameters.data(), {1, 3}, part.data());
+  model->add_l2(stream, parameters.data(), {1, 3}, part.data());
   EXPECT_EQ(part, (std::vector<float>{-1, 4}));
 }
 

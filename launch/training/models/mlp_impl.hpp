@@ -1,8 +1,13 @@
+// The bodies of Mlp, for any device.
+#pragma once
+
+#include "launch/training/models/dense_layer_impl.hpp"
 #include "launch/training/models/mlp.hpp"
 
 namespace keyshard {
 
-Mlp::Mlp(const MlpShape& shape, ModelLayout& layout) {
+template <Backend B>
+Mlp<B>::Mlp(const MlpShape& shape, ModelLayout& layout) {
   std::int64_t inputs = shape.inputs;
   for (std::size_t i = 0; i <= shape.hidden.size(); ++i) {
     const bool hidden = i < shape.hidden.size();
@@ -17,18 +22,20 @@ Mlp::Mlp(const MlpShape& shape, ModelLayout& layout) {
   }
 }
 
-MlpTrace Mlp::forward(const Pass& pass, MatrixView<const float> input) const {
+template <Backend B>
+MlpTrace Mlp<B>::forward(const Pass<B>& pass, MatrixView<const float> input) const {
   MlpTrace trace;
   trace.reserve(layers_.size());
-  for (const DenseLayer& layer : layers_) {
+  for (const DenseLayer<B>& layer : layers_) {
     trace.push_back(layer.forward(pass, input));
     input = trace.back().output;
   }
   return trace;
 }
 
-MatrixView<float> Mlp::backward(const Pass& pass, const MlpTrace& trace,
-                                MatrixView<float> gradient) const {
+template <Backend B>
+MatrixView<float> Mlp<B>::backward(const Pass<B>& pass, const MlpTrace& trace,
+                                   MatrixView<float> gradient) const {
   for (std::size_t i = layers_.size(); i-- > 0;) {
     layers_[i].backward(pass, trace[i], gradient);
     if (i > 0) {
@@ -41,8 +48,9 @@ MatrixView<float> Mlp::backward(const Pass& pass, const MlpTrace& trace,
   return gradient;
 }
 
-void Mlp::input_gradient(const Pass& pass, MatrixView<const float> first, std::int64_t begin,
-                         MatrixView<float> result) const {
+template <Backend B>
+void Mlp<B>::input_gradient(const Pass<B>& pass, MatrixView<const float> first, std::int64_t begin,
+                            MatrixView<float> result) const {
   layers_.front().input_gradient(pass, first, begin, result);
 }
 

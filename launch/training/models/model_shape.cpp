@@ -1,9 +1,7 @@
-// Chooses the model of a configuration, after checking that it fits the columns of the data.
-#include <memory>
+#include "launch/training/models/model_shape.hpp"
 
-#include "launch/training/models/additive_model.hpp"
-#include "launch/training/models/dlrm_model.hpp"
-#include "launch/training/models/model.hpp"
+#include <numeric>
+
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -20,7 +18,13 @@ void require_equal_dims(const ModelOptions& options, const ModelShape& shape) {
   }
 }
 
-void check(const ModelOptions& options, const ModelShape& shape) {
+}  // namespace
+
+std::int64_t ModelShape::factor_columns() const {
+  return std::accumulate(factor_dims.begin(), factor_dims.end(), std::int64_t{0});
+}
+
+void require_fitting_shape(const ModelOptions& options, const ModelShape& shape) {
   const bool factors = options.type != ModelType::logistic;
   require(!factors || shape.factor_dims.size() == shape.features.size(), Kind::invalid_argument,
           "model \"{}\": expected a dimension for each of {} features: found {}",
@@ -35,16 +39,6 @@ void check(const ModelOptions& options, const ModelShape& shape) {
   if (factors && options.type != ModelType::mlp && options.type != ModelType::widedeep) {
     require_equal_dims(options, shape);
   }
-}
-
-}  // namespace
-
-std::unique_ptr<Model> make_model(const ModelOptions& options, const ModelShape& shape) {
-  check(options, shape);
-  if (options.type == ModelType::dlrm) {
-    return std::make_unique<DlrmModel>(options, shape);
-  }
-  return std::make_unique<AdditiveModel>(options, shape);
 }
 
 }  // namespace keyshard

@@ -17,12 +17,6 @@ namespace {
 
 const std::vector<std::string> kDense{"weights", "state/m"};
 
-SettingValue text(std::string value) {
-  SettingValue result;
-  result.value = std::move(value);
-  return result;
-}
-
 }  // namespace
 
 TestFolder::TestFolder() {
@@ -41,7 +35,7 @@ std::vector<TableShape> TestState::tables() const {
            {{"values/v", ElementType::f32, 3},
             {"values/w", ElementType::f32, 1},
             {"state/v/m", ElementType::f32, 3}},
-           text("user's options")},
+           value_of("user's options")},
           {"item/100%", {{"values/v", ElementType::f32, 2}, {"count", ElementType::u32, 1}}, {}},
           {"empty", {{"values/v", ElementType::f32, 4}}, {}}};
 }
@@ -88,8 +82,8 @@ CheckpointContent TestState::content(int rank, int ranks) const {
   CheckpointContent content;
   content.step = step;
   content.shards = shards;
-  content.config = text("configuration");
-  content.state = text(fmt::format("state of step {}", step));
+  content.config = value_of("configuration");
+  content.state = value_of(fmt::format("state of step {}", step));
   const Range own = run_of(rank, ranks, shards);
   for (std::size_t t = 0; t < tables().size(); ++t) {
     TableSource source{tables()[t], {}, {}};

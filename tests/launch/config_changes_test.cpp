@@ -124,7 +124,7 @@ TEST(ConfigChanges, AreNoneAfterTheValuesWereText) {
   const ResolvedSettings values = values_of(
       {"model.dropout=0.1", "model.l2=1", "embedding.l2=1e-30", "data.missing=[\"\\n\"]"});
   SettingValue::Table table(values.begin(), values.end());
-  const SettingValue read = parse_json(json_text({std::move(table), ""}), "");
+  const SettingValue read = parse_json(json_text(value_of(std::move(table))), "");
   const auto& entries = std::get<SettingValue::Table>(read.value);
   const ResolvedSettings saved(entries.begin(), entries.end());
   const ConfigChanges changes = config_changes(saved, values);

@@ -221,9 +221,10 @@ TEST(JobConfig, TheExamplesHaveNoMistakes) {
 }
 
 TEST(ConfigText, HasALinePerKeyWithItsPath) {
-  const ResolvedSettings values{{"job.output", {std::string("out"), ""}},
-                                {"config_version", {std::int64_t{1}, ""}},
-                                {"list", {SettingValue::Array{{0.5, ""}, {true, ""}}, ""}}};
+  const ResolvedSettings values{
+      {"job.output", value_of("out")},
+      {"config_version", value_of(std::int64_t{1})},
+      {"list", value_of(SettingValue::Array{value_of(0.5), value_of(true)})}};
   EXPECT_EQ(config_text(values), "config_version = 1\njob.output = \"out\"\nlist = [0.5,true]\n");
 }
 

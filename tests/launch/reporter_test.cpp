@@ -27,12 +27,7 @@ StepReport report_of(std::int64_t step) {
 }
 
 const SettingValue& entry(const SettingValue& table, std::string_view key) {
-  for (const auto& [name, value] : std::get<SettingValue::Table>(table.value)) {
-    if (name == key) {
-      return value;
-    }
-  }
-  throw std::out_of_range(std::string(key));
+  return ValueReader(table, "metrics.jsonl").at(key).value();
 }
 
 std::vector<SettingValue> json_lines(const std::string& text) {

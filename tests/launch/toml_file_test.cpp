@@ -12,12 +12,7 @@ namespace {
 using testing::ScratchFolder;
 
 const SettingValue& entry(const SettingValue& table, std::string_view key) {
-  for (const auto& [name, value] : std::get<SettingValue::Table>(table.value)) {
-    if (name == key) {
-      return value;
-    }
-  }
-  throw std::out_of_range(std::string(key));
+  return ValueReader(table, "train.toml").at(key).value();
 }
 
 std::string error_of(const std::string& content) {

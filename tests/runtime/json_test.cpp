@@ -11,35 +11,34 @@
 namespace keyshard {
 namespace {
 
-SettingValue of(SettingValue::Variant value) { return {std::move(value), ""}; }
-
 TEST(Json, KeepsTheOrderOfKeysOnOneLine) {
-  const SettingValue tree =
-      of(SettingValue::Table{{"step", of(std::int64_t{3})},
-                             {"auc", of(0.5)},
-                             {"best", of(true)},
-                             {"kind", of(std::string("a \"b\"\n"))},
-                             {"list", of(SettingValue::Array{of(std::int64_t{1}), of({})})}});
+  const SettingValue tree = value_of(SettingValue::Table{
+      {"step", value_of(std::int64_t{3})},
+      {"auc", value_of(0.5)},
+      {"best", value_of(true)},
+      {"kind", value_of(std::string("a \"b\"\n"))},
+      {"list", value_of(SettingValue::Array{value_of(std::int64_t{1}), SettingValue()})}});
   EXPECT_EQ(json_text(tree),
             R"({"step":3,"auc":0.5,"best":true,"kind":"a \"b\"\n","list":[1,null]})");
 }
 
 TEST(Json, NumbersComeBackAsTheyWere) {
   for (const double number : {0.1, 1.0 / 3, 5e-324, 1.7976931348623157e308, 3.0, -0.0}) {
-    const SettingValue back = parse_json(json_text(of(number)), "test");
+    const SettingValue back = parse_json(json_text(value_of(number)), "test");
     ASSERT_TRUE(std::holds_alternative<double>(back.value)) << number;
     EXPECT_EQ(std::get<double>(back.value), number);
     EXPECT_EQ(std::signbit(std::get<double>(back.value)), std::signbit(number));
   }
   for (const std::int64_t number : {std::numeric_limits<std::int64_t>::min(),
                                     std::numeric_limits<std::int64_t>::max(), std::int64_t{0}}) {
-    EXPECT_EQ(std::get<std::int64_t>(parse_json(json_text(of(number)), "test").value), number);
+    EXPECT_EQ(std::get<std::int64_t>(parse_json(json_text(value_of(number)), "test").value),
+              number);
   }
 }
 
 TEST(Json, WhatIsNoNumberIsNull) {
-  EXPECT_EQ(json_text(of(std::nan(""))), "null");
-  EXPECT_EQ(json_text(of(-std::numeric_limits<double>::infinity())), "null");
+  EXPECT_EQ(json_text(value_of(std::nan(""))), "null");
+  EXPECT_EQ(json_text(value_of(-std::numeric_limits<double>::infinity())), "null");
 }
 
 TEST(Json, DamagedTextIsRefusedWithItsPlace) {

@@ -23,13 +23,7 @@ struct Best {
 };
 
 double number(const SettingValue& report, const std::string& key) {
-  for (const auto& [name, value] : std::get<SettingValue::Table>(report.value)) {
-    if (name == key) {
-      const auto* real = std::get_if<double>(&value.value);
-      return real != nullptr ? *real : 0;
-    }
-  }
-  throw std::runtime_error("expected \"" + key + "\" in a report");
+  return as_number(ValueReader(report, "metrics.jsonl").at(key).value()).value_or(0);
 }
 
 /// The best evaluation of an example, trained on one rank with two threads.

@@ -1,7 +1,7 @@
-// Ranks that exchange buffers. One of the two run-time interfaces of keyshard: MPI processes,
-// threads of one process, and later NCCL stand behind it. Every member but the noexcept ones is
-// collective: all ranks call it, in the same order, and it completes on every rank or fails on
-// every rank. There is no sum of floats: floats are added by folds (folded_sum.hpp).
+// Ranks that exchange buffers. A run-time interface: MPI processes, threads of one process, and
+// later NCCL stand behind it. Every member but the noexcept ones is collective: all ranks call the
+// member, in the same order, and the call completes on every rank or fails on every rank. There is
+// no sum of floats: floats are added by folds (folded_sum.hpp).
 #pragma once
 
 #include <algorithm>
@@ -53,15 +53,15 @@ class Communicator {
   virtual void all_reduce(Span<double> inout, Reduction operation) = 0;
   virtual void barrier() = 0;
 
-  /// Releases all other ranks from whatever they wait in: each of their collectives throws
-  /// Error{communication} with `why` and this rank's number, or their processes end. Not
-  /// collective. Does not return where ranks are processes.
+  /// Ends the waiting of all other ranks. Where ranks are threads, each of their collectives throws
+  /// Error{communication} with `why` and the number of this rank; where ranks are processes, all of
+  /// them end, and this call does not return. Not collective.
   virtual void abort(std::string_view why, int exit_code) noexcept = 0;
 
   // Notes, for heart-beats: they never wait for a peer, which may be stopped. Not collective.
 
   /// Sends a note of a few bytes to another rank and returns at once. Returns false where an
-  /// earlier one to that rank is still under way: this one is dropped then.
+  /// earlier note to that rank is still under way: the new one is dropped then.
   virtual bool post(int to, Span<const std::byte> note) = 0;
   /// Takes the oldest note of another rank that has arrived, of note.size() bytes. Returns false
   /// where there is none.

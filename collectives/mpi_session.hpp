@@ -1,5 +1,5 @@
-// MPI as this process sees it: adopts an MPI that is initialised already, or initialises it and
-// finalises it at the end. The communicators that it makes must not outlive it.
+// MPI as this process sees it: adopts an MPI that is initialised already, or initialises MPI and
+// finalises it at the end. The communicators of a session must not outlive the session.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 namespace keyshard {
 
 struct MpiOptions {
-  std::size_t piece_bytes = std::size_t{1}
-                            << 30;  ///< messages are cut into pieces of at most this size
+  /// Messages are cut into pieces of at most this size.
+  std::size_t piece_bytes = std::size_t{1} << 30;
   /// Told why before an abort ends all processes; to be shown to the user. The library itself
   /// prints nothing.
   std::function<void(std::string_view why)> on_abort;

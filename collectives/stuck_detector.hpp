@@ -1,6 +1,7 @@
 // Who holds up a job: judges the beats of all ranks. A rank that waits in a collective is not to
-// blame, since its counter stands because of another; the one to blame gives no more beats, or
-// stands without waiting. It knows no clock and no messages: the watchdog brings both.
+// blame, since another rank makes it wait; to blame is a rank that gives no more beats, or that
+// stands still without waiting. The detector has no clock and no messages: the watchdog brings
+// both.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Ranks that are threads of one process: for tests, and for programs that embed keyshard without
-// MPI. Ranks meet under one lock; a rank that calls another collective than its peers, or that
-// aborts, makes it fail on all of them.
+// MPI. Ranks meet under one lock. Where a rank aborts, or calls another collective than its peers,
+// the collective fails on all ranks.
 #pragma once
 
 #include <memory>

@@ -7,9 +7,9 @@
 
 namespace keyshard {
 
-/// Runs `body`, which makes no collective calls, and asks all ranks how it went. Throws on every
-/// rank what the lowest-numbered failing rank threw: its kind, its message and its number.
-/// Collective.
+/// Runs `body`, which makes no collective calls, on every rank. Where it throws on any rank, every
+/// rank throws the error of the lowest-numbered one, with the number of that rank in front of the
+/// message. Collective.
 void vote(Communicator<Cpu>& communicator, const std::function<void()>& body);
 
 }  // namespace keyshard

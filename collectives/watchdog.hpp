@@ -1,6 +1,6 @@
 // Notices a rank that is stuck, which MPI does not: a stopped process, a read that never returns, a
-// lost network. Every rank sends beats to all others from a thread of its own and judges those that
-// it hears (stuck_detector.hpp). What a beat says is in runtime/progress.hpp.
+// lost network. On every rank a thread of its own sends beats to all other ranks and judges the
+// beats that it hears (stuck_detector.hpp). What a beat says is in runtime/progress.hpp.
 #pragma once
 
 #include <condition_variable>

@@ -15,7 +15,7 @@ std::size_t round_up(std::size_t bytes, std::size_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-/// What a block of so many bytes takes of a hole.
+/// What a block that was asked for with `bytes` takes.
 std::size_t rounded(std::size_t bytes) { return round_up(std::max<std::size_t>(bytes, 1), kUnit); }
 
 }  // namespace
@@ -51,7 +51,7 @@ void Arena::put_in(Hole hole) {
   by_size_.insert(std::move(size));
 }
 
-/// Makes one hole of this one and those that touch it.
+/// Puts in a hole as one with the holes that touch it.
 void Arena::put_in_melted(Hole hole) {
   const auto next = holes_.lower_bound(hole.address);
   const Hole after = next == holes_.end() ? Hole{0, 0} : Hole{next->first, next->second};

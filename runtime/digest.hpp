@@ -1,5 +1,5 @@
-// Digests of bytes by XXH3 (the one home of xxHash). Strings become ids by `hash_bytes`; states and
-// files by `Digest`.
+// Digests of bytes by XXH3 (the one home of xxHash): `hash_bytes` makes ids of strings, `Digest`
+// names for files and states.
 #pragma once
 
 #include <cstddef>

@@ -55,7 +55,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
-/// Compares as a reader does: runs of digits by their number, so that line 9 comes before line 10.
+/// Compares texts with runs of digits as numbers, so that line 9 comes before line 10.
 bool natural_less(std::string_view a, std::string_view b) {
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   std::size_t i = 0, j = 0;

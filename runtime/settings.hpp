@@ -1,8 +1,8 @@
 // A table of configuration values, each of which knows where it stands ("train.toml:12" or
-// "--set"). Options of every folder are read from it; a syntax of files is not its business (launch
-// reads TOML into it). Problems are collected, so that a user sees all of them at once: an unknown
-// key with the nearest legal one, a wrong type, a value out of range. So are the values that were
-// taken, defaults included.
+// "--set"). The options of every folder are read from settings; the syntax of files is known to
+// launch alone, which reads TOML into a tree of values. Problems are collected, so that a user sees
+// all of them at once: an unknown key with the nearest legal one, a wrong type, a value out of
+// range. The values that were taken are collected, too, defaults included.
 #pragma once
 
 #include <algorithm>
@@ -61,8 +61,8 @@ class Settings {
                                      std::vector<std::int64_t> otherwise = {});
   std::vector<double> numbers(std::string_view key, std::vector<double> otherwise = {});
 
-  /// The table under `key`. A string there is read as `{type = STRING}`; so is `otherwise` where
-  /// there is none, and an empty one means an empty table.
+  /// The table under `key`. A string there is read as `{type = STRING}`. Where there is nothing,
+  /// the table is read from `otherwise` in the same way, or is empty where `otherwise` is empty.
   Settings table(std::string_view key, const std::string& otherwise = "");
   /// The tables of an array of tables, [[key]].
   std::vector<Settings> tables(std::string_view key);

@@ -1,5 +1,5 @@
-// Sorts pairs stably by an unsigned key, byte by byte from the lowest: as fast as the memory that
-// a small array needs, whatever the keys are. Bytes that all keys share cost one pass of counting.
+// Sorts pairs stably by an unsigned key, byte by byte from the lowest. A byte costs a pass of
+// counting and, unless all keys share it, a pass that moves the pairs.
 #pragma once
 
 #include <algorithm>
@@ -13,10 +13,10 @@
 
 namespace keyshard {
 
-/// Turns counts[share][bucket] into the place of the first element that the share puts into the
-/// bucket, if buckets follow each other and shares do in each. Returns where buckets start
-/// [buckets + 1]. The places of a stable counting sort whose shares are counted and moved by
-/// themselves.
+/// The places of a stable counting sort of which each share is counted, and later moved, by a
+/// thread of its own. Turns counts[share][bucket] into the place of the first element that the
+/// share puts into the bucket: buckets follow each other, and inside a bucket shares do. Returns
+/// where buckets start [buckets + 1].
 template <class Counts>
 std::vector<std::int64_t> place_counts(std::vector<Counts>& counts) {
   std::vector<std::int64_t> starts;

@@ -213,8 +213,7 @@ Digest128 file_digest(FileSystem& files, const std::string& path, std::int64_t b
     const std::int64_t expected = std::min(kBlock, bytes - block * kBlock);
     const std::int64_t asked = block + 1 == blocks ? expected + 1 : expected;
     out.resize(static_cast<std::size_t>(std::min(kBlock, bytes) + 1));
-    const std::int64_t got = files.read(
-        path, block * kBlock, Span<std::byte>(out).first(static_cast<std::size_t>(asked)));
+    const std::int64_t got = files.read(path, block * kBlock, Span<std::byte>(out).first(asked));
     require(got == expected, Kind::corrupt_data,
             "{}: expected {} bytes: found {} in block {}, where {} were expected", path, bytes, got,
             block, expected);

@@ -13,8 +13,7 @@ namespace {
 /// The rows of a batch among those of a run of shards that begins at `first`.
 Span<const std::int64_t> rows_of(const std::vector<std::int64_t>& rows, std::int64_t first,
                                  Range batch) {
-  return Span<const std::int64_t>(rows).subspan(static_cast<std::size_t>(batch.begin - first),
-                                                static_cast<std::size_t>(batch.size()));
+  return Span<const std::int64_t>(rows).subspan(batch.begin - first, batch.size());
 }
 
 void copy_shard(RankFileWork& work, const TableSource& table, ShardBatch& batch, std::int64_t shard,

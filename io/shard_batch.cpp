@@ -29,7 +29,7 @@ std::vector<Range> batches_of(const TableShape& table, Range shards,
   std::vector<Range> batches;
   std::int64_t filled = 0;
   for (std::int64_t shard = shards.begin; shard < shards.end; ++shard) {
-    const std::int64_t more = rows[static_cast<std::size_t>(shard - shards.begin)] * bytes;
+    const std::int64_t more = rows[shard - shards.begin] * bytes;
     if (batches.empty() || filled + more > kBatchBytes) {
       batches.push_back({shard, shard});
       filled = 0;
@@ -73,7 +73,7 @@ std::byte* ShardBatch::column(std::size_t c, std::int64_t shard) noexcept {
 }
 
 Span<Key> ShardBatch::keys_of(std::int64_t shard) noexcept {
-  return {reinterpret_cast<Key*>(column(0, shard)), static_cast<std::size_t>(rows_of(shard))};
+  return {reinterpret_cast<Key*>(column(0, shard)), rows_of(shard)};
 }
 
 std::vector<std::byte*> ShardBatch::columns_of(std::int64_t shard) {

@@ -67,11 +67,9 @@ void spread(std::string& bytes, Communicator<Cpu>& communicator) {
   auto size = static_cast<std::int64_t>(bytes.size());
   communicator.broadcast(std::as_writable_bytes(Span<std::int64_t>(&size, 1)), 0);
   bytes.resize(static_cast<std::size_t>(size));
-  const auto all = std::as_writable_bytes(Span<char>(bytes));
+  const Span<std::byte> all = std::as_writable_bytes(Span<char>(bytes));
   for (std::int64_t at = 0; at < size; at += kMessage) {
-    communicator.broadcast(all.subspan(static_cast<std::size_t>(at),
-                                       static_cast<std::size_t>(std::min(kMessage, size - at))),
-                           0);
+    communicator.broadcast(all.subspan(at, std::min(kMessage, size - at)), 0);
   }
 }
 

@@ -165,8 +165,8 @@ void count_blocks(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
       communicator.progress().advance();
     });
   });
-  blocks = communicator.gather_joined(
-      Span<const TextBlock>(blocks.data() + mine.begin, static_cast<std::size_t>(mine.size())));
+  blocks =
+      communicator.gather_joined(Span<const TextBlock>(blocks).subspan(mine.begin, mine.size()));
 }
 
 /// Counts the files without blocks.

@@ -36,10 +36,9 @@ struct Scored {
 
   Predictions of(std::int64_t slice) const {
     const auto s = static_cast<std::size_t>(slice);
-    const auto begin = static_cast<std::size_t>(offsets[s]);
-    const auto count = static_cast<std::size_t>(offsets[s + 1]) - begin;
     const auto part = [&](const std::vector<float>& all) {
-      return all.empty() ? Span<const float>() : Span<const float>(all).subspan(begin, count);
+      return all.empty() ? Span<const float>()
+                         : Span<const float>(all).subspan(offsets[s], offsets[s + 1] - offsets[s]);
     };
     return {part(logits), part(scores), part(labels), part(weights)};
   }

@@ -75,6 +75,8 @@ class TableCheckpoint : public ::testing::Test {
           save_tables(folder_.path("saved"), program.tables, stream,
                       {.step = kSaved, .state = {}, .dense = {}, .retention = {}});
       const Digest128 own = state_digest(program.tables, stream, kSaved);
+      LocalFileSystem files;
+      EXPECT_EQ(CheckpointReader(files, path, communicator, stream).state_digest(), own);
       if (communicator.rank() == 0) {
         path_ = path;
         digest = own.hex();
@@ -194,6 +196,21 @@ TEST_F(TableCheckpoint, IsNotLoadedIntoFewerTablesOrOverRows) {
     expect_refused(trained.tables, stream,
                    ": table users: expected a table without rows to load into: found ");
   });
+}
+
+TEST_F(TableCheckpoint, WithOtherClocksIsRefusedBeforeRowsAreLoaded) {
+  save(2);
+  // A clock more than there are column groups, in a manifest whose digest fits.
+  const std::string name = "saved/step-000003/manifest.json";
+  std::string text = folder_.read(name);
+  text = text.substr(0, text.rfind(",\n  \"digest\""));
+  const std::string clocks = "\"table_clocks\":[";
+  ASSERT_NE(text.find(clocks), std::string::npos);
+  text.insert(text.find(clocks) + clocks.size(), "[3,1.0,1.0],");
+  const std::string digest = digest_of(text.data(), text.size()).hex();
+  folder_.write(name, text + ",\n  \"digest\": \"" + digest + "\"\n}\n");
+  expect_refused(layer_options("words", 3, Adam{}),
+                 ": state.table_clocks: expected 2 entries: found 3");
 }
 
 TEST_F(TableCheckpoint, ThatIsNotThereIsRefused) {

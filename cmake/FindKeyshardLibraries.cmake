@@ -23,6 +23,7 @@ keyshard_external(hdf5 hdf5.h "hdf5_serial;hdf5" INCLUDE_HINTS /usr/include/hdf5
   LIBRARY_HINTS /usr/lib/${multiarch}/hdf5/serial)
 keyshard_external(dnnl dnnl.h "dnnl")
 keyshard_external(xxhash xxhash.h "xxhash")
-keyshard_external(tomlplusplus toml++/toml.h "")
+keyshard_external(tomlplusplus toml++/toml.h "tomlplusplus")
+target_compile_definitions(keyshard_external_tomlplusplus INTERFACE TOML_HEADER_ONLY=0 TOML_SHARED_LIB=1)
 keyshard_external(cli11 CLI/CLI.hpp "")
 set(KeyshardLibraries_FOUND TRUE)

@@ -21,10 +21,20 @@ if(KEYSHARD_SANITIZE)
   target_link_options(keyshard_private_flags INTERFACE -fsanitize=${KEYSHARD_SANITIZE})
 endif()
 
+# The headers of others that most sources include, parsed once for all libraries. Headers of keyshard are not among them: a change
+# of one would compile everything. A source still includes what it uses: .ci/run reads each source without precompiled headers.
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cpp CONTENT "")
+add_library(keyshard_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cpp)
+set_target_properties(keyshard_precompiled PROPERTIES POSITION_INDEPENDENT_CODE ON)
+target_link_libraries(keyshard_precompiled PRIVATE keyshard_flags keyshard_private_flags fmt::fmt)
+target_precompile_headers(keyshard_precompiled PRIVATE <algorithm> <chrono> <cmath> <cstdint> <cstring> <filesystem> <functional>
+  <map> <memory> <mutex> <numeric> <optional> <string> <string_view> <utility> <variant> <vector> <fmt/format.h>)
+
 # keyshard_library(NAME SOURCES ... LINKS ... PRIVATE_LINKS ...): the library keyshard::NAME of the folder NAME.
 function(keyshard_library NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(keyshard_${NAME} STATIC ${ARG_SOURCES})
+  target_precompile_headers(keyshard_${NAME} REUSE_FROM keyshard_precompiled)
   add_library(keyshard::${NAME} ALIAS keyshard_${NAME})
   set_target_properties(keyshard_${NAME} PROPERTIES EXPORT_NAME ${NAME} POSITION_INDEPENDENT_CODE ON)
   target_include_directories(keyshard_${NAME} PUBLIC

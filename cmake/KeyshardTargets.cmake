@@ -30,10 +30,15 @@ target_link_libraries(keyshard_precompiled PRIVATE keyshard_flags keyshard_priva
 target_precompile_headers(keyshard_precompiled PRIVATE <algorithm> <chrono> <cmath> <cstdint> <cstring> <filesystem> <functional>
   <map> <memory> <mutex> <numeric> <optional> <string> <string_view> <utility> <variant> <vector> <fmt/format.h>)
 
-# keyshard_library(NAME SOURCES ... LINKS ... PRIVATE_LINKS ...): the library keyshard::NAME of the folder NAME.
+# keyshard_library(NAME SOURCES ... COLD ... LINKS ... PRIVATE_LINKS ...): the library keyshard::NAME of the folder NAME. COLD are
+# sources that run once for a job, a file or a command, never for a sample or a row: a release optimizes them less, and
+# g++ 12 then warns of bounds of standard strings that hold.
 function(keyshard_library NAME)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
-  add_library(keyshard_${NAME} STATIC ${ARG_SOURCES})
+  cmake_parse_arguments(ARG "" "" "SOURCES;COLD;LINKS;PRIVATE_LINKS" ${ARGN})
+  add_library(keyshard_${NAME} STATIC ${ARG_SOURCES} ${ARG_COLD})
+  if(ARG_COLD)
+    set_source_files_properties(${ARG_COLD} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-O1;-Wno-array-bounds>")
+  endif()
   target_precompile_headers(keyshard_${NAME} REUSE_FROM keyshard_precompiled)
   add_library(keyshard::${NAME} ALIAS keyshard_${NAME})
   set_target_properties(keyshard_${NAME} PROPERTIES EXPORT_NAME ${NAME} POSITION_INDEPENDENT_CODE ON)

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 launch/install-dependencies.sh
 
 echo "building build/release/bin/keyshard"
-cmake --preset release -DKEYSHARD_WERROR=OFF -DKEYSHARD_BUILD_TESTS=OFF >/dev/null
+cmake --preset release -DKEYSHARD_BUILD_TESTS=OFF >/dev/null
 cmake --build build/release --target keyshard
 
 data=build/quickstart

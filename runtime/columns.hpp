@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "runtime/portable.hpp"
+#include "runtime/team.hpp"
 
 namespace keyshard {
 
@@ -45,6 +46,10 @@ KEYSHARD_HD void with_width(std::int64_t width, const Body& body) {
   }
   return width == 1 ? body(FixedWidth<1>{}) : body(width);
 }
+
+/// Columns that a lane takes at a time where it keeps their sums: many where it is alone.
+template <class Team>
+inline constexpr int kLaneColumns = std::is_same_v<Team, Solo> ? 64 : 1;
 
 /// Calls body(first, width) for the column chunks of this lane, of at most kColumns columns;
 /// `width` is a FixedWidth where it is a usual one.

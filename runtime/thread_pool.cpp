@@ -153,17 +153,19 @@ void ThreadPool::for_shares(std::int64_t n,
   });
 }
 
-void ThreadPool::for_tasks(std::int64_t n, const std::function<void(std::int64_t, int)>& body) {
+void ThreadPool::for_tasks(std::int64_t n, const std::function<void(std::int64_t, int)>& body,
+                           int most_shares) {
   if (n <= 0) {
     return;
   }
   std::atomic<std::int64_t> next{0};
-  run_shares(static_cast<int>(std::min<std::int64_t>(n, size())), [&](int share) {
-    for (std::int64_t task = next.fetch_add(1, std::memory_order_relaxed); task < n;
-         task = next.fetch_add(1, std::memory_order_relaxed)) {
-      body(task, share);
-    }
-  });
+  run_shares(static_cast<int>(std::min<std::int64_t>(n, std::min(most_shares, size()))),
+             [&](int share) {
+               for (std::int64_t task = next.fetch_add(1, std::memory_order_relaxed); task < n;
+                    task = next.fetch_add(1, std::memory_order_relaxed)) {
+                 body(task, share);
+               }
+             });
 }
 
 ThreadCount default_threads(int local_ranks) {

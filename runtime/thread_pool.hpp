@@ -38,8 +38,9 @@ class ThreadPool {
                   std::int64_t grain = 1);
 
   /// Calls body(task, share) for every task of [0, n); a share whose thread is free takes the next
-  /// one.
-  void for_tasks(std::int64_t n, const std::function<void(std::int64_t, int)>& body);
+  /// one. There are at most `most_shares` of them.
+  void for_tasks(std::int64_t n, const std::function<void(std::int64_t, int)>& body,
+                 int most_shares = 1 << 10);
 
   /// Regions so far, those on the calling thread alone included.
   std::int64_t regions() const noexcept { return regions_; }

@@ -36,27 +36,4 @@ void check(const LayerOptions& options) {
   require_built(!options.bp_v2, options, "bp_v2", "true", "false");
 }
 
-template <>
-Table<Cpu>& layer_table(TableSet<Cpu>& tables, const LayerOptions& options) {
-  check(options);
-  if (!options.share.empty()) {
-    Table<Cpu>& shared = tables.at(options.share);
-    require(shared.layout().dim == options.embedding_size, Kind::invalid_argument,
-            "layer {}: expected embedding_size {} of the shared table {}: found {}", options.name,
-            shared.layout().dim, options.share, options.embedding_size);
-    return shared;
-  }
-  TableOptions table;
-  table.name = options.name;
-  table.groups = {{"values", options.embedding_size, options.initializer, options.constant,
-                   options.optimizer, options.regularization}};
-  table.partitioner = options.partitioner;
-  table.seed = options.seed.value_or(hash_bytes(options.name));
-  table.exchange = options.exchange;
-  table.pool_order = options.pool_order;
-  table.missing = options.missing;
-  table.init_capacity = options.init_capacity;
-  return tables.create(table);
-}
-
 }  // namespace keyshard

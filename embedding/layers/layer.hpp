@@ -50,7 +50,7 @@ struct LayerOptions {
 void check(const LayerOptions& options);
 
 /// Ids as a rectangle of any rank, row-major, or with one ragged axis: `offsets` [lists + 1], shape
-/// left empty. Borrowed.
+/// left empty. Borrowed; ids and offsets lie on the device of the layer.
 struct IdsView {
   Span<const Key> values;
   std::vector<std::int64_t> shape;

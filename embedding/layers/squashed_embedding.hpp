@@ -57,6 +57,11 @@ class SquashedEmbedding : public TableLayer<B> {
   /// The shape of the output for ids of a shape; runs and builds nothing. Throws
   /// Error{invalid_argument} for rank 0.
   std::vector<std::int64_t> compute_output_shape(const std::vector<std::int64_t>& ids) const;
+
+ private:
+  using TableLayer<B>::combiner_;
+  using TableLayer<B>::lookup_;
+  using TableLayer<B>::options_;
 };
 
 template <Backend B>
@@ -72,6 +77,10 @@ class Embedding : public TableLayer<B> {
   void backward(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
 
   std::vector<std::int64_t> compute_output_shape(const std::vector<std::int64_t>& ids) const;
+
+ private:
+  using TableLayer<B>::lookup_;
+  using TableLayer<B>::options_;
 };
 
 }  // namespace keyshard

@@ -1,15 +1,19 @@
-// What is done to one bag, as functors: pool its rows, reduce a part of it at the owner, merge the
-// parts at the asker. Columns are taken kColumns at a time by each lane, so that a state of the
-// fold over shards fits registers or the stack.
+// What is done to one bag, as a functor: its rows are pooled into the output of its sample. Columns
+// are taken several at a time by each lane, so that a state of the fold over shards fits registers
+// or the stack.
 #pragma once
 
 #include <cstdint>
 
+#include "embedding/lookup/shape.hpp"
 #include "embedding/rules/combiners.hpp"
 #include "runtime/columns.hpp"
+#include "runtime/divider.hpp"
 #include "runtime/fold.hpp"
+#include "runtime/prefetch.hpp"
 #include "runtime/team.hpp"
 #include "runtime/view.hpp"
+#include "runtime/visit.hpp"
 
 namespace keyshard {
 
@@ -69,103 +73,135 @@ KEYSHARD_HD void fold_rows(Fold<typename C::State, C, Width>& fold, const ItemRo
       });
 }
 
-/// Pools one feature of a sample: pooled.row(sample)[column ...] = value of the bag, 0 if it is
-/// empty.
+/// One column group of one bag: out [dim] = its value, 0 if the bag is empty.
 template <class C, int kColumns>
 struct PoolBag {
+  using State = typename C::State;
+
   ItemRows rows;
-  const std::uint32_t* items;  ///< distinct key of each occurrence, bag after bag
-  BagRanges bags;
-  std::int64_t features;
-  std::int64_t feature;
+  const std::uint32_t* items;  ///< [n] distinct keys
+  std::int64_t n;
   std::int64_t row_offset;  ///< of the group in a row
   std::int64_t dim;
-  MatrixView<float> pooled;
-  std::int64_t column;
-  const std::uint16_t*
-      shards;     ///< shard of each distinct key; null: pooled in the order of the bag
-  float* states;  ///< kept states; null where backward needs none
-  std::int64_t state_stride;
-  std::int64_t state_column;
+  const std::uint16_t* shards;  ///< of each distinct key; null: pooled in the order of the bag
+  State* kept;                  ///< [dim] for backward; null where it needs none
+  float* out;
 
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t sample, const Team& team) const {
-    const std::int64_t bag = sample * features + feature;
-    const std::int64_t begin = bags.begin(bag), n = bags.size(bag);
-    float* out = pooled.row(sample) + column;
+  KEYSHARD_HD void operator()(const Team& team) const {
     for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
       if (n == 0) {
         for (std::int64_t d = 0; d < width; ++d) {
           out[first + d] = 0.0f;
         }
-      } else if (n == 1) {
-        pool_one(sample, rows(items[begin]) + row_offset + first, first, width, out);
-      } else if (shards == nullptr) {
-        pool_in_order(sample, items + begin, n, first, width, out);
+      } else if (shards == nullptr || n == 1) {
+        pool_in_order(first, width);
       } else {
-        pool_by_shard(sample, items + begin, n, first, width, out);
+        pool_by_shard(first, width);
       }
     });
   }
 
   template <class Width>
-  KEYSHARD_HD void pool_one(std::int64_t sample, const float* x, std::int64_t first, Width width,
-                            float* out) const {
-    typename C::State state[kColumns];
-    for (std::int64_t d = 0; d < width; ++d) {
-      state[d] = C::start(x[d]);
-    }
-    keep(sample, state, first, width);
-    write(state, first, width, 1, out);
-  }
-
-  template <class Width>
-  KEYSHARD_HD void pool_in_order(std::int64_t sample, const std::uint32_t* bag, std::int64_t n,
-                                 std::int64_t first, Width width, float* out) const {
-    typename C::State state[kColumns];
-    const float* x = rows(bag[0]) + row_offset + first;
+  KEYSHARD_HD void pool_in_order(std::int64_t first, Width width) const {
+    State state[kColumns];
+    const float* x = rows(items[0]) + row_offset + first;
     for (std::int64_t d = 0; d < width; ++d) {
       state[d] = C::start(x[d]);
     }
     for (std::int64_t j = 1; j < n; ++j) {
-      x = rows(bag[j]) + row_offset + first;
+      x = rows(items[j]) + row_offset + first;
       for (std::int64_t d = 0; d < width; ++d) {
         state[d] = C::add(state[d], x[d]);
       }
     }
-    keep(sample, state, first, width);
-    write(state, first, width, n, out);
+    write(state, first, width);
   }
 
   template <class Width>
-  KEYSHARD_HD void pool_by_shard(std::int64_t sample, const std::uint32_t* bag, std::int64_t n,
-                                 std::int64_t first, Width width, float* out) const {
+  KEYSHARD_HD void pool_by_shard(std::int64_t first, Width width) const {
     StateStack<C, kColumns> stack;
-    Fold<typename C::State, C, Width> fold(stack.states, width);
+    Fold<State, C, Width> fold(stack.states, width);
     const std::uint16_t* shard = shards;
-    fold_rows<C>(fold, rows, bag, n, row_offset + first, width,
+    fold_rows<C>(fold, rows, items, n, row_offset + first, width,
                  [shard](std::uint32_t item) { return std::int64_t{shard[item]}; });
-    keep(sample, fold.finish(Solo{}), first, width);
-    write(stack.states, first, width, n, out);
+    write(fold.finish(Solo{}), first, width);
   }
 
   template <class Width>
-  KEYSHARD_HD void write(const typename C::State* state, std::int64_t first, Width width,
-                         std::int64_t n, float* out) const {
+  KEYSHARD_HD void write(const State* state, std::int64_t first, Width width) const {
+    if (kept != nullptr) {
+      for (std::int64_t d = 0; d < width; ++d) {
+        kept[first + d] = state[d];
+      }
+    }
     for (std::int64_t d = 0; d < width; ++d) {
       out[first + d] = C::value(state[d], n);
     }
   }
+};
 
-  template <class Width>
-  KEYSHARD_HD void keep(std::int64_t sample, const typename C::State* state, std::int64_t first,
-                        Width width) const {
-    if (states != nullptr) {
-      auto* kept =
-          reinterpret_cast<typename C::State*>(states + sample * state_stride + state_column);
-      for (std::int64_t d = 0; d < width; ++d) {
-        kept[first + d] = state[d];
-      }
+/// The kept states of one group of a sample; null where backward needs none.
+template <class State>
+KEYSHARD_HD State* kept_states(std::byte* kept, std::int64_t kept_bytes, std::int64_t sample,
+                               const FeatureGroup& group) {
+  return group.kept < 0 ? nullptr
+                        : reinterpret_cast<State*>(kept + sample * kept_bytes + group.kept);
+}
+
+/// Pools bag i of a batch, all column groups.
+struct PoolBags {
+  ShapeRef shape;
+  Divider by_features;
+  const std::uint8_t* reduced;  ///< of each table: its bags come as parts (reduced.hpp)
+  ItemRows rows;
+  const std::uint32_t* items;  ///< distinct key of each occurrence, bag after bag
+  BagRanges bags;
+  const std::uint16_t* shards;      ///< of each distinct key
+  const MatrixView<float>* pooled;  ///< of each group
+  std::byte* kept;                  ///< [samples x kept_bytes]
+  std::int64_t kept_bytes;
+  std::int64_t ids;  ///< of a bag, about
+
+  std::int64_t work() const { return 10 + 5 * ids; }
+
+  std::int64_t fetched() const { return (ids + 1) * shape.features[0].row_dim; }
+
+  KEYSHARD_HD void fetch(std::int64_t bag) const {
+    constexpr std::int64_t kMostFetched = 192;
+    const std::uint32_t sample = by_features.quotient(static_cast<std::uint32_t>(bag));
+    const std::int64_t f = bag - std::int64_t{sample} * shape.num_features;
+    const std::int64_t begin = bags.begin(bag), n = bags.size(bag);
+    for (std::int64_t i = begin; i < begin + (n < kMostFetched ? n : kMostFetched); ++i) {
+      prefetch(rows(items[i]), shape.features[f].row_dim);
+    }
+    const FeatureGroup& group = shape.groups[f * shape.num_groups];
+    prefetch_to_write(pooled[0].row(sample) + group.column, group.dim);
+  }
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t bag, const Team& team) const {
+    const std::uint32_t sample = by_features.quotient(static_cast<std::uint32_t>(bag));
+    const std::int64_t f = bag - std::int64_t{sample} * shape.num_features;
+    const FeatureShape& feature = shape.features[f];
+    if (reduced[feature.table] != 0) {
+      return;
+    }
+    const std::int64_t begin = bags.begin(bag), n = bags.size(bag);
+    for (std::int64_t g = 0; g < shape.num_groups; ++g) {
+      const FeatureGroup& group = shape.groups[f * shape.num_groups + g];
+      with_alternative<Combiner>(group.kind, [&](auto c) {
+        using C = decltype(c);
+        PoolBag<C, kLaneColumns<Team>>{
+            .rows = rows,
+            .items = items + begin,
+            .n = n,
+            .row_offset = group.offset,
+            .dim = group.dim,
+            .shards = feature.by_shard ? shards : nullptr,
+            .kept = kept_states<typename C::State>(kept, kept_bytes, sample, group),
+            .out = pooled[g].row(sample) + group.column}(team);
+      });
     }
   }
 };

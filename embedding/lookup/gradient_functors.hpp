@@ -7,28 +7,19 @@
 #include <cstdint>
 
 #include "embedding/lookup/bag_functors.hpp"
-#include "embedding/rules/combiners.hpp"
+#include "embedding/lookup/reduced.hpp"
+#include "embedding/lookup/shape.hpp"
 #include "runtime/columns.hpp"
+#include "runtime/divider.hpp"
 #include "runtime/fold.hpp"
 #include "runtime/prefetch.hpp"
 #include "runtime/team.hpp"
 #include "runtime/view.hpp"
-#include "runtime/visit.hpp"
 
 namespace keyshard {
 
-/// The number of a combiner in the variant, for a choice per occurrence.
-using CombinerKind = std::uint8_t;
-
-/// What a column group of a feature is to its gradients.
-struct GradientColumn {
-  CombinerKind kind;
-  std::int64_t column;        ///< in the gradient of the pooled rows
-  std::int64_t state_column;  ///< in the kept states
-};
-
-/// Puts or adds the terms of one occurrence: what[d] = or += gradient of the row, for columns
-/// [first, first + width).
+/// Puts or adds the terms of one occurrence: sum[d] = or += the gradient of the row, for columns
+/// [0, width) from `upstream`, `states` and `x` on.
 template <class C, class Width>
 KEYSHARD_HD void add_term(float* sum, bool starts, const float* upstream,
                           const typename C::State* states, const float* x, std::int64_t n,
@@ -41,55 +32,26 @@ KEYSHARD_HD void add_term(float* sum, bool starts, const float* upstream,
   }
 }
 
-/// Sums the gradients of distinct key `u` over the slices of this rank: one partial per node with
-/// an occurrence, at partials + offset(u), one after another.
-template <int kColumns>
-struct SumOccurrences {
-  // Occurrences of each key, ascending, and the bags they stand in.
-  const std::uint32_t* key_offsets;
-  const std::uint32_t* occurrences;
-  const std::uint32_t* bag_of;  ///< [occurrences]; null: the occurrence itself
+/// The occurrences of the distinct keys of a batch, and the gradients that they get.
+struct KeyOccurrences {
+  ShapeRef shape;
+  Divider by_features;
+  const std::uint32_t* offsets;      ///< [keys + 1] in `occurrences`
+  const std::uint32_t* occurrences;  ///< ascending in each key
+  const std::uint32_t* bag_of;       ///< [occurrences]; null: the occurrence itself
   BagRanges bags;
-  std::int64_t features;
   const std::uint16_t* slice_of;  ///< [samples] slice of the global batch
-  const std::uint16_t*
-      node_of;  ///< [slices] first slice of the node of this rank's run that holds it
-
-  // One column group.
-  const GradientColumn* columns;  ///< [features]
-  bool sums;                      ///< all of them pool by sum: a term is the upstream gradient
-  MatrixView<const float> upstream;
-  const float* states;
-  std::int64_t state_stride;
-  const float* values;  ///< rows of the distinct keys, for combiners whose gradient needs them
+  const std::uint16_t* node_of;  ///< [slices] first slice of the node of this rank's run that holds
+                                 ///< it
+  const std::uint8_t* sums;      ///< of each group: all features pool by sum, so that a term is
+                                 ///< the upstream gradient
+  const MatrixView<const float>* upstream;  ///< of each group
+  std::byte* kept;                          ///< states of combiners that need them
+  std::int64_t kept_bytes;
+  const float* values;  ///< rows of the keys, for combiners whose gradient needs them
   ItemOffsets value_offset;
-  std::int64_t row_offset;
-  std::int64_t row_dim;  ///< of all groups: the size of one partial
-  std::int64_t dim;
   float* partials;
   ItemOffsets partial_offset;
-
-  template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
-    const std::uint32_t begin = key_offsets[u], end = key_offsets[u + 1];
-    for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
-      float* out = partials + partial_offset(u) + row_offset + first;
-      if (sums && end - begin <= 3) {
-        sum_few(u, begin, end, first, width, out);
-      } else if (end - begin == 1) {
-        add(out, true, u, place(occurrences[begin]), first, width);
-      } else {
-        sum_several(u, first, width, out);
-      }
-    });
-  }
-
-  KEYSHARD_HD void fetch_row(std::uint32_t k) const {
-    const Place at = place(occurrences[k]);
-    prefetch(upstream.row(at.sample) + columns[at.feature].column, dim);
-  }
-
-  static constexpr std::uint32_t kAhead = 16;  ///< occurrences of a frequent key fetched ahead
 
   /// Where an occurrence stands.
   struct Place {
@@ -100,12 +62,49 @@ struct SumOccurrences {
 
   KEYSHARD_HD Place place(std::uint32_t occurrence) const {
     const std::uint32_t bag = bag_of == nullptr ? occurrence : bag_of[occurrence];
-    const auto n = static_cast<std::uint32_t>(features);
-    return {bag, bag / n, bag % n};
+    const std::uint32_t sample = by_features.quotient(bag);
+    return {bag, sample, bag - sample * by_features.divisor()};
+  }
+};
+
+/// Sums the gradients of one column group of distinct key `u` over the slices of this rank: one
+/// partial per node with an occurrence, one after another, `row_dim` apart.
+template <int kColumns>
+struct SumOccurrences {
+  const KeyOccurrences* in;
+  std::int64_t group;
+  std::int64_t row_dim;  ///< of all groups: the size of one partial
+  TableGroup of_table;   ///< of the group in a row
+
+  static constexpr std::uint32_t kAhead = 16;  ///< occurrences of a frequent key fetched ahead
+  using Place = KeyOccurrences::Place;
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
+    const std::uint32_t begin = in->offsets[u], end = in->offsets[u + 1];
+    const bool sums = in->sums[group] != 0;
+    for_columns<kColumns>(team, of_table.dim, [&](std::int64_t first, auto width) {
+      float* out = in->partials + in->partial_offset(u) + of_table.offset + first;
+      if (sums && end - begin <= 3) {
+        sum_few(u, begin, end, first, width, out);
+      } else if (end - begin == 1) {
+        add(out, true, u, in->place(in->occurrences[begin]), first, width);
+      } else {
+        sum_several(u, first, width, out);
+      }
+    });
+  }
+
+  KEYSHARD_HD const FeatureGroup& column_of(const Place& at) const {
+    return in->shape.groups[at.feature * in->shape.num_groups + group];
+  }
+
+  KEYSHARD_HD void fetch_row(std::uint32_t k) const {
+    prefetch(upstream_of(in->place(in->occurrences[k]), 0), of_table.dim);
   }
 
   KEYSHARD_HD const float* upstream_of(const Place& at, std::int64_t first) const {
-    return upstream.row(at.sample) + columns[at.feature].column + first;
+    return in->upstream[group].row(at.sample) + column_of(at).column + first;
   }
 
   /// The fold of one to three upstream gradients, without a stack and without a branch on their
@@ -113,15 +112,15 @@ struct SumOccurrences {
   template <class Width>
   KEYSHARD_HD void sum_few(std::int64_t u, std::uint32_t begin, std::uint32_t end,
                            std::int64_t first, Width width, float* out) const {
-    const Place at_a = place(occurrences[begin]);
+    const Place at_a = in->place(in->occurrences[begin]);
     const float* a = upstream_of(at_a, first);
     if (end - begin == 1) {
       return write(a, width, out);
     }
-    const Place at_c = place(occurrences[end - 1]);
+    const Place at_c = in->place(in->occurrences[end - 1]);
     const float* c = upstream_of(at_c, first);
-    const std::uint16_t slice_a = slice_of[at_a.sample], slice_c = slice_of[at_c.sample];
-    if (node_of[slice_a] != node_of[slice_c]) {
+    const std::uint16_t slice_a = in->slice_of[at_a.sample], slice_c = in->slice_of[at_c.sample];
+    if (in->node_of[slice_a] != in->node_of[slice_c]) {
       return sum_several(u, first, width, out);
     }
     if (end - begin == 2) {
@@ -130,9 +129,9 @@ struct SumOccurrences {
       }
       return;
     }
-    const Place at_b = place(occurrences[begin + 1]);
+    const Place at_b = in->place(in->occurrences[begin + 1]);
     const float* b = upstream_of(at_b, first);
-    const bool left = folds_left(slice_a, slice_of[at_b.sample], slice_c);
+    const bool left = folds_left(slice_a, in->slice_of[at_b.sample], slice_c);
     const float* inner = left ? a : c;
     const float* outer = left ? c : a;
     for (std::int64_t d = 0; d < width; ++d) {
@@ -145,16 +144,16 @@ struct SumOccurrences {
     float stack[Fold<float>::kDepth * kColumns];
     Fold fold(stack, width);
     std::int64_t node = -1;
-    for (std::uint32_t k = key_offsets[u]; k < key_offsets[u + 1];) {
-      const std::int64_t slice = slice_of[place(occurrences[k]).sample];
-      if (node_of[slice] != node && !fold.empty()) {
+    for (std::uint32_t k = in->offsets[u]; k < in->offsets[u + 1];) {
+      const std::int64_t slice = in->slice_of[in->place(in->occurrences[k]).sample];
+      if (in->node_of[slice] != node && !fold.empty()) {
         write(fold.finish(Solo{}), width, out);
         out += row_dim;
       }
-      node = node_of[slice];
+      node = in->node_of[slice];
       float* sum = fold.push(Solo{}, slice);
-      k = sums ? sum_upstream(u, k, slice, first, width, sum)
-               : sum_terms(u, k, slice, first, width, sum);
+      k = in->sums[group] != 0 ? sum_upstream(u, k, slice, first, width, sum)
+                               : sum_terms(u, k, slice, first, width, sum);
     }
     write(fold.finish(Solo{}), width, out);
   }
@@ -162,17 +161,18 @@ struct SumOccurrences {
   /// Where occurrence k stands if it is one of key `u` in `slice`; fetches a later one ahead.
   KEYSHARD_HD bool next_in_slice(std::int64_t u, std::uint32_t k, std::int64_t slice,
                                  Place& at) const {
-    if (k == key_offsets[u + 1]) {
+    if (k == in->offsets[u + 1]) {
       return false;
     }
-    if (k + kAhead < key_offsets[u + 1]) {
+    if (k + kAhead < in->offsets[u + 1]) {
       fetch_row(k + kAhead);
     }
-    at = place(occurrences[k]);
-    return slice_of[at.sample] == slice;
+    at = in->place(in->occurrences[k]);
+    return in->slice_of[at.sample] == slice;
   }
 
-  /// Sums the terms of key `u` in a slice, from occurrence k on. Returns the first one after it.
+  /// Sums the terms of key `u` in a slice, from occurrence k on. Returns the first occurrence after
+  /// them.
   template <class Width>
   KEYSHARD_HD std::uint32_t sum_terms(std::int64_t u, std::uint32_t k, std::int64_t slice,
                                       std::int64_t first, Width width, float* sum) const {
@@ -188,7 +188,7 @@ struct SumOccurrences {
   template <class Width>
   KEYSHARD_HD std::uint32_t sum_upstream(std::int64_t u, std::uint32_t k, std::int64_t slice,
                                          std::int64_t first, Width width, float* sum) const {
-    Place at = place(occurrences[k]);
+    Place at = in->place(in->occurrences[k]);
     const float* g = upstream_of(at, first);
     float run[kColumns];
     for (std::int64_t d = 0; d < width; ++d) {
@@ -207,17 +207,18 @@ struct SumOccurrences {
   template <class Width>
   KEYSHARD_HD void add(float* sum, bool starts, std::int64_t u, const Place& at, std::int64_t first,
                        Width width) const {
-    const GradientColumn& column = columns[at.feature];
+    const FeatureGroup& column = column_of(at);
     const float* g = upstream_of(at, first);
     with_alternative<Combiner>(column.kind, [&](auto c) {
       using C = decltype(c);
-      const float* x = C::kBackNeedsState ? values + value_offset(u) + row_offset + first : nullptr;
-      const auto* state = C::kBackNeedsState
-                              ? reinterpret_cast<const typename C::State*>(
-                                    states + at.sample * state_stride + column.state_column) +
-                                    first
-                              : nullptr;
-      add_term<C>(sum, starts, g, state, x, bags.size(at.bag), width);
+      using State = typename C::State;
+      const float* x = nullptr;
+      const State* state = nullptr;
+      if constexpr (C::kBackNeedsState) {
+        x = in->values + in->value_offset(u) + of_table.offset + first;
+        state = kept_states<State>(in->kept, in->kept_bytes, at.sample, column) + first;
+      }
+      add_term<C>(sum, starts, g, state, x, in->bags.size(at.bag), width);
     });
   }
 
@@ -229,79 +230,111 @@ struct SumOccurrences {
   }
 };
 
-/// One occurrence of a key in a bag that was asked for in reduced form.
-struct OwnerTerm {
-  std::uint32_t slice;
-  std::uint32_t feature;
-  std::int64_t back;  ///< where the bag's backward message starts in the floats
+/// Sums the gradients of the distinct keys of a batch, block after block. Keys of tables whose bags
+/// travel in reduced form are left out: the owner sums their terms.
+struct SumKeys {
+  KeyOccurrences in;
+  const std::uint8_t* reduced;  ///< of each table
+  std::int64_t terms;           ///< of a key, about
+
+  /// The keys of one block.
+  struct Row {
+    const SumKeys* all;
+    const TableGroup* groups;  ///< of the table
+    std::int64_t row_dim;
+
+    std::int64_t fetched() const { return all->terms * row_dim; }
+
+    KEYSHARD_HD void fetch(std::int64_t u) const {
+      constexpr std::uint32_t kAhead = SumOccurrences<1>::kAhead;
+      const std::uint32_t begin = all->in.offsets[u], end = all->in.offsets[u + 1];
+      for (std::uint32_t k = begin; k < (end - begin < kAhead ? end : begin + kAhead); ++k) {
+        for (std::int64_t g = 0; g < all->in.shape.num_groups; ++g) {
+          SumOccurrences<1>{&all->in, g, row_dim, groups[g]}.fetch_row(k);
+        }
+      }
+    }
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
+      for (std::int64_t g = 0; g < all->in.shape.num_groups; ++g) {
+        SumOccurrences<kLaneColumns<Team>>{&all->in, g, row_dim, groups[g]}(u, team);
+      }
+    }
+  };
+
+  std::int64_t work() const { return 10 + 10 * terms; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
+    const std::int64_t table = block % in.shape.tables;
+    if (reduced[table] == 0) {
+      body(Row{this, in.shape.table_groups + table * in.shape.num_groups, in.shape.dims[table]});
+    }
+  }
 };
 
-/// Folds what all ranks sent for distinct key `d` of a table, in the order of slices: partial sums
-/// of nodes, and terms of bags.
-template <int kColumns>
-struct FoldKey {
-  // The received items of each key, ascending, so in the order of ranks and of their slices.
-  const std::uint32_t* key_offsets;  ///< null: item d is the only one
+/// What the owner got for the keys that it received: partial sums of nodes, and messages of bags.
+struct ReceivedTerms {
+  ShapeRef shape;
+  const std::uint32_t* key_offsets;  ///< received items of each distinct key, ascending, so in the
+                                     ///< order of ranks; null: item d is the only one of key d
   const std::uint32_t* items;
   const std::uint16_t* rank_of;      ///< [items]
-  const std::uint32_t* masks;        ///< [items] nodes of the rank's run that have a partial
-  const std::int64_t* partials;      ///< [items] where they start
-  const std::uint16_t* nodes;        ///< [ranks x 32] first slices of the nodes of each rank's run
-  const std::int64_t* term_offsets;  ///< [items + 1] in terms; null where no block is reduced
-  const OwnerTerm* terms;
-  const float* floats;
+  const std::uint32_t* masks;        ///< [items] nodes of the rank's run with a partial; null: one
+  const std::int64_t* partials;      ///< [items] floats before their first partial
+  const std::uint16_t* nodes;        ///< [ranks x kMostNodes] first slices of the nodes of each run
+  const std::int64_t* term_offsets;  ///< [items + 1] in `terms`; null where no block is reduced
+  const PartItem* terms;             ///< sorted by item
+  const BagPart* parts;
+  const std::byte* message;
+  const std::int64_t* bases;  ///< of its blocks
+  const float* values;        ///< of the distinct keys
+  ItemOffsets value_offset;
+  float* sums;
 
-  // One column group.
-  const GradientColumn*
-      columns;          ///< [features]; `column` is where the group starts in a backward message
-  const float* values;  ///< of the distinct keys of the table
-  std::int64_t first;   ///< distinct key of the table that `values` and `sums` start with
+  static constexpr int kMostNodes = 32;  ///< a run of V slices has at most 2 log2 V
+};
+
+/// Folds what all ranks sent for one column group of distinct key `d`, in the order of slices:
+/// partial sums of nodes, and terms of bags.
+template <int kColumns>
+struct FoldKey {
+  const ReceivedTerms* in;
+  std::int64_t group;
   std::int64_t row_dim;
-  std::int64_t row_offset;
-  std::int64_t dim;
-  float* sums;  ///< [keys of the table x row_dim]
+  TableGroup of_table;
 
+  /// `out` is the sum of the key, all groups.
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t d, const Team& team) const {
-    for_columns<kColumns>(team, dim, [&](std::int64_t column, auto width) {
-      float* out = sums + (d - first) * row_dim + row_offset + column;
-      if (key_offsets == nullptr && term_offsets == nullptr && masks[d] == 1) {
-        const float* only = floats + partials[d] + row_offset + column;
-        for (std::int64_t c = 0; c < width; ++c) {
-          out[c] = only[c];
-        }
-      } else {
-        fold_several(d, column, width, out);
+  KEYSHARD_HD void operator()(std::int64_t d, float* out, const Team& team) const {
+    for_columns<kColumns>(team, of_table.dim, [&](std::int64_t column, auto width) {
+      float stack[Fold<float>::kDepth * kColumns];
+      Fold fold(stack, width);
+      const std::int64_t begin = in->key_offsets == nullptr ? d : in->key_offsets[d];
+      const std::int64_t end = in->key_offsets == nullptr ? d + 1 : in->key_offsets[d + 1];
+      for (std::int64_t k = begin; k < end; ++k) {
+        const std::int64_t item = in->key_offsets == nullptr ? k : in->items[k];
+        push_partials(fold, item, column, width);
+        push_terms(fold, d, item, column, width);
+      }
+      const float* sum = fold.finish(Solo{});
+      for (std::int64_t c = 0; c < width; ++c) {
+        out[of_table.offset + column + c] = sum[c];
       }
     });
   }
 
   template <class Width>
-  KEYSHARD_HD void fold_several(std::int64_t d, std::int64_t column, Width width,
-                                float* out) const {
-    float stack[Fold<float>::kDepth * kColumns];
-    Fold fold(stack, width);
-    const std::int64_t begin = key_offsets == nullptr ? d : key_offsets[d];
-    const std::int64_t end = key_offsets == nullptr ? d + 1 : key_offsets[d + 1];
-    for (std::int64_t k = begin; k < end; ++k) {
-      const std::int64_t item = key_offsets == nullptr ? k : items[k];
-      push_partials(fold, item, column, width);
-      push_terms(fold, d, item, column, width);
-    }
-    const float* sum = fold.finish(Solo{});
-    for (std::int64_t c = 0; c < width; ++c) {
-      out[c] = sum[c];
-    }
-  }
-
-  template <class Width>
   KEYSHARD_HD void push_partials(Fold<float, AddTerms<float>, Width>& fold, std::int64_t item,
                                  std::int64_t column, Width width) const {
-    const float* partial = floats + partials[item] + row_offset + column;
-    std::uint32_t mask = masks[item];
+    const float* partial =
+        reinterpret_cast<const float*>(in->message) + in->partials[item] + of_table.offset + column;
+    std::uint32_t mask = in->masks == nullptr ? 1 : in->masks[item];
     for (int node = 0; mask != 0; ++node, mask >>= 1) {
       if ((mask & 1u) != 0) {
-        float* to = fold.push(Solo{}, nodes[rank_of[item] * 32 + node]);
+        float* to =
+            fold.push(Solo{}, in->nodes[in->rank_of[item] * ReceivedTerms::kMostNodes + node]);
         for (std::int64_t c = 0; c < width; ++c) {
           to[c] = partial[c];
         }
@@ -313,26 +346,53 @@ struct FoldKey {
   template <class Width>
   KEYSHARD_HD void push_terms(Fold<float, AddTerms<float>, Width>& fold, std::int64_t d,
                               std::int64_t item, std::int64_t column, Width width) const {
-    if (term_offsets == nullptr) {
+    if (in->term_offsets == nullptr) {
       return;
     }
-    const float* x = values + (d - first) * row_dim + row_offset + column;
+    const float* x = in->values + in->value_offset(d) + of_table.offset + column;
     fold_terms(
-        fold, term_offsets[item], term_offsets[item + 1],
-        [&](std::int64_t t) { return std::int64_t{terms[t].slice}; },
+        fold, in->term_offsets[item], in->term_offsets[item + 1],
+        [&](std::int64_t t) { return std::int64_t{in->parts[in->terms[t].part].slice}; },
         [&](std::int64_t t, float* sum, bool starts) {
-          const GradientColumn& at = columns[terms[t].feature];
+          const BagPart& part = in->parts[in->terms[t].part];
+          const FeatureGroup& at = in->shape.groups[part.feature * in->shape.num_groups + group];
           with_alternative<Combiner>(at.kind, [&](auto c) {
             using C = decltype(c);
-            const auto* back =
-                reinterpret_cast<const typename C::Back*>(floats + terms[t].back + at.column) +
-                column;
+            const auto* back = reinterpret_cast<const typename C::Back*>(
+                                   in->message + in->bases[part.block] + part.back + at.back) +
+                               column;
             for (std::int64_t i = 0; i < width; ++i) {
               const float value = C::gradient(back[i], x[i]);
               sum[i] = starts ? value : sum[i] + value;
             }
           });
         });
+  }
+};
+
+/// Folds what all ranks sent for the distinct keys of the tables, table after table.
+struct FoldKeys {
+  ReceivedTerms in;
+
+  struct Row {
+    const ReceivedTerms* in;
+    const TableGroup* groups;
+    std::int64_t row_dim;
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t d, const Team& team) const {
+      for (std::int64_t g = 0; g < in->shape.num_groups; ++g) {
+        FoldKey<kLaneColumns<Team>>{in, g, row_dim, groups[g]}(d, in->sums + in->value_offset(d),
+                                                               team);
+      }
+    }
+  };
+
+  std::int64_t work() const { return 40; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t table, const Body& body) const {
+    body(Row{&in, in.shape.table_groups + table * in.shape.num_groups, in.shape.dims[table]});
   }
 };
 

@@ -12,17 +12,20 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "collectives/communicator.hpp"
 #include "embedding/lookup/feature.hpp"
+#include "embedding/lookup/shape.hpp"
 #include "embedding/rows/table.hpp"
 #include "runtime/runs.hpp"
 #include "runtime/view.hpp"
 
 namespace keyshard {
 
-/// The ids of a rank's samples. Borrowed for the duration of the call.
+/// The ids of a rank's samples, borrowed for the duration of the call. Ids and the offsets of bags
+/// lie on the device, the rest is a host plan.
 struct LookupInput {
   RaggedView<const Key> bags;  ///< bag f of sample b is number b * features + f
   std::int64_t samples = 0;
@@ -48,23 +51,19 @@ struct LookupState;
 template <Backend B>
 class LookupTrace {
  public:
-  LookupTrace();
-  ~LookupTrace();
-  LookupTrace(LookupTrace&&) noexcept;
-  LookupTrace& operator=(LookupTrace&&) noexcept;
-  explicit LookupTrace(std::unique_ptr<LookupState<B>> state);
+  LookupTrace() = default;
 
-  LookupState<B>& state() const { return *state_; }
+  explicit LookupTrace(std::shared_ptr<LookupState<B>> state) : state_(std::move(state)) {}
+
+  const std::shared_ptr<LookupState<B>>& state() const { return state_; }
 
   /// The sum over all ranks of each number that forward was given to carry.
   const std::vector<std::int64_t>& carried() const;
   const LookupTraffic& traffic() const;
 
  private:
-  std::unique_ptr<LookupState<B>> state_;
+  std::shared_ptr<LookupState<B>> state_;  // gradients that tables keep own it too
 };
-
-struct LookupShape;
 
 template <Backend B>
 class Lookup {
@@ -73,15 +72,19 @@ class Lookup {
   /// shards of this rank: run_of(rank, ranks, kShards). Throws Error{invalid_argument}.
   Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
          const std::vector<FeatureOptions>& features);
-  ~Lookup();
-  Lookup(Lookup&&) noexcept;
 
   /// Column groups: the most that any table has.
-  std::int64_t groups() const;
+  std::int64_t groups() const { return shape_.num_groups(); }
+
   /// Columns of the output of a group: the sum of its dims over the features.
-  std::int64_t width(std::int64_t group) const;
+  std::int64_t width(std::int64_t group) const {
+    return shape_.widths[static_cast<std::size_t>(group)];
+  }
+
   /// Where a feature's columns start in it.
-  std::int64_t column(std::int64_t feature, std::int64_t group) const;
+  std::int64_t column(std::int64_t feature, std::int64_t group) const {
+    return shape_.groups[static_cast<std::size_t>(feature * groups() + group)].column;
+  }
 
   /// pooled[g] [samples x width(g)] gets the pooled rows. `carry` are integers that are summed over
   /// ranks on the way (counts, flags). Collective. `training` = false is inference: `missing` of a
@@ -102,7 +105,7 @@ class Lookup {
  private:
   Communicator<B>* communicator_;
   std::vector<Table<B>*> tables_;
-  std::unique_ptr<LookupShape> shape_;
+  LookupShape shape_;
 };
 
 }  // namespace keyshard

@@ -8,31 +8,79 @@
 namespace keyshard {
 namespace {
 
-FeatureShape feature_shape(const FeatureOptions& feature, const TableOptions& table,
-                           LookupShape& shape) {
+std::int64_t rounded(std::int64_t bytes, std::int64_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
+/// Adds a feature and its groups to a shape whose `widths` has room for all groups.
+void add_feature(const FeatureOptions& feature, const TableOptions& table, LookupShape& shape) {
   require(feature.combiners.size() == table.groups.size(), Kind::invalid_argument,
           "feature {}: expected a combiner for each of the {} column groups of table {}: found {}",
           feature.name, table.groups.size(), table.name, feature.combiners.size());
   const RowLayout layout(table.groups);
-  FeatureShape result{feature.table, {}, 0, 0};
-  shape.widths.resize(std::max(shape.widths.size(), table.groups.size()), 0);
-  for (std::size_t g = 0; g < table.groups.size(); ++g) {
-    const Combiner combiner = feature.combiners[g];
-    const std::int64_t dim = table.groups[g].dim;
-    FeatureGroup group{combiner, shape.widths[g], layout.groups[g].value_offset, dim, -1};
-    if (back_needs_state(combiner)) {
-      group.state_column = shape.kept_floats;
-      shape.kept_floats += dim * state_floats(combiner);
+  FeatureShape& added = shape.features.emplace_back();
+  added.table = static_cast<std::uint16_t>(feature.table);
+  added.by_shard = table.pool_order == PoolOrder::shard;
+  added.row_dim = table.dim();
+  for (std::size_t g = 0; g < shape.widths.size(); ++g) {
+    FeatureGroup& group = shape.groups.emplace_back();
+    if (g >= table.groups.size()) {
+      continue;
     }
-    shape.widths[g] += dim;
-    result.state_floats += dim * state_floats(combiner);
-    result.back_floats += dim * back_floats(combiner);
-    result.groups.push_back(group);
+    const Combiner& combiner = feature.combiners[g];
+    group.kind = static_cast<CombinerKind>(combiner.index());
+    group.column = shape.widths[g];
+    group.offset = layout.groups[g].value_offset;
+    group.dim = table.groups[g].dim;
+    group.state = added.state_bytes;
+    group.back = added.back_bytes;
+    if (back_needs_state(combiner)) {
+      group.kept = shape.kept_bytes;
+      shape.kept_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);
+    }
+    shape.widths[g] += group.dim;
+    if (!std::holds_alternative<Sum>(combiner)) {
+      shape.sums[g] = 0;
+    }
+    added.state_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);
+    added.back_bytes += rounded(group.dim * back_bytes(combiner), shape.alignment);
   }
-  return result;
+}
+
+/// What all tables and features decide together: how many groups there are, and the alignment.
+void plan_groups(const std::vector<const TableOptions*>& tables,
+                 const std::vector<FeatureOptions>& features, LookupShape& shape) {
+  for (const FeatureOptions& feature : features) {
+    require(feature.table >= 0 && feature.table < static_cast<int>(tables.size()),
+            Kind::invalid_argument, "feature {}: expected a table of 0 to {}: found {}",
+            feature.name, tables.size() - 1, feature.table);
+    const std::size_t groups = tables[static_cast<std::size_t>(feature.table)]->groups.size();
+    shape.widths.resize(std::max(shape.widths.size(), groups), 0);
+    for (const Combiner& combiner : feature.combiners) {
+      shape.alignment = std::max(shape.alignment, combiner_alignment(combiner));
+    }
+  }
+  shape.sums.assign(shape.widths.size(), 1);
+  for (const TableOptions* table : tables) {
+    std::int64_t offset = 0;
+    for (std::size_t g = 0; g < shape.widths.size(); ++g) {
+      const std::int64_t dim = g < table->groups.size() ? table->groups[g].dim : 0;
+      shape.table_groups.push_back({offset, dim});
+      offset += dim;
+    }
+  }
 }
 
 }  // namespace
+
+bool LookupShape::any_by_shard() const {
+  return std::find(shard_order.begin(), shard_order.end(), true) != shard_order.end();
+}
+
+bool LookupShape::any_reducible() const {
+  return std::any_of(modes.begin(), modes.end(),
+                     [](ExchangeMode mode) { return mode != ExchangeMode::rows; });
+}
 
 LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
                               const std::vector<FeatureOptions>& features, std::int64_t ranks) {
@@ -45,19 +93,14 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
     shape.dims.push_back(table->dim());
     shape.shard_order.push_back(table->pool_order == PoolOrder::shard);
     shape.modes.push_back(table->exchange);
-    shape.table_dims.emplace_back();
     for (const GroupOptions& group : table->groups) {
-      shape.table_dims.back().push_back(group.dim);
       shape.counts_occurrences |=
           group.regularization.l2 > 0 && group.regularization.l2_per_occurrence;
     }
   }
+  plan_groups(tables, features, shape);
   for (const FeatureOptions& feature : features) {
-    require(feature.table >= 0 && feature.table < static_cast<int>(tables.size()),
-            Kind::invalid_argument, "feature {}: expected a table of 0 to {}: found {}",
-            feature.name, tables.size() - 1, feature.table);
-    shape.features.push_back(
-        feature_shape(feature, *tables[static_cast<std::size_t>(feature.table)], shape));
+    add_feature(feature, *tables[static_cast<std::size_t>(feature.table)], shape);
   }
   shape.node_of_shard.resize(static_cast<std::size_t>(kShards));
   for (std::int64_t rank = 0; rank < ranks; ++rank) {

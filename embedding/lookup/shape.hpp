@@ -1,5 +1,5 @@
 // The fixed facts of a lookup: which feature reads which table, with which combiners, and where its
-// columns lie.
+// columns lie. A host plan; `refs` brings to a device what functors read of it.
 #pragma once
 
 #include <cstdint>
@@ -10,42 +10,113 @@
 #include "embedding/rows/table_options.hpp"
 #include "embedding/rules/combiners.hpp"
 #include "embedding/rules/partitioners.hpp"
+#include "runtime/copy.hpp"
 
 namespace keyshard {
 
-/// One column group of one feature.
+/// The number of a combiner in the variant, for a choice per bag or occurrence.
+using CombinerKind = std::uint8_t;
+
+/// One column group of one feature. A feature whose table has fewer groups than others has dim 0 in
+/// the rest.
 struct FeatureGroup {
-  Combiner combiner;
-  std::int64_t column;  ///< in the output of the group
-  std::int64_t offset;  ///< in the values of a row
-  std::int64_t dim;
-  std::int64_t state_column;  ///< in the kept states, in floats; -1 where backward needs none
+  CombinerKind kind = 0;
+  std::int64_t column = 0;  ///< in the output of the group
+  std::int64_t offset = 0;  ///< in the values of a row
+  std::int64_t dim = 0;
+  std::int64_t state = 0;  ///< byte in a partial state of a bag
+  std::int64_t back = 0;   ///< byte in the backward message of a bag
+  std::int64_t kept = -1;  ///< byte in the kept states of a sample; -1 where backward needs none
 };
 
 struct FeatureShape {
-  int table;
-  std::vector<FeatureGroup> groups;
-  std::int64_t state_floats;  ///< of one partial state of a bag, all groups
-  std::int64_t back_floats;   ///< of the backward message of a bag, all groups
+  std::uint16_t table = 0;
+  bool by_shard = false;         ///< bags are added by (shard, position)
+  std::int64_t row_dim = 0;      ///< of the table
+  std::int64_t state_bytes = 0;  ///< of one partial state of a bag, all groups
+  std::int64_t back_bytes = 0;   ///< of the backward message of a bag, all groups
+};
+
+/// One column group of a table; dim 0 where it has fewer.
+struct TableGroup {
+  std::int64_t offset = 0;  ///< in the values of a row
+  std::int64_t dim = 0;
+};
+
+/// What functors read of a shape, on a device.
+struct ShapeRef {
+  const FeatureShape* features;
+  const FeatureGroup* groups;  ///< [features x num_groups]
+  std::int64_t num_features;
+  std::int64_t num_groups;
+  std::int64_t tables;
+  std::int64_t ranks;
+  const TableGroup* table_groups;      ///< [tables x num_groups]
+  const std::int64_t* dims;            ///< of each table, all groups
+  const std::uint16_t* node_of_shard;  ///< [kShards] first shard of the maximal node, in its
+                                       ///< owner's run, that holds it
+};
+
+template <Backend B>
+struct ShapeStorage {
+  Buffer<FeatureShape, B> features;
+  Buffer<FeatureGroup, B> groups;
+  Buffer<TableGroup, B> table_groups;
+  Buffer<std::int64_t, B> dims;
+  Buffer<std::uint16_t, B> nodes;
 };
 
 struct LookupShape {
   std::vector<FeatureShape> features;
-  std::vector<Partitioner> partitioners;              ///< of each table
-  std::vector<std::int64_t> dims;                     ///< of each table
-  std::vector<std::vector<std::int64_t>> table_dims;  ///< of each group of each table
-  std::vector<bool> shard_order;                      ///< of each table: pooled by shard
-  std::vector<ExchangeMode> modes;                    ///< of each table
-  std::vector<std::int64_t> widths;                   ///< of each group's output
-  std::int64_t kept_floats = 0;                       ///< states a sample keeps for backward
-  bool counts_occurrences = false;                    ///< a table has L2 per occurrence
+  std::vector<FeatureGroup> groups;        ///< [features x num_groups()]
+  std::vector<TableGroup> table_groups;    ///< [tables x num_groups()]
+  std::vector<Partitioner> partitioners;   ///< of each table
+  std::vector<std::int64_t> dims;          ///< of each table
+  std::vector<bool> shard_order;           ///< of each table: pooled by shard
+  std::vector<ExchangeMode> modes;         ///< of each table
+  std::vector<std::int64_t> widths;        ///< of each group's output
+  std::vector<std::uint8_t> sums;          ///< of each group: all features pool by sum
+  std::int64_t kept_bytes = 0;             ///< states that a sample keeps for backward
+  std::int64_t alignment = sizeof(float);  ///< of states and blocks in messages
+  bool counts_occurrences = false;         ///< a table has L2 per occurrence
   std::int64_t ranks = 1;
-  std::vector<std::uint16_t> node_of_shard;  ///< [kShards] first shard of the maximal node, in its
-                                             ///< owner's run, that holds it
+  std::vector<std::uint16_t> node_of_shard;  ///< [kShards], as in ShapeRef
 
   std::int64_t tables() const { return static_cast<std::int64_t>(dims.size()); }
 
   std::int64_t num_features() const { return static_cast<std::int64_t>(features.size()); }
+
+  std::int64_t num_groups() const { return static_cast<std::int64_t>(widths.size()); }
+
+  /// The table of a block of a message: blocks lie rank after rank, in a rank table after table.
+  std::int64_t table_of(std::int64_t block) const { return block % tables(); }
+
+  std::int64_t dim_of(std::int64_t block) const {
+    return dims[static_cast<std::size_t>(table_of(block))];
+  }
+
+  /// Bytes of a block of rows in a message.
+  std::int64_t row_bytes(std::int64_t rows, std::int64_t dim) const {
+    const std::int64_t bytes = rows * dim * static_cast<std::int64_t>(sizeof(float));
+    return (bytes + alignment - 1) / alignment * alignment;
+  }
+
+  bool any_by_shard() const;
+  /// Whether a table may be answered in reduced form.
+  bool any_reducible() const;
+
+  template <Backend B>
+  ShapeRef ref(Stream<B>& stream, ShapeStorage<B>& storage) const {
+    return {.features = device_view<FeatureShape>(stream, features, storage.features),
+            .groups = device_view<FeatureGroup>(stream, groups, storage.groups),
+            .num_features = num_features(),
+            .num_groups = num_groups(),
+            .tables = tables(),
+            .ranks = ranks,
+            .table_groups = device_view<TableGroup>(stream, table_groups, storage.table_groups),
+            .dims = device_view<std::int64_t>(stream, dims, storage.dims),
+            .node_of_shard = device_view<std::uint16_t>(stream, node_of_shard, storage.nodes)};
+  }
 };
 
 /// Throws Error{invalid_argument} where a feature does not fit its table.

@@ -12,13 +12,15 @@
 
 namespace keyshard {
 
-/// Occurrences to be deduplicated. Two occurrences are the same key if table and key are equal.
+/// Occurrences to be deduplicated. Two occurrences are the same key if table and key are equal. The
+/// table of each is told by `tables`, or by `blocks`; without both all are of table 0.
 struct Occurrences {
   Span<const Key> keys;
-  const std::uint16_t* tables =
-      nullptr;  ///< table of each occurrence [keys.size()]; null: all of table 0
-  Span<const Partitioner> partitioners;  ///< of each table
-  std::int64_t ranks = 1;                ///< that the shards are dealt to; 1 groups by table alone
+  const std::uint16_t* tables = nullptr;   ///< [keys.size()]
+  Span<const std::int64_t> blocks{};       ///< a host plan: block b, of table b modulo the tables,
+                                           ///< has the occurrences blocks[b] .. blocks[b + 1]
+  Span<const Partitioner> partitioners{};  ///< of each table
+  std::int64_t ranks = 1;  ///< that the shards are dealt to; 1 groups by table alone
 };
 
 template <Backend B>
@@ -38,5 +40,9 @@ struct Distinct {
 /// Deduplicates at most 2^32 - 1 occurrences.
 template <Backend B>
 Distinct<B> dedup(Stream<B>& stream, const Occurrences& occurrences);
+
+// The primitive of a CPU (dedup_cpu.cpp); that of a CUDA device is not built in this version.
+template <>
+Distinct<Cpu> dedup(Stream<Cpu>& stream, const Occurrences& occurrences);
 
 }  // namespace keyshard

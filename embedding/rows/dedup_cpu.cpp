@@ -11,6 +11,7 @@ namespace keyshard {
 namespace {
 
 constexpr std::int64_t kBucketOccurrences = 2048;  // a bucket's hash table stays in the first cache
+constexpr std::int64_t kOccurrenceWork = 3;        // nanoseconds of a pass
 
 /// How occurrences are dealt to buckets: bucket = (owner * tables + table) * ranges + range of
 /// shards.
@@ -54,6 +55,28 @@ std::vector<std::uint32_t> buckets_of_shards(const Dealing& dealing) {
   return buckets;
 }
 
+/// Calls body(i, table) for the occurrences [begin, end).
+template <class Body>
+void for_tables(const Occurrences& in, std::int64_t begin, std::int64_t end, const Body& body) {
+  const auto tables = static_cast<std::int64_t>(in.partitioners.size());
+  if (in.tables != nullptr) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      body(i, in.tables[i]);
+    }
+    return;
+  }
+  std::int64_t block =
+      std::upper_bound(in.blocks.begin(), in.blocks.end(), begin) - in.blocks.begin() - 1;
+  while (begin < end) {
+    const std::int64_t stop = in.blocks.empty() ? end : std::min(end, in.blocks[block + 1]);
+    const auto table = static_cast<std::uint16_t>(in.blocks.empty() ? 0 : block % tables);
+    for (; begin < stop; ++begin) {
+      body(begin, table);
+    }
+    ++block;
+  }
+}
+
 Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing& dealing) {
   const auto n = static_cast<std::int64_t>(in.keys.size());
   const auto buckets = static_cast<std::size_t>(dealing.buckets());
@@ -65,27 +88,28 @@ Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing
   const auto per_table = static_cast<std::uint32_t>(dealing.ranges);
   Buffer<std::uint32_t, Cpu> bucket_of(stream, n);
   std::vector<std::vector<std::int64_t>> places(threads, std::vector<std::int64_t>(buckets));
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
-    std::vector<std::int64_t>& count = places[static_cast<std::size_t>(thread)];
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::uint16_t table = in.tables == nullptr ? std::uint16_t{0} : in.tables[i];
-      const std::uint32_t shard =
-          shard_of(in.partitioners[table], in.keys[static_cast<std::size_t>(i)]);
+  const std::int64_t grain = stream.share_work() / kOccurrenceWork;
+  const auto count_share = [&](std::int64_t begin, std::int64_t end, int share) {
+    std::vector<std::int64_t>& count = places[static_cast<std::size_t>(share)];
+    for_tables(in, begin, end, [&](std::int64_t i, std::uint16_t table) {
+      const std::uint32_t shard = shard_of(in.partitioners[table], in.keys[i]);
       const std::uint32_t bucket = shard_bucket[shard] + table * per_table;
       bucket_of[i] = bucket;
       ++count[bucket];
-    }
-  });
+    });
+  };
+  stream.threads().for_shares(n, count_share, grain);
 
   out.starts = place_counts(places);
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int thread) {
-    std::vector<std::int64_t>& next = places[static_cast<std::size_t>(thread)];
+  const auto move_share = [&](std::int64_t begin, std::int64_t end, int share) {
+    std::vector<std::int64_t>& next = places[static_cast<std::size_t>(share)];
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t at = next[bucket_of[i]]++;
-      out.keys[at] = in.keys[static_cast<std::size_t>(i)];
+      out.keys[at] = in.keys[i];
       out.occurrences[at] = static_cast<std::uint32_t>(i);
     }
-  });
+  };
+  stream.threads().for_shares(n, move_share, grain);
   return out;
 }
 
@@ -119,6 +143,13 @@ class BucketSet {
   int shift_ = 0;
 };
 
+/// As many threads as the occurrences are worth.
+int most_shares(const Stream<Cpu>& stream, const Dealt& dealt) {
+  const std::int64_t work = dealt.keys.size() * kOccurrenceWork;
+  return static_cast<int>(
+      std::clamp<std::int64_t>(work / std::max<std::int64_t>(stream.share_work(), 1), 1, 1 << 10));
+}
+
 /// Replaces the keys of each bucket by its distinct ones, at its front; `numbers` gets which one
 /// each occurrence is.
 std::vector<std::int64_t> number_buckets(Stream<Cpu>& stream, Dealt& dealt,
@@ -126,17 +157,20 @@ std::vector<std::int64_t> number_buckets(Stream<Cpu>& stream, Dealt& dealt,
   const auto buckets = static_cast<std::int64_t>(dealt.starts.size()) - 1;
   std::vector<std::int64_t> sizes(static_cast<std::size_t>(buckets));
   std::vector<BucketSet> sets(static_cast<std::size_t>(stream.threads().size()));
-  stream.threads().for_tasks(buckets, [&](std::int64_t bucket, int thread) {
-    const std::int64_t begin = dealt.starts[static_cast<std::size_t>(bucket)];
-    const std::int64_t end = dealt.starts[static_cast<std::size_t>(bucket) + 1];
-    BucketSet& set = sets[static_cast<std::size_t>(thread)];
-    set.reset(end - begin);
-    std::uint32_t size = 0;
-    for (std::int64_t i = begin; i < end; ++i) {
-      numbers[i] = set.number(dealt.keys[i], dealt.keys.data() + begin, size);
-    }
-    sizes[static_cast<std::size_t>(bucket)] = size;
-  });
+  stream.threads().for_tasks(
+      buckets,
+      [&](std::int64_t bucket, int thread) {
+        const std::int64_t begin = dealt.starts[static_cast<std::size_t>(bucket)];
+        const std::int64_t end = dealt.starts[static_cast<std::size_t>(bucket) + 1];
+        BucketSet& set = sets[static_cast<std::size_t>(thread)];
+        set.reset(end - begin);
+        std::uint32_t size = 0;
+        for (std::int64_t i = begin; i < end; ++i) {
+          numbers[i] = set.number(dealt.keys[i], dealt.keys.data() + begin, size);
+        }
+        sizes[static_cast<std::size_t>(bucket)] = size;
+      },
+      most_shares(stream, dealt));
   return sizes;
 }
 
@@ -194,11 +228,13 @@ Distinct<Cpu> dedup(Stream<Cpu>& stream, const Occurrences& in) {
   out.inverse = {stream, n};
   out.offsets = {stream, size + 1};
   out.occurrences = {stream, n};
-  stream.threads().for_tasks(static_cast<std::int64_t>(sizes.size()),
-                             [&](std::int64_t bucket, int) {
-                               const auto b = static_cast<std::size_t>(bucket);
-                               write_bucket(dealt, numbers, b, bases[b], sizes[b], out);
-                             });
+  stream.threads().for_tasks(
+      static_cast<std::int64_t>(sizes.size()),
+      [&](std::int64_t bucket, int) {
+        const auto b = static_cast<std::size_t>(bucket);
+        write_bucket(dealt, numbers, b, bases[b], sizes[b], out);
+      },
+      most_shares(stream, dealt));
   out.offsets[size] = static_cast<std::uint32_t>(n);
   return out;
 }

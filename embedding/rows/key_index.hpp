@@ -18,6 +18,7 @@
 #include "runtime/hash.hpp"
 #include "runtime/portable.hpp"
 #include "runtime/runs.hpp"
+#include "runtime/stream.hpp"
 
 namespace keyshard {
 
@@ -102,6 +103,19 @@ struct KeyIndexRef {
   }
 };
 
+template <Backend B>
+class KeyIndex;
+
+/// Keys of one table that are absent and distinct: key i has the row first + i - begin.
+template <Backend B>
+struct NewKeys {
+  KeyIndex<B>* index;
+  std::int64_t begin;  ///< of the keys of a call
+  std::int64_t end;
+  RowId first;
+};
+
+template <Backend B>
 class KeyIndex {
  public:
   /// Empty segments for `shards`, hashed with `seed`.
@@ -109,7 +123,7 @@ class KeyIndex {
   KeyIndex(const KeyIndex&) = delete;
   KeyIndex& operator=(const KeyIndex&) = delete;
 
-  KeyIndexRef ref() const { return {segments_.data(), shards_.begin, seed_}; }
+  KeyIndexRef ref() const { return {segments_, shards_.begin, seed_}; }
 
   /// Makes `row` the row of a key that is absent. Grows the segment where needed. Threads may
   /// insert keys of different shards.
@@ -122,30 +136,58 @@ class KeyIndex {
   /// for different shards.
   void reserve(std::uint32_t shard, std::int64_t more);
 
-  const KeySegment& segment(std::int64_t shard) const {
-    return segments_[static_cast<std::size_t>(shard - shards_.begin)];
-  }
+  /// Keys of a shard.
+  std::int64_t size(std::int64_t shard) const;
+
+  /// The keys of a shard and their rows, unordered, on the host: [size(shard)] each.
+  void entries(std::int64_t shard, Key* keys, RowId* rows) const;
 
   Range shards() const noexcept { return shards_; }
 
   std::int64_t size() const noexcept;
 
-  std::size_t bytes() const noexcept {
-    return arena_.bytes() + segments_.size() * sizeof(KeySegment);
-  }
+  std::size_t bytes() const noexcept { return arena_.bytes(); }
 
  private:
-  KeySegment& segment_of(std::uint32_t shard) {
-    return segments_[static_cast<std::size_t>(shard - shards_.begin)];
-  }
+  KeySegment& segment_of(std::int64_t shard) const { return segments_[shard - shards_.begin]; }
 
   void grow(KeySegment& segment, std::uint32_t num_buckets);
   static void place(KeySegment& segment, std::uint64_t hash, Key key, RowId row);
 
   Range shards_;
   std::uint64_t seed_;
-  Arena arena_;
-  std::vector<KeySegment> segments_;
+  Arena arena_{map_memory<B>, unmap_memory<B>};
+  KeySegment* segments_;  // [shards], in the arena
 };
+
+/// Inserts the keys of several tables: keys [n] and their shards [n], of which each of `tables` has
+/// its part. One launch.
+template <Backend B>
+void insert_keys(Stream<B>& stream, const std::vector<NewKeys<B>>& tables, const Key* keys,
+                 const std::uint16_t* shards);
+
+// The primitives of a CPU (key_index_cpu.cpp); those of a CUDA device are not built in this
+// version.
+template <>
+KeyIndex<Cpu>::KeyIndex(Range shards, std::uint64_t seed);
+template <>
+void KeyIndex<Cpu>::insert(Key key, std::uint32_t shard, RowId row);
+template <>
+void KeyIndex<Cpu>::reserve(std::int64_t keys);
+template <>
+void KeyIndex<Cpu>::reserve(std::uint32_t shard, std::int64_t more);
+template <>
+std::int64_t KeyIndex<Cpu>::size(std::int64_t shard) const;
+template <>
+void KeyIndex<Cpu>::entries(std::int64_t shard, Key* keys, RowId* rows) const;
+template <>
+std::int64_t KeyIndex<Cpu>::size() const noexcept;
+template <>
+void KeyIndex<Cpu>::grow(KeySegment& segment, std::uint32_t num_buckets);
+template <>
+void KeyIndex<Cpu>::place(KeySegment& segment, std::uint64_t hash, Key key, RowId row);
+template <>
+void insert_keys(Stream<Cpu>& stream, const std::vector<NewKeys<Cpu>>& tables, const Key* keys,
+                 const std::uint16_t* shards);
 
 }  // namespace keyshard

@@ -1,14 +1,15 @@
-// What is done to one row of a table, as functors: find, read, initialise, shrink and update.
+// What is done to one row of a table, as functors: find, read, locate, initialise and update. The
+// rules of a table stand in a TableRef; a functor of several tables gives each run of keys the
+// functor of its table (for_each_run).
 #pragma once
 
 #include <cstdint>
 
-#include "embedding/rows/key_index.hpp"
-#include "embedding/rows/row_store.hpp"
-#include "embedding/rules/initializers.hpp"
-#include "embedding/rules/optimizers.hpp"
+#include "embedding/rows/table_ref.hpp"
 #include "runtime/columns.hpp"
+#include "runtime/prefetch.hpp"
 #include "runtime/team.hpp"
+#include "runtime/visit.hpp"
 
 namespace keyshard {
 
@@ -20,125 +21,192 @@ struct FindRow {
   const Key* keys;
   RowId* rows;
 
+  std::int64_t work() const { return 10; }
+
+  KEYSHARD_HD KeyIndexRef::Home fetch(std::int64_t i) const {
+    const KeyIndexRef::Home home = index.home_of(keys[i], partitioner.shard(keys[i]));
+    prefetch(home.bucket, 1);
+    return home;
+  }
+
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    const RowId row = index.find(team, keys[i], index.home_of(keys[i], partitioner.shard(keys[i])));
+  KEYSHARD_HD void operator()(std::int64_t i, const Team& team,
+                              const KeyIndexRef::Home& home) const {
+    const RowId row = KeyIndexRef::find(team, keys[i], home);
     if (team.thread_rank() == 0) {
       rows[i] = row;
     }
   }
 };
 
-/// Copies the values of a row to out + i * dim + offset; of an absent key its initial values, or
-/// zeros.
-template <class I>
+/// The values of an absent key: those of a new row, or zeros.
+template <class Team>
+KEYSHARD_HD void read_absent(const Team& team, const TableRef& table, Key key, bool inference,
+                             float* to) {
+  if (inference && table.zeros) {
+    for (std::int64_t d = team.thread_rank(); d < table.dim; d += team.num_threads()) {
+      to[d] = 0.0f;
+    }
+    return;
+  }
+  for (std::int64_t g = 0; g < table.num_groups; ++g) {
+    const GroupRef& group = table.groups[g];
+    visit_variant(group.initializer, [&](const auto& initializer) {
+      initialize_row(team, initializer, group.seed, key, group.dim, to + group.offset);
+    });
+  }
+}
+
+/// out + (i - first) * dim gets the values of key which[i] of the table, or of key i.
 struct ReadRow {
-  RowStoreRef store;
-  I initializer;
-  std::uint64_t seed;
-  bool zeros;
+  const TableRef* table;
   const Key* keys;
   const RowId* rows;
-  std::int64_t dim;     ///< of all groups: the distance from one output to the next
-  std::int64_t offset;  ///< of the group in the row
-  std::int64_t width;   ///< of the group
+  const std::uint32_t* which;  ///< null: the index itself
+  std::int64_t first;
+  bool inference;
   float* out;
+
+  KEYSHARD_HD std::int64_t key_of(std::int64_t i) const { return which == nullptr ? i : which[i]; }
+
+  KEYSHARD_HD void fetch(std::int64_t i) const {
+    const RowId row = rows[key_of(i)];
+    if (row != kNoRow) {
+      prefetch(table->store.row(row), table->dim);
+    }
+  }
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    float* to = out + i * dim + offset;
-    if (rows[i] == kNoRow && !zeros) {
-      initialize_row(team, initializer, seed, keys[i], width, to);
+    const std::int64_t key = key_of(i);
+    float* to = out + (i - first) * table->dim;
+    if (rows[key] == kNoRow) {
+      read_absent(team, *table, keys[key], inference, to);
       return;
     }
-    const float* from = rows[i] == kNoRow ? nullptr : store.row(rows[i]) + offset;
-    with_width(width, [&](auto n) {
+    const float* from = table->store.row(rows[key]);
+    with_width(table->dim, [&](auto n) {
       for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
-        to[d] = from == nullptr ? 0.0f : from[d];
+        to[d] = from[d];
       }
     });
   }
 };
 
-/// Writes the initial values of one group into a new row.
-template <class I>
-struct InitializeRow {
-  RowStoreRef store;
-  I initializer;
-  std::uint64_t seed;
+/// places[i] = where the values of key i lie: in the table, or for an absent key in
+/// spare + (i - first) * dim, where they are written.
+struct LocateRow {
+  const TableRef* table;
   const Key* keys;
   const RowId* rows;
-  std::int64_t offset;
-  std::int64_t width;
+  std::int64_t first;
+  bool inference;
+  float* spare;
+  const float** places;
+
+  std::int64_t work() const { return 4; }
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    initialize_row(team, initializer, seed, keys[i], width, store.row(rows[i]) + offset);
-  }
-};
-
-/// Writes one state of a new row.
-struct InitializeState {
-  RowStoreRef store;
-  const RowId* rows;
-  std::int64_t offset;
-  std::int64_t width;
-  float value;
-
-  template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    float* to = store.row(rows[i]) + offset;
-    for (std::int64_t d = team.thread_rank(); d < width; d += team.num_threads()) {
-      to[d] = value;
+    float* own = spare + (i - first) * table->dim;
+    if (rows[i] == kNoRow) {
+      read_absent(team, *table, keys[i], inference, own);
+    }
+    if (team.thread_rank() == 0) {
+      places[i] = rows[i] == kNoRow ? own : table->store.row(rows[i]);
     }
   }
 };
 
-/// Adds L2 to the gradient of a group and decays its weights, as Regularization says.
-struct ShrinkRow {
-  RowStoreRef store;
-  const RowId* rows;
-  std::int64_t dim;
-  std::int64_t offset;
-  std::int64_t width;
-  float* gradients;
-  const std::uint32_t* occurrences;  ///< null: once per step
-  float l2;                          ///< per occurrence: already divided by the valid samples
-  float decay;                       ///< learning rate * weight decay
+/// Writes the initial values and states of a row.
+template <class Team>
+KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key, float* row) {
+  for (std::int64_t g = 0; g < table.num_groups; ++g) {
+    const GroupRef& group = table.groups[g];
+    visit_variant(group.initializer, [&](const auto& initializer) {
+      initialize_row(team, initializer, group.seed, key, group.dim, row + group.offset);
+    });
+    float* state = row + group.state_offset;
+    for (int s = 0; s < group.num_states; ++s) {
+      for (std::int64_t d = team.thread_rank(); d < group.states[s].width;
+           d += team.num_threads()) {
+        state[d] = group.states[s].initial;
+      }
+      state += group.states[s].width;
+    }
+  }
+}
+
+/// Makes first_row + (i - first) the row of missing key i, number missing[i] of `rows`.
+struct InitializeRow {
+  const TableRef* table;
+  const Key* keys;               ///< missing ones
+  const std::uint32_t* missing;  ///< null: the index itself
+  std::int64_t first;
+  RowId first_row;
+  RowId* rows;
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    float* w = store.row(rows[i]) + offset;
-    float* g = gradients + i * dim + offset;
-    const float factor = occurrences == nullptr ? l2 : l2 * static_cast<float>(occurrences[i]);
-    for (std::int64_t d = team.thread_rank(); d < width; d += team.num_threads()) {
-      const float before = w[d];
-      g[d] = g[d] + factor * before;
-      w[d] = before - decay * before;
+    const RowId row = first_row + static_cast<RowId>(i - first);
+    initialize(team, *table, keys[i], table->store.row(row));
+    if (team.thread_rank() == 0) {
+      rows[missing == nullptr ? i : missing[i]] = row;
     }
   }
 };
 
-/// One optimizer step of one group.
+/// Adds L2 to the gradient g [dim] of a group and decays its weights w, as Regularization says.
+template <class Team>
+KEYSHARD_HD void shrink(const Team& team, const GroupRef& group, std::uint32_t occurrences,
+                        float* w, float* g) {
+  const float factor =
+      group.l2_per_occurrence ? group.l2 * static_cast<float>(occurrences) : group.l2;
+  for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
+    const float before = w[d];
+    g[d] = g[d] + factor * before;
+    w[d] = before - group.decay * before;
+  }
+}
+
+/// One step of key i of a table: its gradients, of all groups, stand at gradients + (i - first) *
+/// dim and are changed. `O` is the optimizer of the first group, known for a whole run.
 template <class O>
 struct UpdateRow {
-  RowStoreRef store;
+  const TableRef* table;
   O optimizer;
-  StepScalars step;
   const RowId* rows;
-  std::int64_t dim;
-  std::int64_t offset;
-  std::int64_t width;
-  std::int64_t state_offset;
-  const float* gradients;
+  std::int64_t first;
+  float* gradients;
+  const std::uint32_t* occurrences;  ///< of key i at [i - first]; null where no group asks
+
+  KEYSHARD_HD void fetch(std::int64_t i) const {
+    prefetch_to_write(table->store.row(rows[i]), table->store.stride);
+  }
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    float* row = store.row(rows[i]);
-    with_width(width, [&](auto n) {
-      optimizer.update(team, row + offset, row + state_offset, gradients + i * dim + offset, n,
-                       step);
-    });
+    float* row = table->store.row(rows[i]);
+    float* gradient = gradients + (i - first) * table->dim;
+    const std::uint32_t count = occurrences == nullptr ? 1 : occurrences[i - first];
+    step(team, table->groups[0], optimizer, count, row, gradient);
+    for (std::int64_t g = 1; g < table->num_groups; ++g) {
+      visit_variant(table->groups[g].optimizer, [&](const auto& other) {
+        step(team, table->groups[g], other, count, row, gradient);
+      });
+    }
+  }
+
+  template <class Team, class Rule>
+  KEYSHARD_HD static void step(const Team& team, const GroupRef& group, const Rule& rule,
+                               std::uint32_t count, float* row, float* gradient) {
+    float* w = row + group.offset;
+    float* g = gradient + group.offset;
+    if (group.shrinks) {
+      shrink(team, group, count, w, g);
+    }
+    with_width(group.dim,
+               [&](auto n) { rule.update(team, w, row + group.state_offset, g, n, group.step); });
   }
 };
 

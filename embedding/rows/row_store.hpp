@@ -1,19 +1,22 @@
 // Row id -> floats: the values and optimizer state of a row side by side, so that an update touches
-// one place. Rows lie in slabs of doubling size on huge pages; a row never moves.
+// one place. Rows lie in slabs of doubling size (on huge pages, where a CPU has them); a row never
+// moves.
 #pragma once
 
 #include <bit>
 #include <cstdint>
 #include <mutex>
-#include <vector>
 
+#include "runtime/backend.hpp"
 #include "runtime/portable.hpp"
 
 namespace keyshard {
 
+inline constexpr int kMaxSlabs = 33;
+
 /// Borrowed access for functors. Slab k holds first_rows 2^k rows.
 struct RowStoreRef {
-  float* const* slabs;
+  float* slabs[kMaxSlabs];
   std::int64_t stride;       ///< floats from one row to the next
   std::uint32_t first_rows;  ///< a power of two
   int first_bits;            ///< its logarithm
@@ -26,6 +29,7 @@ struct RowStoreRef {
   }
 };
 
+template <Backend B>
 class RowStore {
  public:
   /// Rows of `stride` floats.
@@ -34,9 +38,8 @@ class RowStore {
   RowStore(const RowStore&) = delete;
   RowStore& operator=(const RowStore&) = delete;
 
-  RowStoreRef ref() const {
-    return {slabs_.data(), stride_, first_rows_, std::countr_zero(first_rows_)};
-  }
+  /// Good for the rows handed out so far.
+  const RowStoreRef& ref() const { return ref_; }
 
   /// The first of `rows` consecutive rows for new keys, uninitialised. Throws Error{out_of_memory}
   /// when more than 2^32 - 1 rows would be in use. Thread-safe.
@@ -48,13 +51,41 @@ class RowStore {
   std::size_t bytes() const noexcept { return bytes_; }
 
  private:
-  std::int64_t stride_;
-  std::uint32_t first_rows_;
+  std::size_t slab_bytes(int slab) const;
+
+  RowStoreRef ref_{};
   std::mutex mutex_;  // of allocate
-  std::vector<float*> slabs_;
+  int slabs_ = 0;
   std::int64_t size_ = 0;
   std::int64_t capacity_ = 0;
   std::size_t bytes_ = 0;
 };
+
+/// Some floats of every row.
+struct RowPart {
+  std::int64_t offset;
+  std::int64_t width;
+};
+
+/// Consecutive rows.
+struct RowRange {
+  RowId first;
+  std::int64_t count;
+};
+
+/// out [rows x width], on the host, gets a part of the rows. Waits; threads may do so at once.
+template <Backend B>
+void copy_rows_out(const RowStoreRef& store, Span<const RowId> rows, RowPart part, float* out);
+
+/// Sets a part of consecutive rows to from [rows x width], on the host. Waits; threads may do so at
+/// once.
+template <Backend B>
+void copy_rows_in(const RowStoreRef& store, RowRange rows, RowPart part, const float* from);
+
+// The copies of a CPU (row_store_cpu.cpp); those of a CUDA device are not built in this version.
+template <>
+void copy_rows_out<Cpu>(const RowStoreRef& store, Span<const RowId> rows, RowPart part, float* out);
+template <>
+void copy_rows_in<Cpu>(const RowStoreRef& store, RowRange rows, RowPart part, const float* from);
 
 }  // namespace keyshard

@@ -1,39 +1,38 @@
 // The rows of one table that a rank owns: key index, row store, and the optimizer of each column
 // group. A lookup never creates a row; the first optimizer step that touches a key does. Gradients
 // of several calls in a step are kept and summed per key in the order of the calls, and each key
-// gets one optimizer step.
+// gets one optimizer step. What is done to the rows of several tables at once stands in
+// rows/row_stages.hpp.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "embedding/rows/key_index.hpp"
 #include "embedding/rows/row_layout.hpp"
 #include "embedding/rows/row_store.hpp"
 #include "embedding/rows/table_options.hpp"
+#include "embedding/rows/table_ref.hpp"
 #include "embedding/rules/partitioners.hpp"
 #include "runtime/buffer.hpp"
 
 namespace keyshard {
 
-/// The gradients of one call: a sum per distinct key.
+/// The gradients of one call: a sum per distinct key. The memory is borrowed from `keep`, which
+/// tables of one call may share; rows and values are changed by the step.
 template <Backend B>
 struct RowGradients {
-  Buffer<Key, B> keys;                       ///< [n], distinct, all owned by this rank
-  Buffer<RowId, B> rows;                     ///< [n], kNoRow for keys without a row
-  std::shared_ptr<Buffer<float, B>> floats;  ///< of the sums; tables may share it
-  std::int64_t first = 0;                    ///< where those of this call start in it
-  Buffer<std::uint32_t, B>
-      occurrences;  ///< [n] ids of the global batch that the sums are over; may be empty
-
-  std::int64_t size() const { return keys.size(); }
-
-  /// [n x dim of the table]
-  float* values() { return floats->data() + first; }
-
-  const float* values() const { return floats->data() + first; }
+  std::int64_t size = 0;
+  const Key* keys = nullptr;                   ///< [size], distinct, all owned by this rank
+  RowId* rows = nullptr;                       ///< [size], kNoRow for keys without a row
+  float* values = nullptr;                     ///< [size x dim of the table]
+  const std::uint32_t* occurrences = nullptr;  ///< [size] ids of the global batch that the sums are
+                                               ///< over; null: not counted
+  std::int64_t steps = 0;                      ///< Table::steps when the rows were found
+  std::vector<std::shared_ptr<const void>> keep;
 };
 
 /// What a step is, for its update.
@@ -42,7 +41,7 @@ struct UpdateContext {
   std::int64_t valid_samples = 1;  ///< of the global batch, for L2 per occurrence
 };
 
-/// The content of one shard, sorted by key: for checkpoints and digests.
+/// The content of one shard, sorted by key, on the host: for checkpoints and digests.
 struct ShardRows {
   std::vector<Key> keys;
   std::vector<RowId> rows;
@@ -59,6 +58,8 @@ class Table {
   /// Tells the table that a feature reads it, for the messages of its errors.
   void add_reader(const std::string& feature);
 
+  const std::vector<std::string>& readers() const noexcept { return readers_; }
+
   const Partitioner& partitioner() const noexcept { return partitioner_; }
 
   const RowLayout& layout() const noexcept { return layout_; }
@@ -70,6 +71,11 @@ class Table {
 
   /// Bytes of index and rows.
   std::size_t bytes() const noexcept { return index_.bytes() + store_.bytes(); }
+
+  /// Steps of this object, a resume not counted.
+  std::int64_t steps() const noexcept { return steps_; }
+
+  // One table alone; several at once: row_stages.hpp.
 
   /// rows[i] = the row of keys[i], or kNoRow.
   void find(Stream<B>& stream, Span<const Key> keys, RowId* rows) const;
@@ -83,56 +89,64 @@ class Table {
   void read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, bool inference,
             float* out) const;
 
-  /// out[i] = where the values of keys[i] lie, without a copy: in the table, until its next step;
-  /// or in the buffer that comes back, which has those of absent keys as `read` gives them.
-  Buffer<float, B> locate(Stream<B>& stream, Span<const Key> keys, const RowId* rows,
-                          bool inference, const float** out) const;
-
-  /// Keeps the gradients of a call until `apply`.
+  /// Keeps the gradients of a call until the next step.
   void add(RowGradients<B> gradients);
 
-  /// Makes one optimizer step on the keys of all calls since the last one; creates missing rows.
-  /// Every rank calls it in every step, also without gradients, for the step is counted. Throws
-  /// Error{non_finite} naming the table, its readers and a key before any row of this rank has
-  /// changed.
+  /// The gradients of all calls since the last step, in the order of the calls; the table has none
+  /// afterwards.
+  std::vector<RowGradients<B>> take_gradients();
+
+  /// Makes one optimizer step (apply_gradients). Every rank calls it in every step, also without
+  /// gradients, for the step is counted.
   void apply(Stream<B>& stream, const UpdateContext& context);
 
   /// Sets rows: values [n x layout().dim], state back to initial. Keys are distinct and owned by
   /// this rank.
   void assign(Stream<B>& stream, Span<const Key> keys, const float* values);
 
-  // Contents, shard by shard: what checkpoints and digests are made of.
+  // What stages of rows are made of.
+
+  KeyIndex<B>& index() noexcept { return index_; }
+
+  /// The first of `rows` new rows, uninitialised.
+  RowId allocate(std::int64_t rows) { return store_.allocate(rows); }
+
+  /// The column groups as functors see them, and the table with its groups at `groups` on the
+  /// device.
+  std::vector<GroupRef> group_refs() const;
+  TableRef ref(const GroupRef* groups) const;
+
+  /// Ticks the clocks and writes what the step is into the refs of the groups.
+  void begin_step(const UpdateContext& context, GroupRef* groups);
+
+  // Contents, shard by shard, on the host: what checkpoints and digests are made of. Threads may
+  // take and load different shards; there is no other work on the table at that time.
 
   std::vector<RowColumn> columns() const { return row_columns(options_.groups, layout_); }
 
   /// Rows of a shard of this rank.
-  std::int64_t shard_size(std::int64_t shard) const { return index_.segment(shard).size; }
+  std::int64_t shard_size(std::int64_t shard) const { return index_.size(shard); }
 
   ShardRows shard_rows(std::int64_t shard) const;
   /// out [rows.size() x column.width] = that column of the rows.
   void copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const;
   /// Adds the rows of a shard to an empty one: keys sorted; columns as `columns()` has them, each
-  /// [keys.size() x width]. Threads may load different shards.
+  /// [keys.size() x width].
   void load_shard(std::int64_t shard, Span<const Key> keys,
                   const std::vector<const float*>& columns);
 
   std::vector<OptimizerClock>& clocks() noexcept { return clocks_; }
 
  private:
-  RowGradients<B> merge_calls(Stream<B>& stream);
-  void check_finite(Stream<B>& stream, const RowGradients<B>& gradients) const;
-  void insert_missing(Stream<B>& stream, Span<const Key> keys, RowId* rows);
-  void initialize(Stream<B>& stream, Span<const Key> keys, const RowId* rows);
-  void update_rows(Stream<B>& stream, RowGradients<B>& gradients, const UpdateContext& context);
-
   TableOptions options_;
   std::vector<std::string> readers_;
   Partitioner partitioner_;
   RowLayout layout_;
-  KeyIndex index_;
-  RowStore store_;
+  KeyIndex<B> index_;
+  RowStore<B> store_;
   std::vector<OptimizerClock> clocks_;  // one per group
   std::vector<RowGradients<B>> calls_;
+  std::int64_t steps_ = 0;
 };
 
 }  // namespace keyshard

@@ -1,5 +1,7 @@
 #include "embedding/rules/combiners.hpp"
 
+#include <algorithm>
+
 #include <type_traits>
 
 #include "embedding/rules/family.hpp"
@@ -51,12 +53,11 @@ std::int64_t back_bytes(const Combiner& combiner) {
   return visit_variant(combiner, [](auto c) { return bytes_of<typename decltype(c)::Back>(); });
 }
 
-std::int64_t state_floats(const Combiner& combiner) {
-  return state_bytes(combiner) / static_cast<std::int64_t>(sizeof(float));
-}
-
-std::int64_t back_floats(const Combiner& combiner) {
-  return back_bytes(combiner) / static_cast<std::int64_t>(sizeof(float));
+std::int64_t combiner_alignment(const Combiner& combiner) {
+  return visit_variant(combiner, [](auto c) {
+    return static_cast<std::int64_t>(
+        std::max(alignof(typename decltype(c)::State), alignof(typename decltype(c)::Back)));
+  });
 }
 
 bool back_needs_state(const Combiner& combiner) {

@@ -136,9 +136,8 @@ Combiner read_combiner(Settings& settings, const char* key, const Combiner& othe
 /// Bytes per column of a state and of a backward message, for messages between ranks.
 std::int64_t state_bytes(const Combiner& combiner);
 std::int64_t back_bytes(const Combiner& combiner);
-/// The same in floats.
-std::int64_t state_floats(const Combiner& combiner);
-std::int64_t back_floats(const Combiner& combiner);
+/// The alignment that both need, in bytes.
+std::int64_t combiner_alignment(const Combiner& combiner);
 /// Whether backward needs the bag's state and the rows.
 bool back_needs_state(const Combiner& combiner);
 

@@ -18,9 +18,9 @@ namespace {
 /// The distinct keys of a step, grouped by owner.
 Distinct<Cpu> distinct_of(BenchContext& context, Span<const Key> keys) {
   const Partitioner partitioner = partitioner_of("hash", "table");
-  return dedup(context.stream(),
-               Occurrences{keys, nullptr, Span<const Partitioner>(&partitioner, 1),
-                           context.communicator().size()});
+  return dedup(context.stream(), Occurrences{.keys = keys,
+                                             .partitioners = {&partitioner, 1},
+                                             .ranks = context.communicator().size()});
 }
 
 std::unique_ptr<SparseFloor> filled_floor(BenchContext& context, const IdBatches& batches) {

@@ -18,7 +18,7 @@ double distinct_keys(BenchContext& context, const IdBatches& batches, std::int64
       batches.offsets_of(0)[static_cast<std::size_t>(samples * batches.features)]);
   return static_cast<double>(
       dedup(context.stream(),
-            Occurrences{batches.keys_of(0).first(ids), nullptr, {&partitioner, 1}, 1})
+            Occurrences{.keys = batches.keys_of(0).first(ids), .partitioners = {&partitioner, 1}})
           .size());
 }
 
@@ -27,8 +27,9 @@ std::vector<std::vector<std::int64_t>> asked_keys(Communicator<Cpu>& communicato
                                                   Stream<Cpu>& stream, Span<const Key> own,
                                                   const Partitioner& partitioner) {
   const auto ranks = static_cast<std::size_t>(communicator.size());
-  const Distinct<Cpu> distinct =
-      dedup(stream, Occurrences{own, nullptr, {&partitioner, 1}, communicator.size()});
+  const Distinct<Cpu> distinct = dedup(
+      stream,
+      Occurrences{.keys = own, .partitioners = {&partitioner, 1}, .ranks = communicator.size()});
   std::vector<std::int64_t> mine(ranks), all(ranks * ranks);
   for (std::size_t owner = 0; owner < ranks; ++owner) {
     mine[owner] = distinct.blocks[owner + 1] - distinct.blocks[owner];

@@ -11,8 +11,8 @@ Optimizer bench_adagrad() { return Adagrad{0.05f, 0, 1e-7f, true}; }
 Optimizer bench_rowwise_adagrad() { return RowwiseAdagrad{0.05f, 0, 1e-7f}; }
 
 void fill_rows(Stream<Cpu>& stream, Table<Cpu>& table, Span<const Key> keys) {
-  const Distinct<Cpu> distinct = dedup(
-      stream, Occurrences{keys, nullptr, Span<const Partitioner>(&table.partitioner(), 1), 1});
+  const Distinct<Cpu> distinct =
+      dedup(stream, Occurrences{.keys = keys, .partitioners = {&table.partitioner(), 1}});
   std::vector<Key> owned;
   for (const Key key : distinct.keys.span()) {
     if (table.shards().contains(shard_of(table.partitioner(), key))) {

@@ -19,7 +19,10 @@ struct Case {
   std::int64_t ranks;
 
   Occurrences occurrences() const {
-    return {keys, partitioners.size() == 1 ? nullptr : tables.data(), partitioners, ranks};
+    return {.keys = keys,
+            .tables = partitioners.size() == 1 ? nullptr : tables.data(),
+            .partitioners = partitioners,
+            .ranks = ranks};
   }
 };
 

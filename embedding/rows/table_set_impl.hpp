@@ -1,26 +1,28 @@
-#include <algorithm>
+// The bodies of TableSet.
+#pragma once
 
+#include "embedding/rows/row_stages.hpp"
 #include "embedding/rows/table_set.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
 
 namespace keyshard {
 
-template <>
-Table<Cpu>& TableSet<Cpu>::create(const TableOptions& options) {
+template <Backend B>
+Table<B>& TableSet<B>::create(const TableOptions& options) {
   for (const auto& table : tables_) {
     require(table->options().name != options.name, Kind::invalid_argument,
             "expected a new name for a table: found \"{}\", which exists; give another name, or "
             "share = \"{}\"",
             options.name, options.name);
   }
-  tables_.push_back(std::make_unique<Table<Cpu>>(
+  tables_.push_back(std::make_unique<Table<B>>(
       options, run_of(communicator_->rank(), communicator_->size(), kShards)));
   return *tables_.back();
 }
 
-template <>
-Table<Cpu>& TableSet<Cpu>::at(std::string_view name) const {
+template <Backend B>
+Table<B>& TableSet<B>::at(std::string_view name) const {
   std::vector<std::string> names;
   for (const auto& table : tables_) {
     if (table->options().name == name) {
@@ -32,11 +34,13 @@ Table<Cpu>& TableSet<Cpu>::at(std::string_view name) const {
        names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")), name);
 }
 
-template <>
-void TableSet<Cpu>::apply(Stream<Cpu>& stream, const UpdateContext& context) {
+template <Backend B>
+void TableSet<B>::apply(Stream<B>& stream, const UpdateContext& context) {
+  std::vector<Table<B>*> all;
   for (const auto& table : tables_) {
-    table->apply(stream, context);
+    all.push_back(table.get());
   }
+  apply_gradients<B>(stream, all, context);
 }
 
 }  // namespace keyshard

@@ -1,0 +1,346 @@
+// The bodies of the side that asks.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "embedding/lookup/asker.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/error.hpp"
+#include "runtime/primitives.hpp"
+#include "runtime/sort_pairs.hpp"
+
+namespace keyshard {
+
+/// Run 0 counts the bags that have not exactly one id, run 1 what is wrong with their offsets.
+struct CheckBags {
+  const std::int64_t* offsets;  ///< [bags + 1]
+  std::int64_t bags;
+  std::int64_t ids;
+
+  struct Term {
+    const CheckBags* in;
+    std::int64_t run;
+
+    KEYSHARD_HD std::int64_t operator()(std::int64_t i) const {
+      const std::int64_t bag = i - run * in->bags;
+      const std::int64_t begin = in->offsets[bag], end = in->offsets[bag + 1];
+      if (run == 0) {
+        return end == begin + 1 ? 0 : 1;
+      }
+      const bool wrong =
+          end < begin || (bag == 0 && begin != 0) || (bag == in->bags - 1 && end != in->ids);
+      return wrong ? 1 : 0;
+    }
+  };
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t run, const Body& body) const {
+    body(Term{this, run});
+  }
+};
+
+/// Writes what the occurrences and samples of a bag have to know.
+struct SpreadBags {
+  ShapeRef shape;
+  Divider by_features;
+  BagRanges bags;
+  const std::int64_t* slice_offsets;  ///< [slices of this rank + 1]
+  Range run;                          ///< slices of this rank
+  std::uint32_t* bag_of;              ///< null: not wanted
+  std::uint16_t* tables;              ///< of each occurrence; null: not wanted
+  std::uint16_t* slice_of;            ///< of each sample
+
+  std::int64_t work() const { return 5; }
+
+  KEYSHARD_HD void operator()(std::int64_t bag) const {
+    const std::uint32_t sample = by_features.quotient(static_cast<std::uint32_t>(bag));
+    const std::int64_t f = bag - std::int64_t{sample} * shape.num_features;
+    for (std::int64_t i = bags.begin(bag); i < bags.begin(bag) + bags.size(bag); ++i) {
+      if (bag_of != nullptr) {
+        bag_of[i] = static_cast<std::uint32_t>(bag);
+      }
+      if (tables != nullptr) {
+        tables[i] = shape.features[f].table;
+      }
+    }
+    if (f == 0) {
+      std::int64_t slice = 0;  // the last one that starts at or before the sample
+      for (std::int64_t step = std::int64_t{1} << 15; step > 0; step /= 2) {
+        slice += slice + step < run.size() && slice_offsets[slice + step] <= sample ? step : 0;
+      }
+      slice_of[sample] = static_cast<std::uint16_t>(run.begin + slice);
+    }
+  }
+};
+
+struct ShardsOfKeys {
+  const Partitioner* partitioners;  ///< of each table
+  std::int64_t tables;
+  const Key* keys;
+  std::uint16_t* shards;
+
+  struct Row {
+    const ShardsOfKeys* in;
+    const Partitioner* partitioner;
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
+      if (team.thread_rank() == 0) {
+        in->shards[i] = static_cast<std::uint16_t>(
+            visit_variant(*partitioner, [&](const auto& rule) { return rule.shard(in->keys[i]); }));
+      }
+    }
+  };
+
+  std::int64_t work() const { return 3; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
+    body(Row{this, partitioners + block % tables});
+  }
+};
+
+/// An id of a bag, to be sorted by its shard.
+struct ShardItem {
+  std::uint16_t key;
+  std::uint32_t item;
+};
+
+/// Orders the ids of a bag of a table that is pooled by shard: (shard, position in bag).
+struct SortBag {
+  ShapeRef shape;
+  Divider by_features;
+  BagRanges bags;
+  const std::uint16_t* shards;  ///< of the distinct keys
+  std::uint32_t* items;         ///< inverse, bag after bag
+  ShardItem* pairs;             ///< [occurrences]
+  ShardItem* scratch;           ///< [occurrences]
+
+  std::int64_t work() const { return 50; }
+
+  KEYSHARD_HD void operator()(std::int64_t bag) const {
+    const std::int64_t f = bag % by_features.divisor();
+    const std::int64_t begin = bags.begin(bag), n = bags.size(bag);
+    if (n < 2 || !shape.features[f].by_shard) {
+      return;
+    }
+    for (std::int64_t i = begin; i < begin + n; ++i) {
+      pairs[i] = {shards[items[i]], items[i]};
+    }
+    sort_pairs(pairs + begin, n, scratch + begin);
+    for (std::int64_t i = begin; i < begin + n; ++i) {
+      items[i] = pairs[i].item;
+    }
+  }
+};
+
+/// Writes where the rows of keys start, which lie in blocks.
+struct PlaceRows {
+  const std::int64_t* blocks;  ///< of the keys
+  const std::int64_t* bases;   ///< bytes before each block
+  const std::int64_t* dims;    ///< of each table
+  std::int64_t tables;
+  std::int64_t* places;  ///< floats before each row
+
+  struct Row {
+    std::int64_t first;
+    std::int64_t base;
+    std::int64_t dim;
+    std::int64_t* places;
+
+    std::int64_t work() const { return 1; }
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
+      if (team.thread_rank() == 0) {
+        places[u] = base + (u - first) * dim;
+      }
+    }
+  };
+
+  std::int64_t work() const { return 1; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t b, const Body& body) const {
+    body(Row{blocks[b], bases[b] / static_cast<std::int64_t>(sizeof(float)), dims[b % tables],
+             places});
+  }
+};
+
+inline void check_shape_of(const LookupShape& shape, const LookupInput& input) {
+  const std::int64_t bags = input.samples * shape.num_features();
+  require(input.bags.lists() == bags || (bags == 0 && input.bags.values.empty()),
+          Kind::invalid_argument,
+          "expected samples x features bags: samples {}, features {}, bags {}", input.samples,
+          shape.num_features(), input.bags.lists());
+  require(input.slice_offsets.size() == input.run.size() + 1 && input.slice_offsets.front() == 0 &&
+              input.slice_offsets.back() == input.samples &&
+              std::is_sorted(input.slice_offsets.begin(), input.slice_offsets.end()),
+          Kind::invalid_argument,
+          "expected {} ascending slice offsets from 0 to the number of samples {}: found {}",
+          input.run.size() + 1, input.samples, input.slice_offsets.size());
+}
+
+/// Whether every bag has one id, so that bag and occurrence are one number. Throws where offsets do
+/// not hold together.
+template <Backend B>
+bool check_bags(Stream<B>& stream, const LookupInput& input) {
+  const std::int64_t bags = input.bags.lists(), ids = input.bags.values.size();
+  const std::int64_t runs[] = {0, bags, 2 * bags};
+  const std::int64_t* offsets = input.bags.offsets.data();
+  const std::vector<std::int64_t> counts = sum_runs(stream, runs, CheckBags{offsets, bags, ids});
+  if (counts[1] > 0) {
+    const std::int64_t front = value_at(stream, offsets), back = value_at(stream, offsets + bags);
+    require(front == 0 && back == ids, Kind::invalid_argument,
+            "expected bag offsets from 0 to the number of ids {}: found {} to {}", ids, front,
+            back);
+    fail(Kind::invalid_argument,
+         "expected ascending bag offsets: found {} descents in bags 0 to {}", counts[1], bags);
+  }
+  return counts[0] == 0;
+}
+
+template <Backend B>
+Buffer<std::uint16_t, B> shards_of(Stream<B>& stream, const LookupShape& shape, const Key* keys,
+                                   const std::vector<std::int64_t>& blocks) {
+  Buffer<std::uint16_t, B> shards(stream, blocks.back());
+  Buffer<Partitioner, B> storage;
+  for_each_run(stream, Span<const std::int64_t>(blocks),
+               ShardsOfKeys{device_view<Partitioner>(stream, shape.partitioners, storage),
+                            shape.tables(), keys, shards.data()});
+  return shards;
+}
+
+/// Orders the ids of bags of tables that are pooled by shard, in the inverse. The occurrences of a
+/// key stand for its bags, so they need not follow.
+template <Backend B>
+void order_bags(Stream<B>& stream, const LookupShape& shape, const DeviceShape<B>& device,
+                AskerState<B>& asker) {
+  if (!shape.any_by_shard()) {
+    return;
+  }
+  asker.shards = shards_of(stream, shape, asker.distinct.keys.data(), asker.distinct.blocks);
+  if (asker.bag_offsets.empty()) {
+    return;
+  }
+  const std::int64_t n = asker.distinct.inverse.size();
+  Buffer<ShardItem, B> pairs(stream, n), scratch(stream, n);
+  for_each(stream, asker.samples * shape.num_features(),
+           SortBag{.shape = device.ref,
+                   .by_features = device.by_features,
+                   .bags = asker.bags(),
+                   .shards = asker.shards.data(),
+                   .items = asker.distinct.inverse.data(),
+                   .pairs = pairs.data(),
+                   .scratch = scratch.data()});
+}
+
+template <Backend B>
+void plan_batch(Stream<B>& stream, const LookupShape& shape, const LookupInput& input,
+                AskerState<B>& asker) {
+  check_shape_of(shape, input);
+  asker.samples = input.samples;
+  asker.slices = input.slices;
+  asker.run = input.run;
+  const std::int64_t n = input.bags.values.size(), bags = input.bags.lists();
+  const bool single = bags == 0 || check_bags(stream, input);
+  if (!single) {
+    asker.bag_offsets = {stream, bags + 1};
+    copy(stream, input.bags.offsets.data(), bags + 1, asker.bag_offsets.data());
+    asker.bag_of = {stream, n};
+  }
+  Buffer<std::uint16_t, B> tables(stream, shape.tables() > 1 ? n : 0);
+  asker.slice_of = {stream, input.samples};
+  const DeviceShape<B> device(stream, shape);
+  Buffer<std::int64_t, B> slice_storage;
+  for_each(stream, bags,
+           SpreadBags{.shape = device.ref,
+                      .by_features = device.by_features,
+                      .bags = asker.bags(),
+                      .slice_offsets = device_view(stream, input.slice_offsets, slice_storage),
+                      .run = input.run,
+                      .bag_of = single ? nullptr : asker.bag_of.data(),
+                      .tables = tables.empty() ? nullptr : tables.data(),
+                      .slice_of = asker.slice_of.data()});
+  asker.distinct = dedup(stream, Occurrences{.keys = input.bags.values,
+                                             .tables = tables.empty() ? nullptr : tables.data(),
+                                             .partitioners = shape.partitioners,
+                                             .ranks = shape.ranks});
+  order_bags(stream, shape, device, asker);
+}
+
+template <Backend B>
+void plan_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& asker) {
+  const std::vector<std::int64_t>& blocks = asker.distinct.blocks;
+  std::vector<std::int64_t> sizes = sizes_of(blocks);
+  bool uniform = true;
+  for (std::size_t b = 0; b < sizes.size(); ++b) {
+    const auto table = static_cast<std::size_t>(shape.table_of(static_cast<std::int64_t>(b)));
+    const bool reduced = asker.reduced[table] != 0;
+    uniform = uniform && !reduced && shape.dims[table] == shape.dims.front();
+    sizes[b] = reduced ? asker.parts.state_bytes[b] : shape.row_bytes(sizes[b], shape.dims[table]);
+  }
+  asker.answers_layout = BlockLayout(sizes, shape.ranks);
+  if (!uniform || shape.alignment > static_cast<std::int64_t>(sizeof(float))) {
+    asker.value_offsets = place_rows(stream, shape, blocks, asker.answers_layout.bases);
+  }
+}
+
+template <Backend B>
+Buffer<std::int64_t, B> place_rows(Stream<B>& stream, const LookupShape& shape,
+                                   const std::vector<std::int64_t>& blocks,
+                                   const std::vector<std::int64_t>& bases) {
+  Buffer<std::int64_t, B> places(stream, blocks.back());
+  Buffer<std::int64_t, B> blocks_storage, bases_storage, dims_storage;
+  for_each_run(stream, Span<const std::int64_t>(blocks),
+               PlaceRows{device_view<std::int64_t>(stream, blocks, blocks_storage),
+                         device_view<std::int64_t>(stream, bases, bases_storage),
+                         device_view<std::int64_t>(stream, shape.dims, dims_storage),
+                         shape.tables(), places.data()});
+  return places;
+}
+
+template <Backend B>
+void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& asker,
+                  Span<const MatrixView<float>> pooled) {
+  asker.kept = {stream, asker.samples * shape.kept_bytes};
+  const DeviceShape<B> device(stream, shape);
+  Buffer<MatrixView<float>, B> pooled_storage;
+  Buffer<std::uint8_t, B> reduced_storage;
+  const std::int64_t bags = asker.samples * shape.num_features();
+  const PoolBags pool{.shape = device.ref,
+                      .by_features = device.by_features,
+                      .reduced = device_view<std::uint8_t>(stream, asker.reduced, reduced_storage),
+                      .rows = {asker.values, asker.value_offset(shape),
+                               asker.rows.empty() ? nullptr : asker.rows.data()},
+                      .items = asker.distinct.inverse.data(),
+                      .bags = asker.bags(),
+                      .shards = asker.shards.data(),
+                      .pooled = device_view(stream, pooled, pooled_storage),
+                      .kept = asker.kept.data(),
+                      .kept_bytes = shape.kept_bytes,
+                      .ids = asker.distinct.inverse.size() / std::max<std::int64_t>(bags, 1)};
+  for_each_row(stream, bags, pool);
+  if (asker.parts.starts.empty()) {
+    return;
+  }
+  Buffer<std::int64_t, B> bases_storage;
+  for_each_row(stream, bags,
+               MergeBags{.shape = device.ref,
+                         .by_features = device.by_features,
+                         .reduced = pool.reduced,
+                         .parts = asker.parts.parts.data(),
+                         .starts = asker.parts.starts.data(),
+                         .bases = device_view<std::int64_t>(stream, asker.answers_layout.bases,
+                                                            bases_storage),
+                         .answers = asker.answers.data(),
+                         .items = pool.items,
+                         .shards = pool.shards,
+                         .bags = pool.bags,
+                         .pooled = pool.pooled,
+                         .kept = pool.kept,
+                         .kept_bytes = pool.kept_bytes});
+}
+
+}  // namespace keyshard

@@ -1,0 +1,60 @@
+// The way back: the asker sums the gradients of its distinct keys, one partial per node of its run
+// of slices, and the owner folds what all askers sent.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "embedding/lookup/asker.hpp"
+#include "embedding/lookup/blocks.hpp"
+#include "embedding/lookup/owner.hpp"
+
+namespace keyshard {
+
+/// What an asker sends back: partial sums per key and node, and backward messages of parts of bags.
+template <Backend B>
+struct GradientMessage {
+  Buffer<std::uint32_t, B> masks;   ///< [distinct] nodes with a partial; empty where the rank's run
+                                    ///< is one node
+  Buffer<std::uint32_t, B> counts;  ///< [distinct] occurrences; empty where no table asks for them
+  BlockLayout layout;               ///< of the message, in bytes
+  Buffer<std::byte, B> bytes;
+};
+
+template <Backend B>
+GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
+                                 const AskerState<B>& asker,
+                                 Span<const MatrixView<const float>> gradients);
+
+/// The messages of all askers as their owner gets them.
+template <Backend B>
+struct ReceivedGradients {
+  std::int64_t slices = 1;
+  Buffer<std::uint32_t, B> masks;    ///< [received]; empty where each key has one partial
+  Buffer<std::uint32_t, B> counts;   ///< [received], or empty
+  BlockLayout layout;                ///< in bytes
+  Buffer<std::int64_t, B> partials;  ///< [received] floats before the partials of a key
+  Buffer<std::uint16_t, B> ranks;    ///< [received] who sent it
+  Buffer<std::byte, B> bytes;
+};
+
+/// Learns from the masks how many bytes each rank sends: fills in layout, partials and ranks.
+template <Backend B>
+void plan_received(Stream<B>& stream, const LookupShape& shape, const OwnerState<B>& owner,
+                   ReceivedGradients<B>& gradients);
+
+/// Folds what all askers sent and gives each table its sums. `keep` owns `owner`.
+template <Backend B>
+void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
+                    const OwnerState<B>& owner, const ReceivedGradients<B>& gradients,
+                    std::shared_ptr<const void> keep);
+
+/// Gives each table its sums on a rank that is alone: they stand in the message as they are, one
+/// partial a key. `keep` owns `owner`.
+template <Backend B>
+void keep_gradients(const LookupShape& shape, Span<Table<B>* const> tables,
+                    const OwnerState<B>& owner, GradientMessage<B> message,
+                    std::shared_ptr<const void> keep);
+
+}  // namespace keyshard

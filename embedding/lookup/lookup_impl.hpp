@@ -1,0 +1,370 @@
+// The bodies of Lookup.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "embedding/lookup/asker_impl.hpp"
+#include "embedding/lookup/gradients_impl.hpp"
+#include "embedding/lookup/lookup.hpp"
+#include "embedding/lookup/owner_impl.hpp"
+#include "embedding/lookup/reduced_impl.hpp"
+#include "runtime/error.hpp"
+#include "runtime/primitives.hpp"
+
+namespace keyshard {
+
+/// What a lookup holds between its stages and from forward to backward.
+template <Backend B>
+struct LookupState {
+  AskerState<B> asker;
+  OwnerState<B> owner;
+  Buffer<float, B> absent;  // values of absent keys, where rows are not copied
+  std::vector<std::int64_t> carried;
+  LookupTraffic traffic;
+};
+
+/// What two ranks tell each other before a forward: keys, parts and items of parts for each table,
+/// then the numbers that are carried. The first number is kRefused where a rank refused its batch.
+struct Counts {
+  static constexpr std::int64_t kRefused = -1;
+
+  std::int64_t tables;
+  std::int64_t carried;
+
+  std::int64_t width() const { return 3 * tables + carried; }
+};
+
+/// What this rank tells each rank; zeros where `asker` has learned no batch.
+template <Backend B>
+std::vector<std::int64_t> own_counts(const Counts& counts, std::int64_t ranks,
+                                     const AskerState<B>& asker, Span<const std::int64_t> carry) {
+  std::vector<std::int64_t> sent;
+  const auto add = [&](const std::vector<std::int64_t>& of_blocks, std::int64_t rank) {
+    for (std::int64_t t = 0; t < counts.tables; ++t) {
+      sent.push_back(
+          of_blocks.empty() ? 0 : of_blocks[static_cast<std::size_t>(rank * counts.tables + t)]);
+    }
+  };
+  const std::vector<std::int64_t> keys =
+      asker.distinct.blocks.empty() ? asker.distinct.blocks : sizes_of(asker.distinct.blocks);
+  for (std::int64_t rank = 0; rank < ranks; ++rank) {
+    add(keys, rank);
+    add(asker.parts.part_counts, rank);
+    add(asker.parts.item_counts, rank);
+    sent.insert(sent.end(), carry.begin(), carry.end());
+  }
+  return sent;
+}
+
+/// Tells the others that this rank has no batch for them, and fails.
+template <Backend B>
+[[noreturn]] void refuse_batch(Communicator<B>& communicator, const Counts& counts,
+                               const std::exception_ptr& failure) {
+  const std::vector<std::int64_t> carry(static_cast<std::size_t>(counts.carried));
+  std::vector<std::int64_t> sent = own_counts(counts, communicator.size(), AskerState<B>(), carry);
+  for (std::size_t first = 0; first < sent.size();
+       first += static_cast<std::size_t>(counts.width())) {
+    sent[first] = Counts::kRefused;
+  }
+  std::vector<std::int64_t> received(sent.size());
+  communicator.all_to_all_values(sent, received);
+  std::rethrow_exception(failure);
+}
+
+/// Tells the others the counts of this rank and learns theirs. Throws Error{communication} where
+/// another rank refused its batch.
+template <Backend B>
+std::vector<std::int64_t> exchange_counts(Communicator<B>& communicator, const Counts& counts,
+                                          const AskerState<B>& asker,
+                                          Span<const std::int64_t> carry) {
+  const std::vector<std::int64_t> sent = own_counts(counts, communicator.size(), asker, carry);
+  std::vector<std::int64_t> received(sent.size());
+  communicator.all_to_all_values(sent, received);
+  const auto width = static_cast<std::size_t>(counts.width());
+  for (std::size_t rank = 0; rank * width < received.size(); ++rank) {
+    require(received[rank * width] != Counts::kRefused, Kind::communication,
+            "expected a batch from every rank: rank {} refused its own", rank);
+  }
+  return received;
+}
+
+/// What the ranks have told of their keys, parts and the numbers that are carried, taken into the
+/// state.
+template <Backend B>
+ReceivedBlocks read_counts(const std::vector<std::int64_t>& received, const Counts& counts,
+                           LookupState<B>& state) {
+  ReceivedBlocks blocks{{0}, {0}, {0}};
+  state.carried.assign(static_cast<std::size_t>(counts.carried), 0);
+  for (auto row = received.begin(); row != received.end(); row += counts.width()) {
+    for (std::int64_t t = 0; t < counts.tables; ++t) {
+      blocks.key_starts.push_back(blocks.key_starts.back() + row[t]);
+      blocks.part_starts.push_back(blocks.part_starts.back() + row[counts.tables + t]);
+      blocks.item_starts.push_back(blocks.item_starts.back() + row[2 * counts.tables + t]);
+      state.owner.reduced.push_back(row[counts.tables + t] > 0 ? 1 : 0);
+    }
+    for (std::int64_t c = 0; c < counts.carried; ++c) {
+      state.carried[static_cast<std::size_t>(c)] += row[3 * counts.tables + c];
+    }
+  }
+  state.owner.blocks = blocks.key_starts;
+  return blocks;
+}
+
+/// Sums consecutive groups of numbers: per block -> per rank.
+inline std::vector<std::int64_t> per_rank(const std::vector<std::int64_t>& of_blocks,
+                                          std::int64_t ranks) {
+  return BlockLayout(of_blocks, ranks).counts;
+}
+
+/// Sends the parts of bags of reduced tables to their owners, and reads those that come.
+template <Backend B>
+void exchange_parts(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
+                    const ReceivedBlocks& blocks, LookupState<B>& state) {
+  const BagParts<B>& sent = state.asker.parts;
+  OwnerState<B>& owner = state.owner;
+  const std::vector<std::int64_t> none(static_cast<std::size_t>(shape.ranks * shape.tables()));
+  const auto send = [&](const std::vector<std::int64_t>& counts,
+                        const std::vector<std::int64_t>& starts) {
+    return Exchange<B>(communicator, per_rank(counts.empty() ? none : counts, shape.ranks),
+                       per_rank(sizes_of(starts), shape.ranks));
+  };
+  const Exchange<B> headers = send(sent.part_counts, blocks.part_starts);
+  const Exchange<B> items = send(sent.item_counts, blocks.item_starts);
+  owner.parts.headers = {stream, headers.received()};
+  owner.parts.items = {stream, items.received()};
+  headers.forward(stream, sent.headers.data(), owner.parts.headers.data());
+  items.forward(stream, sent.items.data(), owner.parts.items.data());
+  owner.shards = shards_of(stream, shape, owner.received, owner.blocks);
+  read_parts(stream, shape, blocks, owner.shards.data(), owner.parts);
+}
+
+inline std::int64_t to_others(const std::vector<std::int64_t>& counts, int rank) {
+  std::int64_t items = 0;
+  for (std::size_t r = 0; r < counts.size(); ++r) {
+    items += static_cast<int>(r) == rank ? 0 : counts[r];
+  }
+  return items;
+}
+
+template <Backend B>
+LookupTraffic traffic_of(Stream<B>& stream, const LookupShape& shape, int rank,
+                         const LookupInput& input, const LookupState<B>& state) {
+  std::vector<std::int64_t> words;
+  for (std::int64_t b = 0; b < shape.ranks * shape.tables(); ++b) {
+    words.push_back(state.asker.parts.words(static_cast<std::size_t>(b)));
+  }
+  LookupTraffic traffic;
+  traffic.ids = input.bags.values.size();
+  traffic.distinct = state.asker.distinct.size();
+  traffic.missing = sum(stream, state.owner.rows.size(), IsMissing{state.owner.rows.data()});
+  traffic.reduced_tables = std::count(state.asker.reduced.begin(), state.asker.reduced.end(), 1);
+  traffic.bytes =
+      to_others(state.asker.keys.send_counts(), rank) * static_cast<std::int64_t>(sizeof(Key)) +
+      to_others(per_rank(words, shape.ranks), rank) * 4 +
+      to_others(state.owner.answers_layout.counts, rank);
+  return traffic;
+}
+
+/// Whether bags are pooled from the tables themselves, on a rank that is alone, so that rows need
+/// no copy: where no backward needs them and no table is reduced.
+template <Backend B>
+bool pools_in_place(const LookupShape& shape, const AskerState<B>& asker) {
+  return shape.ranks == 1 && shape.kept_bytes == 0 && asker.parts.parts.empty();
+}
+
+/// Gives the asker the rows that were found and the states of bags, or the places of its rows.
+template <Backend B>
+void bring_answers(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
+                   Span<Table<B>* const> tables, bool inference, LookupState<B>& state) {
+  AskerState<B>& asker = state.asker;
+  OwnerState<B>& owner = state.owner;
+  if (pools_in_place(shape, asker)) {
+    asker.rows = {stream, owner.rows.size()};
+    state.absent =
+        locate_rows(stream, TableRefs<B>(stream, tables), {owner.distinct_keys(), owner.firsts},
+                    owner.rows.data(), inference, asker.rows.data());
+    return;
+  }
+  asker.answers = answer_keys(stream, shape, tables, inference, owner);
+  if (shape.ranks > 1) {
+    Buffer<std::byte, B> answers(stream, asker.answers_layout.size());
+    Exchange<B>(communicator, asker.answers_layout.counts, owner.answers_layout.counts)
+        .backward(stream, asker.answers.data(), answers.data());
+    asker.answers = std::move(answers);
+  }
+  asker.values = reinterpret_cast<const float*>(asker.answers.data());
+}
+
+/// Puts the numbers that came from some of the ranks into their places; the others become 1.
+struct SpreadNumbers {
+  const std::uint32_t* packed;
+  const std::int64_t* packed_starts;  ///< [ranks] in `packed`; -1: that rank sent none
+  const std::int64_t* starts;         ///< [ranks] in `all`
+  std::uint32_t* all;
+
+  struct Row {
+    const std::uint32_t* from;  ///< null: none came
+    std::int64_t first;
+    std::uint32_t* all;
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
+      if (team.thread_rank() == 0) {
+        all[i] = from == nullptr ? 1 : from[i - first];
+      }
+    }
+  };
+
+  std::int64_t work() const { return 1; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t rank, const Body& body) const {
+    const std::int64_t from = packed_starts[rank];
+    body(Row{from < 0 ? nullptr : packed + from, starts[rank], all});
+  }
+};
+
+/// One number per key from those ranks that send them, on all ranks the same ones.
+template <Backend B>
+Buffer<std::uint32_t, B> exchange_numbers(Communicator<B>& communicator, Stream<B>& stream,
+                                          const Exchange<B>& keys,
+                                          const Buffer<std::uint32_t, B>& numbers,
+                                          const std::vector<bool>& senders) {
+  std::vector<std::int64_t> send = keys.send_counts(), receive = keys.receive_counts();
+  std::vector<std::int64_t> starts{0}, packed_starts;
+  std::int64_t packed_size = 0;
+  for (std::size_t rank = 0; rank < receive.size(); ++rank) {
+    starts.push_back(starts.back() + receive[rank]);
+    packed_starts.push_back(senders[rank] ? packed_size : -1);
+    send[rank] = senders[static_cast<std::size_t>(communicator.rank())] ? send[rank] : 0;
+    receive[rank] = senders[rank] ? receive[rank] : 0;
+    packed_size += receive[rank];
+  }
+  const Exchange<B> exchange(communicator, send, receive);
+  Buffer<std::uint32_t, B> packed(stream, exchange.received());
+  exchange.forward(stream, numbers.data(), packed.data());
+  if (packed_size == starts.back()) {
+    return packed;
+  }
+  Buffer<std::uint32_t, B> all(stream, starts.back());
+  Buffer<std::int64_t, B> packed_storage, starts_storage;
+  for_each_run(
+      stream, Span<const std::int64_t>(starts),
+      SpreadNumbers{packed.data(), device_view<std::int64_t>(stream, packed_starts, packed_storage),
+                    device_view<std::int64_t>(stream, starts, starts_storage), all.data()});
+  return all;
+}
+
+template <Backend B>
+const std::vector<std::int64_t>& LookupTrace<B>::carried() const {
+  return state_->carried;
+}
+
+template <Backend B>
+const LookupTraffic& LookupTrace<B>::traffic() const {
+  return state_->traffic;
+}
+
+template <Backend B>
+Lookup<B>::Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
+                  const std::vector<FeatureOptions>& features)
+    : communicator_(&communicator), tables_(std::move(tables)) {
+  std::vector<const TableOptions*> options;
+  const Range own = run_of(communicator.rank(), communicator.size(), kShards);
+  for (const Table<B>* table : tables_) {
+    require(table->shards() == own, Kind::invalid_argument,
+            "table {}: expected the shards of this rank, {} to {}: found {} to {}",
+            table->options().name, own.begin, own.end, table->shards().begin, table->shards().end);
+    options.push_back(&table->options());
+  }
+  shape_ = make_lookup_shape(options, features, communicator.size());
+  for (const FeatureOptions& feature : features) {
+    tables_[static_cast<std::size_t>(feature.table)]->add_reader(feature.name);
+  }
+}
+
+template <Backend B>
+LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, bool training,
+                                  Span<const std::int64_t> carry,
+                                  Span<const MatrixView<float>> pooled) {
+  const auto state = std::make_shared<LookupState<B>>();
+  AskerState<B>& asker = state->asker;
+  OwnerState<B>& owner = state->owner;
+  const Counts counts{shape_.tables(), carry.size()};
+
+  // Ids: what is asked, of whom, and in which form.
+  try {
+    plan_batch(stream, shape_, input, asker);
+  } catch (const Error&) {
+    refuse_batch(*communicator_, counts, std::current_exception());
+  }
+  plan_parts(stream, shape_, communicator_->rank(), asker);
+  plan_answers(stream, shape_, asker);
+  const ReceivedBlocks blocks =
+      read_counts(exchange_counts(*communicator_, counts, asker, carry), counts, *state);
+
+  // There: keys and parts.
+  asker.keys = Exchange<B>(*communicator_, per_rank(sizes_of(asker.distinct.blocks), shape_.ranks),
+                           per_rank(sizes_of(owner.blocks), shape_.ranks));
+  owner.received = asker.distinct.keys.data();
+  if (shape_.ranks > 1) {
+    owner.keys = {stream, asker.keys.received()};
+    asker.keys.forward(stream, asker.distinct.keys.data(), owner.keys.data());
+    owner.received = owner.keys.data();
+  }
+  if (shape_.any_reducible()) {
+    exchange_parts(*communicator_, stream, shape_, blocks, *state);
+  }
+
+  // And back: rows and states.
+  find_received<B>(stream, shape_, tables_, owner);
+  bring_answers<B>(*communicator_, stream, shape_, tables_, !training, *state);
+  pool_answers(stream, shape_, asker, pooled);
+  asker.rows = {};  // rows change from here on
+  state->absent = {};
+  state->traffic = traffic_of(stream, shape_, communicator_->rank(), input, *state);
+  return LookupTrace<B>(state);
+}
+
+template <Backend B>
+void Lookup<B>::refuse(Stream<B>& /*stream*/, std::exception_ptr failure) {
+  refuse_batch(*communicator_, {shape_.tables(), 0}, failure);
+}
+
+template <Backend B>
+void Lookup<B>::backward(Stream<B>& stream, const LookupTrace<B>& trace,
+                         Span<const MatrixView<const float>> gradients) {
+  const AskerState<B>& asker = trace.state()->asker;
+  const OwnerState<B>& owner = trace.state()->owner;
+  GradientMessage<B> message = sum_gradients(stream, shape_, asker, gradients);
+  if (shape_.ranks == 1 && message.masks.empty() && owner.parts.parts.empty()) {
+    keep_gradients<B>(shape_, tables_, owner, std::move(message), trace.state());
+    return;
+  }
+
+  ReceivedGradients<B> received;
+  received.slices = asker.slices;
+  std::vector<bool> several;
+  for (std::int64_t rank = 0; rank < shape_.ranks; ++rank) {
+    several.push_back(nodes_of(run_of(rank, shape_.ranks, asker.slices)).size() > 1);
+  }
+  if (std::find(several.begin(), several.end(), true) != several.end()) {
+    received.masks = exchange_numbers(*communicator_, stream, asker.keys, message.masks, several);
+  }
+  if (shape_.counts_occurrences) {
+    received.counts = exchange_numbers(*communicator_, stream, asker.keys, message.counts,
+                                       std::vector<bool>(several.size(), true));
+  }
+  plan_received(stream, shape_, owner, received);
+  if (shape_.ranks == 1) {
+    received.bytes = std::move(message.bytes);
+  } else {
+    received.bytes = {stream, received.layout.size()};
+    Exchange<B>(*communicator_, message.layout.counts, received.layout.counts)
+        .forward(stream, message.bytes.data(), received.bytes.data());
+  }
+  fold_gradients<B>(stream, shape_, tables_, owner, received, trace.state());
+}
+
+}  // namespace keyshard

@@ -1,0 +1,59 @@
+// The side of a rank that owns rows: finds the rows of the keys that it received, and answers.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "embedding/lookup/asker.hpp"
+#include "embedding/lookup/blocks.hpp"
+#include "embedding/lookup/reduced.hpp"
+#include "embedding/rows/row_stages.hpp"
+
+namespace keyshard {
+
+template <Backend B>
+struct OwnerState {
+  std::vector<std::int64_t> blocks;  ///< [ranks * tables + 1] of received keys
+  Buffer<Key, B> keys;               ///< that travelled here; empty on a rank that is alone
+  const Key* received = nullptr;     ///< in blocks: `keys`, or those of the asker of the same rank
+  Buffer<std::uint16_t, B> shards;   ///< of the received keys; empty where nothing is reduced
+  Distinct<B> distinct;              ///< of the received keys; empty on a rank that is alone, where
+                                     ///< they are distinct already
+  std::vector<std::int64_t> firsts;  ///< [tables + 1] where a table's distinct keys start
+  Buffer<RowId, B> rows;             ///< of the distinct keys
+  std::vector<std::int64_t> steps;   ///< [tables] of the tables when rows were found
+  Buffer<float, B> values;           ///< of the distinct keys, table after table; of absent ones
+                                     ///< alone where rows are not copied
+  Buffer<std::int64_t, B> value_offsets;  ///< floats before the row of a distinct key in `values`;
+                                          ///< empty where uniform
+  std::vector<std::uint8_t> reduced;      ///< [ranks * tables]
+  BagParts<B> parts;
+  BlockLayout answers_layout;  ///< in bytes
+
+  const Key* distinct_keys() const {
+    return distinct.keys.empty() ? received : distinct.keys.data();
+  }
+
+  ItemOffsets value_offset(const LookupShape& shape) const {
+    return {shape.dims.front(), value_offsets.empty() ? nullptr : value_offsets.data()};
+  }
+};
+
+/// Deduplicates the received keys, which are distinct where there is one rank, and finds their
+/// rows.
+template <Backend B>
+void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
+                   OwnerState<B>& owner);
+
+/// The answers, laid out as owner.answers_layout: rows of the received keys, and reduced parts.
+template <Backend B>
+Buffer<std::byte, B> answer_keys(Stream<B>& stream, const LookupShape& shape,
+                                 Span<Table<B>* const> tables, bool inference,
+                                 OwnerState<B>& owner);
+
+/// Copies the values of the rows that were found into owner.values.
+template <Backend B>
+void read_found(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
+                bool inference, OwnerState<B>& owner);
+
+}  // namespace keyshard

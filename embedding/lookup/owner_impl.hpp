@@ -1,0 +1,125 @@
+// The bodies of the side that owns rows.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "embedding/lookup/owner.hpp"
+#include "embedding/rows/row_functors.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/primitives.hpp"
+
+namespace keyshard {
+
+template <Backend B>
+void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
+                   OwnerState<B>& owner) {
+  owner.firsts = owner.blocks;
+  if (shape.ranks > 1) {
+    owner.distinct = dedup(stream, Occurrences{.keys = {owner.received, owner.blocks.back()},
+                                               .blocks = owner.blocks,
+                                               .partitioners = shape.partitioners});
+    owner.firsts = owner.distinct.blocks;
+  }
+  owner.rows = {stream, owner.firsts.back()};
+  find_rows(stream, TableRefs<B>(stream, tables), {owner.distinct_keys(), owner.firsts},
+            owner.rows.data());
+  for (const Table<B>* table : tables) {
+    owner.steps.push_back(table->steps());
+  }
+}
+
+template <Backend B>
+void read_found(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
+                bool inference, OwnerState<B>& owner) {
+  const TableRefs<B> refs(stream, tables);
+  const std::vector<std::int64_t> bases = value_bases(refs, Span<const std::int64_t>(owner.firsts));
+  owner.values = {stream, bases.back()};
+  read_rows(stream, refs, {owner.distinct_keys(), owner.firsts}, owner.rows.data(), inference,
+            owner.values.data());
+  const bool uniform = std::all_of(shape.dims.begin(), shape.dims.end(),
+                                   [&](std::int64_t dim) { return dim == shape.dims.front(); });
+  if (!uniform) {
+    std::vector<std::int64_t> bytes;
+    for (const std::int64_t base : bases) {
+      bytes.push_back(base * static_cast<std::int64_t>(sizeof(float)));
+    }
+    owner.value_offsets = place_rows(stream, shape, owner.firsts, bytes);
+  }
+}
+
+/// Answers with the rows of the received keys, but not those of reduced blocks.
+struct AnswerRows {
+  const TableRef* tables;
+  std::int64_t num_tables;
+  const Key* keys;               ///< distinct ones
+  const RowId* rows;             ///< of the distinct keys
+  const std::uint32_t* inverse;  ///< distinct key of each received one; null: itself
+  const std::int64_t* blocks;    ///< of the received keys
+  const std::int64_t* bases;     ///< bytes before each block of the answers
+  const std::uint8_t* reduced;   ///< of each block
+  bool inference;
+  std::byte* answers;
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
+    if (reduced[block] == 0) {
+      body(ReadRow{.table = tables + block % num_tables,
+                   .keys = keys,
+                   .rows = rows,
+                   .which = inverse,
+                   .first = blocks[block],
+                   .inference = inference,
+                   .out = reinterpret_cast<float*>(answers + bases[block])});
+    }
+  }
+};
+
+template <Backend B>
+Buffer<std::byte, B> answer_keys(Stream<B>& stream, const LookupShape& shape,
+                                 Span<Table<B>* const> tables, bool inference,
+                                 OwnerState<B>& owner) {
+  std::vector<std::int64_t> sizes = sizes_of(owner.blocks);
+  for (std::size_t b = 0; b < sizes.size(); ++b) {
+    sizes[b] = owner.reduced[b] != 0
+                   ? owner.parts.state_bytes[b]
+                   : shape.row_bytes(sizes[b], shape.dim_of(static_cast<std::int64_t>(b)));
+  }
+  owner.answers_layout = BlockLayout(sizes, shape.ranks);
+  Buffer<std::byte, B> answers(stream, owner.answers_layout.size());
+  const TableRefs<B> refs(stream, tables);
+  const std::uint32_t* inverse = shape.ranks == 1 ? nullptr : owner.distinct.inverse.data();
+  Buffer<std::int64_t, B> blocks_storage, bases_storage;
+  Buffer<std::uint8_t, B> reduced_storage;
+  const AnswerRows rows{
+      .tables = refs.data(),
+      .num_tables = shape.tables(),
+      .keys = owner.distinct_keys(),
+      .rows = owner.rows.data(),
+      .inverse = inverse,
+      .blocks = device_view<std::int64_t>(stream, owner.blocks, blocks_storage),
+      .bases = device_view<std::int64_t>(stream, owner.answers_layout.bases, bases_storage),
+      .reduced = device_view<std::uint8_t>(stream, owner.reduced, reduced_storage),
+      .inference = inference,
+      .answers = answers.data()};
+  for_each_run(stream, Span<const std::int64_t>(owner.blocks), rows);
+  if (owner.parts.parts.empty()) {
+    return answers;
+  }
+  read_found(stream, shape, tables, inference, owner);
+  const DeviceShape<B> device(stream, shape);
+  for_each_row(stream, owner.parts.parts.size(),
+               ReduceParts{.shape = device.ref,
+                           .parts = owner.parts.parts.data(),
+                           .items = owner.parts.items.data(),
+                           .key_blocks = rows.blocks,
+                           .inverse = inverse,
+                           .shards = owner.shards.data(),
+                           .values = owner.values.data(),
+                           .value_offset = owner.value_offset(shape),
+                           .bases = rows.bases,
+                           .answers = answers.data()});
+  return answers;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,277 @@
+// Reduced form: an owner pools its part of a bag and the asker folds the parts. The parts of a
+// batch on either side, and the functors of both.
+#pragma once
+
+#include <cstdint>
+
+#include "embedding/lookup/bag_functors.hpp"
+#include "runtime/runs.hpp"
+
+namespace keyshard {
+
+/// One owner's part of one bag.
+struct BagPart {
+  std::uint32_t bag;    ///< asker: bag of the batch; owner: not used
+  std::uint32_t block;  ///< rank * tables + table
+  std::uint32_t feature;
+  std::uint32_t slice;  ///< of the global batch
+  std::uint32_t count;  ///< ids
+  std::int64_t items;   ///< asker: first id in the ordered inverse; owner: in the received items
+  std::int64_t state;   ///< byte of its states in the answers of its block: one per node of the
+                        ///< owner's run of shards that it touches
+  std::int64_t back;    ///< byte of its backward message in the gradients of its block
+};
+
+/// What travels of a part, beside its items: numbers of keys in the block.
+struct PartHeader {
+  static constexpr std::int64_t kWords = 3;
+
+  std::uint32_t count;
+  std::uint32_t feature;
+  std::uint32_t slice;
+};
+
+/// One id of a part at the owner, to be sorted by the received key that it is.
+struct PartItem {
+  std::uint32_t key;
+  std::uint32_t part;
+};
+
+/// The parts of the bags of reduced tables on one side, and how much of everything each block has.
+template <Backend B>
+struct BagParts {
+  Buffer<BagPart, B> parts;        ///< asker: bag after bag; owner: block after block
+  Buffer<std::int64_t, B> starts;  ///< asker: [bags + 1] in parts; empty where nothing is reduced
+  Buffer<PartHeader, B> headers;   ///< as they travel, block after block
+  Buffer<std::uint32_t, B> items;  ///< likewise
+  std::vector<std::int64_t> part_counts;  ///< [ranks * tables]; empty where nothing is reduced
+  std::vector<std::int64_t> item_counts;
+  std::vector<std::int64_t> state_bytes;
+  std::vector<std::int64_t> back_bytes;
+
+  /// 32-bit words of a block that travel from the asker.
+  std::int64_t words(std::size_t block) const {
+    return part_counts.empty() ? 0 : part_counts[block] * PartHeader::kWords + item_counts[block];
+  }
+};
+
+/// Nodes of the owner's run of shards that `count` shards in ascending order touch.
+template <class Shard>
+KEYSHARD_HD std::int64_t count_nodes(const ShapeRef& shape, std::uint32_t count,
+                                     const Shard& shard) {
+  std::int64_t nodes = 0;
+  std::int64_t node = -1;
+  for (std::uint32_t j = 0; j < count; ++j) {
+    const std::int64_t next = shape.node_of_shard[shard(j)];
+    nodes += next != node ? 1 : 0;
+    node = next;
+  }
+  return nodes;
+}
+
+/// One column group of one bag at the asker: folds the states of its parts; 0 for an empty bag.
+template <class C, int kColumns>
+struct MergeParts {
+  using State = typename C::State;
+
+  ShapeRef shape;
+  const BagPart* parts;  ///< [num_parts] of the bag
+  std::int64_t num_parts;
+  const std::int64_t* bases;  ///< of the blocks of the answers
+  const std::byte* answers;
+  const std::uint32_t* items;   ///< ordered inverse
+  const std::uint16_t* shards;  ///< of the distinct keys
+  FeatureGroup group;
+  std::int64_t state_bytes;  ///< of one state, all groups
+  std::int64_t n;            ///< ids of the bag
+  State* kept;
+  float* out;
+
+  template <class Team>
+  KEYSHARD_HD void operator()(const Team& team) const {
+    for_columns<kColumns>(team, group.dim, [&](std::int64_t first, auto width) {
+      StateStack<C, kColumns> stack;
+      Fold<State, C, decltype(width)> fold(stack.states, width);
+      for (std::int64_t p = 0; p < num_parts; ++p) {
+        push_part(fold, parts[p], first, width);
+      }
+      const State* state = fold.finish(Solo{});
+      for (std::int64_t d = 0; d < width; ++d) {
+        out[first + d] = state == nullptr ? 0.0f : C::value(state[d], n);
+      }
+      for (std::int64_t d = 0; d < width && kept != nullptr && state != nullptr; ++d) {
+        kept[first + d] = state[d];
+      }
+    });
+  }
+
+  template <class Width>
+  KEYSHARD_HD void push_part(Fold<State, C, Width>& fold, const BagPart& part, std::int64_t first,
+                             Width width) const {
+    const std::byte* answer = answers + bases[part.block] + part.state + group.state;
+    std::int64_t node = -1;
+    for (std::uint32_t j = 0; j < part.count; ++j) {
+      const std::int64_t next = shape.node_of_shard[shards[items[part.items + j]]];
+      if (next != node) {
+        const State* state = reinterpret_cast<const State*>(answer) + first;
+        State* to = fold.push(Solo{}, next);
+        for (std::int64_t d = 0; d < width; ++d) {
+          to[d] = state[d];
+        }
+        answer += state_bytes;
+        node = next;
+      }
+    }
+  }
+};
+
+/// Merges the parts of bag i of a batch, all column groups, where its table is reduced.
+struct MergeBags {
+  ShapeRef shape;
+  Divider by_features;
+  const std::uint8_t* reduced;  ///< of each table
+  const BagPart* parts;
+  const std::int64_t* starts;  ///< [bags + 1]
+  const std::int64_t* bases;
+  const std::byte* answers;
+  const std::uint32_t* items;
+  const std::uint16_t* shards;
+  BagRanges bags;
+  const MatrixView<float>* pooled;
+  std::byte* kept;
+  std::int64_t kept_bytes;
+
+  std::int64_t work() const { return 50; }
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t bag, const Team& team) const {
+    const std::uint32_t sample = by_features.quotient(static_cast<std::uint32_t>(bag));
+    const std::int64_t f = bag - std::int64_t{sample} * shape.num_features;
+    const FeatureShape& feature = shape.features[f];
+    if (reduced[feature.table] == 0) {
+      return;
+    }
+    for (std::int64_t g = 0; g < shape.num_groups; ++g) {
+      const FeatureGroup& group = shape.groups[f * shape.num_groups + g];
+      with_alternative<Combiner>(group.kind, [&](auto c) {
+        using C = decltype(c);
+        MergeParts<C, kLaneColumns<Team>>{
+            .shape = shape,
+            .parts = parts + starts[bag],
+            .num_parts = starts[bag + 1] - starts[bag],
+            .bases = bases,
+            .answers = answers,
+            .items = items,
+            .shards = shards,
+            .group = group,
+            .state_bytes = feature.state_bytes,
+            .n = bags.size(bag),
+            .kept = kept_states<typename C::State>(kept, kept_bytes, sample, group),
+            .out = pooled[g].row(sample) + group.column}(team);
+      });
+    }
+  }
+};
+
+/// Pools part i at the owner: a state per node of its run of shards that the part touches.
+struct ReduceParts {
+  ShapeRef shape;
+  const BagPart* parts;
+  const std::uint32_t* items;
+  const std::int64_t* key_blocks;  ///< of the received keys
+  const std::uint32_t* inverse;    ///< distinct key of each received one; null: itself
+  const std::uint16_t* shards;     ///< of the received keys
+  const float* values;             ///< of the distinct keys
+  ItemOffsets value_offset;
+  const std::int64_t* bases;
+  std::byte* answers;
+
+  std::int64_t work() const { return 50; }
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t p, const Team& team) const {
+    const BagPart& part = parts[p];
+    for (std::int64_t g = 0; g < shape.num_groups; ++g) {
+      const FeatureGroup& group = shape.groups[part.feature * shape.num_groups + g];
+      with_alternative<Combiner>(group.kind, [&](auto c) {
+        for_columns<kLaneColumns<Team>>(team, group.dim, [&](std::int64_t first, auto width) {
+          reduce<decltype(c), kLaneColumns<Team>>(part, group, first, width);
+        });
+      });
+    }
+  }
+
+  template <class C, int kColumns, class Width>
+  KEYSHARD_HD void reduce(const BagPart& part, const FeatureGroup& group, std::int64_t first,
+                          Width width) const {
+    using State = typename C::State;
+    StateStack<C, kColumns> stack;
+    Fold<State, C, Width> fold(stack.states, width);
+    std::byte* answer = answers + bases[part.block] + part.state + group.state;
+    std::int64_t node = -1;
+    for (std::uint32_t j = 0; j < part.count; ++j) {
+      const std::int64_t received = key_blocks[part.block] + items[part.items + j];
+      const std::int64_t shard = shards[received];
+      if (shape.node_of_shard[shard] != node && !fold.empty()) {
+        write(fold.finish(Solo{}), first, width, answer);
+        answer += shape.features[part.feature].state_bytes;
+      }
+      node = shape.node_of_shard[shard];
+      const std::int64_t key = inverse == nullptr ? received : inverse[received];
+      const float* x = values + value_offset(key) + group.offset + first;
+      const bool starts = !fold.continues(shard);
+      State* state = starts ? fold.push(Solo{}, shard) : fold.top();
+      for (std::int64_t d = 0; d < width; ++d) {
+        state[d] = starts ? C::start(x[d]) : C::add(state[d], x[d]);
+      }
+    }
+    write(fold.finish(Solo{}), first, width, answer);
+  }
+
+  template <class State, class Width>
+  KEYSHARD_HD static void write(const State* state, std::int64_t first, Width width,
+                                std::byte* answer) {
+    State* to = reinterpret_cast<State*>(answer) + first;
+    for (std::int64_t d = 0; d < width; ++d) {
+      to[d] = state[d];
+    }
+  }
+};
+
+/// Writes the backward message of part i at the asker.
+struct WriteBacks {
+  ShapeRef shape;
+  Divider by_features;
+  const BagPart* parts;
+  BagRanges bags;
+  const MatrixView<const float>* upstream;
+  std::byte* kept;
+  std::int64_t kept_bytes;
+  const std::int64_t* bases;
+  std::byte* message;
+
+  std::int64_t work() const { return 30; }
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t p, const Team& team) const {
+    const BagPart& part = parts[p];
+    const std::uint32_t sample = by_features.quotient(part.bag);
+    std::byte* out = message + bases[part.block] + part.back;
+    for (std::int64_t g = 0; g < shape.num_groups; ++g) {
+      const FeatureGroup& group = shape.groups[part.feature * shape.num_groups + g];
+      with_alternative<Combiner>(group.kind, [&](auto c) {
+        using C = decltype(c);
+        using State = typename C::State;
+        const float* gradient = upstream[g].row(sample) + group.column;
+        const State* states = kept_states<State>(kept, kept_bytes, sample, group);
+        auto* backs = reinterpret_cast<typename C::Back*>(out + group.back);
+        for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
+          const State state = C::kBackNeedsState ? states[d] : C::start(0.0f);
+          backs[d] = C::back(gradient[d], state, bags.size(part.bag));
+        }
+      });
+    }
+  }
+};
+
+}  // namespace keyshard

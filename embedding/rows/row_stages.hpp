@@ -1,0 +1,95 @@
+// What a step does to the rows of several tables, one launch for all of them. Keys stand table
+// after table: table t has the keys starts[t] .. starts[t + 1], and `starts` is a host plan. Keys
+// of a table are distinct and owned by this rank.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "embedding/rows/table.hpp"
+#include "embedding/rows/table_ref.hpp"
+
+namespace keyshard {
+
+/// Keys of several tables, borrowed from a device.
+struct TableKeys {
+  const Key* keys;
+  Span<const std::int64_t> starts;
+};
+
+/// Whether a key has no row.
+struct IsMissing {
+  const RowId* rows;
+
+  KEYSHARD_HD bool operator()(std::int64_t i) const { return rows[i] == kNoRow; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t /*table*/, const Body& body) const {
+    body(*this);
+  }
+};
+
+/// The refs of several tables, on the device. Good until a table gets rows or makes a step.
+template <Backend B>
+class TableRefs {
+ public:
+  TableRefs(Stream<B>& stream, Span<const Table<B>* const> tables);
+
+  /// The refs for one step, which begins: the clocks of the tables tick.
+  TableRefs(Stream<B>& stream, Span<Table<B>* const> tables, const UpdateContext& context);
+
+  const TableRef* data() const { return device_; }
+
+  std::int64_t size() const { return static_cast<std::int64_t>(refs_.size()); }
+
+  /// Floats of a row of a table, all groups.
+  std::int64_t dim(std::int64_t table) const { return refs_[static_cast<std::size_t>(table)].dim; }
+
+ private:
+  void bring(Stream<B>& stream, Span<const Table<B>* const> tables);
+
+  std::vector<GroupRef> groups_;
+  std::vector<TableRef> refs_;
+  Buffer<GroupRef, B> group_storage_;
+  Buffer<TableRef, B> ref_storage_;
+  const TableRef* device_ = nullptr;
+};
+
+/// Where the values of each table start, in floats, if those of all keys lie one after another.
+template <Backend B>
+std::vector<std::int64_t> value_bases(const TableRefs<B>& tables, Span<const std::int64_t> starts) {
+  std::vector<std::int64_t> bases{0};
+  for (std::int64_t t = 0; t < tables.size(); ++t) {
+    bases.push_back(bases.back() + (starts[t + 1] - starts[t]) * tables.dim(t));
+  }
+  return bases;
+}
+
+/// rows[i] = the row of keys[i], or kNoRow.
+template <Backend B>
+void find_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys, RowId* rows);
+
+/// out gets the values of the keys, table after table, [keys of t x dim of t] each. An absent key
+/// reads as its initial value, or as zeros where `inference` and the options say so.
+template <Backend B>
+void read_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys,
+               const RowId* rows, bool inference, float* out);
+
+/// places[i] = where the values of keys[i] lie, without a copy: in its table, until that makes a
+/// step, or in the buffer that comes back.
+template <Backend B>
+Buffer<float, B> locate_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys,
+                             const RowId* rows, bool inference, const float** places);
+
+/// Gives every key whose row is kNoRow a new row with its initial values and states.
+template <Backend B>
+void insert_missing(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
+                    RowId* rows);
+
+/// Makes one optimizer step on the keys of all calls since the last one (Table::add); creates
+/// missing rows. Either all tables change or none: throws Error{non_finite} naming a table, its
+/// readers and a key before any row of this rank has changed.
+template <Backend B>
+void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables, const UpdateContext& context);
+
+}  // namespace keyshard

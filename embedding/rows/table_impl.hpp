@@ -1,0 +1,211 @@
+// The bodies of Table.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "embedding/rows/dedup.hpp"
+#include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/table.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/error.hpp"
+#include "runtime/for_each.hpp"
+#include "runtime/sort_pairs.hpp"
+
+namespace keyshard {
+
+template <Backend B>
+Table<B>::Table(TableOptions options, Range shards)
+    : options_((check(options), std::move(options))),
+      partitioner_(partitioner_of(options_.partitioner, options_.name)),
+      layout_(options_.groups),
+      index_(shards, hash_of(options_.seed, 0x1DE)),
+      store_(layout_.stride) {
+  for (GroupOptions& group : options_.groups) {
+    if (!group.constant.empty()) {
+      group.initializer = ConstantVector{group.constant.data()};
+    }
+    clocks_.emplace_back(group.optimizer);
+  }
+  index_.reserve(options_.init_capacity * shards.size() / kShards);
+}
+
+template <Backend B>
+void Table<B>::add_reader(const std::string& feature) {
+  if (std::find(readers_.begin(), readers_.end(), feature) == readers_.end()) {
+    readers_.push_back(feature);
+  }
+}
+
+template <Backend B>
+std::vector<GroupRef> Table<B>::group_refs() const {
+  std::vector<GroupRef> refs;
+  for (std::size_t g = 0; g < layout_.groups.size(); ++g) {
+    const RowLayout::Group& group = layout_.groups[g];
+    GroupRef& ref = refs.emplace_back();
+    ref.initializer = options_.groups[g].initializer;
+    ref.seed = hash_of(options_.seed, g);
+    ref.offset = group.value_offset;
+    ref.dim = group.dim;
+    ref.state_offset = group.state_offset;
+    ref.num_states = static_cast<int>(group.states.size());
+    for (std::size_t s = 0; s < group.states.size(); ++s) {
+      ref.states[s] = {group.states[s].width, group.states[s].initial};
+    }
+    ref.optimizer = options_.groups[g].optimizer;
+  }
+  return refs;
+}
+
+template <Backend B>
+TableRef Table<B>::ref(const GroupRef* groups) const {
+  return {.index = index_.ref(),
+          .store = store_.ref(),
+          .partitioner = partitioner_,
+          .groups = groups,
+          .num_groups = static_cast<std::int64_t>(layout_.groups.size()),
+          .dim = layout_.dim,
+          .zeros = options_.missing == Missing::zeros};
+}
+
+template <Backend B>
+void Table<B>::begin_step(const UpdateContext& context, GroupRef* groups) {
+  ++steps_;
+  const auto samples = static_cast<float>(std::max<std::int64_t>(context.valid_samples, 1));
+  for (std::size_t g = 0; g < clocks_.size(); ++g) {
+    const Regularization& rule = options_.groups[g].regularization;
+    const float rate = learning_rate_of(options_.groups[g].optimizer) * context.learning_rate_scale;
+    groups[g].step = clocks_[g].tick(context.learning_rate_scale);
+    groups[g].shrinks = rule.l2 > 0 || rule.weight_decay > 0;
+    groups[g].l2_per_occurrence = rule.l2_per_occurrence;
+    groups[g].l2 = rule.l2_per_occurrence ? rule.l2 / samples : rule.l2;
+    groups[g].decay = rate * rule.weight_decay;
+  }
+}
+
+template <Backend B>
+void Table<B>::find(Stream<B>& stream, Span<const Key> keys, RowId* rows) const {
+  const Table<B>* const self[] = {this};
+  const std::int64_t starts[] = {0, keys.size()};
+  find_rows(stream, TableRefs<B>(stream, self), {keys.data(), starts}, rows);
+}
+
+template <Backend B>
+void Table<B>::read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, bool inference,
+                    float* out) const {
+  const Table<B>* const self[] = {this};
+  const std::int64_t starts[] = {0, keys.size()};
+  read_rows(stream, TableRefs<B>(stream, self), {keys.data(), starts}, rows, inference, out);
+}
+
+/// rows[i] = the row of the distinct key that key i is.
+struct SpreadRows {
+  const RowId* of_distinct;
+  const std::uint32_t* inverse;
+  RowId* rows;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { rows[i] = of_distinct[inverse[i]]; }
+};
+
+template <Backend B>
+void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* rows) {
+  Table<B>* const self[] = {this};
+  find(stream, keys, rows);
+  if (sum(stream, keys.size(), IsMissing{rows}) == 0) {
+    return;
+  }
+  const Distinct<B> distinct = dedup(
+      stream, Occurrences{.keys = keys, .partitioners = Span<const Partitioner>(&partitioner_, 1)});
+  Buffer<RowId, B> found(stream, distinct.size());
+  find(stream, distinct.keys.span(), found.data());
+  insert_missing<B>(stream, self, {distinct.keys.data(), distinct.blocks}, found.data());
+  for_each(stream, keys.size(), SpreadRows{found.data(), distinct.inverse.data(), rows});
+}
+
+template <Backend B>
+void Table<B>::add(RowGradients<B> gradients) {
+  calls_.push_back(std::move(gradients));
+}
+
+template <Backend B>
+std::vector<RowGradients<B>> Table<B>::take_gradients() {
+  return std::exchange(calls_, {});
+}
+
+template <Backend B>
+void Table<B>::apply(Stream<B>& stream, const UpdateContext& context) {
+  Table<B>* const self[] = {this};
+  apply_gradients<B>(stream, self, context);
+}
+
+/// Sets a row to given values, and its states to what they are in a new one.
+struct AssignRow {
+  const TableRef* table;
+  const Key* keys;
+  const RowId* rows;
+  const float* values;
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
+    float* row = table->store.row(rows[i]);
+    initialize(team, *table, keys[i], row);
+    team.sync();
+    for (std::int64_t d = team.thread_rank(); d < table->dim; d += team.num_threads()) {
+      row[d] = values[i * table->dim + d];
+    }
+  }
+};
+
+template <Backend B>
+void Table<B>::assign(Stream<B>& stream, Span<const Key> keys, const float* values) {
+  Table<B>* const self[] = {this};
+  Buffer<RowId, B> rows(stream, keys.size());
+  find_or_insert(stream, keys, rows.data());
+  const TableRefs<B> refs(stream, self);
+  for_each_row(stream, keys.size(), AssignRow{refs.data(), keys.data(), rows.data(), values});
+}
+
+template <Backend B>
+ShardRows Table<B>::shard_rows(std::int64_t shard) const {
+  struct KeyRow {
+    Key key;
+    RowId row;
+  };
+
+  const auto n = static_cast<std::size_t>(index_.size(shard));
+  ShardRows content{std::vector<Key>(n), std::vector<RowId>(n)};
+  index_.entries(shard, content.keys.data(), content.rows.data());
+  std::vector<KeyRow> sorted;
+  sorted.reserve(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    sorted.push_back({content.keys[i], content.rows[i]});
+  }
+  sort_pairs(Span<KeyRow>(sorted));
+  for (std::size_t i = 0; i < n; ++i) {
+    content.keys[i] = sorted[i].key;
+    content.rows[i] = sorted[i].row;
+  }
+  return content;
+}
+
+template <Backend B>
+void Table<B>::copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const {
+  copy_rows_out<B>(store_.ref(), rows, {column.offset, column.width}, out);
+}
+
+template <Backend B>
+void Table<B>::load_shard(std::int64_t shard, Span<const Key> keys,
+                          const std::vector<const float*>& columns) {
+  const RowId first = store_.allocate(keys.size());
+  index_.reserve(static_cast<std::uint32_t>(shard), keys.size());
+  for (std::int64_t i = 0; i < keys.size(); ++i) {
+    index_.insert(keys[i], static_cast<std::uint32_t>(shard), first + static_cast<RowId>(i));
+  }
+  const std::vector<RowColumn> places = this->columns();
+  for (std::size_t c = 0; c < places.size(); ++c) {
+    copy_rows_in<B>(store_.ref(), {first, keys.size()}, {places[c].offset, places[c].width},
+                    columns[c]);
+  }
+}
+
+}  // namespace keyshard

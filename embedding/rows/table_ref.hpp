@@ -1,0 +1,51 @@
+// A table as functors see it: borrowed, trivially copyable, on the device that holds the rows. It
+// is good until the table gets rows or makes a step.
+#pragma once
+
+#include <cstdint>
+
+#include "embedding/rows/key_index.hpp"
+#include "embedding/rows/row_store.hpp"
+#include "embedding/rules/initializers.hpp"
+#include "embedding/rules/optimizers.hpp"
+#include "embedding/rules/partitioners.hpp"
+
+namespace keyshard {
+
+/// The most states that an optimizer has.
+inline constexpr int kMaxStates = 4;
+
+/// One state of a group: `width` floats of every row, `initial` in a new one.
+struct StateRef {
+  std::int64_t width;
+  float initial;
+};
+
+/// One column group, and what the step that is being made does to it.
+struct GroupRef {
+  Initializer initializer;
+  std::uint64_t seed;   ///< of initial values
+  std::int64_t offset;  ///< of the values in a row, and in its gradient
+  std::int64_t dim;
+  std::int64_t state_offset;  ///< in a row
+  StateRef states[kMaxStates];
+  int num_states;
+  Optimizer optimizer;
+  StepScalars step;
+  bool shrinks;            ///< l2 or decay is not 0
+  bool l2_per_occurrence;  ///< l2 counts once per occurrence of the key, not once per step
+  float l2;                ///< per occurrence: already divided by the valid samples
+  float decay;             ///< learning rate * weight decay
+};
+
+struct TableRef {
+  KeyIndexRef index;
+  RowStoreRef store;
+  Partitioner partitioner;
+  const GroupRef* groups;
+  std::int64_t num_groups;
+  std::int64_t dim;  ///< values of all groups
+  bool zeros;        ///< an absent key reads as zeros in inference
+};
+
+}  // namespace keyshard

@@ -1,0 +1,357 @@
+// The step of several tables (apply_gradients): brings the gradients of all calls together, checks
+// them, makes missing rows, and updates.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "embedding/rows/dedup.hpp"
+#include "embedding/rows/row_functors.hpp"
+#include "embedding/rows/row_stages.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/error.hpp"
+#include "runtime/primitives.hpp"
+
+namespace keyshard {
+
+/// The gradients of one call as functors see them; call c of a step has the keys first .. first +
+/// size of all calls, call after call.
+struct CallRef {
+  const Key* keys;
+  const RowId* rows;
+  float* values;
+  const std::uint32_t* occurrences;
+  std::int64_t first;
+  std::int64_t dim;
+};
+
+/// Copies the keys of calls together, with their rows and places.
+struct JoinCalls {
+  const CallRef* calls;
+  Key* keys;
+  RowId* rows;
+  const float** values;        ///< null: not wanted
+  std::uint32_t* occurrences;  ///< null: not wanted
+
+  struct Row {
+    const JoinCalls* all;
+    CallRef call;
+
+    std::int64_t work() const { return 4; }
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
+      if (team.thread_rank() != 0) {
+        return;
+      }
+      const std::int64_t k = i - call.first;
+      all->keys[i] = call.keys[k];
+      all->rows[i] = call.rows[k];
+      if (all->values != nullptr) {
+        all->values[i] = call.values + k * call.dim;
+      }
+      if (all->occurrences != nullptr) {
+        all->occurrences[i] = call.occurrences == nullptr ? 0 : call.occurrences[k];
+      }
+    }
+  };
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t c, const Body& body) const {
+    body(Row{this, calls[c]});
+  }
+};
+
+/// The sum of the gradients of each distinct key of a table, in the order of the calls.
+struct SumCalls {
+  const TableRef* tables;
+  const std::int64_t* starts;  ///< of the distinct keys of each table
+  const std::int64_t* bases;   ///< of their sums
+  const std::uint32_t* offsets;
+  const std::uint32_t* terms;
+  const float* const* values;
+  const std::uint32_t* occurrences;
+  float* sums;
+  std::uint32_t* counts;
+
+  struct Row {
+    const SumCalls* all;
+    std::int64_t first;
+    std::int64_t dim;
+    float* sums;
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
+      float* sum = sums + (u - first) * dim;
+      const std::uint32_t begin = all->offsets[u], end = all->offsets[u + 1];
+      for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
+        float total = all->values[all->terms[begin]][d];
+        for (std::uint32_t k = begin + 1; k < end; ++k) {
+          total = total + all->values[all->terms[k]][d];
+        }
+        sum[d] = total;
+      }
+      if (team.thread_rank() == 0) {
+        std::uint32_t count = 0;
+        for (std::uint32_t k = begin; k < end; ++k) {
+          count += all->occurrences[all->terms[k]];
+        }
+        all->counts[u] = count;
+      }
+    }
+  };
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
+    body(Row{this, starts[t], tables[t].dim, sums + bases[t]});
+  }
+};
+
+/// Whether a key of a table has a gradient that is not finite.
+struct NotFinite {
+  const CallRef* calls;  ///< of each table
+
+  struct Row {
+    CallRef call;
+
+    KEYSHARD_HD bool operator()(std::int64_t i) const {
+      const float* values = call.values + (i - call.first) * call.dim;
+      std::uint32_t most = 0;  // the greatest exponent: all ones for what is not finite
+      for (std::int64_t d = 0; d < call.dim; ++d) {
+        const std::uint32_t exponent = std::bit_cast<std::uint32_t>(values[d]) & 0x7F800000u;
+        most = exponent > most ? exponent : most;
+      }
+      return most == 0x7F800000u;
+    }
+  };
+
+  std::int64_t work() const { return 4; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
+    body(Row{calls[t]});
+  }
+};
+
+struct UpdateRows {
+  const TableRef* tables;
+  const CallRef* calls;  ///< of each table
+  const RowId* rows;
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
+    visit_variant(tables[t].groups[0].optimizer, [&](const auto& optimizer) {
+      body(UpdateRow<std::decay_t<decltype(optimizer)>>{.table = tables + t,
+                                                        .optimizer = optimizer,
+                                                        .rows = rows,
+                                                        .first = calls[t].first,
+                                                        .gradients = calls[t].values,
+                                                        .occurrences = calls[t].occurrences});
+    });
+  }
+};
+
+/// The gradients of a step, one call a table: keys and rows table after table.
+template <Backend B>
+struct StepGradients {
+  std::vector<RowGradients<B>> calls;  ///< of each table
+  std::vector<std::int64_t> starts{0};
+  const Key* keys = nullptr;
+  RowId* rows = nullptr;
+  Buffer<Key, B> own_keys;  // where the calls do not lie one after another
+  Buffer<RowId, B> own_rows;
+};
+
+/// Refs of calls that follow each other, and where the keys of each start.
+template <Backend B>
+struct CallRefs {
+  std::vector<CallRef> refs;
+  std::vector<std::int64_t> starts{0};
+  Buffer<CallRef, B> storage;
+
+  void add(const RowGradients<B>& call, std::int64_t dim) {
+    refs.push_back({call.keys, call.rows, call.values, call.occurrences, starts.back(), dim});
+    starts.push_back(starts.back() + call.size);
+  }
+
+  const CallRef* on_device(Stream<B>& stream) {
+    return device_view<CallRef>(stream, refs, storage);
+  }
+};
+
+/// What tables with several calls share after their gradients were summed.
+template <Backend B>
+struct SummedCalls {
+  Distinct<B> distinct;
+  Buffer<RowId, B> rows;
+  Buffer<float, B> values;
+  Buffer<std::uint32_t, B> occurrences;
+};
+
+/// Sums the calls of those tables that have several, all in one pass: calls[t] becomes one.
+template <Backend B>
+void sum_calls(Stream<B>& stream, Span<Table<B>* const> tables,
+               std::vector<std::vector<RowGradients<B>>>& calls) {
+  std::vector<Table<B>*> several;
+  std::vector<std::size_t> numbers;
+  std::vector<Partitioner> partitioners;
+  std::vector<std::int64_t> blocks{0};
+  CallRefs<B> refs;
+  bool counted = true;
+  for (std::size_t t = 0; t < calls.size(); ++t) {
+    if (calls[t].size() < 2) {
+      continue;
+    }
+    Table<B>* table = tables[static_cast<std::int64_t>(t)];
+    several.push_back(table);
+    numbers.push_back(t);
+    partitioners.push_back(table->partitioner());
+    for (const RowGradients<B>& call : calls[t]) {
+      refs.add(call, table->layout().dim);
+      counted = counted && call.occurrences != nullptr;
+    }
+    blocks.push_back(refs.starts.back());
+  }
+  if (several.empty()) {
+    return;
+  }
+  const std::int64_t n = refs.starts.back();
+  Buffer<Key, B> keys(stream, n);
+  Buffer<RowId, B> rows(stream, n);
+  Buffer<const float*, B> values(stream, n);
+  Buffer<std::uint32_t, B> occurrences(stream, n);
+  for_each_run(stream, Span<const std::int64_t>(refs.starts),
+               JoinCalls{refs.on_device(stream), keys.data(), rows.data(), values.data(),
+                         occurrences.data()});
+
+  const auto shared = std::make_shared<SummedCalls<B>>();
+  shared->distinct = dedup(
+      stream, Occurrences{.keys = keys.span(), .blocks = blocks, .partitioners = partitioners});
+  const std::vector<std::int64_t>& starts = shared->distinct.blocks;
+  const TableRefs<B> table_refs(stream, several);
+  const std::vector<std::int64_t> bases = value_bases(table_refs, starts);
+  shared->values = {stream, bases.back()};
+  shared->occurrences = {stream, starts.back()};
+  shared->rows = {stream, starts.back()};
+  Buffer<std::int64_t, B> starts_storage, bases_storage;
+  for_each_run(stream, Span<const std::int64_t>(starts),
+               SumCalls{.tables = table_refs.data(),
+                        .starts = device_view<std::int64_t>(stream, starts, starts_storage),
+                        .bases = device_view<std::int64_t>(stream, bases, bases_storage),
+                        .offsets = shared->distinct.offsets.data(),
+                        .terms = shared->distinct.occurrences.data(),
+                        .values = values.data(),
+                        .occurrences = occurrences.data(),
+                        .sums = shared->values.data(),
+                        .counts = shared->occurrences.data()});
+  find_rows(stream, table_refs, {shared->distinct.keys.data(), starts}, shared->rows.data());
+  for (std::size_t s = 0; s < several.size(); ++s) {
+    const std::int64_t first = starts[s];
+    calls[numbers[s]] = {{.size = starts[s + 1] - first,
+                          .keys = shared->distinct.keys.data() + first,
+                          .rows = shared->rows.data() + first,
+                          .values = shared->values.data() + bases[s],
+                          .occurrences = counted ? shared->occurrences.data() + first : nullptr,
+                          .steps = several[s]->steps(),
+                          .keep = {shared}}};
+  }
+}
+
+/// Whether the keys and the rows of the calls lie one after another, and no table has made a step
+/// since the rows were found.
+template <Backend B>
+bool is_ready(Span<Table<B>* const> tables, const std::vector<RowGradients<B>>& calls) {
+  const RowGradients<B>* before = nullptr;
+  for (std::size_t t = 0; t < calls.size(); ++t) {
+    const RowGradients<B>& call = calls[t];
+    if (call.size == 0) {
+      continue;
+    }
+    if (call.steps != tables[static_cast<std::int64_t>(t)]->steps() ||
+        (before != nullptr &&
+         (before->keys + before->size != call.keys || before->rows + before->size != call.rows))) {
+      return false;
+    }
+    before = &call;
+  }
+  return true;
+}
+
+/// Takes the gradients of all tables, one call each, and lays their keys and rows together.
+template <Backend B>
+StepGradients<B> gather_gradients(Stream<B>& stream, Span<Table<B>* const> tables) {
+  std::vector<std::vector<RowGradients<B>>> calls;
+  for (Table<B>* table : tables) {
+    calls.push_back(table->take_gradients());
+  }
+  sum_calls(stream, tables, calls);
+  StepGradients<B> step;
+  for (std::vector<RowGradients<B>>& of_table : calls) {
+    step.calls.push_back(of_table.empty() ? RowGradients<B>{} : std::move(of_table.front()));
+    const RowGradients<B>& call = step.calls.back();
+    step.starts.push_back(step.starts.back() + call.size);
+    if (step.keys == nullptr && call.size > 0) {
+      step.keys = call.keys;
+      step.rows = call.rows;
+    }
+  }
+  if (is_ready(tables, step.calls)) {
+    return step;
+  }
+  CallRefs<B> refs;
+  for (std::size_t t = 0; t < step.calls.size(); ++t) {
+    refs.add(step.calls[t], tables[static_cast<std::int64_t>(t)]->layout().dim);
+  }
+  step.own_keys = {stream, step.starts.back()};
+  step.own_rows = {stream, step.starts.back()};
+  step.keys = step.own_keys.data();
+  step.rows = step.own_rows.data();
+  for_each_run(
+      stream, Span<const std::int64_t>(step.starts),
+      JoinCalls{refs.on_device(stream), step.own_keys.data(), step.rows, nullptr, nullptr});
+  find_rows(stream, TableRefs<B>(stream, tables), {step.keys, step.starts}, step.rows);
+  return step;
+}
+
+/// Throws Error{non_finite} naming the first key of the first table that has such gradients.
+template <Backend B>
+void check_finite(Stream<B>& stream, Span<Table<B>* const> tables, const StepGradients<B>& step,
+                  const CallRef* calls) {
+  const std::vector<std::int64_t> found =
+      sum_runs(stream, Span<const std::int64_t>(step.starts), NotFinite{calls});
+  const auto bad = std::find_if(found.begin(), found.end(), [](std::int64_t n) { return n > 0; });
+  if (bad == found.end()) {
+    return;
+  }
+  const std::int64_t t = bad - found.begin();
+  const Table<B>& table = *tables[t];
+  const RowGradients<B>& call = step.calls[static_cast<std::size_t>(t)];
+  const std::int64_t dim = table.layout().dim;
+  const std::vector<float> values =
+      to_host(stream, Span<const float>(call.values, call.size * dim));
+  const auto value =
+      std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
+  const Key key = value_at(stream, call.keys + (value - values.begin()) / dim);
+  fail(Kind::non_finite, "expected finite gradients: found {} for key {} of table {}, read by {}",
+       *value, static_cast<std::int64_t>(key), table.options().name,
+       fmt::join(table.readers(), ", "));
+}
+
+template <Backend B>
+void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables,
+                     const UpdateContext& context) {
+  const StepGradients<B> step = gather_gradients(stream, tables);
+  CallRefs<B> refs;
+  for (std::size_t t = 0; t < step.calls.size(); ++t) {
+    refs.add(step.calls[t], tables[static_cast<std::int64_t>(t)]->layout().dim);
+  }
+  const CallRef* calls = refs.on_device(stream);
+  check_finite(stream, tables, step, calls);
+  insert_missing(stream, tables, {step.keys, step.starts}, step.rows);
+  const TableRefs<B> table_refs(stream, tables, context);
+  for_each_run(stream, Span<const std::int64_t>(step.starts),
+               UpdateRows{table_refs.data(), calls, step.rows});
+}
+
+}  // namespace keyshard

@@ -1,100 +1,31 @@
-// The models against central differences of their formulas in double, and their bits against the
-// number of threads. The golden runner compares them with golden vectors.
+// The models against central differences of their formulas in double; their bits are held by
+// model_slices_test. The golden runner compares the models with golden vectors.
 #include "launch/training/models/model.hpp"
 
 #include <cmath>
-#include <cstring>
 #include <random>
 
 #include <gtest/gtest.h>
 
 #include "runtime/error.hpp"
 #include "runtime/stream.hpp"
-#include "tests/launch/training/models/model_run.hpp"
+#include "tests/launch/training/models/model_problem.hpp"
 #include "tests/launch/training/models/reference_model.hpp"
 
 namespace keyshard {
 namespace {
 
 using testing::expect_close;
+using testing::kTypes;
+using testing::make_problem;
 using testing::Numbers;
+using testing::Problem;
+using testing::random_floats;
+using testing::random_slice;
 using testing::ReferenceModel;
 using testing::run_slice;
-using testing::run_slices;
 using testing::SliceData;
 using testing::SliceRun;
-
-constexpr ModelType kTypes[] = {ModelType::logistic, ModelType::mlp,      ModelType::fm,
-                                ModelType::mf,       ModelType::widedeep, ModelType::deepfm,
-                                ModelType::dlrm};
-
-/// A model with numbers for everything.
-struct Problem {
-  ModelOptions options;
-  ModelShape shape;
-  std::unique_ptr<Model<Cpu>> model;
-  std::vector<float> parameters;
-  std::vector<float> statistics;  // running
-  SliceData data;
-  StepContext context;
-
-  ModelNumbers numbers() const { return {parameters.data(), statistics.data()}; }
-};
-
-std::vector<float> random_floats(std::mt19937_64& random, std::int64_t n) {
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  std::vector<float> values(static_cast<std::size_t>(n));
-  for (float& value : values) {
-    value = uniform(random);
-  }
-  return values;
-}
-
-SliceData random_slice(const ModelShape& shape, std::int64_t samples, unsigned seed) {
-  std::mt19937_64 random(seed);
-  SliceData data;
-  data.shape = shape;
-  data.samples = samples;
-  data.factors = random_floats(random, samples * shape.factor_columns());
-  data.linear = random_floats(random, samples * static_cast<std::int64_t>(shape.features.size()));
-  data.dense = random_floats(random, samples * shape.dense_columns);
-  for (std::int64_t s = 0; s < samples; ++s) {
-    data.labels.push_back(random() % 2 == 0 ? 0.0f : 1.0f);
-    data.weights.push_back(static_cast<float>(random() % 4));
-    data.numbers.push_back(1000 * seed + s);
-  }
-  return data;
-}
-
-Problem make_problem(ModelType type, std::int64_t samples) {
-  Problem p;
-  p.options.type = type;
-  p.options.hidden = {7, 5};
-  p.options.bottom = {6};
-  if (has_network(type)) {
-    p.options.batch_norm = true;
-    p.options.dropout = 0.25;
-  }
-  p.options.loss = type == ModelType::mf ? Loss::squared_error : Loss::log_loss;
-  p.shape.features = {"user", "item", "place"};
-  p.shape.factor_dims = {4, 4, 4};
-  p.shape.dense_columns = 3;
-  if (type == ModelType::mf) {
-    p.shape = {{"user", "item"}, {4, 4}, 0};
-  } else if (type == ModelType::widedeep || type == ModelType::mlp) {
-    p.shape.factor_dims = {4, 2, 3};
-  }
-  p.model = make_model<Cpu>(p.options, p.shape);
-  std::mt19937_64 random(5);
-  p.parameters = random_floats(random, p.model->parameters().size());
-  p.statistics = p.model->initial_statistics();
-  for (float& statistic : p.statistics) {
-    statistic = 0.5f + static_cast<float>(random() % 100) / 100.0f;
-  }
-  p.data = random_slice(p.shape, samples, 3);
-  p.context = {11, 4, 3 * samples};
-  return p;
-}
 
 Numbers widen(Span<const float> values) { return {values.begin(), values.end()}; }
 
@@ -241,116 +172,6 @@ TEST(Model, BatchStatisticsAreTheMeanAndBiasedVarianceOfTheSlice) {
   EXPECT_EQ(statistics, (std::vector<float>{0.25f * 5.5f, 0.75f + 0.25f * 5.25f}));
   model->update_statistics(stream, none.data(), 0, statistics.data());
   EXPECT_EQ(statistics, (std::vector<float>{0.25f * 5.5f, 0.75f + 0.25f * 5.25f}));
-}
-
-TEST(Model, ASliceOfUnderEightSamplesHasNoStatistics) {
-  Problem p = make_problem(ModelType::deepfm, 7);
-  EXPECT_FALSE(p.model->has_statistics(7));
-  EXPECT_TRUE(p.model->has_statistics(8));
-  Stream<Cpu> stream;
-  Workspace<Cpu> workspace(stream);
-  for (const float number :
-       run_slice(*p.model, p.data, p.numbers(), p.context, workspace).batch_statistics) {
-    EXPECT_TRUE(std::isnan(number)) << "written";
-  }
-}
-
-TEST(Model, AnEmptySliceGivesZeroGradients) {
-  Stream<Cpu> stream;
-  Workspace<Cpu> workspace(stream);
-  for (const ModelType type : kTypes) {
-    const Problem p = make_problem(type, 8);
-    const SliceRun run =
-        run_slice(*p.model, random_slice(p.shape, 0, 1), p.numbers(), p.context, workspace);
-    EXPECT_EQ(run.losses[0], 0);
-    EXPECT_EQ(run.parameters, std::vector<float>(p.parameters.size(), 0.0f)) << name_of(type);
-  }
-}
-
-TEST(Model, BitsOfASliceDoNotDependOnThreadsOrOnSlicesBefore) {
-  for (const ModelType type : kTypes) {
-    Problem p = make_problem(type, 13);
-    std::vector<std::vector<SliceRun>> runs;
-    for (const int threads : {1, 2}) {
-      Stream<Cpu> stream(threads);
-      std::vector<Workspace<Cpu>> workspaces;
-      for (int thread = 0; thread < threads; ++thread) {
-        workspaces.emplace_back(stream);
-      }
-      std::vector<SliceRun> slices(9);
-      stream.threads().for_tasks(9, [&](std::int64_t slice, int thread) {
-        const SliceData data = random_slice(p.shape, 6 + slice, static_cast<unsigned>(slice));
-        slices[static_cast<std::size_t>(slice)] = run_slice(
-            *p.model, data, p.numbers(), p.context, workspaces[static_cast<std::size_t>(thread)]);
-      });
-      runs.push_back(std::move(slices));
-    }
-    for (std::size_t slice = 0; slice < 9; ++slice) {
-      EXPECT_EQ(runs[0][slice].logits, runs[1][slice].logits);
-      EXPECT_EQ(runs[0][slice].parameters, runs[1][slice].parameters);
-      EXPECT_EQ(runs[0][slice].losses, runs[1][slice].losses);
-    }
-  }
-}
-
-/// Places that neither wrote hold the same NaN.
-template <class T>
-void expect_same_bits(const std::vector<T>& found, const std::vector<T>& expected,
-                      const std::string& what) {
-  ASSERT_EQ(found.size(), expected.size()) << what;
-  EXPECT_TRUE(found.empty() ||
-              std::memcmp(found.data(), expected.data(), found.size() * sizeof(T)) == 0)
-      << what;
-}
-
-void append(std::vector<float>& to, const std::vector<float>& more) {
-  to.insert(to.end(), more.begin(), more.end());
-}
-
-/// The samples of two runs or slices behind each other.
-template <class Columns>
-void append_columns(Columns& to, const Columns& more) {
-  append(to.factors, more.factors);
-  append(to.linear, more.linear);
-  append(to.dense, more.dense);
-}
-
-TEST(Model, SlicesInOneGroupHaveTheBitsThatEachHasAlone) {
-  Stream<Cpu> stream;
-  Workspace<Cpu> workspace(stream);
-  for (const ModelType type : kTypes) {
-    const Problem p = make_problem(type, 13);
-    SliceData together;
-    together.shape = p.shape;
-    std::vector<std::int64_t> offsets{0};
-    SliceRun alone;
-    unsigned seed = 0;
-    for (const std::int64_t samples : {9, 7, 0, 1, 0, 16, 8}) {  // with and without statistics
-      const SliceData slice = random_slice(p.shape, samples, ++seed);
-      append_columns(together, slice);
-      append(together.labels, slice.labels);
-      append(together.weights, slice.weights);
-      together.numbers.insert(together.numbers.end(), slice.numbers.begin(), slice.numbers.end());
-      offsets.push_back(together.samples += samples);
-
-      const SliceRun run = run_slice(*p.model, slice, p.numbers(), p.context, workspace);
-      append_columns(alone, run);
-      append(alone.logits, run.logits);
-      append(alone.parameters, run.parameters);
-      append(alone.batch_statistics, run.batch_statistics);
-      alone.losses.push_back(run.losses[0]);
-    }
-    const SliceRun group =
-        run_slices(*p.model, together, offsets, p.numbers(), p.context, workspace);
-    const std::string name = name_of(type);
-    expect_same_bits(group.logits, alone.logits, name + " logits");
-    expect_same_bits(group.factors, alone.factors, name + " factors");
-    expect_same_bits(group.linear, alone.linear, name + " linear");
-    expect_same_bits(group.dense, alone.dense, name + " dense");
-    expect_same_bits(group.parameters, alone.parameters, name + " parameters");
-    expect_same_bits(group.batch_statistics, alone.batch_statistics, name + " statistics");
-    expect_same_bits(group.losses, alone.losses, name + " losses");
-  }
 }
 
 TEST(Model, ANonFiniteInputReachesTheLoss) {

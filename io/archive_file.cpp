@@ -36,6 +36,7 @@ bool is_archive(const std::string& path) {
 struct ArchiveStream::State {
   std::string path;
   archive* reader = archive_read_new();
+  bool empty = false;  // unpacks to nothing
 
   explicit State(std::string path_) : path(std::move(path_)) {
     require(reader != nullptr, Kind::out_of_memory, "{}: no memory to unpack", path);
@@ -58,6 +59,7 @@ ArchiveStream::ArchiveStream(const std::string& path) : state_(std::make_unique<
   archive_read_support_filter_all(reader);
   if (wanted.empty()) {
     archive_read_support_format_raw(reader);
+    archive_read_support_format_empty(reader);
   } else {
     archive_read_support_format_all(reader);
   }
@@ -75,6 +77,7 @@ ArchiveStream::ArchiveStream(const std::string& path) : state_(std::make_unique<
   if (status != ARCHIVE_OK && status != ARCHIVE_EOF) {
     state_->refuse("cannot unpack");
   }
+  state_->empty = status == ARCHIVE_EOF;
 }
 
 ArchiveStream::~ArchiveStream() = default;
@@ -82,7 +85,7 @@ ArchiveStream::~ArchiveStream() = default;
 void ArchiveStream::read(std::int64_t most, std::string& out) {
   out.resize(static_cast<std::size_t>(most));
   std::int64_t done = 0;
-  while (done < most) {
+  while (done < most && !state_->empty) {
     const la_ssize_t got =
         archive_read_data(state_->reader, out.data() + done, static_cast<std::size_t>(most - done));
     if (got < 0) {

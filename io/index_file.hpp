@@ -28,7 +28,7 @@ struct IndexedFile {
 /// The name of a file as an index in `folder` has it.
 std::string index_name(const std::string& path, const std::string& folder);
 
-/// Throws where a name is no UTF-8.
+/// A name that is no UTF-8 comes back as another name, which fits no file.
 std::string index_text(const std::vector<IndexedFile>& files);
 
 /// The files of an index; none where the text is not as index_text made it.

@@ -1,6 +1,7 @@
 // The judgement of beats, by hand-made times.
 #include "collectives/stuck_detector.hpp"
 
+#include <random>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -89,6 +90,76 @@ TEST(StuckDetector, ForgivesARankThatAdvancesAgain) {
   EXPECT_TRUE(detector.find(10).has_value());
   detector.hear(0, works(Phase::computing, 2), 11);
   EXPECT_FALSE(detector.find(11).has_value());
+}
+
+TEST(StuckLimits, PhasesThatWaitForADiskOrUnpackHaveTheLongerOne) {
+  for (std::uint32_t number = 0; number <= static_cast<std::uint32_t>(Phase::ending); ++number) {
+    const auto phase = static_cast<Phase>(number);
+    const bool slow = phase == Phase::reading || phase == Phase::indexing ||
+                      phase == Phase::unpacking || phase == Phase::syncing ||
+                      phase == Phase::loading;
+    EXPECT_EQ(kLimits.of(phase), slow ? 100 : 10) << name_of(phase);
+    // Never less than the limit of all.
+    EXPECT_EQ((StuckLimits{30, 5}).of(phase), 30) << name_of(phase);
+  }
+}
+
+/// What the detector has heard of a rank, for a judgement by the words of its header.
+struct Heard {
+  Beat beat;
+  double last_beat = 0;
+  double last_advance = 0;
+};
+
+/// The rank to blame by rules (1), (2) and (3), or -1.
+int slow_find(const std::vector<Heard>& ranks, double now) {
+  int fewest = 0;
+  bool all_wait_and_stand = true;
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    if (now - ranks[r].last_beat >= kLimits.seconds) {
+      return static_cast<int>(r);
+    }
+  }
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    const double stands = now - ranks[r].last_advance;
+    if (ranks[r].beat.waiting == 0 && stands >= kLimits.of(ranks[r].beat.phase)) {
+      return static_cast<int>(r);
+    }
+    all_wait_and_stand &= ranks[r].beat.waiting == 1 && stands >= kLimits.seconds;
+    if (ranks[r].beat.collectives < ranks[static_cast<std::size_t>(fewest)].beat.collectives) {
+      fewest = static_cast<int>(r);
+    }
+  }
+  return all_wait_and_stand ? fewest : -1;
+}
+
+TEST(StuckDetector, JudgesRandomBeatsByTheRulesOfItsHeader) {
+  int blamed = 0;
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    std::mt19937 random(seed);
+    StuckDetector detector(3, kLimits);
+    std::vector<Heard> ranks(3);
+    for (double now = 1; now <= 40; now += 1) {
+      for (int rank = 0; rank < 3; ++rank) {
+        Heard& heard = ranks[static_cast<std::size_t>(rank)];
+        const bool cut_off = seed % 3 == 0 && rank == 1 && now > 20;
+        if (cut_off || random() % 8 == 0) {
+          continue;  // no beat in this second
+        }
+        heard.last_beat = now;
+        if (random() % 12 == 0) {
+          heard.beat = {static_cast<Phase>(random() % 11), static_cast<std::uint32_t>(random() % 2),
+                        heard.beat.counter + 1, heard.beat.collectives + random() % 2};
+          heard.last_advance = now;
+        }
+        detector.hear(rank, heard.beat, now);
+      }
+      const std::optional<StuckRank> stuck = detector.find(now);
+      ASSERT_EQ(stuck ? stuck->rank : -1, slow_find(ranks, now)) << "seed " << seed << ", " << now;
+      blamed += stuck ? 1 : 0;
+    }
+  }
+  EXPECT_GT(blamed, 100) << "the beats are too lively to show anything";
 }
 
 }  // namespace

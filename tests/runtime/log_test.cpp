@@ -2,6 +2,9 @@
 #include "runtime/log.hpp"
 
 #include <algorithm>
+#include <sstream>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -36,6 +39,47 @@ TEST(Log, ALaterRunAppends) {
   EXPECT_EQ(without_time(folder.read("log.txt")),
             "0000-00-00 00:00:00.000 info rank 0: first\n"
             "0000-00-00 00:00:00.000 error rank 0: second\n");
+}
+
+TEST(Log, LinesOfSeveralThreadsAreWhole) {
+  const ScratchFolder folder;
+  Log log(folder.path("log.txt"), 0);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 200; ++i) {
+        log.write(LogLevel::info, std::string(100, static_cast<char>('a' + t)));
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  std::istringstream text(folder.read("log.txt"));
+  std::vector<int> lines(4);
+  for (std::string line; std::getline(text, line);) {
+    const std::string said = line.substr(line.size() - std::min<std::size_t>(line.size(), 100));
+    ASSERT_EQ(said, std::string(100, said.at(0))) << line;
+    ++lines.at(static_cast<std::size_t>(said[0] - 'a'));
+  }
+  EXPECT_EQ(lines, std::vector<int>(4, 200));
+}
+
+TEST(Log, AFullDiskLosesLinesAndNothingElse) {
+  Log log("/dev/full", 0);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_NO_THROW(log.write(LogLevel::error, std::string(100'000, 'x')));
+  }
+}
+
+TEST(Log, AMovedOneGoesOnInTheSameFile) {
+  const ScratchFolder folder;
+  Log first(folder.path("log.txt"), 0);
+  first.write(LogLevel::info, "a");
+  Log second = std::move(first);
+  second.write(LogLevel::info, "b");
+  EXPECT_EQ(without_time(folder.read("log.txt")),
+            "0000-00-00 00:00:00.000 info rank 0: a\n0000-00-00 00:00:00.000 info rank 0: b\n");
 }
 
 TEST(Log, WithoutAFileItWritesNowhere) {

@@ -38,9 +38,9 @@ void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config,
 /// libraries differ, naming both.
 void check_same_numerics(Communicator<Cpu>& communicator);
 
-/// Watches the ranks of a job: one that is stuck for `seconds` (in reading, unpacking, saving or
-/// loading for ten times as long) ends the job with exit code 70 and a message that names it. None
-/// where there is one rank or `seconds` is 0. Collective.
+/// Watches the ranks of a job: one that is stuck for `seconds` (ten times as long in a phase
+/// that waits for a disk or unpacks files: StuckLimits) ends the job with exit code 70 and a
+/// message that names it. None where there is one rank or `seconds` is 0. Collective.
 std::unique_ptr<Watchdog> watch_ranks(Communicator<Cpu>& communicator, double seconds);
 
 /// Threads of this rank, as configured or found. Warns on rank 0 where an affinity mask takes cores

@@ -158,12 +158,12 @@ TEST(WindowOrder, GivesEveryPermutationOfThreeAboutEquallyOften) {
 struct Dealt {
   std::int64_t records, slices, batch_size;
   bool drop_last;
-  Dealing dealing;
+  SliceCut cut;
 
   StepPlan plan(const ReaderPosition& position = {}) const {
     ReadPlan read = plan_of(slices, batch_size);
     read.drop_last = drop_last;
-    return StepPlan(records, read, dealing, position);
+    return StepPlan(records, read, cut, position);
   }
 
   /// Steps of an epoch: full ones and the rest, which is dropped if that is asked for, or joins the
@@ -178,7 +178,7 @@ struct Dealt {
 std::ostream& operator<<(std::ostream& out, const Dealt& d) {
   return out << d.records << " records, " << d.slices << " slices, batches of " << d.batch_size
              << (d.drop_last ? ", rest dropped" : "")
-             << (d.dealing == Dealing::runs ? ", runs" : ", steps");
+             << (d.cut == SliceCut::runs ? ", runs" : ", steps");
 }
 
 std::vector<Dealt> many_plans() {
@@ -188,7 +188,7 @@ std::vector<Dealt> many_plans() {
     const std::int64_t records = random() % 150, slices = 1 + random() % 6;
     const std::int64_t share = 1 + random() % 6;
     plans.push_back({records, slices, slices * share, random() % 2 == 0,
-                     random() % 2 == 0 ? Dealing::runs : Dealing::steps});
+                     random() % 2 == 0 ? SliceCut::runs : SliceCut::steps});
   }
   return plans;
 }
@@ -196,7 +196,7 @@ std::vector<Dealt> many_plans() {
 /// The record that is sample i of a slice in a step, numbered over the whole epoch.
 std::int64_t record_of(const Dealt& dealt, const StepPlan& plan, std::int64_t slice,
                        std::int64_t step, std::int64_t i) {
-  return dealt.dealing == Dealing::steps
+  return dealt.cut == SliceCut::steps
              ? plan.stream_record(slice, step, i)
              : plan.records_of(slice).begin + plan.taken(slice, step).begin + i;
 }
@@ -304,7 +304,7 @@ TEST(StepPlan, RefusesABatchSizeThatIsNoMultipleOfTheSlices) {
 }
 
 TEST(StepPlan, RefusesPositionsAtWhichNoStepEnds) {
-  const Dealt dealt{100, 4, 8, false, Dealing::runs};
+  const Dealt dealt{100, 4, 8, false, SliceCut::runs};
   const std::vector<ReaderPosition> wrong{
       {0, 1, {2, 2, 2}},     // of three slices
       {0, 1, {2, 2, 2, 3}},  // slices that differ in the middle of an epoch

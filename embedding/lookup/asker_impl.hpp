@@ -301,6 +301,31 @@ Buffer<std::int64_t, B> place_rows(Stream<B>& stream, const LookupShape& shape,
   return places;
 }
 
+/// Merges the parts of the bags of reduced tables, beside `pool`, which pools the others.
+template <Backend B>
+void merge_parts(Stream<B>& stream, const AskerState<B>& asker, const PoolBags& pool,
+                 std::int64_t bags) {
+  if (asker.parts.starts.empty()) {
+    return;
+  }
+  Buffer<std::int64_t, B> storage;
+  for_each_row(
+      stream, bags,
+      MergeBags{.shape = pool.shape,
+                .by_features = pool.by_features,
+                .reduced = pool.reduced,
+                .parts = asker.parts.parts.data(),
+                .starts = asker.parts.starts.data(),
+                .bases = device_view<std::int64_t>(stream, asker.answers_layout.bases, storage),
+                .answers = asker.answers.data(),
+                .items = pool.items,
+                .shards = pool.shards,
+                .bags = pool.bags,
+                .pooled = pool.pooled,
+                .kept = pool.kept,
+                .kept_bytes = pool.kept_bytes});
+}
+
 template <Backend B>
 void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& asker,
                   Span<const MatrixView<float>> pooled) {
@@ -312,8 +337,7 @@ void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& as
   const PoolBags pool{.shape = device.ref,
                       .by_features = device.by_features,
                       .reduced = device_view<std::uint8_t>(stream, asker.reduced, reduced_storage),
-                      .rows = {asker.values, asker.value_offset(shape),
-                               asker.rows.empty() ? nullptr : asker.rows.data()},
+                      .rows = {asker.values, asker.value_offset(shape), asker.rows.data()},
                       .items = asker.distinct.inverse.data(),
                       .bags = asker.bags(),
                       .shards = asker.shards.data(),
@@ -322,25 +346,7 @@ void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& as
                       .kept_bytes = shape.kept_bytes,
                       .ids = asker.distinct.inverse.size() / std::max<std::int64_t>(bags, 1)};
   for_each_row(stream, bags, pool);
-  if (asker.parts.starts.empty()) {
-    return;
-  }
-  Buffer<std::int64_t, B> bases_storage;
-  for_each_row(stream, bags,
-               MergeBags{.shape = device.ref,
-                         .by_features = device.by_features,
-                         .reduced = pool.reduced,
-                         .parts = asker.parts.parts.data(),
-                         .starts = asker.parts.starts.data(),
-                         .bases = device_view<std::int64_t>(stream, asker.answers_layout.bases,
-                                                            bases_storage),
-                         .answers = asker.answers.data(),
-                         .items = pool.items,
-                         .shards = pool.shards,
-                         .bags = pool.bags,
-                         .pooled = pool.pooled,
-                         .kept = pool.kept,
-                         .kept_bytes = pool.kept_bytes});
+  merge_parts(stream, asker, pool, bags);
 }
 
 }  // namespace keyshard

@@ -142,8 +142,8 @@ struct PoolBag {
 };
 
 /// The kept states of one group of a sample; null where backward needs none.
-template <class State>
-KEYSHARD_HD State* kept_states(std::byte* kept, std::int64_t kept_bytes, std::int64_t sample,
+template <class State, class Byte>
+KEYSHARD_HD State* kept_states(Byte* kept, std::int64_t kept_bytes, std::int64_t sample,
                                const FeatureGroup& group) {
   return group.kept < 0 ? nullptr
                         : reinterpret_cast<State*>(kept + sample * kept_bytes + group.kept);

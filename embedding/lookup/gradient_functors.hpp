@@ -46,7 +46,7 @@ struct KeyOccurrences {
   const std::uint8_t* sums;      ///< of each group: all features pool by sum, so that a term is
                                  ///< the upstream gradient
   const MatrixView<const float>* upstream;  ///< of each group
-  std::byte* kept;                          ///< states of combiners that need them
+  const std::byte* kept;                    ///< states of combiners that need them
   std::int64_t kept_bytes;
   const float* values;  ///< rows of the keys, for combiners whose gradient needs them
   ItemOffsets value_offset;
@@ -216,7 +216,7 @@ struct SumOccurrences {
       const State* state = nullptr;
       if constexpr (C::kBackNeedsState) {
         x = in->values + in->value_offset(u) + of_table.offset + first;
-        state = kept_states<State>(in->kept, in->kept_bytes, at.sample, column) + first;
+        state = kept_states<const State>(in->kept, in->kept_bytes, at.sample, column) + first;
       }
       add_term<C>(sum, starts, g, state, x, in->bags.size(at.bag), width);
     });

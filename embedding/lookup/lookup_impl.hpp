@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "embedding/lookup/asker_impl.hpp"
-#include "embedding/lookup/gradients_impl.hpp"
+#include "embedding/lookup/fold_gradients_impl.hpp"
 #include "embedding/lookup/lookup.hpp"
 #include "embedding/lookup/owner_impl.hpp"
-#include "embedding/lookup/reduced_impl.hpp"
+#include "embedding/lookup/read_parts_impl.hpp"
 #include "runtime/error.hpp"
 #include "runtime/primitives.hpp"
 
@@ -115,6 +115,22 @@ ReceivedBlocks read_counts(const std::vector<std::int64_t>& received, const Coun
 inline std::vector<std::int64_t> per_rank(const std::vector<std::int64_t>& of_blocks,
                                           std::int64_t ranks) {
   return BlockLayout(of_blocks, ranks).counts;
+}
+
+/// Sends the distinct keys to their owners; on a rank that is alone they are there.
+template <Backend B>
+void exchange_keys(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
+                   LookupState<B>& state) {
+  AskerState<B>& asker = state.asker;
+  OwnerState<B>& owner = state.owner;
+  asker.keys = Exchange<B>(communicator, per_rank(sizes_of(asker.distinct.blocks), shape.ranks),
+                           per_rank(sizes_of(owner.blocks), shape.ranks));
+  owner.received = asker.distinct.keys.data();
+  if (shape.ranks > 1) {
+    owner.keys = {stream, asker.keys.received()};
+    asker.keys.forward(stream, asker.distinct.keys.data(), owner.keys.data());
+    owner.received = owner.keys.data();
+  }
 }
 
 /// Sends the parts of bags of reduced tables to their owners, and reads those that come.
@@ -305,14 +321,7 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
       read_counts(exchange_counts(*communicator_, counts, asker, carry), counts, *state);
 
   // There: keys and parts.
-  asker.keys = Exchange<B>(*communicator_, per_rank(sizes_of(asker.distinct.blocks), shape_.ranks),
-                           per_rank(sizes_of(owner.blocks), shape_.ranks));
-  owner.received = asker.distinct.keys.data();
-  if (shape_.ranks > 1) {
-    owner.keys = {stream, asker.keys.received()};
-    asker.keys.forward(stream, asker.distinct.keys.data(), owner.keys.data());
-    owner.received = owner.keys.data();
-  }
+  exchange_keys(*communicator_, stream, shape_, *state);
   if (shape_.any_reducible()) {
     exchange_parts(*communicator_, stream, shape_, blocks, *state);
   }

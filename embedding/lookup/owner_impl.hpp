@@ -29,6 +29,22 @@ void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* c
   }
 }
 
+/// Where the values of the distinct keys of an owner start if they lie table after table; empty
+/// where they follow from the number of the key.
+template <Backend B>
+Buffer<std::int64_t, B> place_values(Stream<B>& stream, const LookupShape& shape,
+                                     const std::vector<std::int64_t>& firsts,
+                                     const std::vector<std::int64_t>& bases) {
+  if (shape.uniform()) {
+    return {};
+  }
+  std::vector<std::int64_t> bytes;
+  for (const std::int64_t base : bases) {
+    bytes.push_back(base * static_cast<std::int64_t>(sizeof(float)));
+  }
+  return place_rows(stream, shape, firsts, bytes);
+}
+
 template <Backend B>
 void read_found(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
                 bool inference, OwnerState<B>& owner) {
@@ -37,15 +53,7 @@ void read_found(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* cons
   owner.values = {stream, bases.back()};
   read_rows(stream, refs, {owner.distinct_keys(), owner.firsts}, owner.rows.data(), inference,
             owner.values.data());
-  const bool uniform = std::all_of(shape.dims.begin(), shape.dims.end(),
-                                   [&](std::int64_t dim) { return dim == shape.dims.front(); });
-  if (!uniform) {
-    std::vector<std::int64_t> bytes;
-    for (const std::int64_t base : bases) {
-      bytes.push_back(base * static_cast<std::int64_t>(sizeof(float)));
-    }
-    owner.value_offsets = place_rows(stream, shape, owner.firsts, bytes);
-  }
+  owner.value_offsets = place_values(stream, shape, owner.firsts, bases);
 }
 
 /// Answers with the rows of the received keys, but not those of reduced blocks.
@@ -75,20 +83,25 @@ struct AnswerRows {
   }
 };
 
+/// How the answers lie.
 template <Backend B>
-Buffer<std::byte, B> answer_keys(Stream<B>& stream, const LookupShape& shape,
-                                 Span<Table<B>* const> tables, bool inference,
-                                 OwnerState<B>& owner) {
+BlockLayout plan_own_answers(const LookupShape& shape, const OwnerState<B>& owner) {
   std::vector<std::int64_t> sizes = sizes_of(owner.blocks);
   for (std::size_t b = 0; b < sizes.size(); ++b) {
     sizes[b] = owner.reduced[b] != 0
                    ? owner.parts.state_bytes[b]
                    : shape.row_bytes(sizes[b], shape.dim_of(static_cast<std::int64_t>(b)));
   }
-  owner.answers_layout = BlockLayout(sizes, shape.ranks);
+  return {sizes, shape.ranks};
+}
+
+template <Backend B>
+Buffer<std::byte, B> answer_keys(Stream<B>& stream, const LookupShape& shape,
+                                 Span<Table<B>* const> tables, bool inference,
+                                 OwnerState<B>& owner) {
+  owner.answers_layout = plan_own_answers(shape, owner);
   Buffer<std::byte, B> answers(stream, owner.answers_layout.size());
   const TableRefs<B> refs(stream, tables);
-  const std::uint32_t* inverse = shape.ranks == 1 ? nullptr : owner.distinct.inverse.data();
   Buffer<std::int64_t, B> blocks_storage, bases_storage;
   Buffer<std::uint8_t, B> reduced_storage;
   const AnswerRows rows{
@@ -96,29 +109,28 @@ Buffer<std::byte, B> answer_keys(Stream<B>& stream, const LookupShape& shape,
       .num_tables = shape.tables(),
       .keys = owner.distinct_keys(),
       .rows = owner.rows.data(),
-      .inverse = inverse,
+      .inverse = owner.distinct.inverse.data(),
       .blocks = device_view<std::int64_t>(stream, owner.blocks, blocks_storage),
       .bases = device_view<std::int64_t>(stream, owner.answers_layout.bases, bases_storage),
       .reduced = device_view<std::uint8_t>(stream, owner.reduced, reduced_storage),
       .inference = inference,
       .answers = answers.data()};
   for_each_run(stream, Span<const std::int64_t>(owner.blocks), rows);
-  if (owner.parts.parts.empty()) {
-    return answers;
+  if (!owner.parts.parts.empty()) {
+    read_found(stream, shape, tables, inference, owner);
+    const DeviceShape<B> device(stream, shape);
+    for_each_row(stream, owner.parts.parts.size(),
+                 ReduceParts{.shape = device.ref,
+                             .parts = owner.parts.parts.data(),
+                             .items = owner.parts.items.data(),
+                             .key_blocks = rows.blocks,
+                             .inverse = rows.inverse,
+                             .shards = owner.shards.data(),
+                             .values = owner.values.data(),
+                             .value_offset = owner.value_offset(shape),
+                             .bases = rows.bases,
+                             .answers = answers.data()});
   }
-  read_found(stream, shape, tables, inference, owner);
-  const DeviceShape<B> device(stream, shape);
-  for_each_row(stream, owner.parts.parts.size(),
-               ReduceParts{.shape = device.ref,
-                           .parts = owner.parts.parts.data(),
-                           .items = owner.parts.items.data(),
-                           .key_blocks = rows.blocks,
-                           .inverse = inverse,
-                           .shards = owner.shards.data(),
-                           .values = owner.values.data(),
-                           .value_offset = owner.value_offset(shape),
-                           .bases = rows.bases,
-                           .answers = answers.data()});
   return answers;
 }
 

@@ -245,7 +245,7 @@ struct WriteBacks {
   const BagPart* parts;
   BagRanges bags;
   const MatrixView<const float>* upstream;
-  std::byte* kept;
+  const std::byte* kept;
   std::int64_t kept_bytes;
   const std::int64_t* bases;
   std::byte* message;
@@ -263,7 +263,7 @@ struct WriteBacks {
         using C = decltype(c);
         using State = typename C::State;
         const float* gradient = upstream[g].row(sample) + group.column;
-        const State* states = kept_states<State>(kept, kept_bytes, sample, group);
+        const State* states = kept_states<const State>(kept, kept_bytes, sample, group);
         auto* backs = reinterpret_cast<typename C::Back*>(out + group.back);
         for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
           const State state = C::kBackNeedsState ? states[d] : C::start(0.0f);

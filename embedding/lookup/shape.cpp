@@ -73,6 +73,11 @@ void plan_groups(const std::vector<const TableOptions*>& tables,
 
 }  // namespace
 
+bool LookupShape::uniform() const {
+  return std::all_of(dims.begin(), dims.end(),
+                     [&](std::int64_t dim) { return dim == dims.front(); });
+}
+
 bool LookupShape::any_by_shard() const {
   return std::find(shard_order.begin(), shard_order.end(), true) != shard_order.end();
 }

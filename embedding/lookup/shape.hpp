@@ -101,6 +101,8 @@ struct LookupShape {
     return (bytes + alignment - 1) / alignment * alignment;
   }
 
+  /// Whether the rows of all tables have one width.
+  bool uniform() const;
   bool any_by_shard() const;
   /// Whether a table may be answered in reduced form.
   bool any_reducible() const;

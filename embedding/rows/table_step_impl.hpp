@@ -189,72 +189,94 @@ struct SummedCalls {
   Buffer<std::uint32_t, B> occurrences;
 };
 
-/// Sums the calls of those tables that have several, all in one pass: calls[t] becomes one.
+/// The calls of those tables that have several.
 template <Backend B>
-void sum_calls(Stream<B>& stream, Span<Table<B>* const> tables,
-               std::vector<std::vector<RowGradients<B>>>& calls) {
-  std::vector<Table<B>*> several;
-  std::vector<std::size_t> numbers;
+struct SeveralCalls {
+  std::vector<Table<B>*> tables;
+  std::vector<std::size_t> numbers;  ///< of these tables among all
   std::vector<Partitioner> partitioners;
-  std::vector<std::int64_t> blocks{0};
+  std::vector<std::int64_t> blocks{0};  ///< where the keys of each of these tables start
   CallRefs<B> refs;
-  bool counted = true;
-  for (std::size_t t = 0; t < calls.size(); ++t) {
-    if (calls[t].size() < 2) {
-      continue;
+  bool counted = true;  ///< all calls say how many occurrences their sums have
+
+  SeveralCalls(Span<Table<B>* const> all, const std::vector<std::vector<RowGradients<B>>>& calls) {
+    for (std::size_t t = 0; t < calls.size(); ++t) {
+      if (calls[t].size() < 2) {
+        continue;
+      }
+      Table<B>* table = all[static_cast<std::int64_t>(t)];
+      tables.push_back(table);
+      numbers.push_back(t);
+      partitioners.push_back(table->partitioner());
+      for (const RowGradients<B>& call : calls[t]) {
+        refs.add(call, table->layout().dim);
+        counted = counted && call.occurrences != nullptr;
+      }
+      blocks.push_back(refs.starts.back());
     }
-    Table<B>* table = tables[static_cast<std::int64_t>(t)];
-    several.push_back(table);
-    numbers.push_back(t);
-    partitioners.push_back(table->partitioner());
-    for (const RowGradients<B>& call : calls[t]) {
-      refs.add(call, table->layout().dim);
-      counted = counted && call.occurrences != nullptr;
-    }
-    blocks.push_back(refs.starts.back());
   }
-  if (several.empty()) {
-    return;
-  }
-  const std::int64_t n = refs.starts.back();
+};
+
+/// The sums of several calls, key by key, in one pass over all tables; `bases` are where those of a
+/// table start.
+template <Backend B>
+std::shared_ptr<SummedCalls<B>> sum_terms(Stream<B>& stream, SeveralCalls<B>& several,
+                                          const TableRefs<B>& tables,
+                                          std::vector<std::int64_t>& bases) {
+  const std::int64_t n = several.refs.starts.back();
   Buffer<Key, B> keys(stream, n);
   Buffer<RowId, B> rows(stream, n);
   Buffer<const float*, B> values(stream, n);
   Buffer<std::uint32_t, B> occurrences(stream, n);
-  for_each_run(stream, Span<const std::int64_t>(refs.starts),
-               JoinCalls{refs.on_device(stream), keys.data(), rows.data(), values.data(),
+  for_each_run(stream, Span<const std::int64_t>(several.refs.starts),
+               JoinCalls{several.refs.on_device(stream), keys.data(), rows.data(), values.data(),
                          occurrences.data()});
-
-  const auto shared = std::make_shared<SummedCalls<B>>();
-  shared->distinct = dedup(
-      stream, Occurrences{.keys = keys.span(), .blocks = blocks, .partitioners = partitioners});
-  const std::vector<std::int64_t>& starts = shared->distinct.blocks;
-  const TableRefs<B> table_refs(stream, several);
-  const std::vector<std::int64_t> bases = value_bases(table_refs, starts);
-  shared->values = {stream, bases.back()};
-  shared->occurrences = {stream, starts.back()};
-  shared->rows = {stream, starts.back()};
+  const auto sums = std::make_shared<SummedCalls<B>>();
+  sums->distinct = dedup(stream, Occurrences{.keys = keys.span(),
+                                             .blocks = several.blocks,
+                                             .partitioners = several.partitioners});
+  const std::vector<std::int64_t>& starts = sums->distinct.blocks;
+  bases = value_bases(tables, Span<const std::int64_t>(starts));
+  sums->values = {stream, bases.back()};
+  sums->occurrences = {stream, starts.back()};
   Buffer<std::int64_t, B> starts_storage, bases_storage;
   for_each_run(stream, Span<const std::int64_t>(starts),
-               SumCalls{.tables = table_refs.data(),
+               SumCalls{.tables = tables.data(),
                         .starts = device_view<std::int64_t>(stream, starts, starts_storage),
                         .bases = device_view<std::int64_t>(stream, bases, bases_storage),
-                        .offsets = shared->distinct.offsets.data(),
-                        .terms = shared->distinct.occurrences.data(),
+                        .offsets = sums->distinct.offsets.data(),
+                        .terms = sums->distinct.occurrences.data(),
                         .values = values.data(),
                         .occurrences = occurrences.data(),
-                        .sums = shared->values.data(),
-                        .counts = shared->occurrences.data()});
-  find_rows(stream, table_refs, {shared->distinct.keys.data(), starts}, shared->rows.data());
-  for (std::size_t s = 0; s < several.size(); ++s) {
+                        .sums = sums->values.data(),
+                        .counts = sums->occurrences.data()});
+  return sums;
+}
+
+/// Sums the calls of those tables that have several: calls[t] becomes one.
+template <Backend B>
+void sum_calls(Stream<B>& stream, Span<Table<B>* const> tables,
+               std::vector<std::vector<RowGradients<B>>>& calls) {
+  SeveralCalls<B> several(tables, calls);
+  if (several.tables.empty()) {
+    return;
+  }
+  const TableRefs<B> refs(stream, several.tables);
+  std::vector<std::int64_t> bases;
+  const auto sums = sum_terms(stream, several, refs, bases);
+  const std::vector<std::int64_t>& starts = sums->distinct.blocks;
+  sums->rows = {stream, starts.back()};
+  find_rows(stream, refs, {sums->distinct.keys.data(), starts}, sums->rows.data());
+  for (std::size_t s = 0; s < several.tables.size(); ++s) {
     const std::int64_t first = starts[s];
-    calls[numbers[s]] = {{.size = starts[s + 1] - first,
-                          .keys = shared->distinct.keys.data() + first,
-                          .rows = shared->rows.data() + first,
-                          .values = shared->values.data() + bases[s],
-                          .occurrences = counted ? shared->occurrences.data() + first : nullptr,
-                          .steps = several[s]->steps(),
-                          .keep = {shared}}};
+    calls[several.numbers[s]] = {
+        {.size = starts[s + 1] - first,
+         .keys = sums->distinct.keys.data() + first,
+         .rows = sums->rows.data() + first,
+         .values = sums->values.data() + bases[s],
+         .occurrences = several.counted ? sums->occurrences.data() + first : nullptr,
+         .steps = several.tables[s]->steps(),
+         .keep = {sums}}};
   }
 }
 

@@ -55,6 +55,16 @@ expect(functions io/a.hpp "struct A {\n  A(int& x)\n      : x_(x) {\n#if 1\n${in
 expect(functions io/a.cpp "void f() {\n  g(R\"(\nraw\n)\");\n${body}}" "io/a.cpp:1: expected fewer than 40")
 expect(functions io/a.cpp "const auto f = [&](int x) {\n  if (x) {\n${inner}  }\n}" "io/a.cpp:1: expected fewer than 40")
 
+set(functor "struct A {\n  std::vector<int> v\;\n\n  KEYSHARD_HD void operator()(int i) const {\n    f(i)\;\n  }\n}\;")
+string(REPLACE "\\;" ";" functor "${functor}")
+expect(single_source runtime/a.hpp "\n${functor}" "a functor holds no std::vector: struct A")
+string(REPLACE "KEYSHARD_HD " "" plain "${functor}")
+expect(single_source runtime/a.hpp "\n${plain}" "")
+expect(single_source embedding/lookup/a.hpp "std::vector<float> sums" "has the size of keys is a Buffer")
+expect(single_source embedding/lookup/a.hpp "std::vector<std::int64_t> starts" "")
+expect(single_source embedding/layers/a.cpp "\ntemplate <>\nvoid A<Cpu>::f() {}" "only a primitive is specialised")
+expect(single_source runtime/primitives_cuda.hpp "\ntemplate <>\nvoid f<Cuda>()" "")
+
 expect(lint io/a.cpp "int main() { return 0; }" "")
 expect(lint io/a.cpp "// neither std::reduce nor printf(" "")
 expect(lint collectives/mpi_a.cpp "MPI_Allreduce(a, b, 1, MPI_FLOAT, MPI_SUM, c);" "floats are not added")

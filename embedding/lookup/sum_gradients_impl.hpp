@@ -1,0 +1,227 @@
+// The way back at the asker: where partial sums lie in a message, and the sums.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "embedding/lookup/gradient_functors.hpp"
+#include "embedding/lookup/gradients.hpp"
+#include "embedding/lookup/make_parts_impl.hpp"
+#include "embedding/lookup/slice_nodes.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/primitives.hpp"
+
+namespace keyshard {
+
+struct WriteMasks {
+  KeyNodes in;
+  std::uint32_t* masks;
+
+  std::int64_t work() const { return 5; }
+
+  KEYSHARD_HD void operator()(std::int64_t u) const { masks[u] = in.mask(u); }
+};
+
+struct CountOccurrences {
+  const std::uint32_t* offsets;
+  std::uint32_t* counts;
+
+  KEYSHARD_HD void operator()(std::int64_t u) const { counts[u] = offsets[u + 1] - offsets[u]; }
+};
+
+struct PartialsOfKey {
+  const std::uint32_t* masks;
+
+  KEYSHARD_HD std::int64_t operator()(std::int64_t u) const { return std::popcount(masks[u]); }
+};
+
+/// Writes where the partials of keys start, which lie in blocks.
+struct PlacePartials {
+  const std::int64_t* counts;  ///< [keys + 1] partials before each key; null: one a key
+  const std::int64_t* blocks;  ///< of the keys
+  const std::int64_t* bases;   ///< bytes before each block
+  const std::int64_t* dims;    ///< of each table
+  std::int64_t tables;
+  std::int64_t* places;  ///< floats before the partials of each key
+  std::uint16_t* ranks;  ///< of each key; null: not wanted
+
+  struct Row {
+    const PlacePartials* in;
+    std::int64_t block;
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
+      if (team.thread_rank() != 0) {
+        return;
+      }
+      const std::int64_t first = in->blocks[block];
+      const std::int64_t before =
+          in->counts == nullptr ? u - first : in->counts[u] - in->counts[first];
+      in->places[u] = in->bases[block] / static_cast<std::int64_t>(sizeof(float)) +
+                      before * in->dims[block % in->tables];
+      if (in->ranks != nullptr) {
+        in->ranks[u] = static_cast<std::uint16_t>(block / in->tables);
+      }
+    }
+  };
+
+  std::int64_t work() const { return 2; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
+    body(Row{this, block});
+  }
+};
+
+/// Where the partials of keys start in a message of blocks.
+template <Backend B>
+struct PartialPlan {
+  BlockLayout layout;
+  Buffer<std::int64_t, B> places;
+  Buffer<std::uint16_t, B> ranks;
+};
+
+/// `masks` may be empty: one partial a key. A reduced block has back_bytes in their place.
+template <Backend B>
+PartialPlan<B> plan_partials(Stream<B>& stream, const LookupShape& shape,
+                             const std::vector<std::int64_t>& blocks,
+                             const Buffer<std::uint32_t, B>& masks,
+                             const std::vector<std::uint8_t>& reduced,
+                             const std::vector<std::int64_t>& back_bytes) {
+  std::vector<std::int64_t> sizes = sizes_of(blocks);
+  Buffer<std::int64_t, B> counts;
+  if (!masks.empty()) {
+    counts = {stream, masks.size() + 1};
+    scan(stream, masks.size(), PartialsOfKey{masks.data()}, counts.data());
+    sizes = sizes_of(values_at(stream, counts, blocks));
+  }
+  for (std::size_t b = 0; b < sizes.size(); ++b) {
+    sizes[b] = reduced[b] != 0
+                   ? back_bytes[b]
+                   : shape.row_bytes(sizes[b], shape.dim_of(static_cast<std::int64_t>(b)));
+  }
+  PartialPlan<B> plan{BlockLayout(sizes, shape.ranks), {stream, blocks.back()}, {}};
+  plan.ranks = {stream, blocks.back()};
+  Buffer<std::int64_t, B> blocks_storage, bases_storage, dims_storage;
+  for_each_run(
+      stream, Span<const std::int64_t>(blocks),
+      PlacePartials{.counts = counts.empty() ? nullptr : counts.data(),
+                    .blocks = device_view<std::int64_t>(stream, blocks, blocks_storage),
+                    .bases = device_view<std::int64_t>(stream, plan.layout.bases, bases_storage),
+                    .dims = device_view<std::int64_t>(stream, shape.dims, dims_storage),
+                    .tables = shape.tables(),
+                    .places = plan.places.data(),
+                    .ranks = plan.ranks.data()});
+  return plan;
+}
+
+/// Whether the tables that the asker asked in reduced form are those of each block.
+inline std::vector<std::uint8_t> reduced_blocks(const LookupShape& shape,
+                                                const std::vector<std::uint8_t>& tables) {
+  std::vector<std::uint8_t> blocks;
+  for (std::int64_t rank = 0; rank < shape.ranks; ++rank) {
+    blocks.insert(blocks.end(), tables.begin(), tables.end());
+  }
+  return blocks;
+}
+
+/// The plan of an asker's message; places are left out where keys have one partial each and rows of
+/// one width, so that they follow from the number of the key.
+template <Backend B>
+PartialPlan<B> plan_message(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
+                            const Buffer<std::uint32_t, B>& masks) {
+  if (masks.empty() && asker.value_offsets.empty()) {
+    std::vector<std::int64_t> sizes = sizes_of(asker.distinct.blocks);
+    for (std::int64_t& size : sizes) {
+      size = shape.row_bytes(size, shape.dims.front());
+    }
+    return {BlockLayout(sizes, shape.ranks), {}, {}};
+  }
+  return plan_partials(stream, shape, asker.distinct.blocks, masks,
+                       reduced_blocks(shape, asker.reduced), asker.parts.back_bytes);
+}
+
+/// The occurrences of the keys of a batch as functors see them, with what has to stand for them.
+template <Backend B>
+struct OccurrencesView {
+  DeviceShape<B> device;
+  SliceNodes<B> nodes;
+  Buffer<std::uint8_t, B> sums_storage, reduced_storage;
+  Buffer<MatrixView<const float>, B> upstream_storage;
+  KeyOccurrences in;
+  const std::uint8_t* reduced;  ///< of each table, on the device
+
+  OccurrencesView(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
+                  Span<const MatrixView<const float>> gradients)
+      : device(stream, shape),
+        nodes(stream, asker.run, asker.slices),
+        in{.shape = device.ref,
+           .by_features = device.by_features,
+           .offsets = asker.distinct.offsets.data(),
+           .occurrences = asker.distinct.occurrences.data(),
+           .bag_of = asker.bag_of.empty() ? nullptr : asker.bag_of.data(),
+           .bags = asker.bags(),
+           .slice_of = asker.slice_of.data(),
+           .node_of = nodes.first_of(),
+           .sums = device_view<std::uint8_t>(stream, shape.sums, sums_storage),
+           .upstream = device_view(stream, gradients, upstream_storage),
+           .kept = asker.kept.data(),
+           .kept_bytes = shape.kept_bytes,
+           .values = asker.values,
+           .value_offset = asker.value_offset(shape),
+           .partials = nullptr,
+           .partial_offset = {shape.dims.front(), nullptr}},
+        reduced(device_view<std::uint8_t>(stream, asker.reduced, reduced_storage)) {}
+};
+
+/// The numbers that travel beside the sums: nodes and occurrences of each key.
+template <Backend B>
+void count_keys(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
+                const SliceNodes<B>& nodes, GradientMessage<B>& message) {
+  const std::int64_t keys = asker.distinct.size();
+  if (nodes.size() > 1) {
+    message.masks = {stream, keys};
+    for_each(stream, keys, WriteMasks{key_nodes(shape, asker, nodes), message.masks.data()});
+  }
+  if (shape.counts_occurrences) {
+    message.counts = {stream, keys};
+    for_each(stream, keys, CountOccurrences{asker.distinct.offsets.data(), message.counts.data()});
+  }
+}
+
+template <Backend B>
+GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
+                                 const AskerState<B>& asker,
+                                 Span<const MatrixView<const float>> gradients) {
+  OccurrencesView<B> view(stream, shape, asker, gradients);
+  GradientMessage<B> message;
+  count_keys(stream, shape, asker, view.nodes, message);
+  PartialPlan<B> plan = plan_message(stream, shape, asker, message.masks);
+  message.layout = std::move(plan.layout);
+  message.bytes = {stream, message.layout.size()};
+
+  KeyOccurrences& in = view.in;
+  in.partials = reinterpret_cast<float*>(message.bytes.data());
+  in.partial_offset.offsets = plan.places.empty() ? nullptr : plan.places.data();
+  const std::int64_t keys = std::max<std::int64_t>(asker.distinct.size(), 1);
+  const std::int64_t terms = (asker.distinct.inverse.size() + keys - 1) / keys;
+  for_each_run(stream, Span<const std::int64_t>(asker.distinct.blocks),
+               SumKeys{in, view.reduced, terms});
+  if (!asker.parts.parts.empty()) {
+    Buffer<std::int64_t, B> storage;
+    for_each_row(
+        stream, asker.parts.parts.size(),
+        WriteBacks{.shape = in.shape,
+                   .by_features = in.by_features,
+                   .parts = asker.parts.parts.data(),
+                   .bags = in.bags,
+                   .upstream = in.upstream,
+                   .kept = in.kept,
+                   .kept_bytes = in.kept_bytes,
+                   .bases = device_view<std::int64_t>(stream, message.layout.bases, storage),
+                   .message = message.bytes.data()});
+  }
+  return message;
+}
+
+}  // namespace keyshard

@@ -16,7 +16,7 @@
 namespace keyshard::testing {
 namespace {
 
-constexpr std::int64_t kSamples = 12;  // of a step, each a slice of its own
+constexpr std::int64_t kSamples = 16;  // of a step, each a slice of its own
 constexpr std::int64_t kSaved = 3, kTrained = 5;
 
 LayerOptions layer_options(const std::string& name, std::int64_t width,

@@ -85,7 +85,7 @@ class DenseSide {
   std::vector<Workspace<B>> workspaces_;
   Buffer<float, B> slice_gradients_;   // [slices of this rank x parameters]
   Buffer<float, B> slice_statistics_;  // [slices of this rank x statistics]
-  Buffer<double, B> slice_losses_;     // [slices of this rank]
+  Buffer<double, B> slice_losses_;     // [slices of this rank]; of absent slices it is not used
   std::vector<char> present_;          // slices with samples
   std::vector<char> has_statistics_;
 };

@@ -29,7 +29,7 @@ struct FlagNonFinite {
     const std::int64_t end = begin + kBlock < size ? begin + kBlock : size;
     int found = 0;
     for (std::int64_t i = begin + team.thread_rank(); i < end; i += team.num_threads()) {
-      found |= values[i] - values[i] == 0.0f ? 0 : 1;  // of no other number the difference is NaN
+      found |= values[i] - values[i] == 0.0f ? 0 : 1;  // inf - inf is NaN, and so is NaN - NaN
     }
     const bool any = team.any(found != 0);
     if (team.thread_rank() == 0) {
@@ -55,7 +55,8 @@ DenseSide<B>::DenseSide(const ModelOptions& options, const ModelShape& shape,
       workspaces_(make_workspaces(stream)),
       slice_gradients_(stream, run_.size() * model_->parameters().size()),
       slice_statistics_(stream, run_.size() * model_->statistics_size()),
-      slice_losses_(stream, run_.size()) {}
+      slice_losses_(to_device(stream, std::vector<double>(static_cast<std::size_t>(run_.size())))) {
+}
 
 template <Backend B>
 void DenseSide<B>::note_presence(const BatchColumns<B>& columns) {
@@ -87,7 +88,6 @@ double DenseSide<B>::forward_backward(const Batch& batch, const StepContext& con
   const BatchColumns<B> columns(stream_, batch);
   Buffer<float, B> logits(stream_, batch.samples());
   note_presence(columns);
-  for_each(stream_, run_.size(), FillNumbers<double>{slice_losses_.data(), 0.0});
   for_slice_groups(stream_, workspaces_, run_.size(),
                    [&](Range slices, TaskQueue<B>& queue, Workspace<B>& workspace) {
                      const Range samples = columns.samples_of(slices);

@@ -36,7 +36,7 @@ void AdditiveModel<B>::run(const Pass<B>& pass, const GroupInput& input,
   if (linear_) {
     linear_forward(pass, input, output.logits);
   } else {
-    for_each(pass.queue, n, FillNumbers<float>{output.logits, 0.0f});
+    for_each(pass.queue, n, FillNumbers{output.logits, 0.0f});
   }
   MatrixView<float> sums;
   if (pairs_dim_ > 0) {

@@ -14,8 +14,9 @@ namespace keyshard {
 
 /// Which samples of a group are those of which slice; for functors.
 struct SliceRuns {
-  const std::int64_t* offsets = nullptr;  ///< [slices + 1], of any origin: that of the first slice
-                                          ///< is sample 0 of the group
+  /// [slices + 1] Where each slice begins and the last one ends, counted from any sample. The first
+  /// slice begins at sample 0 of the group.
+  const std::int64_t* offsets = nullptr;
   std::int64_t slices = 0;
 
   KEYSHARD_HD Range samples_of(std::int64_t slice) const {

@@ -14,10 +14,9 @@
 namespace keyshard {
 
 /// numbers[i] = value.
-template <class T>
 struct FillNumbers {
-  T* numbers;
-  T value;
+  float* numbers;
+  float value;
 
   KEYSHARD_HD void operator()(std::int64_t i) const { numbers[i] = value; }
 };
@@ -49,13 +48,14 @@ class Workspace {
     return {floats(rows * stride), rows, cols, stride};
   }
 
-  /// Scratch for a functor that works on `rows` rows: `cols` zeros for each row. On a CPU the rows
-  /// of a task come one after another and all have the same zeros, as the row before left them.
+  /// Scratch for a functor that works on `rows` rows: `cols` numbers for each, 0 at first. On a CPU
+  /// the rows of a task come one after another and share the scratch of one row, which a row finds
+  /// as the row before has left it.
   MatrixView<float> row_scratch(TaskQueue<B>& queue, std::int64_t rows, std::int64_t cols) {
     MatrixView<float> scratch{nullptr, rows, cols, std::same_as<B, Cpu> ? 0 : padded_row(cols)};
     const std::int64_t size = std::same_as<B, Cpu> ? cols : rows * scratch.stride;
     scratch.data = floats(size);
-    for_each(queue, size, FillNumbers<float>{scratch.data, 0.0f});
+    for_each(queue, size, FillNumbers{scratch.data, 0.0f});
     return scratch;
   }
 

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "launch/training/dense_block.hpp"
 #include "launch/training/dense_side_impl.hpp"
 #include "launch/training/models/additive_functors.hpp"
 #include "launch/training/models/dense_layer_impl.hpp"

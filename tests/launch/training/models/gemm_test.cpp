@@ -115,10 +115,10 @@ TEST(Gemm, ProductsOfAGroupAreThoseOfItsSlices) {
   const std::vector<std::int64_t> offsets{100, 107, 107, 110};  // of any origin
   const SliceGroup group{{offsets.data(), 3}, offsets.data()};
   Serial queue;
-  Matrix a(10, 6, 1), weights(6, 5, 2), grouped(10, 5), single(10, 5), back(10, 6), alone(10, 6);
+  Matrix a(10, 6, 1), weights(6, 5, 2), grouped(10, 5), single(10, 5), slopes(10, 6), alone(10, 6);
   std::vector<float> gradients(3 * 30, -1);
   multiply(queue, group, a.view(), weights.view(), grouped.view());
-  multiply_transposed_right(queue, group, grouped.view(), weights.view(), back.view());
+  multiply_transposed_right(queue, group, grouped.view(), weights.view(), slopes.view());
   multiply_transposed_left(queue, group, a.view(), grouped.view(),
                            {{gradients.data(), 6, 5, 5}, 30});
 
@@ -134,7 +134,7 @@ TEST(Gemm, ProductsOfAGroupAreThoseOfItsSlices) {
     EXPECT_EQ(std::vector<float>(found, found + 30), gradient);
   }
   EXPECT_EQ(grouped.values, single.values);
-  EXPECT_EQ(back.values, alone.values);
+  EXPECT_EQ(slopes.values, alone.values);
 }
 
 TEST(Gemm, UnknownNumericsAreRefused) {

@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <random>
-#include <string>
 
 #include <gtest/gtest.h>
 
 #include "collectives/forwarding_communicator.hpp"
-#include "collectives/texts.hpp"
 #include "runtime/error.hpp"
 #include "tests/support/counts.hpp"
 #include "tests/support/ranks.hpp"
@@ -255,14 +253,6 @@ TEST(GatherLists, OfNothingAreEmptyListsOfEveryRank) {
   run_ranks(3, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
     EXPECT_EQ(communicator.gather_lists(Span<const double>()), std::vector<std::vector<double>>(3));
     EXPECT_TRUE(communicator.gather_joined(Span<const double>()).empty());
-  });
-}
-
-TEST(Texts, OfAllRanksComeByRankWhateverTheirSizes) {
-  run_ranks(3, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
-    const std::vector<std::string> texts{"", std::string("a\0b", 3), std::string(100'000, 'x')};
-    EXPECT_EQ(gather_texts(communicator, texts[static_cast<std::size_t>(communicator.rank())]),
-              texts);
   });
 }
 

@@ -169,17 +169,5 @@ TEST(UniqueSuffix, IsTheSameOnAllRanksAndAnotherOneEveryTime) {
   EXPECT_EQ((std::set<std::string>(seen.begin(), seen.end()).size()), 4u);
 }
 
-TEST(BroadcastText, GivesTheTextOfRankZeroWhateverTheOthersHave) {
-  for (const std::string& text :
-       {std::string(), std::string("a\0b", 3), std::string(100'000, 'x')}) {
-    run_ranks(3, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>&) {
-      const std::string own = communicator.rank() == 0
-                                  ? text
-                                  : std::string(static_cast<std::size_t>(communicator.rank()), '?');
-      EXPECT_EQ(broadcast_text(communicator, own), text);
-    });
-  }
-}
-
 }  // namespace
 }  // namespace keyshard

@@ -309,7 +309,8 @@ TEST(StepPlan, RefusesPositionsAtWhichNoStepEnds) {
       {0, 1, {2, 2, 2}},     // of three slices
       {0, 1, {2, 2, 2, 3}},  // slices that differ in the middle of an epoch
       {0, 1, {-1, -1, -1, -1}},
-      {0, 1, {26, 26, 26, 26}}  // more than a slice has
+      {0, 1, {26, 24, 25, 25}},  // all records, but not as slices own them
+      {0, 1, {26, 26, 26, 26}}   // more than a slice has
   };
   for (const ReaderPosition& position : wrong) {
     try {

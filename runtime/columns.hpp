@@ -51,15 +51,20 @@ KEYSHARD_HD void with_width(std::int64_t width, const Body& body) {
 template <class Team>
 inline constexpr int kLaneColumns = std::is_same_v<Team, Solo> ? 64 : 1;
 
+/// Whether usual widths are compiled in: for what runs often enough to be worth the code.
+enum class Widths { usual, any };
+
 /// Calls body(first, width) for the column chunks of this lane, of at most kColumns columns;
-/// `width` is a FixedWidth where it is a usual one.
-template <int kColumns, class Team, class Body>
+/// `width` is a FixedWidth where it is a usual one and kWidths says so.
+template <int kColumns, Widths kWidths = Widths::usual, class Team, class Body>
 KEYSHARD_HD void for_columns(const Team& team, std::int64_t dim, const Body& body) {
   for (std::int64_t first = kColumns * static_cast<std::int64_t>(team.thread_rank()); first < dim;
        first += kColumns * static_cast<std::int64_t>(team.num_threads())) {
     const std::int64_t left = dim - first;
     if constexpr (kColumns == 1) {
       body(first, FixedWidth<1>{});
+    } else if constexpr (kWidths == Widths::any) {
+      body(first, left < kColumns ? left : kColumns);
     } else {
       with_width<kColumns>(left < kColumns ? left : kColumns,
                            [&](auto width) { body(first, width); });

@@ -9,7 +9,7 @@
 
 #include "embedding/layers/reduce_axis.hpp"
 #include "embedding/layers/squashed_embedding.hpp"
-#include "embedding/lookup/lookup_impl.hpp"
+#include "embedding/lookup/check_bags.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"

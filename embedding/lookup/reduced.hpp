@@ -89,7 +89,7 @@ struct MergeParts {
 
   template <class Team>
   KEYSHARD_HD void operator()(const Team& team) const {
-    for_columns<kColumns>(team, group.dim, [&](std::int64_t first, auto width) {
+    for_columns<kColumns, Widths::any>(team, group.dim, [&](std::int64_t first, auto width) {
       StateStack<C, kColumns> stack;
       Fold<State, C, decltype(width)> fold(stack.states, width);
       for (std::int64_t p = 0; p < num_parts; ++p) {
@@ -194,9 +194,10 @@ struct ReduceParts {
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[part.feature * shape.num_groups + g];
       with_alternative<Combiner>(group.kind, [&](auto c) {
-        for_columns<kLaneColumns<Team>>(team, group.dim, [&](std::int64_t first, auto width) {
-          reduce<decltype(c), kLaneColumns<Team>>(part, group, first, width);
-        });
+        for_columns<kLaneColumns<Team>, Widths::any>(
+            team, group.dim, [&](std::int64_t first, auto width) {
+              reduce<decltype(c), kLaneColumns<Team>>(part, group, first, width);
+            });
       });
     }
   }

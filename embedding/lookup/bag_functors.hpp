@@ -167,22 +167,28 @@ struct PoolBags {
 
   std::int64_t fetched() const { return (ids + 1) * shape.features[0].row_dim; }
 
-  KEYSHARD_HD void fetch(std::int64_t bag) const {
+  /// Where a bag stands.
+  struct Place {
+    std::uint32_t sample;
+    std::uint32_t feature;
+  };
+
+  KEYSHARD_HD Place fetch(std::int64_t bag) const {
     constexpr std::int64_t kMostFetched = 192;
     const std::uint32_t sample = by_features.quotient(static_cast<std::uint32_t>(bag));
-    const std::int64_t f = bag - std::int64_t{sample} * shape.num_features;
+    const std::uint32_t f = static_cast<std::uint32_t>(bag) - sample * by_features.divisor();
     const std::int64_t begin = bags.begin(bag), n = bags.size(bag);
     for (std::int64_t i = begin; i < begin + (n < kMostFetched ? n : kMostFetched); ++i) {
       prefetch(rows(items[i]), shape.features[f].row_dim);
     }
     const FeatureGroup& group = shape.groups[f * shape.num_groups];
     prefetch_to_write(pooled[0].row(sample) + group.column, group.dim);
+    return {sample, f};
   }
 
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t bag, const Team& team) const {
-    const std::uint32_t sample = by_features.quotient(static_cast<std::uint32_t>(bag));
-    const std::int64_t f = bag - std::int64_t{sample} * shape.num_features;
+  KEYSHARD_HD void operator()(std::int64_t bag, const Team& team, Place place) const {
+    const std::uint32_t sample = place.sample, f = place.feature;
     const FeatureShape& feature = shape.features[f];
     if (reduced[feature.table] != 0) {
       return;

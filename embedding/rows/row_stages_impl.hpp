@@ -132,8 +132,7 @@ struct InitializeRows {
 template <Backend B>
 TableRefs<B>::TableRefs(Stream<B>& stream, Span<const Table<B>* const> tables) {
   for (const Table<B>* table : tables) {
-    const std::vector<GroupRef> groups = table->group_refs();
-    groups_.insert(groups_.end(), groups.begin(), groups.end());
+    table->add_group_refs(groups_);
   }
   bring(stream, tables);
 }
@@ -142,15 +141,16 @@ template <Backend B>
 TableRefs<B>::TableRefs(Stream<B>& stream, Span<Table<B>* const> tables,
                         const UpdateContext& context) {
   for (Table<B>* table : tables) {
-    std::vector<GroupRef> groups = table->group_refs();
-    table->begin_step(context, groups.data());
-    groups_.insert(groups_.end(), groups.begin(), groups.end());
+    const std::size_t first = groups_.size();
+    table->add_group_refs(groups_);
+    table->begin_step(context, groups_.data() + first);
   }
   bring(stream, tables);
 }
 
 template <Backend B>
 void TableRefs<B>::bring(Stream<B>& stream, Span<const Table<B>* const> tables) {
+  refs_.reserve(static_cast<std::size_t>(tables.size()));
   const GroupRef* groups = device_view<GroupRef>(stream, groups_, group_storage_);
   for (const Table<B>* table : tables) {
     refs_.push_back(table->ref(groups));

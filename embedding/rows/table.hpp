@@ -111,9 +111,9 @@ class Table {
   /// The first of `rows` new rows, uninitialised.
   RowId allocate(std::int64_t rows) { return store_.allocate(rows); }
 
-  /// The column groups as functors see them, and the table with its groups at `groups` on the
-  /// device.
-  std::vector<GroupRef> group_refs() const;
+  /// Appends the column groups as functors see them.
+  void add_group_refs(std::vector<GroupRef>& refs) const;
+  /// The table as functors see it, with its groups at `groups` on the device.
   TableRef ref(const GroupRef* groups) const;
 
   /// Ticks the clocks and writes what the step is into the refs of the groups.

@@ -38,8 +38,7 @@ void Table<B>::add_reader(const std::string& feature) {
 }
 
 template <Backend B>
-std::vector<GroupRef> Table<B>::group_refs() const {
-  std::vector<GroupRef> refs;
+void Table<B>::add_group_refs(std::vector<GroupRef>& refs) const {
   for (std::size_t g = 0; g < layout_.groups.size(); ++g) {
     const RowLayout::Group& group = layout_.groups[g];
     GroupRef& ref = refs.emplace_back();
@@ -54,7 +53,6 @@ std::vector<GroupRef> Table<B>::group_refs() const {
     }
     ref.optimizer = options_.groups[g].optimizer;
   }
-  return refs;
 }
 
 template <Backend B>

@@ -7,6 +7,10 @@
 // for a block of indices ahead. What `fetch` returns, if anything, is the last argument of
 // operator(). `fetched()` says how many floats that is, about, for the size of the block.
 //
+// A team of several lanes calls `fetch` right before the work, and only where it returns something.
+// `kTeamWidth` of a functor says how many lanes of a GPU share a row: 8, 16 or 32, and 32 where it
+// says nothing.
+//
 // A CPU cuts the range into shares that are worth a thread (Stream<Cpu>), so that a launch of
 // little work runs on the calling thread. `work()` of a functor says how many nanoseconds an index
 // costs, about.
@@ -28,6 +32,12 @@ inline constexpr std::int64_t kFetchedIndices = 64;
 template <class F>
 concept FetchesAhead = requires(const F& functor) {
   functor.fetch(std::int64_t{});
+};
+
+/// `fetch` returns what the work is to be given.
+template <class F>
+concept HandsOnFetched = FetchesAhead<F> && requires(const F& functor) {
+  requires !std::is_void_v<decltype(functor.fetch(std::int64_t{}))>;
 };
 
 /// The least indices of a share.
@@ -81,6 +91,47 @@ KEYSHARD_INLINE void run_rows(std::int64_t begin, std::int64_t end, const F& fun
       functor(begin, Solo{});
     }
   }
+}
+
+/// functor(i, team), with what its fetch returns, if that returns something: how a lane of a team
+/// calls a functor.
+template <class F, class Team>
+KEYSHARD_HD void call_row(const F& functor, std::int64_t i, const Team& team) {
+  if constexpr (HandsOnFetched<F>) {
+    functor(i, team, functor.fetch(i));
+  } else {
+    functor(i, team);
+  }
+}
+
+/// What with_run calls with the functor of the run of index `i`.
+template <class Team>
+struct CallRow {
+  std::int64_t i;
+  const Team& team;
+
+  template <class F>
+  KEYSHARD_HD void operator()(const F& row) const {
+    call_row(row, i, team);
+  }
+};
+
+/// The run of index i, where run r has the indices starts[r] .. starts[r + 1].
+KEYSHARD_HD inline std::int64_t run_at(const std::int64_t* starts, std::int64_t runs,
+                                       std::int64_t i) {
+  std::int64_t begin = 0, end = runs;  // the run lies in [begin, end)
+  while (end - begin > 1) {
+    const std::int64_t middle = (begin + end) / 2;
+    (starts[middle] <= i ? begin : end) = middle;
+  }
+  return begin;
+}
+
+/// The same as call_row for a functor of several runs.
+template <class F, class Team>
+KEYSHARD_HD void call_run(const F& functor, const std::int64_t* starts, std::int64_t runs,
+                          std::int64_t i, const Team& team) {
+  functor.with_run(run_at(starts, runs, i), CallRow<Team>{i, team});
 }
 
 /// functor(i) for i in [0, n). Asynchronous on `stream`.

@@ -16,6 +16,8 @@ namespace keyshard {
 /// rows[i] = the row of keys[i], or kNoRow.
 template <class P>
 struct FindRow {
+  static constexpr int kTeamWidth = 8;  ///< a bucket has 5 slots
+
   KeyIndexRef index;
   P partitioner;
   const Key* keys;

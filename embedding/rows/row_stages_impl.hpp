@@ -16,6 +16,8 @@ namespace keyshard {
 // The functors of several tables: each gives a run of keys the functor of its table.
 
 struct FindRows {
+  static constexpr int kTeamWidth = FindRow<HashPartitioner>::kTeamWidth;
+
   const TableRef* tables;
   const Key* keys;
   RowId* rows;

@@ -197,7 +197,7 @@ struct SeveralCalls {
   std::vector<Partitioner> partitioners;
   std::vector<std::int64_t> blocks{0};  ///< where the keys of each of these tables start
   CallRefs<B> refs;
-  bool counted = true;  ///< all calls say how many occurrences their sums have
+  std::vector<bool> counted;  ///< all calls of a table say how many occurrences their sums have
 
   SeveralCalls(Span<Table<B>* const> all, const std::vector<std::vector<RowGradients<B>>>& calls) {
     for (std::size_t t = 0; t < calls.size(); ++t) {
@@ -208,10 +208,12 @@ struct SeveralCalls {
       tables.push_back(table);
       numbers.push_back(t);
       partitioners.push_back(table->partitioner());
+      bool all_counted = true;
       for (const RowGradients<B>& call : calls[t]) {
         refs.add(call, table->layout().dim);
-        counted = counted && call.occurrences != nullptr;
+        all_counted = all_counted && (call.size == 0 || call.occurrences != nullptr);
       }
+      counted.push_back(all_counted);
       blocks.push_back(refs.starts.back());
     }
   }
@@ -274,7 +276,7 @@ void sum_calls(Stream<B>& stream, Span<Table<B>* const> tables,
          .keys = sums->distinct.keys.data() + first,
          .rows = sums->rows.data() + first,
          .values = sums->values.data() + bases[s],
-         .occurrences = several.counted ? sums->occurrences.data() + first : nullptr,
+         .occurrences = several.counted[s] ? sums->occurrences.data() + first : nullptr,
          .steps = several.tables[s]->steps(),
          .keep = {sums}}};
   }

@@ -10,6 +10,8 @@
 #include <functional>
 #include <type_traits>
 
+#include "runtime/for_each.hpp"
+
 namespace keyshard::testing {
 
 /// Where the lanes of one team meet.
@@ -84,7 +86,17 @@ template <int kWidth, class Functor>
 void run_rows(std::int64_t n, const Functor& functor) {
   run_team<kWidth>([&](const SimTeam& team) {
     for (std::int64_t i = 0; i < n; ++i) {
-      functor(i, team);
+      call_row(functor, i, team);
+    }
+  });
+}
+
+/// The same for a functor of several runs (for_each_run).
+template <int kWidth, class Functor>
+void run_runs(Span<const std::int64_t> starts, const Functor& functor) {
+  run_team<kWidth>([&](const SimTeam& team) {
+    for (std::int64_t i = 0; i < starts[starts.size() - 1]; ++i) {
+      call_run(functor, starts.data(), starts.size() - 1, i, team);
     }
   });
 }

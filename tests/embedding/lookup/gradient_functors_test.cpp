@@ -1,0 +1,161 @@
+// The functors that sum the gradients of keys, at the asker and at the owner, with teams of 8 and
+// 32 lanes against one lane, bit for bit, for every combiner.
+#include "embedding/lookup/gradient_functors.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/embedding/lookup/functor_batch.hpp"
+
+namespace keyshard {
+namespace {
+
+using testing::all_combiners;
+using testing::Bits;
+using testing::expect_same_bits;
+using testing::FunctorBatch;
+using testing::kDims;
+using testing::Lanes;
+using testing::PooledBatch;
+
+/// A batch on its way back: its bags are pooled, its message is planned.
+struct Backward {
+  FunctorBatch batch;
+  std::vector<std::byte> answers;
+  PooledBatch pooled;
+  DeviceShape<Cpu> device;
+  SliceNodes<Cpu> nodes;
+  Buffer<std::uint32_t, Cpu> masks;
+  PartialPlan<Cpu> plan;
+
+  Backward(std::int64_t dim, const std::vector<Combiner>& combiners)
+      : batch(dim, combiners),
+        answers(testing::answers_of(batch)),
+        pooled(testing::pool_all(batch, Lanes(1), answers)),
+        device(batch.device()),
+        nodes(batch.stream, batch.asker.run, batch.asker.slices),
+        masks(batch.stream, batch.keys()),
+        plan(make_plan()) {}
+
+  PartialPlan<Cpu> make_plan() {
+    for_each(batch.stream, batch.keys(),
+             WriteMasks{key_nodes(batch.shape, batch.asker, nodes), masks.data()});
+    return plan_message(batch.stream, batch.shape, batch.asker, masks);
+  }
+
+  SumKeys sum_keys(const std::vector<std::uint8_t>& sums, std::vector<std::byte>& message) {
+    const AskerState<Cpu>& asker = batch.asker;
+    return {.in = {.shape = device.ref,
+                   .by_features = device.by_features,
+                   .offsets = asker.distinct.offsets.data(),
+                   .occurrences = asker.distinct.occurrences.data(),
+                   .bag_of = asker.bag_of.data(),
+                   .bags = asker.bags(),
+                   .slice_of = asker.slice_of.data(),
+                   .node_of = nodes.first_of(),
+                   .sums = sums.data(),
+                   .upstream = batch.views.data(),
+                   .kept = pooled.kept.data(),
+                   .kept_bytes = batch.shape.kept_bytes,
+                   .values = asker.values,
+                   .value_offset = asker.value_offset(batch.shape),
+                   .partials = reinterpret_cast<float*>(message.data()),
+                   .partial_offset = {0, plan.places.data()}},
+            .reduced = asker.reduced.data(),
+            .terms = 2};
+  }
+
+  /// The message of this rank, from which its own gradients are folded.
+  std::vector<std::byte> message(const Lanes& lanes) {
+    std::vector<std::byte> out(static_cast<std::size_t>(plan.layout.size()));
+    lanes.runs(batch.asker.distinct.blocks, sum_keys(batch.shape.sums, out));
+    lanes.rows(batch.asker.parts.parts.size(), WriteBacks{.shape = device.ref,
+                                                          .by_features = device.by_features,
+                                                          .parts = batch.asker.parts.parts.data(),
+                                                          .bags = batch.asker.bags(),
+                                                          .upstream = batch.views.data(),
+                                                          .kept = pooled.kept.data(),
+                                                          .kept_bytes = batch.shape.kept_bytes,
+                                                          .bases = plan.layout.bases.data(),
+                                                          .message = out.data()});
+    return out;
+  }
+};
+
+TEST(GradientFunctors, SumsOfKeysHaveTheSameBitsAtEveryWidth) {
+  for (const std::int64_t dim : kDims) {
+    Backward back(dim, all_combiners());
+    EXPECT_EQ(back.nodes.size(), 2);
+    expect_same_bits([&](const Lanes& lanes) {
+      Bits bits;
+      bits.add(back.message(lanes));
+      return bits;
+    });
+  }
+}
+
+TEST(GradientFunctors, UpstreamGradientsHaveTheSameBitsAtEveryWidth) {
+  for (const std::int64_t dim : kDims) {
+    Backward back(dim, {Sum{}});
+    EXPECT_EQ(back.batch.shape.sums, std::vector<std::uint8_t>(2, 1));
+    expect_same_bits([&](const Lanes& lanes) {
+      Bits bits;
+      bits.add(back.message(lanes));
+      return bits;
+    });
+  }
+}
+
+TEST(GradientFunctors, TermsOfSumsAreTheUpstreamGradients) {
+  for (const std::int64_t dim : kDims) {
+    // More features than one, so that keys occur often.
+    Backward back(dim, std::vector<Combiner>(4, Sum{}));
+    std::vector<std::byte> messages[2];
+    for (const std::size_t sums : {0, 1}) {
+      messages[sums].resize(static_cast<std::size_t>(back.plan.layout.size()));
+      const std::vector<std::uint8_t> of_groups(2, sums == 1 ? 1 : 0);
+      Lanes(1).runs(back.batch.asker.distinct.blocks, back.sum_keys(of_groups, messages[sums]));
+    }
+    EXPECT_EQ(messages[0], messages[1]);
+  }
+}
+
+TEST(GradientFunctors, FoldsOfKeysHaveTheSameBitsAtEveryWidth) {
+  for (const std::int64_t dim : kDims) {
+    Backward back(dim, all_combiners());
+    FunctorBatch& batch = back.batch;
+    const std::vector<std::byte> message = back.message(Lanes(1));
+    OwnerState<Cpu> owner;
+    owner.blocks = batch.asker.distinct.blocks;
+    owner.parts = std::move(batch.received);
+    const ReducedTerms<Cpu> terms(batch.stream, owner);
+    std::vector<std::uint32_t> masks(back.masks.span().begin(), back.masks.span().end());
+    std::fill(masks.begin() + owner.blocks[2], masks.end(), 0);  // the third table is reduced
+    const std::vector<std::uint16_t> ranks(masks.size());
+    std::vector<std::uint16_t> nodes(ReceivedTerms::kMostNodes);
+    nodes[1] = 2;  // the slices 0 to 2: 0 and 1, and 2 alone
+    expect_same_bits([&](const Lanes& lanes) {
+      std::vector<float> sums(masks.size() * static_cast<std::size_t>(batch.row_dim));
+      lanes.runs(owner.blocks, FoldKeys{{.shape = back.device.ref,
+                                         .key_offsets = nullptr,
+                                         .items = nullptr,
+                                         .rank_of = ranks.data(),
+                                         .masks = masks.data(),
+                                         .partials = back.plan.places.data(),
+                                         .nodes = nodes.data(),
+                                         .term_offsets = terms.offsets.data(),
+                                         .terms = terms.items.data(),
+                                         .parts = owner.parts.parts.data(),
+                                         .message = message.data(),
+                                         .bases = back.plan.layout.bases.data(),
+                                         .values = batch.values.data(),
+                                         .value_offset = {batch.row_dim, nullptr},
+                                         .sums = sums.data()}});
+      Bits bits;
+      bits.add(sums);
+      return bits;
+    });
+  }
+}
+
+}  // namespace
+}  // namespace keyshard

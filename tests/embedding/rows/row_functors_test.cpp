@@ -1,0 +1,280 @@
+// Every functor of rows with teams of 8 and 32 lanes against one lane, bit for bit, on sizes about
+// the width of a team, for every rule of every family.
+#include "embedding/rows/row_functors.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "embedding/rows/row_stages_impl.hpp"
+#include "embedding/rows/table.hpp"
+#include "embedding/rows/table_impl.hpp"
+#include "tests/support/lanes.hpp"
+
+namespace keyshard {
+namespace {
+
+using testing::Bits;
+using testing::expect_same_bits;
+using testing::for_alternatives;
+using testing::kDims;
+using testing::Lanes;
+using testing::random_floats;
+
+constexpr std::int64_t kRows = 5;
+const RowId kIds[kRows] = {3, 0, 4, 1, 2};
+const Key kKeys[kRows] = {9, 0, ~Key{0}, 123456789, 7};
+/// Some of the keys have no row.
+const RowId kFound[kRows] = {3, kNoRow, 4, kNoRow, 2};
+
+/// A table as functors see it, one step begun, whose rows lie in plain memory.
+struct PlainTable {
+  Table<Cpu> table;
+  std::vector<GroupRef> groups;
+  std::vector<float> rows;
+  float* slab;
+  TableRef ref;
+
+  /// Rows with numbers in [0, 1): the states of some optimizers are not negative.
+  explicit PlainTable(const TableOptions& options)
+      : table(options, {0, kShards}),
+        groups(table.group_refs()),
+        rows(random_floats(kRows * table.layout().stride, 3)),
+        slab(rows.data()) {
+    std::transform(rows.begin(), rows.end(), rows.begin(), [](float x) { return std::abs(x); });
+    table.begin_step({.learning_rate_scale = 0.5f, .valid_samples = 4}, groups.data());
+    ref = table.ref(groups.data());
+    ref.store = {
+        .slabs = {slab}, .stride = table.layout().stride, .first_rows = 1024, .first_bits = 10};
+  }
+};
+
+/// A table whose first group is given; the second one has 3 columns, and both are regularized.
+TableOptions options_of(std::int64_t dim, const Initializer& initializer,
+                        const Optimizer& optimizer) {
+  const Regularization decays{.l2 = 0.1f, .l2_per_occurrence = false, .weight_decay = 0.01f};
+  const Regularization counts{.l2 = 0.1f, .l2_per_occurrence = true, .weight_decay = 0};
+  TableOptions options;
+  options.name = "items";
+  options.seed = 11;
+  options.groups = {{.name = "values",
+                     .dim = dim,
+                     .initializer = initializer,
+                     .constant = {},
+                     .optimizer = optimizer,
+                     .regularization = decays},
+                    {.name = "linear",
+                     .dim = 3,
+                     .initializer = Uniform{},
+                     .constant = {},
+                     .optimizer = Ftrl{},
+                     .regularization = counts}};
+  return options;
+}
+
+TEST(RowFunctors, OptimizersHaveTheSameBitsAtEveryWidth) {
+  for_alternatives<Optimizer>([](auto optimizer) {
+    SCOPED_TRACE(optimizer.kName);
+    for (const std::int64_t dim : kDims) {
+      expect_same_bits([&](const Lanes& lanes) {
+        PlainTable table(options_of(dim, Normal{}, optimizer));
+        const std::uint32_t occurrences[kRows] = {1, 2, 3, 4, 5};
+        std::vector<float> gradients = random_floats(kRows * table.ref.dim, 5);
+        const TableRef* tables = &table.ref;
+        lanes.rows(kRows, UpdateRow<decltype(optimizer)>{.table = tables,
+                                                         .optimizer = optimizer,
+                                                         .rows = kIds,
+                                                         .first = 0,
+                                                         .gradients = gradients.data(),
+                                                         .occurrences = occurrences});
+        Bits bits;
+        bits.add(table.rows);
+        bits.add(gradients);
+        return bits;
+      });
+    }
+  });
+}
+
+TEST(RowFunctors, OptimizersHaveTheSameBitsWhetherTheWidthIsKnownOrNot) {
+  for_alternatives<Optimizer>([](auto optimizer) {
+    SCOPED_TRACE(optimizer.kName);
+    for (const std::int64_t dim : kDims) {
+      TableOptions options = options_of(dim, Normal{}, optimizer);
+      options.groups.resize(1);
+      options.groups[0].regularization = {};
+      PlainTable table(options);
+      std::vector<float> gradients = random_floats(kRows * dim, 5);
+      std::vector<float> plain = table.rows;
+      for (std::int64_t i = 0; i < kRows; ++i) {
+        float* row = plain.data() + kIds[i] * table.ref.store.stride;
+        optimizer.update(Solo{}, row, row + dim, gradients.data() + i * dim, dim,
+                         table.groups[0].step);
+      }
+      run_rows(0, kRows,
+               UpdateRow<decltype(optimizer)>{.table = &table.ref,
+                                              .optimizer = optimizer,
+                                              .rows = kIds,
+                                              .first = 0,
+                                              .gradients = gradients.data(),
+                                              .occurrences = nullptr});
+      EXPECT_EQ(std::memcmp(table.rows.data(), plain.data(), plain.size() * sizeof(float)), 0)
+          << dim;
+    }
+  });
+}
+
+TEST(RowFunctors, RegularizationIsThatOfItsDefinition) {
+  TableOptions options = options_of(1, Normal{}, Sgd{});
+  options.groups[1].optimizer = Sgd{};
+  PlainTable table(options);
+  table.rows = std::vector<float>(table.rows.size(), 2.0f);
+  table.ref.store.slabs[0] = table.rows.data();
+  std::vector<float> gradients(4, 0.5f);
+  const RowId row = 0;
+  const std::uint32_t occurrences = 3;
+  UpdateRow<Sgd>{.table = &table.ref,
+                 .optimizer = {},
+                 .rows = &row,
+                 .first = 0,
+                 .gradients = gradients.data(),
+                 .occurrences = &occurrences}(0, Solo{});
+  // Of the first group lambda w, of the second one lambda (occurrences / valid samples) w.
+  EXPECT_EQ(gradients[0], 0.5f + 0.1f * 2);
+  EXPECT_EQ(gradients[1], 0.5f + 0.1f / 4 * 3 * 2);
+  // The rate is 0.01 times the factor of the schedule.
+  EXPECT_NEAR(table.rows[0], 2 * (1 - 0.005 * 0.01) - 0.005 * 0.7, 1e-6);
+  EXPECT_NEAR(table.rows[1], 2 - 0.005 * 0.65, 1e-6);
+}
+
+/// Makes rows, reads and locates keys of which some are absent, and sets rows.
+Bits make_read_and_assign(const TableOptions& options, const Lanes& lanes) {
+  PlainTable table(options);
+  const TableRef* tables = &table.ref;
+  const std::int64_t dim = table.ref.dim;
+  const std::uint32_t which[] = {4, 1, 1, 0, 2, 3};  // also reordered: numbers of `made`
+  std::vector<float> out(6 * static_cast<std::size_t>(dim)), spare = out, values = out;
+  std::vector<RowId> made(kRows, kNoRow);
+  std::vector<const float*> places(kRows);
+
+  lanes.rows(kRows, InitializeRow{.table = tables,
+                                  .keys = kKeys,
+                                  .missing = which + 1,
+                                  .first = 0,
+                                  .first_row = 0,
+                                  .rows = made.data()});
+  Bits bits;
+  bits.add(table.rows);
+  bits.add(made);
+  for (const bool inference : {false, true}) {
+    table.ref.zeros = true;
+    lanes.rows(6, ReadRow{.table = tables,
+                          .keys = kKeys,
+                          .rows = kFound,
+                          .which = which,
+                          .first = 0,
+                          .inference = inference,
+                          .out = out.data()});
+    lanes.rows(kRows, LocateRow{.table = tables,
+                                .keys = kKeys,
+                                .rows = kFound,
+                                .first = 0,
+                                .inference = inference,
+                                .spare = spare.data(),
+                                .places = places.data()});
+    for (std::int64_t i = 0; i < kRows; ++i) {
+      const float* place = places[static_cast<std::size_t>(i)];
+      EXPECT_EQ(place,
+                kFound[i] == kNoRow ? spare.data() + i * dim : table.ref.store.row(kFound[i]));
+      bits.add(std::vector<float>(place, place + dim));
+    }
+    bits.add(out);
+  }
+  const std::vector<float> assigned = random_floats(kRows * dim, 8);
+  lanes.rows(kRows, AssignRow{tables, kKeys, kIds, assigned.data()});
+  bits.add(table.rows);
+  return bits;
+}
+
+TEST(RowFunctors, InitialValuesAndReadsHaveTheSameBitsAtEveryWidth) {
+  const std::vector<float> constants = random_floats(70, 9);
+  for_alternatives<Initializer>([&](auto initializer) {
+    if constexpr (std::is_same_v<decltype(initializer), ConstantVector>) {
+      initializer.values = constants.data();
+    }
+    for (const std::int64_t dim : kDims) {
+      const TableOptions options = options_of(dim, initializer, Adam{});
+      expect_same_bits([&](const Lanes& lanes) { return make_read_and_assign(options, lanes); });
+    }
+  });
+}
+
+TEST(RowFunctors, AnAbsentKeyReadsAsANewRowOrAsZeros) {
+  PlainTable table(options_of(4, Constant{0.5f}, Sgd{}));
+  const Key key = 7;
+  const RowId none = kNoRow;
+  for (const bool zeros : {false, true}) {
+    for (const bool inference : {false, true}) {
+      table.ref.zeros = zeros;
+      std::vector<float> out(7, -1.0f), row(static_cast<std::size_t>(table.ref.store.stride));
+      ReadRow{.table = &table.ref,
+              .keys = &key,
+              .rows = &none,
+              .which = nullptr,
+              .first = 0,
+              .inference = inference,
+              .out = out.data()}(0, Solo{});
+      initialize(Solo{}, table.ref, key, row.data());
+      EXPECT_EQ(row[3], 0.5f);
+      row.resize(7);
+      EXPECT_EQ(out, zeros && inference ? std::vector<float>(7) : row);
+    }
+  }
+}
+
+template <class P>
+void expect_finds_same(const P& partitioner) {
+  KeyIndex<Cpu> index({0, kShards}, 5);
+  std::vector<Key> keys;
+  std::vector<RowId> expected;
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    const Key key =
+        i % 2 == 0 ? Key{i} * 1024 : ~Key{i};  // by modulo many in one shard: buckets overflow
+    keys.push_back(key);
+    expected.push_back(i % 3 != 0 ? i : kNoRow);
+    if (i % 3 != 0) {
+      index.insert(key, partitioner.shard(key), i);
+    }
+  }
+  for (const int width : {1, 8, 32}) {
+    std::vector<RowId> found(keys.size());
+    Lanes(width).rows(300, FindRow<P>{.index = index.ref(),
+                                      .partitioner = partitioner,
+                                      .keys = keys.data(),
+                                      .rows = found.data()});
+    EXPECT_EQ(found, expected) << width << " lanes";
+  }
+}
+
+TEST(RowFunctors, FindGivesTheSameRowsAtEveryWidth) {
+  for_alternatives<Partitioner>([](auto partitioner) { expect_finds_same(partitioner); });
+  expect_finds_same(HashPartitioner{0x9e3779b97f4a7c15});
+}
+
+TEST(RowFunctors, WhatAFreeSlotHappensToHoldHidesNoKey) {
+  KeyBucket bucket{{42, 7, 42, 9, 7}, {5, 8, 8, 8, 8}, 1, 0};
+  const KeySegment segment{&bucket, 1, 1};
+  const KeyIndexRef index{&segment, 0, 0};
+  const auto expect_found = [&](const auto& team) {
+    EXPECT_EQ(KeyIndexRef::find(team, 42, index.home_of(42, 0)), 5u);
+    EXPECT_EQ(KeyIndexRef::find(team, 7, index.home_of(7, 0)), kNoRow);
+  };
+  expect_found(Solo{});
+  testing::run_team<2>(expect_found);
+  testing::run_team<8>(expect_found);
+}
+
+}  // namespace
+}  // namespace keyshard

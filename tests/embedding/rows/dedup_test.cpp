@@ -70,11 +70,33 @@ TEST(Dedup, GroupsTheOccurrencesOfEveryKey) {
     for (const std::uint64_t values : {1, 50, 15'000}) {
       for (const std::uint64_t tables : {1, 3}) {
         for (const std::int64_t ranks : {1, 2, 5}) {
-          Stream<Cpu> stream(2);
+          Stream<Cpu> stream(2, 0);
           const Case c = make_case(n, values, tables, ranks);
           expect_distinct(c, dedup(stream, c.occurrences()));
         }
       }
+    }
+  }
+}
+
+TEST(Dedup, TellsTablesApartByBlocks) {
+  const std::vector<std::vector<std::int64_t>> plans{
+      {0, 0, 0, 0},                         // nothing
+      {0, 700, 700, 1000},                  // a block without occurrences
+      {0, 1, 5000, 5001, 9000, 9000, 9900}  // two ranks, each with three tables
+  };
+  for (const std::vector<std::int64_t>& blocks : plans) {
+    for (const int threads : testing::thread_counts({1, 2, 3})) {
+      Stream<Cpu> stream(threads, 0);
+      Case c = make_case(static_cast<std::uint64_t>(blocks.back()), 400, 3, 1);
+      for (std::size_t b = 0; b + 1 < blocks.size(); ++b) {
+        for (std::int64_t i = blocks[b]; i < blocks[b + 1]; ++i) {
+          c.tables[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(b % 3);
+        }
+      }
+      expect_distinct(
+          c, dedup(stream,
+                   Occurrences{.keys = c.keys, .blocks = blocks, .partitioners = c.partitioners}));
     }
   }
 }
@@ -84,7 +106,7 @@ TEST(Dedup, DoesNotDependOnTheNumberOfThreads) {
   Stream<Cpu> one(1);
   const Distinct<Cpu> expected = dedup(one, c.occurrences());
   for (const int threads : testing::thread_counts({2, 3, 7})) {
-    Stream<Cpu> stream(threads);
+    Stream<Cpu> stream(threads, 0);
     const Distinct<Cpu> found = dedup(stream, c.occurrences());
     EXPECT_TRUE(std::equal(found.keys.span().begin(), found.keys.span().end(),
                            expected.keys.span().begin(), expected.keys.span().end()));

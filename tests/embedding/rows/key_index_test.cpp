@@ -15,12 +15,12 @@ namespace {
 
 const HashPartitioner kPartitioner{0x5A17};
 
-RowId find(const KeyIndex& index, Key key) {
+RowId find(const KeyIndex<Cpu>& index, Key key) {
   return KeyIndexRef::find(Solo{}, key, index.ref().home_of(key, kPartitioner.shard(key)));
 }
 
 TEST(KeyIndex, FindsEveryKeyAndNoOtherWhileItGrows) {
-  KeyIndex index({0, kShards}, 7);
+  KeyIndex<Cpu> index({0, kShards}, 7);
   constexpr RowId kKeys = 60'000;
   for (RowId row = 0; row < kKeys; ++row) {
     const Key key = Key{row} * 3 - 1000;  // small, large and negative ids
@@ -35,7 +35,7 @@ TEST(KeyIndex, FindsEveryKeyAndNoOtherWhileItGrows) {
 }
 
 TEST(KeyIndex, EveryValueIsAKey) {
-  KeyIndex index({0, kShards}, 7);
+  KeyIndex<Cpu> index({0, kShards}, 7);
   RowId row = 0;
   for (const Key key : {Key{0}, ~Key{0}, Key{1} << 63, Key{kNoRow}}) {
     index.insert(key, kPartitioner.shard(key), row);
@@ -44,7 +44,7 @@ TEST(KeyIndex, EveryValueIsAKey) {
 }
 
 TEST(KeyIndex, ThreadsInsertKeysOfDifferentShards) {
-  KeyIndex index({0, kShards}, 7);
+  KeyIndex<Cpu> index({0, kShards}, 7);
   constexpr RowId kKeys = 20'000;
   const auto insert_half = [&](std::uint32_t half) {
     for (RowId row = 0; row < kKeys; ++row) {
@@ -65,14 +65,14 @@ TEST(KeyIndex, ThreadsInsertKeysOfDifferentShards) {
 TEST(KeyIndex, SegmentsOfOneSizeGrowAtDifferentTimes) {
   // Every shard gets one key at a time, so all have the same number of keys at all times.
   constexpr std::uint32_t kFew = 64;
-  KeyIndex index({0, kFew}, 7);
+  KeyIndex<Cpu> index({0, kFew}, 7);
   std::size_t most = 0;
   for (Key round = 0; round < 4000; ++round) {
     std::size_t grown = 0;
     for (std::uint32_t shard = 0; shard < kFew; ++shard) {
-      const std::uint32_t before = index.segment(shard).num_buckets;
+      const std::uint32_t before = index.ref().segments[shard].num_buckets;
       index.insert(round * kFew + shard, shard, static_cast<RowId>(round));
-      grown += index.segment(shard).num_buckets != before;
+      grown += index.ref().segments[shard].num_buckets != before;
     }
     most = round < 200 ? 0 : std::max(most, grown);
   }
@@ -81,14 +81,14 @@ TEST(KeyIndex, SegmentsOfOneSizeGrowAtDifferentTimes) {
 }
 
 TEST(KeyIndex, ReservedRoomIsNotGrownAgain) {
-  KeyIndex index({0, kShards}, 7);
+  KeyIndex<Cpu> index({0, kShards}, 7);
   index.reserve(3u, 1000);
-  const KeyBucket* buckets = index.segment(3).buckets;
+  const KeyBucket* buckets = index.ref().segments[3].buckets;
   for (Key key = 0; key < 1000; ++key) {
     index.insert(key, 3, static_cast<RowId>(key));
   }
-  EXPECT_EQ(index.segment(3).buckets, buckets);
-  EXPECT_EQ(index.segment(4).buckets, nullptr);
+  EXPECT_EQ(index.ref().segments[3].buckets, buckets);
+  EXPECT_EQ(index.ref().segments[4].buckets, nullptr);
 }
 
 TEST(Partitioner, AMisspeltNameIsRefusedWithTheNearest) {

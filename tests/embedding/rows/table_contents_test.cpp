@@ -29,7 +29,7 @@ Key drawn(std::uint64_t i) { return mix64(i) % 5000; }
 
 TEST(TableContents, AKeyGetsOneRowHoweverOftenItComes) {
   for (const int threads : testing::thread_counts({1, 2, 3})) {
-    Stream<Cpu> stream(threads);
+    Stream<Cpu> stream(threads, 0);
     Table<Cpu> table(options(), {0, kShards});
     std::map<Key, RowId> rows_of;
     std::set<RowId> used;
@@ -54,7 +54,7 @@ TEST(TableContents, AKeyGetsOneRowHoweverOftenItComes) {
 TEST(TableContents, FindGivesTheRowsOfItsFunctor) {
   Table<Cpu> table(options(), {0, kShards});
   const auto& partitioner = std::get<HashPartitioner>(table.partitioner());
-  KeyIndex index({0, kShards}, 3);
+  KeyIndex<Cpu> index({0, kShards}, 3);
   std::vector<Key> keys;
   Stream<Cpu> one;
   for (std::uint64_t i = 0; i < 5000; ++i) {
@@ -71,7 +71,7 @@ TEST(TableContents, FindGivesTheRowsOfItsFunctor) {
   run_rows(0, 5000,
            FindRow<HashPartitioner>{index.ref(), partitioner, keys.data(), expected.data()});
   for (const int threads : testing::thread_counts({1, 2, 3})) {
-    Stream<Cpu> stream(threads);
+    Stream<Cpu> stream(threads, 0);
     std::vector<RowId> found(keys.size());
     table.find(stream, keys, found.data());
     EXPECT_EQ(found, expected) << threads;
@@ -83,7 +83,7 @@ TEST(TableContents, FindGivesTheRowsOfItsFunctor) {
 }
 
 TEST(TableContents, NewRowsHaveInitialValuesAndState) {
-  Stream<Cpu> stream(2);
+  Stream<Cpu> stream(2, 0);
   Table<Cpu> table(options(), {0, kShards});
   const std::vector<Key> keys{7, 8, 7, ~Key{0}};
   std::vector<RowId> rows(keys.size());
@@ -98,7 +98,7 @@ TEST(TableContents, NewRowsHaveInitialValuesAndState) {
 }
 
 TEST(TableContents, AGradientThatIsNotFiniteNamesKeyTableAndReaders) {
-  Stream<Cpu> stream(2);
+  Stream<Cpu> stream(2, 0);
   Table<Cpu> table(options(), {0, kShards});
   for (const char* feature : {"first_item", "last_item", "first_item"}) {
     table.add_reader(feature);
@@ -106,15 +106,10 @@ TEST(TableContents, AGradientThatIsNotFiniteNamesKeyTableAndReaders) {
   const std::vector<Key> keys{7, 8};
   std::vector<RowId> rows(2);
   table.find_or_insert(stream, keys, rows.data());
-  RowGradients<Cpu> gradients{
-      {stream, 2}, {stream, 2}, std::make_shared<Buffer<float, Cpu>>(stream, 6), 0, {}};
-  for (std::int64_t i = 0; i < 2; ++i) {
-    gradients.keys[i] = keys[static_cast<std::size_t>(i)];
-    gradients.rows[i] = rows[static_cast<std::size_t>(i)];
-  }
-  std::fill_n(gradients.values(), 6, 1.0f);
-  gradients.values()[4] = std::numeric_limits<float>::infinity();
-  table.add(std::move(gradients));
+  std::vector<float> values(6, 1.0f);
+  values[4] = std::numeric_limits<float>::infinity();
+  table.add(
+      {.size = 2, .keys = keys.data(), .rows = rows.data(), .values = values.data(), .keep = {}});
   try {
     table.apply(stream, {});
     FAIL() << "expected an error";
@@ -130,7 +125,7 @@ TEST(TableContents, AGradientThatIsNotFiniteNamesKeyTableAndReaders) {
 }
 
 TEST(TableContents, AssignSetsRowsOldAndNew) {
-  Stream<Cpu> stream(2);
+  Stream<Cpu> stream(2, 0);
   Table<Cpu> table(options(), {0, kShards});
   const std::vector<Key> keys{1, 2, 3};
   std::vector<RowId> rows(2);
@@ -186,7 +181,7 @@ void fill(Stream<Cpu>& stream, Table<Cpu>& table, const std::vector<Key>& keys) 
 }
 
 TEST(TableContents, LeaveShardByShardInTheOrderOfKeys) {
-  Stream<Cpu> stream(2);
+  Stream<Cpu> stream(2, 0);
   Table<Cpu> table(options(), {0, kShards});
   std::vector<Key> keys(100'000);  // enough for every way to sort a shard
   std::iota(keys.begin(), keys.end(), Key{3});
@@ -210,7 +205,7 @@ TEST(TableContents, LeaveShardByShardInTheOrderOfKeys) {
 
 TEST(TableContents, AreLoadedByManyThreadsIntoATableThatGrowsOn) {
   for (const int threads : testing::thread_counts({1, 2, 3})) {
-    Stream<Cpu> stream(threads);
+    Stream<Cpu> stream(threads, 0);
     Table<Cpu> saved(options(), {0, kShards}), loaded(options(), {0, kShards});
     std::vector<Key> keys(20'000);
     std::iota(keys.begin(), keys.end(), Key{0});

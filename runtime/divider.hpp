@@ -14,7 +14,8 @@ class Divider {
   Divider() = default;
 
   /// Divides by `divisor` > 0.
-  explicit Divider(std::uint32_t divisor) : divisor_(divisor), inverse_(~std::uint64_t{0} / divisor + 1) {}
+  explicit Divider(std::uint32_t divisor)
+      : divisor_(divisor), inverse_(~std::uint64_t{0} / divisor + 1) {}
 
   KEYSHARD_HD std::uint32_t divisor() const { return divisor_; }
 

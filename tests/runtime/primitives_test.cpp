@@ -191,7 +191,7 @@ TEST(FoldSegments, AddsEqualNumbersInOrderAndOthersInTheTree) {
   for (const std::int64_t dim : {1, 4, 16, 33, 70}) {
     const Segments in(dim);
     for (const int threads : testing::thread_counts({1, 2, 3})) {
-      Stream<Cpu> stream(threads);
+      Stream<Cpu> stream(threads, 0);
       std::vector<float> out(static_cast<std::size_t>(6 * dim), -1);
       fold_segments(
           stream, 6, in.offsets.data(), dim,

@@ -29,7 +29,7 @@ void expect_sorted(const std::vector<std::uint64_t>& keys) {
   std::stable_sort(expected.begin(), expected.end(),
                    [](const Entry& a, const Entry& b) { return a.key < b.key; });
   for (const int threads : testing::thread_counts({1, 2, 3})) {
-    Stream<Cpu> stream(threads);
+    Stream<Cpu> stream(threads, 0);
     std::vector<Entry> sorted = entries;
     sort_pairs(stream, Span<Entry>(sorted));
     EXPECT_EQ(sorted, expected) << keys.size() << " keys, " << threads << " threads";

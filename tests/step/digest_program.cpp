@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   const auto world = session.world();
   try {
     const testing::ScratchFolder folder;
-    Stream<Cpu> stream(threads);
+    Stream<Cpu> stream(threads, 0);
     const JobConfig config = testing::tiny_job(folder.path(""), exchange, slices);
     const testing::TinyResult result = testing::train_tiny(config, *world, stream);
     if (world->rank() == 0) {

@@ -18,7 +18,7 @@ void run_ranks(int ranks, int threads,
   for (auto& communicator : communicators) {
     running.emplace_back([&, rank = communicator.get()] {
       try {
-        Stream<Cpu> stream(threads);
+        Stream<Cpu> stream(threads, 0);  // all threads, however little the work
         body(*rank, stream);
       } catch (const std::exception& error) {
         {

@@ -1,9 +1,11 @@
-// Where the time of a step goes. Only for reports: no result depends on it.
+// Where the time and the launches of a step go. Only for reports and tests: no result depends on
+// it.
 #pragma once
 
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 namespace keyshard {
 
@@ -21,6 +23,15 @@ class StepClock {
     last_ = now;
   }
 
+  /// All launches since the last call, or the start, went to this part; `launches` are those of the
+  /// stream so far (Stream::launches).
+  void count(StepPart part, std::int64_t launches) {
+    launches_[static_cast<std::size_t>(part)] += launches - last_launches_;
+    last_launches_ = launches;
+  }
+
+  std::int64_t launches(StepPart part) const { return launches_[static_cast<std::size_t>(part)]; }
+
   double seconds(StepPart part) const { return seconds_[static_cast<std::size_t>(part)]; }
 
   /// Of the total, in [0, 1].
@@ -37,10 +48,17 @@ class StepClock {
     return sum;
   }
 
-  void reset() { *this = StepClock(); }
+  /// Begins anew, now and at the launches that were counted last.
+  void reset() {
+    const std::int64_t launches = last_launches_;
+    *this = StepClock();
+    last_launches_ = launches;
+  }
 
  private:
   std::array<double, kStepParts.size()> seconds_{};
+  std::array<std::int64_t, kStepParts.size()> launches_{};
+  std::int64_t last_launches_ = 0;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 

@@ -179,6 +179,26 @@ TEST(StepClock, BeginsAnewAfterAReset) {
   EXPECT_LT(clock.seconds(StepPart::update), 0.02);
 }
 
+TEST(StepClock, GivesTheLaunchesSinceTheLastCountToAPart) {
+  StepClock clock;
+  clock.count(StepPart::read, 5);
+  clock.count(StepPart::lookup, 12);
+  clock.count(StepPart::read, 13);
+
+  EXPECT_EQ(clock.launches(StepPart::read), 6);
+  EXPECT_EQ(clock.launches(StepPart::lookup), 7);
+  EXPECT_EQ(clock.launches(StepPart::model), 0);
+}
+
+TEST(StepClock, CountsLaunchesAfterAResetFromTheLastCount) {
+  StepClock clock;
+  clock.count(StepPart::read, 5);
+  clock.reset();
+  EXPECT_EQ(clock.launches(StepPart::read), 0);
+  clock.count(StepPart::lookup, 8);
+  EXPECT_EQ(clock.launches(StepPart::lookup), 3);
+}
+
 TEST(StepParts, AreNamedInTheirOrder) {
   EXPECT_STREQ(kStepParts[static_cast<std::size_t>(StepPart::read)], "read");
   EXPECT_STREQ(kStepParts[static_cast<std::size_t>(StepPart::backward)], "backward");

@@ -116,4 +116,10 @@ class Communicator {
   Progress progress_;
 };
 
+/// The same ranks, for data in host memory: the communicator itself on a CPU.
+inline Communicator<Cpu>& host_of(Communicator<Cpu>& communicator) noexcept { return communicator; }
+
+/// Declared, as Stream<Cuda> is.
+Communicator<Cpu>& host_of(Communicator<Cuda>& communicator) noexcept;
+
 }  // namespace keyshard

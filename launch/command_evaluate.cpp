@@ -25,7 +25,7 @@ struct Session {
   Stream<Cpu> stream;
   std::unique_ptr<Watchdog> watchdog;
   std::unique_ptr<DataReader> reader;
-  std::unique_ptr<Trainer> trainer;
+  std::unique_ptr<Trainer<Cpu>> trainer;
   std::string checkpoint;
 
   Session(const PredictCommand& command, const JobConfig& config, Communicator<Cpu>& communicator)
@@ -40,8 +40,9 @@ struct Session {
             Kind::invalid_argument, "expected files in data.{}: found none", command.split);
     checkpoint = find_checkpoint(command.checkpoint, communicator);
     reader = make_reader(config.data, split, read_plan(config, false), communicator, stream);
-    trainer = std::make_unique<Trainer>(config, reader->schema(), communicator, stream);
-    load_checkpoint(checkpoint, config, *trainer);
+    trainer = std::make_unique<Trainer<Cpu>>(trainer_options(config), reader->schema(),
+                                             communicator, stream);
+    load_checkpoint(checkpoint, *trainer);
   }
 
   /// The work of all ranks is done; what follows is that of one. Collective.
@@ -86,8 +87,7 @@ int run_evaluate(const PredictCommand& command) {
     if (!config.job.unseen.empty()) {
       unseen = std::make_unique<UnseenIds>(config, *session.reader, communicator, session.stream);
     }
-    const SplitMetrics metrics =
-        evaluate_split(*session.trainer, *session.reader, config, unseen.get());
+    const SplitMetrics metrics = evaluate_split(*session.trainer, *session.reader, unseen.get());
     session.end_watch();
     if (communicator.rank() == 0) {
       fmt::print("{} of {}: {} samples, {}\n", command.split, session.checkpoint,
@@ -103,7 +103,7 @@ int run_predict(const PredictCommand& command) {
   return with_ranks([&](Communicator<Cpu>& communicator) {
     Session session(command, config, communicator);
     std::vector<Prediction> mine;
-    evaluate_split(*session.trainer, *session.reader, config, nullptr,
+    evaluate_split(*session.trainer, *session.reader, nullptr,
                    [&](const Batch& batch, const std::vector<float>& logits) {
                      std::vector<float> scores(logits.size());
                      scores_of(session.trainer->loss(), logits, scores.data());

@@ -41,12 +41,13 @@ std::unique_ptr<FolderLock> lock_output(const JobConfig& config, Communicator<Cp
 }
 
 /// The trace that a training writes or is compared with; null: none.
-std::unique_ptr<StepTrace> start_trace(const std::string& path, Communicator<Cpu>& communicator,
-                                       Stream<Cpu>& stream, Trainer& trainer) {
+std::unique_ptr<StepTrace<Cpu>> start_trace(const std::string& path,
+                                            Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                                            Trainer<Cpu>& trainer) {
   if (path.empty()) {
     return nullptr;
   }
-  auto trace = std::make_unique<StepTrace>(path, communicator, stream);
+  auto trace = std::make_unique<StepTrace<Cpu>>(path, communicator, stream);
   trainer.trace_into(*trace);
   return trace;
 }
@@ -66,7 +67,7 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   reporter.note(fmt::format("{} on {} ranks x {} threads, {} slices, {} steps",
                             name_of(config.model.type), communicator.size(),
                             stream.threads().size(), config.job.slices, run.total_steps()));
-  const std::unique_ptr<StepTrace> trace =
+  const std::unique_ptr<StepTrace<Cpu>> trace =
       start_trace(command.trace_digests, communicator, stream, run.trainer());
   watch_stop_signals();
   const RunEnd end = run.run(stop_requested);

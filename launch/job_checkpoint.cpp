@@ -43,6 +43,13 @@ std::vector<std::string> resolve_orders(const TrainingPosition& position, DataOp
   return refused;
 }
 
+/// The newest checkpoints stay, and beside them that of the best step where early stopping may want
+/// it.
+Retention retention_of(const JobConfig& config, const ScheduleState& schedule) {
+  const bool keeps_best = config.job.patience > 0 && schedule.any;
+  return {config.checkpoint.keep, keeps_best ? schedule.best_step : -1};
+}
+
 }  // namespace
 
 ResumePlan plan_resume(const std::string& path, const JobConfig& config,
@@ -90,8 +97,9 @@ JobCheckpoints::JobCheckpoints(const JobConfig& config, Communicator<Cpu>& commu
     : config_(config),
       writer_(files_, checkpoint_folder(config.job.output), communicator, stream) {}
 
-CheckpointTimes JobCheckpoints::save(Trainer& trainer, const TrainingPosition& position) {
-  return save_checkpoint(writer_, config_, config_value(config_), trainer, position);
+CheckpointTimes JobCheckpoints::save(Trainer<Cpu>& trainer, const TrainingPosition& position) {
+  return save_checkpoint(writer_, retention_of(config_, position.schedule), config_value(config_),
+                         trainer, position);
 }
 
 }  // namespace keyshard

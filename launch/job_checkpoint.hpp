@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/training/job_config.hpp"
 #include "launch/training/training_checkpoint.hpp"
 
 namespace keyshard {
@@ -36,7 +37,7 @@ class JobCheckpoints {
   JobCheckpoints(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream);
 
   /// Saves the state at this step (save_checkpoint). Collective. Throws Error{io}.
-  CheckpointTimes save(Trainer& trainer, const TrainingPosition& position);
+  CheckpointTimes save(Trainer<Cpu>& trainer, const TrainingPosition& position);
 
  private:
   const JobConfig& config_;

@@ -55,7 +55,8 @@ TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicato
   if (saved) {
     check_data(from, *saved);
   }
-  trainer_ = std::make_unique<Trainer>(config_, train_->schema(), communicator, stream);
+  trainer_ = std::make_unique<Trainer<Cpu>>(trainer_options(config_), train_->schema(),
+                                            communicator, stream);
   if (saved) {
     resume(from);
   }
@@ -115,7 +116,7 @@ std::int64_t TrainingRun::count_steps() const {
 }
 
 void TrainingRun::resume(const std::string& checkpoint) {
-  const TrainingPosition position = load_checkpoint(checkpoint, config_, *trainer_);
+  const TrainingPosition position = load_checkpoint(checkpoint, *trainer_);
   train_->seek(position.reader);
   schedule_.state() = position.schedule;
   trainer_->bad_lines().restore(position.bad_lines);
@@ -135,7 +136,7 @@ bool TrainingRun::evaluation_is_due() const {
 }
 
 void TrainingRun::evaluate() {
-  const SplitMetrics metrics = evaluate_split(*trainer_, *valid_, config_, unseen_.get());
+  const SplitMetrics metrics = evaluate_split(*trainer_, *valid_, unseen_.get());
   const double scale = schedule_.state().scale;
   const bool best = schedule_.observe(chosen(metrics.all, config_.job.metric), trainer_->steps());
   reporter_.evaluation("valid", trainer_->steps(), train_->position().epoch, trainer_->loss(),

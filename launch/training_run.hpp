@@ -33,7 +33,7 @@ class TrainingRun {
   /// Collective.
   RunEnd run(const std::function<bool()>& stop = {});
 
-  Trainer& trainer() noexcept { return *trainer_; }
+  Trainer<Cpu>& trainer() noexcept { return *trainer_; }
 
   const Schedule& schedule() const noexcept { return schedule_; }
 
@@ -64,7 +64,7 @@ class TrainingRun {
   std::unique_ptr<DataReader> train_;
   std::unique_ptr<DataReader> valid_;
   std::unique_ptr<UnseenIds> unseen_;  // null: not asked for
-  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<Trainer<Cpu>> trainer_;
   Schedule schedule_;
   std::vector<double> losses_;
   std::int64_t examples_ = 0;

@@ -60,4 +60,9 @@ class Stream<Cuda> {
   std::int64_t launches() const noexcept;
 };
 
+/// The queue of the host beside a device, for work on host memory: the stream itself on a CPU.
+inline Stream<Cpu>& host_of(Stream<Cpu>& stream) noexcept { return stream; }
+
+Stream<Cpu>& host_of(Stream<Cuda>& stream) noexcept;
+
 }  // namespace keyshard

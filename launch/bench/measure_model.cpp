@@ -5,6 +5,7 @@
 #include "launch/bench/floors.hpp"
 #include "launch/bench/measures.hpp"
 #include "launch/bench/sparse_step.hpp"
+#include "launch/training/job_config.hpp"
 #include "launch/training/models/gemm.hpp"
 #include "launch/training/trainer.hpp"
 
@@ -179,7 +180,8 @@ void race_model(BenchContext& context, const std::string& name, const Optimizer&
                 FloorOptimizer floor_optimizer) {
   const IdBatches& own = context.own("W1");
   const JobConfig config = model_config(context.whole("W1"), context.dim(), optimizer);
-  Trainer trainer(config, schema_of(own, config), context.communicator(), context.stream());
+  Trainer<Cpu> trainer(trainer_options(config), schema_of(own, config), context.communicator(),
+                       context.stream());
   fill_rows(context.stream(), *trainer.tables().tables().front(), context.whole("W1").keys);
   const std::vector<Batch> batches = batches_of(context, own, config.job.slices);
   ModelFloor floor(context, own, floor_optimizer);

@@ -162,7 +162,7 @@ double seconds_warm(BenchContext& context, std::int64_t bytes, const std::functi
 
 /// Saves the rows of a trainer, round after round. As peers do, each file is written anew: what the
 /// round before wrote is removed first.
-void save_rounds(BenchContext& context, const JobConfig& config, Trainer& trainer,
+void save_rounds(BenchContext& context, const JobConfig& config, Trainer<Cpu>& trainer,
                  std::int64_t bytes, StorageTimes& times) {
   JobCheckpoints checkpoints(config, context.communicator(), context.stream());
   TrainingPosition position;
@@ -193,9 +193,9 @@ void load_rounds(BenchContext& context, const JobConfig& config, const DataSchem
                  std::int64_t bytes, StorageTimes& times) {
   const std::string saved = find_checkpoint(config.job.output, context.communicator());
   for (std::int64_t round = 0; round < context.command().rounds; ++round) {
-    Trainer trainer(config, schema, context.communicator(), context.stream());
-    times.loads.push_back(seconds_warm(
-        context, bytes, [&] { load_checkpoint(saved, config, trainer, &times.load); }));
+    Trainer<Cpu> trainer(trainer_options(config), schema, context.communicator(), context.stream());
+    times.loads.push_back(
+        seconds_warm(context, bytes, [&] { load_checkpoint(saved, trainer, &times.load); }));
   }
 }
 
@@ -226,7 +226,7 @@ void measure_checkpoint(BenchContext& context) {
   const auto bytes = static_cast<std::int64_t>(counted) / context.communicator().size();
   StorageTimes times;
   {
-    Trainer trainer(config, schema, context.communicator(), context.stream());
+    Trainer<Cpu> trainer(trainer_options(config), schema, context.communicator(), context.stream());
     grow_rows(context, *trainer.tables().tables().front(), rows, 1 << 18);
     save_rounds(context, config, trainer, bytes, times);
   }

@@ -12,10 +12,10 @@ namespace keyshard {
 /// Reads `reader` from the start of its epoch to the end and returns the metrics over all ranks;
 /// with `unseen` also those of the samples in it. `each`, if given, gets every batch with the
 /// logits of its samples. Collective. Throws Error{bad_input} where more lines are bad than
-/// allowed.
+/// the trainer allows in an epoch.
+template <Backend B>
 SplitMetrics evaluate_split(
-    Trainer& trainer, DataReader& reader, const JobConfig& config,
-    const UnseenIds* unseen = nullptr,
+    Trainer<B>& trainer, DataReader& reader, const UnseenIds* unseen = nullptr,
     const std::function<void(const Batch&, const std::vector<float>&)>& each = {});
 
 }  // namespace keyshard

@@ -54,6 +54,14 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
   return config;
 }
 
+TrainerOptions trainer_options(const JobConfig& config) {
+  return {.embedding = config.embedding,
+          .model = config.model,
+          .seed = config.job.seed,
+          .slices = config.job.slices,
+          .max_bad_lines = config.data.max_bad_lines};
+}
+
 ReadPlan read_plan(const JobConfig& config, bool training) {
   ReadPlan plan;
   plan.batch_size = config.job.batch_size;

@@ -8,6 +8,7 @@
 #include "io/data_options.hpp"
 #include "launch/training/job_options.hpp"
 #include "launch/training/models/model_options.hpp"
+#include "launch/training/trainer_options.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/settings.hpp"
 
@@ -25,6 +26,9 @@ struct JobConfig {
 /// Reads a configuration from its tree; paths in it are relative to `folder`. Throws
 /// Error{invalid_argument} whose text has a line per problem.
 JobConfig job_config_of(const SettingValue& tree, const std::string& folder);
+
+/// The trainer of a configuration.
+TrainerOptions trainer_options(const JobConfig& config);
 
 /// How a split of the configured data is read.
 ReadPlan read_plan(const JobConfig& config, bool training);

@@ -1,6 +1,7 @@
 #include "launch/training/job_state.hpp"
 
-#include "launch/training/optimizer_clocks.hpp"
+#include "embedding/rules/partitioners.hpp"
+#include "io/data_options.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -30,12 +31,11 @@ ReadOrder order_in(const ValueReader& saved) {
 
 }  // namespace
 
-SettingValue state_value(const JobConfig& config, Trainer& trainer,
-                         const TrainingPosition& position) {
+SettingValue state_value(TrainerState trainer, const TrainingPosition& position) {
   return value_of(
-      SettingValue::Table{{"slices", value_of(config.job.slices)},
+      SettingValue::Table{{"slices", value_of(trainer.slices)},
                           {"shards", value_of(kShards)},
-                          {"seed", value_of(static_cast<std::int64_t>(config.job.seed))},
+                          {"seed", value_of(static_cast<std::int64_t>(trainer.seed))},
                           {"order", value_of(std::string(name_of(position.train_order)))},
                           {"valid_order", value_of(std::string(name_of(position.valid_order)))},
                           {"epoch", value_of(position.reader.epoch)},
@@ -46,8 +46,8 @@ SettingValue state_value(const JobConfig& config, Trainer& trainer,
                           {"numerics", value_of(position.numerics)},
                           {"bad_lines", value_of(position.bad_lines.total)},
                           {"bad_lines_of_epoch", value_of(position.bad_lines.epoch)},
-                          {"table_clocks", clocks_value(trainer.tables())},
-                          {"dense_clock", clock_value(trainer.dense().optimizer().clock())},
+                          {"table_clocks", std::move(trainer.table_clocks)},
+                          {"dense_clock", std::move(trainer.dense_clock)},
                           {"schedule", schedule_value(position.schedule)}});
 }
 

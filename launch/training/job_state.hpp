@@ -2,13 +2,12 @@
 // the schedule, the clocks of the optimizers, and what the data was.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "io/bad_lines.hpp"
 #include "io/data_reader.hpp"
-#include "launch/training/job_config.hpp"
 #include "launch/training/schedule.hpp"
-#include "launch/training/trainer.hpp"
 #include "runtime/setting_value.hpp"
 
 namespace keyshard {
@@ -25,9 +24,16 @@ struct TrainingPosition {
   std::string numerics;  ///< numerics_fingerprint() of those who trained
 };
 
+/// What the state of a training holds of its trainer.
+struct TrainerState {
+  std::int64_t slices = 1;
+  std::uint64_t seed = 1;
+  SettingValue table_clocks;
+  SettingValue dense_clock;
+};
+
 /// The state of a training as a manifest holds it.
-SettingValue state_value(const JobConfig& config, Trainer& trainer,
-                         const TrainingPosition& position);
+SettingValue state_value(TrainerState trainer, const TrainingPosition& position);
 
 /// The position in what state_value made. Throws Error{corrupt_data} with the path of a part that
 /// is missing or of another kind.

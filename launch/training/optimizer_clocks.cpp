@@ -9,16 +9,6 @@ namespace {
 /// before its first step and 0 after it: the powers of a decay rate of 0.
 constexpr std::size_t kLeastNumbers = 2;
 
-std::vector<OptimizerClock*> clocks_of(TableSet<Cpu>& tables) {
-  std::vector<OptimizerClock*> clocks;
-  for (const auto& table : tables.tables()) {
-    for (OptimizerClock& clock : table->clocks()) {
-      clocks.push_back(&clock);
-    }
-  }
-  return clocks;
-}
-
 }  // namespace
 
 SettingValue clock_value(const OptimizerClock& clock) {
@@ -43,13 +33,11 @@ void restore_clock(const ValueReader& saved, OptimizerClock& clock) {
   clock.restore(parts[0].integer(), std::move(numbers));
 }
 
-SettingValue clocks_value(TableSet<Cpu>& tables) {
-  return list_of(clocks_of(tables),
-                 [](const OptimizerClock* clock) { return clock_value(*clock); });
+SettingValue clocks_value(const std::vector<OptimizerClock*>& clocks) {
+  return list_of(clocks, [](const OptimizerClock* clock) { return clock_value(*clock); });
 }
 
-void check_clocks(const ValueReader& saved, TableSet<Cpu>& tables) {
-  const std::vector<OptimizerClock*> clocks = clocks_of(tables);
+void check_clocks(const ValueReader& saved, const std::vector<OptimizerClock*>& clocks) {
   const std::vector<ValueReader> values = saved.entries(static_cast<std::int64_t>(clocks.size()));
   for (std::size_t c = 0; c < clocks.size(); ++c) {
     OptimizerClock trial = *clocks[c];
@@ -57,8 +45,7 @@ void check_clocks(const ValueReader& saved, TableSet<Cpu>& tables) {
   }
 }
 
-void restore_clocks(const ValueReader& saved, TableSet<Cpu>& tables) {
-  const std::vector<OptimizerClock*> clocks = clocks_of(tables);
+void restore_clocks(const ValueReader& saved, const std::vector<OptimizerClock*>& clocks) {
   const std::vector<ValueReader> values = saved.entries(static_cast<std::int64_t>(clocks.size()));
   for (std::size_t c = 0; c < clocks.size(); ++c) {
     restore_clock(values[c], *clocks[c]);

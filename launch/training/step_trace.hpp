@@ -13,11 +13,12 @@
 
 namespace keyshard {
 
+template <Backend B>
 class StepTrace {
  public:
   /// Compares with the file `path`, or writes it (DigestTrace).
-  StepTrace(const std::string& path, Communicator<Cpu>& communicator, Stream<Cpu>& stream)
-      : trace_(path, communicator), stream_(stream) {}
+  StepTrace(const std::string& path, Communicator<B>& communicator, Stream<B>& stream)
+      : trace_(path, host_of(communicator)), stream_(stream) {}
 
   // Each is collective and throws Error{other_bits} on rank 0. Steps count from 1.
 
@@ -25,7 +26,7 @@ class StepTrace {
   void pooled(std::int64_t step, const Batch& batch, const PooledViews<const float>& pooled);
   /// `dense`: after its forward_backward of this step, with this `loss`.
   void gradients(std::int64_t step, const Batch& batch, const PooledViews<const float>& gradients,
-                 const DenseSide<Cpu>& dense, double loss);
+                 const DenseSide<B>& dense, double loss);
   void update(std::int64_t step, const std::vector<TableDigests>& tables,
               const NamedDigests& dense);
 
@@ -40,7 +41,7 @@ class StepTrace {
                  const PooledViews<const float>& views);
 
   DigestTrace trace_;
-  Stream<Cpu>& stream_;
+  Stream<B>& stream_;
 };
 
 }  // namespace keyshard

@@ -11,6 +11,7 @@
 #include "embedding/rows/table_set.hpp"
 #include "io/checkpoint_reader.hpp"
 #include "io/checkpoint_writer.hpp"
+#include "runtime/error.hpp"
 
 namespace keyshard {
 
@@ -25,7 +26,8 @@ struct TableSaveOptions {
 /// Saves tables between two steps as a checkpoint in `folder`, which is made; it becomes visible
 /// whole or not at all. No other program saves there meanwhile. Returns the path of the checkpoint.
 /// Throws Error{io} on all ranks, naming the path. Collective.
-std::string save_tables(const std::string& folder, TableSet<Cpu>& tables, Stream<Cpu>& stream,
+template <Backend B>
+std::string save_tables(const std::string& folder, TableSet<B>& tables, Stream<B>& stream,
                         const TableSaveOptions& options);
 
 /// What was saved beside the tables.
@@ -39,20 +41,27 @@ struct TableLoad {
 /// options of the tables that decide results must be the saved ones, in the same order. Throws
 /// Error{corrupt_data} on all ranks where they are not, or where the checkpoint is damaged; all but
 /// the rows is checked before a table is touched. Collective.
-TableLoad load_tables(const std::string& path, TableSet<Cpu>& tables, Stream<Cpu>& stream);
+template <Backend B>
+TableLoad load_tables(const std::string& path, TableSet<B>& tables, Stream<B>& stream);
 
 /// The tables as a CheckpointWriter takes them. They are borrowed.
-std::vector<TableSource> table_sources(const TableSet<Cpu>& tables);
+template <Backend B>
+std::vector<TableSource> table_sources(const TableSet<B>& tables);
 
 /// Throws Error{corrupt_data} where the tables of a checkpoint are others than these, and
 /// Error{invalid_argument} where these have rows. Touches no table.
-void check_tables(const std::string& path, const Manifest& manifest, const TableSet<Cpu>& tables);
+template <Backend B>
+void check_tables(const std::string& path, const Manifest& manifest, const TableSet<B>& tables);
 
 /// Loads the rows of tables that check_tables has accepted. Collective.
-void load_rows(CheckpointReader& reader, TableSet<Cpu>& tables);
+template <Backend B>
+void load_rows(CheckpointReader& reader, TableSet<B>& tables);
 
 /// Throws Error{corrupt_data} where a checkpoint has another value than the program that loads it.
-void require_saved(const std::string& path, const std::string& what, const std::string& expected,
-                   const std::string& found);
+inline void require_saved(const std::string& path, const std::string& what,
+                          const std::string& expected, const std::string& found) {
+  require(expected == found, Kind::corrupt_data, "{}: expected {} {} of this job: found {}", path,
+          what, expected, found);
+}
 
 }  // namespace keyshard

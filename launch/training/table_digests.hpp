@@ -10,10 +10,12 @@
 namespace keyshard {
 
 /// The digests of all tables, shard by shard, gathered over ranks. Collective.
-std::vector<TableDigests> table_digests(const TableSet<Cpu>& tables, Stream<Cpu>& stream);
+template <Backend B>
+std::vector<TableDigests> table_digests(const TableSet<B>& tables, Stream<B>& stream);
 
 /// The digest of a state that consists of tables alone: that of a checkpoint of them. The same on
 /// every rank. Collective.
-Digest128 state_digest(const TableSet<Cpu>& tables, Stream<Cpu>& stream, std::int64_t step);
+template <Backend B>
+Digest128 state_digest(const TableSet<B>& tables, Stream<B>& stream, std::int64_t step);
 
 }  // namespace keyshard

@@ -1,9 +1,10 @@
 // A model in training on this rank: the tables and the dense side, and the line of a step through
-// both. It reads no files and prints nothing; `TrainingRun` drives it.
+// both. It reads no files and prints nothing; a program gives it batches, step by step.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "embedding/lookup/lookup.hpp"
@@ -13,9 +14,9 @@
 #include "io/data_reader.hpp"
 #include "io/state_digest.hpp"
 #include "launch/training/dense_side.hpp"
-#include "launch/training/job_config.hpp"
 #include "launch/training/step_clock.hpp"
 #include "launch/training/step_trace.hpp"
+#include "launch/training/trainer_options.hpp"
 
 namespace keyshard {
 
@@ -26,34 +27,44 @@ struct StepResult {
   LookupTraffic traffic;           ///< of this rank
 };
 
+template <Backend B>
 class Trainer {
  public:
-  /// Makes tables and model as configured for data of `schema`. Collective.
-  Trainer(const JobConfig& config, const DataSchema& schema, Communicator<Cpu>& communicator,
-          Stream<Cpu>& stream);
+  /// Makes tables and model for data of `schema`. Communicator and stream are borrowed. Collective.
+  /// Throws Error{invalid_argument} where the options do not fit together.
+  Trainer(const TrainerOptions& options, const DataSchema& schema, Communicator<B>& communicator,
+          Stream<B>& stream);
 
   /// One step on a global batch. `stop` is this rank's wish to stop, which travels with the counts.
   /// Collective. Throws Error{non_finite} naming the step and the feature, table or the dense part,
   /// and Error{bad_input} where more lines are bad than allowed.
   StepResult step(const Batch& batch, double learning_rate_scale, bool stop = false);
 
-  /// The logits of this rank's samples; counts the bad lines of the batch. Collective.
+  /// The logits of this rank's samples, on the host; counts the bad lines of the batch. Collective.
   std::vector<float> predict(const Batch& batch, BadLines& bad_lines);
 
   std::int64_t steps() const noexcept { return steps_; }
 
+  std::uint64_t seed() const noexcept { return seed_; }
+
+  std::int64_t slices() const noexcept { return slices_; }
+
+  std::int64_t max_bad_lines() const noexcept { return max_bad_lines_; }
+
+  /// Where time and launches of the steps go. Launches of the dense side are all in the part
+  /// `model`; those before a step are in `read`.
   StepClock& clock() noexcept { return clock_; }
 
   /// Of the training data.
   BadLines& bad_lines() noexcept { return bad_lines_; }
 
-  TableSet<Cpu>& tables() noexcept { return tables_; }
+  TableSet<B>& tables() noexcept { return tables_; }
 
-  DenseSide<Cpu>& dense() noexcept { return *dense_; }
+  DenseSide<B>& dense() noexcept { return *dense_; }
 
-  Communicator<Cpu>& communicator() noexcept { return communicator_; }
+  Communicator<B>& communicator() noexcept { return communicator_; }
 
-  Stream<Cpu>& stream() noexcept { return stream_; }
+  Stream<B>& stream() noexcept { return stream_; }
 
   Loss loss() const noexcept { return dense_->model().loss(); }
 
@@ -65,28 +76,30 @@ class Trainer {
 
   /// Digests the stages of every step from now on into `trace`, which is borrowed. The same on all
   /// ranks.
-  void trace_into(StepTrace& trace) noexcept { trace_ = &trace; }
+  void trace_into(StepTrace<B>& trace) noexcept { trace_ = &trace; }
 
  private:
   struct Pooled;
   Pooled look_up(const Batch& batch, bool training, bool stop, BadLines& bad_lines);
-  [[noreturn]] void refuse_loss(double loss, Span<const MatrixView<float>> pooled);
+  [[noreturn]] void refuse_loss(double loss, const Pooled& pooled);
   void update(double learning_rate_scale, std::int64_t valid_samples);
   NamedDigests digests_of_dense();
+  void end_part(StepPart part);
 
-  Communicator<Cpu>& communicator_;
-  Stream<Cpu>& stream_;
+  Communicator<B>& communicator_;
+  Stream<B>& stream_;
   std::uint64_t seed_;
   std::int64_t slices_;
+  std::int64_t max_bad_lines_;
   std::vector<std::string> groups_;
   std::vector<std::string> features_;
-  TableSet<Cpu> tables_;
-  std::unique_ptr<Lookup<Cpu>> lookup_;
-  std::unique_ptr<DenseSide<Cpu>> dense_;
+  TableSet<B> tables_;
+  std::unique_ptr<Lookup<B>> lookup_;
+  std::unique_ptr<DenseSide<B>> dense_;
   std::int64_t steps_ = 0;
   BadLines bad_lines_;
   StepClock clock_;
-  StepTrace* trace_ = nullptr;  // null: none
+  StepTrace<B>* trace_ = nullptr;  // null: none
 };
 
 }  // namespace keyshard

@@ -14,7 +14,7 @@ namespace keyshard::testing {
 namespace {
 
 /// Sets every number of all rows of some tables.
-void assign_all(Trainer& trainer, const std::vector<std::string>& tables, float value) {
+void assign_all(Trainer<Cpu>& trainer, const std::vector<std::string>& tables, float value) {
   for (const std::string& name : tables) {
     Table<Cpu>& table = trainer.tables().at(name);
     for (std::int64_t s = table.shards().begin; s < table.shards().end; ++s) {
@@ -27,7 +27,7 @@ void assign_all(Trainer& trainer, const std::vector<std::string>& tables, float 
 }
 
 /// What the tiny job ends with where `harm` is done to it on every rank after five steps.
-std::string complaint(int ranks, const std::function<void(Trainer&)>& harm,
+std::string complaint(int ranks, const std::function<void(Trainer<Cpu>&)>& harm,
                       const std::vector<std::string>& more = {}) {
   const ScratchFolder folder;
   const JobConfig config = tiny_job(folder.path(""), "auto", 16, more);
@@ -50,7 +50,7 @@ std::string complaint(int ranks, const std::function<void(Trainer&)>& harm,
 }
 
 TEST(NonFinite, EmbeddingsEndAJobWithStepAndFeature) {
-  const auto harm = [](Trainer& trainer) {
+  const auto harm = [](Trainer<Cpu>& trainer) {
     assign_all(trainer, {"C4", "C2"}, std::numeric_limits<float>::quiet_NaN());
   };
   for (const int ranks : {1, 2, 3}) {
@@ -62,7 +62,7 @@ TEST(NonFinite, EmbeddingsEndAJobWithStepAndFeature) {
 }
 
 TEST(NonFinite, WeightsEndAJobWithStepAndTheDensePart) {
-  const auto harm = [](Trainer& trainer) {
+  const auto harm = [](Trainer<Cpu>& trainer) {
     for (float& weight : trainer.dense().weights().span()) {
       weight = std::numeric_limits<float>::quiet_NaN();
     }
@@ -81,7 +81,7 @@ TEST(NonFinite, GradientsEndAJobWithStepTableAndFeature) {
   // the error by the other one. The loss is a double.
   for (const int ranks : {1, 2, 3}) {
     const std::string text = complaint(ranks,
-                                       [](Trainer& trainer) {
+                                       [](Trainer<Cpu>& trainer) {
                                          assign_all(trainer, {"C1", "C2"}, 1e15f);
                                        },
                                        {"model.loss=squared_error"});

@@ -15,7 +15,7 @@ namespace keyshard::testing {
 namespace {
 
 /// Called on every rank before each step, with the steps that are done.
-using BeforeStep = std::function<void(Trainer& trainer)>;
+using BeforeStep = std::function<void(Trainer<Cpu>& trainer)>;
 
 class StepTraces : public ::testing::Test {
  protected:
@@ -29,7 +29,7 @@ class StepTraces : public ::testing::Test {
     run_ranks(ranks, threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
       Reporter reporter(communicator.rank(), ProgressStyle::off, "");
       TrainingRun run(config, communicator, stream, reporter, nullptr);
-      StepTrace step_trace(folder_.path("trace.txt"), communicator, stream);
+      StepTrace<Cpu> step_trace(folder_.path("trace.txt"), communicator, stream);
       run.trainer().trace_into(step_trace);
       run.run([&] {
         if (before) {
@@ -84,7 +84,7 @@ TEST_F(StepTraces, NameTheStageThatAnotherConfigurationChangesFirst) {
 TEST_F(StepTraces, NameTheStepAtWhichAWeightIsChanged) {
   trace(job());
 
-  const BeforeStep poke = [](Trainer& trainer) {
+  const BeforeStep poke = [](Trainer<Cpu>& trainer) {
     if (trainer.steps() == 4) {
       trainer.dense().weights()[3] += 1;
     }
@@ -96,7 +96,7 @@ TEST_F(StepTraces, NameTheTableOfWhichARowIsChanged) {
   trace(job());
 
   // A key that no batch has: it is first seen in its table.
-  const BeforeStep poke = [](Trainer& trainer) {
+  const BeforeStep poke = [](Trainer<Cpu>& trainer) {
     Table<Cpu>& table = trainer.tables().at("C3");
     const Key key = 1'000'000;
     if (trainer.steps() == 6 && table.shards().contains(shard_of(table.partitioner(), key))) {

@@ -99,8 +99,8 @@ TEST_F(UnseenIdsOfText, HaveMetricsOfTheirOwnThatAreTheSameOnAnyNumberOfRanks) {
   for (const int ranks : {1, 2, 3}) {
     with_unseen(ranks, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                            const JobConfig& job, DataReader& reader, const UnseenIds& ids) {
-      Trainer trainer(job, reader.schema(), communicator, stream);
-      const SplitMetrics metrics = evaluate_split(trainer, reader, job, &ids);
+      Trainer<Cpu> trainer(trainer_options(job), reader.schema(), communicator, stream);
+      const SplitMetrics metrics = evaluate_split(trainer, reader, &ids);
       if (communicator.rank() == 0) {
         all.push_back(metrics);
       }

@@ -1,17 +1,18 @@
-#include "launch/training/table_checkpoint.hpp"
+// The bodies of saving and loading tables.
+#pragma once
 
 #include <algorithm>
 
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
 #include "launch/training/optimizer_clocks.hpp"
+#include "launch/training/table_checkpoint.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
 
 namespace keyshard {
-namespace {
-
-TableShape shape_of(const Table<Cpu>& table) {
+template <Backend B>
+TableShape shape_of(const Table<B>& table) {
   TableShape shape{table.options().name, {}, saved_options(table.options())};
   for (const RowColumn& column : table.columns()) {
     shape.columns.push_back({column.name, ElementType::f32, column.width});
@@ -19,7 +20,8 @@ TableShape shape_of(const Table<Cpu>& table) {
   return shape;
 }
 
-TableSource source_of(const Table<Cpu>& table) {
+template <Backend B>
+TableSource source_of(const Table<B>& table) {
   TableSource source;
   source.shape = shape_of(table);
   for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
@@ -37,7 +39,8 @@ TableSource source_of(const Table<Cpu>& table) {
   return source;
 }
 
-void load_table(CheckpointReader& reader, Table<Cpu>& table) {
+template <Backend B>
+void load_table(CheckpointReader& reader, Table<B>& table) {
   reader.read_table(table.options().name, [&](std::int64_t shard, Span<const Key> keys,
                                               const std::vector<const std::byte*>& columns) {
     std::vector<const float*> floats;
@@ -48,15 +51,8 @@ void load_table(CheckpointReader& reader, Table<Cpu>& table) {
   });
 }
 
-}  // namespace
-
-void require_saved(const std::string& path, const std::string& what, const std::string& expected,
-                   const std::string& found) {
-  require(expected == found, Kind::corrupt_data, "{}: expected {} {} of this job: found {}", path,
-          what, expected, found);
-}
-
-std::vector<TableSource> table_sources(const TableSet<Cpu>& tables) {
+template <Backend B>
+std::vector<TableSource> table_sources(const TableSet<B>& tables) {
   std::vector<TableSource> sources;
   for (const auto& table : tables.tables()) {
     sources.push_back(source_of(*table));
@@ -64,7 +60,8 @@ std::vector<TableSource> table_sources(const TableSet<Cpu>& tables) {
   return sources;
 }
 
-void check_tables(const std::string& path, const Manifest& manifest, const TableSet<Cpu>& tables) {
+template <Backend B>
+void check_tables(const std::string& path, const Manifest& manifest, const TableSet<B>& tables) {
   const auto& own = tables.tables();
   require(manifest.tables.size() == own.size(), Kind::corrupt_data,
           "{}: expected {} tables of this job: found {}", path, own.size(), manifest.tables.size());
@@ -84,37 +81,40 @@ void check_tables(const std::string& path, const Manifest& manifest, const Table
   }
 }
 
-void load_rows(CheckpointReader& reader, TableSet<Cpu>& tables) {
+template <Backend B>
+void load_rows(CheckpointReader& reader, TableSet<B>& tables) {
   for (const auto& table : tables.tables()) {
     load_table(reader, *table);
   }
 }
 
-std::string save_tables(const std::string& folder, TableSet<Cpu>& tables, Stream<Cpu>& stream,
+template <Backend B>
+std::string save_tables(const std::string& folder, TableSet<B>& tables, Stream<B>& stream,
                         const TableSaveOptions& options) {
   LocalFileSystem files;
   CheckpointContent content;
   content.step = options.step;
   content.shards = kShards;
   content.config = value_of(SettingValue::Table{});
-  content.state = value_of(
-      SettingValue::Table{{"table_clocks", clocks_value(tables)}, {"program", options.state}});
+  content.state = value_of(SettingValue::Table{{"table_clocks", clocks_value(clocks_of(tables))},
+                                               {"program", options.state}});
   content.tables = table_sources(tables);
   content.dense = options.dense;
-  CheckpointWriter writer(files, folder, tables.communicator(), stream);
+  CheckpointWriter writer(files, folder, host_of(tables.communicator()), host_of(stream));
   writer.save(content, options.retention);
   return folder + "/" + step_name(options.step);
 }
 
-TableLoad load_tables(const std::string& path, TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+template <Backend B>
+TableLoad load_tables(const std::string& path, TableSet<B>& tables, Stream<B>& stream) {
   LocalFileSystem files;
-  CheckpointReader reader(files, path, tables.communicator(), stream);
+  CheckpointReader reader(files, path, host_of(tables.communicator()), host_of(stream));
   const Manifest& manifest = reader.manifest();
   const ValueReader state(manifest.state, path + ": state");
   TableLoad load;
-  vote(tables.communicator(), [&] {
+  vote(host_of(tables.communicator()), [&] {
     check_tables(path, manifest, tables);
-    check_clocks(state.at("table_clocks"), tables);
+    check_clocks(state.at("table_clocks"), clocks_of(tables));
     load.step = manifest.step;
     load.state = state.at("program").value();
   });
@@ -122,7 +122,7 @@ TableLoad load_tables(const std::string& path, TableSet<Cpu>& tables, Stream<Cpu
     load.dense.emplace(part.name, reader.read_dense(part.name));
   }
   load_rows(reader, tables);
-  restore_clocks(state.at("table_clocks"), tables);
+  restore_clocks(state.at("table_clocks"), clocks_of(tables));
   return load;
 }
 

@@ -1,10 +1,12 @@
+// The bodies of StepTrace. What lies on a device is copied to the host and digested there.
+#pragma once
+
 #include "launch/training/step_trace.hpp"
+#include "runtime/copy.hpp"
 
 namespace keyshard {
-namespace {
-
 /// Samples [begin, end) of a batch.
-struct Samples {
+struct SampleRange {
   std::size_t begin;
   std::size_t end;
 
@@ -16,7 +18,7 @@ struct Samples {
   }
 };
 
-void add_ids(Digest& digest, const Batch& batch, const Samples& samples) {
+inline void add_ids(Digest& digest, const Batch& batch, const SampleRange& samples) {
   const auto features = static_cast<std::size_t>(batch.features);
   const std::size_t first = samples.begin * features, last = samples.end * features;
   for (std::size_t bag = first; bag < last; ++bag) {
@@ -27,26 +29,29 @@ void add_ids(Digest& digest, const Batch& batch, const Samples& samples) {
   digest.add(Span<const Key>(batch.ids).subspan(begin, end - begin));
 }
 
-}  // namespace
-
+template <Backend B>
 template <class Add>
-void StepTrace::add_samples(std::int64_t step, const char* stage, const char* tensor,
-                            const Batch& batch, const Add& add) {
+void StepTrace<B>::add_samples(std::int64_t step, const char* stage, const char* tensor,
+                               const Batch& batch, const Add& add) {
   std::vector<Digest128> digests(static_cast<std::size_t>(batch.slices.size()));
-  stream_.threads().for_tasks(batch.slices.size(), [&](std::int64_t slice, int) {
+  host_of(stream_).threads().for_tasks(batch.slices.size(), [&](std::int64_t slice, int) {
     const auto s = static_cast<std::size_t>(slice);
     Digest digest;
-    add(digest, Samples{static_cast<std::size_t>(batch.slice_offsets[s]),
-                        static_cast<std::size_t>(batch.slice_offsets[s + 1])});
+    add(digest, SampleRange{static_cast<std::size_t>(batch.slice_offsets[s]),
+                            static_cast<std::size_t>(batch.slice_offsets[s + 1])});
     digests[s] = digest.result();
   });
   trace_.add_slices(step, stage, tensor, digests);
 }
 
-void StepTrace::add_views(std::int64_t step, const char* stage, const Batch& batch,
-                          const PooledViews<const float>& views) {
-  const auto add = [&](const char* tensor, const MatrixView<const float>& view) {
-    add_samples(step, stage, tensor, batch, [&](Digest& digest, const Samples& samples) {
+template <Backend B>
+void StepTrace<B>::add_views(std::int64_t step, const char* stage, const Batch& batch,
+                             const PooledViews<const float>& views) {
+  const auto add = [&](const char* tensor, const MatrixView<const float>& matrix) {
+    const std::vector<float> values =
+        to_host(stream_, Span<const float>(matrix.data, matrix.rows * matrix.stride));
+    const MatrixView<const float> view{values.data(), matrix.rows, matrix.cols, matrix.stride};
+    add_samples(step, stage, tensor, batch, [&](Digest& digest, const SampleRange& samples) {
       for (std::size_t i = samples.begin; view.cols > 0 && i < samples.end; ++i) {
         digest.add(view.row(static_cast<std::int64_t>(i)),
                    static_cast<std::size_t>(view.cols) * sizeof(float));
@@ -57,9 +62,10 @@ void StepTrace::add_views(std::int64_t step, const char* stage, const Batch& bat
   add("linear", views.linear);
 }
 
-void StepTrace::batch(std::int64_t step, const Batch& batch) {
+template <Backend B>
+void StepTrace<B>::batch(std::int64_t step, const Batch& batch) {
   const auto add = [&](const char* tensor, const auto& values, std::int64_t width) {
-    add_samples(step, "batch", tensor, batch, [&](Digest& digest, const Samples& samples) {
+    add_samples(step, "batch", tensor, batch, [&](Digest& digest, const SampleRange& samples) {
       digest.add(samples.of(values, width));
     });
   };
@@ -68,29 +74,32 @@ void StepTrace::batch(std::int64_t step, const Batch& batch) {
   add("weights", batch.weights, batch.weights.empty() ? 0 : 1);
   add("dense", batch.dense, batch.dense_columns);
   add_samples(step, "batch", "ids", batch,
-              [&](Digest& digest, const Samples& samples) { add_ids(digest, batch, samples); });
+              [&](Digest& digest, const SampleRange& samples) { add_ids(digest, batch, samples); });
 }
 
-void StepTrace::pooled(std::int64_t step, const Batch& batch,
-                       const PooledViews<const float>& pooled) {
+template <Backend B>
+void StepTrace<B>::pooled(std::int64_t step, const Batch& batch,
+                          const PooledViews<const float>& pooled) {
   add_views(step, "pooled", batch, pooled);
 }
 
-void StepTrace::gradients(std::int64_t step, const Batch& batch,
-                          const PooledViews<const float>& gradients, const DenseSide<Cpu>& dense,
-                          double loss) {
+template <Backend B>
+void StepTrace<B>::gradients(std::int64_t step, const Batch& batch,
+                             const PooledViews<const float>& gradients, const DenseSide<B>& dense,
+                             double loss) {
   trace_.add(step, "gradients", "loss", digest_of(&loss, sizeof loss));
   add_views(step, "gradients", batch, gradients);
-  std::vector<Digest128> slices(static_cast<std::size_t>(batch.slices.size()));
-  stream_.threads().for_tasks(batch.slices.size(), [&](std::int64_t slice, int) {
-    const Span<const float> values = dense.slice_gradients(slice);
-    slices[static_cast<std::size_t>(slice)] = digest_of(values.data(), values.size_bytes());
-  });
+  std::vector<Digest128> slices;
+  for (std::int64_t slice = 0; slice < batch.slices.size(); ++slice) {
+    const std::vector<float> values = to_host(stream_, dense.slice_gradients(slice));
+    slices.push_back(digest_of(values.data(), values.size() * sizeof(float)));
+  }
   trace_.add_slices(step, "gradients", "dense parameters", slices);
 }
 
-void StepTrace::update(std::int64_t step, const std::vector<TableDigests>& tables,
-                       const NamedDigests& dense) {
+template <Backend B>
+void StepTrace<B>::update(std::int64_t step, const std::vector<TableDigests>& tables,
+                          const NamedDigests& dense) {
   for (const TableDigests& table : tables) {
     trace_.add(step, "update", "table " + table.name,
                Digest().add(Span<const Digest128>(table.digests)).result());

@@ -1,24 +1,24 @@
-#include "launch/training/training_checkpoint.hpp"
+// The bodies of saving and loading a training.
+#pragma once
 
-#include <algorithm>
 #include <cstring>
 
 #include "collectives/vote.hpp"
 #include "launch/training/optimizer_clocks.hpp"
 #include "launch/training/table_checkpoint.hpp"
+#include "launch/training/training_checkpoint.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
-namespace {
-
-std::vector<float> read_floats(CheckpointReader& reader, const std::string& name) {
+inline std::vector<float> read_floats(CheckpointReader& reader, const std::string& name) {
   const std::vector<std::byte> bytes = reader.read_dense(name);
   std::vector<float> values(bytes.size() / sizeof(float));
   std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
   return values;
 }
 
-void load_dense(CheckpointReader& reader, DenseSide<Cpu>& dense) {
+template <Backend B>
+void load_dense(CheckpointReader& reader, DenseSide<B>& dense) {
   std::vector<std::vector<float>> states;
   for (const std::string& name : dense.optimizer().names()) {
     states.push_back(read_floats(reader, "state/" + name));
@@ -28,34 +28,36 @@ void load_dense(CheckpointReader& reader, DenseSide<Cpu>& dense) {
   if (size > 0) {
     statistics = read_floats(reader, "statistics");
     require(static_cast<std::int64_t>(statistics.size()) == size, Kind::corrupt_data,
-            "{}: expected {} running statistics: found {}", reader.path(), size,
-            statistics.size());
+            "{}: expected {} running statistics: found {}", reader.path(), size, statistics.size());
   }
   dense.restore(read_floats(reader, "weights"), states, statistics);
 }
 
 /// Whether the checkpoint is of this model and its state whole. Nothing has been loaded yet.
-void check_state(const std::string& path, const Manifest& manifest, const JobConfig& config,
-                 Trainer& trainer) {
+template <Backend B>
+void check_state(const std::string& path, const Manifest& manifest, Trainer<B>& trainer) {
   check_tables(path, manifest, trainer.tables());
   const ValueReader state(manifest.state, path);
-  require_saved(path, "slices", std::to_string(config.job.slices),
+  require_saved(path, "slices", std::to_string(trainer.slices()),
                 std::to_string(state.at("slices").integer()));
-  require_saved(path, "seed", std::to_string(static_cast<std::int64_t>(config.job.seed)),
+  require_saved(path, "seed", std::to_string(static_cast<std::int64_t>(trainer.seed())),
                 std::to_string(state.at("seed").integer()));
-  check_clocks(state.at("table_clocks"), trainer.tables());
+  check_clocks(state.at("table_clocks"), clocks_of(trainer.tables()));
 }
 
-}  // namespace
-
-CheckpointTimes save_checkpoint(CheckpointWriter& writer, const JobConfig& config,
-                                SettingValue saved_config, Trainer& trainer,
+template <Backend B>
+CheckpointTimes save_checkpoint(CheckpointWriter& writer, const Retention& retention,
+                                SettingValue saved_config, Trainer<B>& trainer,
                                 const TrainingPosition& position) {
   CheckpointContent content;
   content.step = trainer.steps();
   content.shards = kShards;
   content.config = std::move(saved_config);
-  content.state = state_value(config, trainer, position);
+  content.state = state_value({.slices = trainer.slices(),
+                               .seed = trainer.seed(),
+                               .table_clocks = clocks_value(clocks_of(trainer.tables())),
+                               .dense_clock = clock_value(trainer.dense().optimizer().clock())},
+                              position);
   content.tables = table_sources(trainer.tables());
   const std::vector<DensePart> parts = trainer.dense().parts();
   for (const DensePart& part : parts) {
@@ -64,27 +66,26 @@ CheckpointTimes save_checkpoint(CheckpointWriter& writer, const JobConfig& confi
                              {static_cast<std::int64_t>(part.values.size())},
                              part.values.data()});
   }
-  const bool keeps_best = config.job.patience > 0 && position.schedule.any;
-  return writer.save(content,
-                     {config.checkpoint.keep, keeps_best ? position.schedule.best_step : -1});
+  return writer.save(content, retention);
 }
 
-TrainingPosition load_checkpoint(const std::string& path, const JobConfig& config, Trainer& trainer,
+template <Backend B>
+TrainingPosition load_checkpoint(const std::string& path, Trainer<B>& trainer,
                                  CheckpointTimes* times) {
   LocalFileSystem files;
-  Communicator<Cpu>& communicator = trainer.communicator();
-  const InPhase phase(communicator.progress(), Phase::loading);
-  CheckpointReader reader(files, path, communicator, trainer.stream());
+  Communicator<Cpu>& communicator = host_of(trainer.communicator());
+  const InPhase phase(trainer.communicator().progress(), Phase::loading);
+  CheckpointReader reader(files, path, communicator, host_of(trainer.stream()));
   const Manifest& manifest = reader.manifest();
   const ValueReader state(manifest.state, path);
   TrainingPosition position;
   vote(communicator, [&] {
-    check_state(path, manifest, config, trainer);
+    check_state(path, manifest, trainer);
     position = position_in(state);
   });
   load_dense(reader, trainer.dense());
   load_rows(reader, trainer.tables());
-  restore_clocks(state.at("table_clocks"), trainer.tables());
+  restore_clocks(state.at("table_clocks"), clocks_of(trainer.tables()));
   restore_clock(state.at("dense_clock"), trainer.dense().optimizer().clock());
   trainer.restore_steps(manifest.step);
   if (times != nullptr) {

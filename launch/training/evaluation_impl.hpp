@@ -1,17 +1,19 @@
+// The bodies of the evaluation.
+#pragma once
+
 #include "launch/training/evaluation.hpp"
 
 namespace keyshard {
-namespace {
-
 /// Samples of some slices with what the model makes of them.
-struct Scored {
+struct ScoredSamples {
   Range slices;
   std::vector<std::int64_t> offsets;  // [slices.size() + 1] as in Batch
   std::vector<float> logits, scores, labels, weights;
 
   /// The samples that `keep` names.
   template <class Keep>
-  Scored(const Batch& batch, const std::vector<float>& all_logits, Loss loss, const Keep& keep)
+  ScoredSamples(const Batch& batch, const std::vector<float>& all_logits, Loss loss,
+                const Keep& keep)
       : slices(batch.slices), offsets{0} {
     for (std::int64_t slice = 0; slice < slices.size(); ++slice) {
       const auto s = static_cast<std::size_t>(slice);
@@ -44,32 +46,33 @@ struct Scored {
   }
 };
 
-void add(const Scored& scored, ThreadPool& threads, MetricsAccumulator& metrics) {
+inline void add_scored(const ScoredSamples& scored, ThreadPool& threads,
+                       MetricsAccumulator& metrics) {
   threads.for_tasks(scored.slices.size(), [&](std::int64_t slice, int) {
     metrics.add(scored.slices.begin + slice, scored.of(slice));
   });
 }
 
-}  // namespace
-
+template <Backend B>
 SplitMetrics evaluate_split(
-    Trainer& trainer, DataReader& reader, const JobConfig& config, const UnseenIds* unseen,
+    Trainer<B>& trainer, DataReader& reader, const UnseenIds* unseen,
     const std::function<void(const Batch&, const std::vector<float>&)>& each) {
-  Communicator<Cpu>& communicator = trainer.communicator();
-  Stream<Cpu>& stream = trainer.stream();
-  const InPhase phase(communicator.progress(), Phase::evaluating);
-  const std::int64_t slices = config.job.slices;
+  Communicator<Cpu>& communicator = host_of(trainer.communicator());
+  Stream<Cpu>& stream = host_of(trainer.stream());
+  const InPhase phase(trainer.communicator().progress(), Phase::evaluating);
+  const std::int64_t slices = trainer.slices();
   const Range run = run_of(communicator.rank(), communicator.size(), slices);
   const Loss loss = trainer.loss();
   MetricsAccumulator of_all(loss, slices, run), of_unseen(loss, slices, run);
-  BadLines bad_lines(config.data.max_bad_lines);
+  BadLines bad_lines(trainer.max_bad_lines());
   Batch batch;
   while (read_next(reader, batch, communicator.progress())) {
     const std::vector<float> logits = trainer.predict(batch, bad_lines);
-    add(Scored(batch, logits, loss, [](std::int64_t) { return true; }), stream.threads(), of_all);
+    add_scored(ScoredSamples(batch, logits, loss, [](std::int64_t) { return true; }),
+               stream.threads(), of_all);
     if (unseen != nullptr) {
       const auto is_new = [&](std::int64_t sample) { return unseen->contains(batch, sample); };
-      add(Scored(batch, logits, loss, is_new), stream.threads(), of_unseen);
+      add_scored(ScoredSamples(batch, logits, loss, is_new), stream.threads(), of_unseen);
     }
     if (each) {
       each(batch, logits);

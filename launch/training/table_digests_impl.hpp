@@ -1,10 +1,11 @@
+// The bodies of digests of tables.
+#pragma once
+
 #include "launch/training/table_digests.hpp"
 
 namespace keyshard {
-namespace {
-
-TableDigests digests_of(const Table<Cpu>& table, Communicator<Cpu>& communicator,
-                        Stream<Cpu>& stream) {
+template <Backend B>
+TableDigests digests_of(const Table<B>& table, Communicator<B>& communicator, ThreadPool& threads) {
   const std::vector<RowColumn> columns = table.columns();
   TableDigests result{table.options().name, {"keys"}, {}};
   for (const RowColumn& column : columns) {
@@ -12,7 +13,7 @@ TableDigests digests_of(const Table<Cpu>& table, Communicator<Cpu>& communicator
   }
   const Range shards = table.shards();
   std::vector<Digest128> mine(static_cast<std::size_t>(shards.size()) * result.columns.size());
-  stream.threads().for_tasks(shards.size(), [&](std::int64_t i, int) {
+  threads.for_tasks(shards.size(), [&](std::int64_t i, int) {
     const ShardRows rows = table.shard_rows(shards.begin + i);
     Digest128* out = mine.data() + static_cast<std::size_t>(i) * result.columns.size();
     *out++ = digest_of(rows.keys.data(), rows.keys.size() * sizeof(Key));
@@ -26,17 +27,17 @@ TableDigests digests_of(const Table<Cpu>& table, Communicator<Cpu>& communicator
   return result;
 }
 
-}  // namespace
-
-std::vector<TableDigests> table_digests(const TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+template <Backend B>
+std::vector<TableDigests> table_digests(const TableSet<B>& tables, Stream<B>& stream) {
   std::vector<TableDigests> digests;
   for (const auto& table : tables.tables()) {
-    digests.push_back(digests_of(*table, tables.communicator(), stream));
+    digests.push_back(digests_of(*table, tables.communicator(), host_of(stream).threads()));
   }
   return digests;
 }
 
-Digest128 state_digest(const TableSet<Cpu>& tables, Stream<Cpu>& stream, std::int64_t step) {
+template <Backend B>
+Digest128 state_digest(const TableSet<B>& tables, Stream<B>& stream, std::int64_t step) {
   return state_digest(table_digests(tables, stream), {}, step);
 }
 

@@ -1,0 +1,7 @@
+#include "launch/training/trainer_impl.hpp"
+
+namespace keyshard {
+
+template class Trainer<Cpu>;
+
+}  // namespace keyshard

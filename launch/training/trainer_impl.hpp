@@ -1,0 +1,219 @@
+// The bodies of Trainer.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "launch/training/table_digests.hpp"
+#include "launch/training/trainer.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/error.hpp"
+
+namespace keyshard {
+
+inline ModelShape model_shape(const TrainerOptions& options, const DataSchema& schema) {
+  ModelShape shape;
+  shape.features = schema.features;
+  const std::vector<std::string> groups = column_groups(options.model.type);
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (groups[g] == "factor") {
+      for (const FeatureOptions& feature : options.embedding.features) {
+        shape.factor_dims.push_back(
+            options.embedding.tables[static_cast<std::size_t>(feature.table)].groups[g].dim);
+      }
+    }
+  }
+  shape.dense_columns = static_cast<std::int64_t>(schema.dense.size());
+  return shape;
+}
+
+/// A matrix of the device per column group, and the views of the model on them. Rows begin on 64
+/// bytes.
+template <Backend B>
+struct GroupMatrices {
+  std::vector<Buffer<float, B>> buffers;
+  std::vector<MatrixView<float>> views;
+
+  GroupMatrices(Stream<B>& stream, const Lookup<B>& lookup, std::int64_t samples) {
+    for (std::int64_t g = 0; g < lookup.groups(); ++g) {
+      const std::int64_t width = lookup.width(g), stride = (width + 15) / 16 * 16;
+      buffers.emplace_back(stream, samples * stride);
+      views.push_back({buffers.back().data(), samples, width, stride});
+    }
+  }
+
+  template <class T>
+  PooledViews<T> of(const std::vector<std::string>& groups) const {
+    PooledViews<T> result;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      (groups[g] == "factor" ? result.factors : result.linear) = views[g];
+    }
+    return result;
+  }
+
+  std::vector<MatrixView<const float>> read_only() const { return {views.begin(), views.end()}; }
+};
+
+template <Backend B>
+struct Trainer<B>::Pooled {
+  GroupMatrices<B> rows;
+  LookupTrace<B> trace;
+};
+
+template <Backend B>
+Trainer<B>::Trainer(const TrainerOptions& options, const DataSchema& schema,
+                    Communicator<B>& communicator, Stream<B>& stream)
+    : communicator_(communicator),
+      stream_(stream),
+      seed_(options.seed),
+      slices_(options.slices),
+      max_bad_lines_(options.max_bad_lines),
+      groups_(column_groups(options.model.type)),
+      tables_(communicator),
+      bad_lines_(options.max_bad_lines) {
+  require(!options.embedding.features.empty(), Kind::invalid_argument,
+          "expected at least one column of ids in the data: found none");
+  for (const FeatureOptions& feature : options.embedding.features) {
+    features_.push_back(feature.name);
+  }
+  std::vector<Table<B>*> borrowed;
+  for (const TableOptions& table : options.embedding.tables) {
+    borrowed.push_back(&tables_.create(table));
+  }
+  lookup_ = std::make_unique<Lookup<B>>(communicator, borrowed, options.embedding.features);
+  dense_ = std::make_unique<DenseSide<B>>(options.model, model_shape(options, schema), communicator,
+                                          stream, slices_, seed_);
+}
+
+template <Backend B>
+typename Trainer<B>::Pooled Trainer<B>::look_up(const Batch& batch, bool training, bool stop,
+                                                BadLines& bad_lines) {
+  const std::int64_t carry[] = {batch.samples(), stop ? 1 : 0, batch.bad_lines};
+  Pooled pooled{GroupMatrices<B>(stream_, *lookup_, batch.samples()), {}};
+  const RaggedView<const Key> bags = batch.bags();
+  Buffer<Key, B> ids_copy;
+  Buffer<std::int64_t, B> offsets_copy;
+  const LookupInput input{
+      .bags = {{device_view<Key>(stream_, bags.values, ids_copy), bags.values.size()},
+               {device_view<std::int64_t>(stream_, bags.offsets, offsets_copy),
+                bags.offsets.size()}},
+      .samples = batch.samples(),
+      .slices = slices_,
+      .run = batch.slices,
+      .slice_offsets = batch.slice_offsets};
+  pooled.trace = lookup_->forward(stream_, input, training, carry, pooled.rows.views);
+  bad_lines.add(host_of(communicator_), batch, pooled.trace.carried()[2]);
+  return pooled;
+}
+
+template <Backend B>
+void Trainer<B>::end_part(StepPart part) {
+  clock_.stop(part);
+  clock_.count(part, stream_.launches());
+}
+
+template <Backend B>
+StepResult Trainer<B>::step(const Batch& batch, double learning_rate_scale, bool stop) {
+  const InPhase phase(communicator_.progress(), Phase::computing);
+  clock_.count(StepPart::read, stream_.launches());
+  Pooled pooled = look_up(batch, true, stop, bad_lines_);
+  const auto embeddings = pooled.rows.template of<const float>(groups_);
+  end_part(StepPart::lookup);
+
+  StepResult result;
+  result.valid_samples = pooled.trace.carried()[0];
+  result.stop = pooled.trace.carried()[1] > 0;
+  result.traffic = pooled.trace.traffic();
+  if (trace_ != nullptr) {
+    trace_->batch(steps_ + 1, batch);
+    trace_->pooled(steps_ + 1, batch, embeddings);
+  }
+  const GroupMatrices<B> gradients(stream_, *lookup_, batch.samples());
+  result.loss = dense_->forward_backward(batch, {seed_, steps_, result.valid_samples}, embeddings,
+                                         gradients.template of<float>(groups_));
+  if (trace_ != nullptr) {
+    trace_->gradients(steps_ + 1, batch, gradients.template of<const float>(groups_), *dense_,
+                      result.loss);
+  }
+  if (!std::isfinite(result.loss)) {
+    refuse_loss(result.loss, pooled);
+  }
+  end_part(StepPart::model);
+
+  lookup_->backward(stream_, pooled.trace, gradients.read_only());
+  end_part(StepPart::backward);
+  update(learning_rate_scale, result.valid_samples);
+  return result;
+}
+
+/// All ranks are here with the same loss; the first feature of any of them is named.
+template <Backend B>
+void Trainer<B>::refuse_loss(double loss, const Pooled& pooled) {
+  const auto features = static_cast<std::int64_t>(features_.size());
+  std::int64_t first = features;
+  for (std::int64_t g = 0; g < lookup_->groups(); ++g) {
+    const auto group = static_cast<std::size_t>(g);
+    const MatrixView<float>& view = pooled.rows.views[group];
+    const std::vector<float> values = to_host(stream_, pooled.rows.buffers[group]);
+    for (std::int64_t f = 0; f < first; ++f) {
+      const std::int64_t begin = lookup_->column(f, g);
+      const std::int64_t end = f + 1 < features ? lookup_->column(f + 1, g) : view.cols;
+      for (std::int64_t row = 0; row < view.rows; ++row) {
+        const float* of_row = values.data() + row * view.stride;
+        const bool finite =
+            std::all_of(of_row + begin, of_row + end, [](float x) { return std::isfinite(x); });
+        first = finite ? first : f;
+      }
+    }
+  }
+  communicator_.all_reduce(Span<std::int64_t>(&first, 1), Reduction::min);
+  fail(Kind::non_finite, "step {}: expected a finite loss: found {}; {}", steps_ + 1, loss,
+       first < features
+           ? fmt::format("feature {} has embeddings that are not finite",
+                         features_[static_cast<std::size_t>(first)])
+           : "all embeddings are finite: the dense part or the data of its columns is not");
+}
+
+template <Backend B>
+void Trainer<B>::update(double learning_rate_scale, std::int64_t valid_samples) {
+  const auto scale = static_cast<float>(learning_rate_scale);
+  try {
+    tables_.apply(stream_, {scale, valid_samples});
+    clock_.count(StepPart::update, stream_.launches());
+    dense_->update(scale);
+    clock_.count(StepPart::model, stream_.launches());
+  } catch (const Error& error) {
+    require(error.kind() != Kind::non_finite, Kind::non_finite, "step {}: {}", steps_ + 1,
+            error.text());
+    throw;
+  }
+  ++steps_;
+  if (trace_ != nullptr) {
+    trace_->update(steps_, table_digests(tables_, stream_), digests_of_dense());
+  }
+  clock_.stop(StepPart::update);
+}
+
+template <Backend B>
+std::vector<float> Trainer<B>::predict(const Batch& batch, BadLines& bad_lines) {
+  const Pooled pooled = look_up(batch, false, false, bad_lines);
+  return dense_->predict(batch, pooled.rows.template of<const float>(groups_));
+}
+
+template <Backend B>
+NamedDigests Trainer<B>::digests_of_dense() {
+  NamedDigests digests;
+  for (const DensePart& part : dense_->parts()) {
+    digests.emplace_back(part.name,
+                         digest_of(part.values.data(), part.values.size() * sizeof(float)));
+  }
+  return digests;
+}
+
+template <Backend B>
+Digest128 Trainer<B>::digest() {
+  return state_digest(table_digests(tables_, stream_), digests_of_dense(), steps_);
+}
+
+}  // namespace keyshard

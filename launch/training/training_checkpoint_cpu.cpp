@@ -1,0 +1,9 @@
+#include "launch/training/training_checkpoint_impl.hpp"
+
+namespace keyshard {
+
+template CheckpointTimes save_checkpoint(CheckpointWriter&, const Retention&, SettingValue,
+                                         Trainer<Cpu>&, const TrainingPosition&);
+template TrainingPosition load_checkpoint(const std::string&, Trainer<Cpu>&, CheckpointTimes*);
+
+}  // namespace keyshard

@@ -1,0 +1,91 @@
+// The launches of a step: a stage is one launch for all tables, features and ranks, so that their
+// number does not grow with the tables. They are the latency of a small step.
+#include <array>
+#include <mutex>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "io/generated_reader.hpp"
+#include "launch/training/trainer.hpp"
+#include "tests/support/ranks.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+constexpr std::int64_t kFeatures = 26;
+constexpr std::int64_t kMostLaunches = 24;
+
+/// Launches of a step by part: lookup, backward, update of tables.
+using Launches = std::array<std::int64_t, 3>;
+
+std::int64_t total(const Launches& launches) { return launches[0] + launches[1] + launches[2]; }
+
+/// DeepFM of 26 features, which read `tables` tables in turn.
+TrainerOptions options_of(std::int64_t tables) {
+  TrainerOptions options;
+  options.model.hidden = {16};
+  options.slices = 16;
+  const Optimizer adagrad = Adagrad{0.1f, 0.1f, 1e-7f, true};
+  for (std::int64_t t = 0; t < tables; ++t) {
+    TableOptions& table = options.embedding.tables.emplace_back();
+    table.name = fmt::format("T{}", t);
+    table.groups = {{"factor", 8, Normal{0.0f, 0.02f}, {}, adagrad, {}},
+                    {"linear", 1, Constant{0.0f}, {}, adagrad, {}}};
+  }
+  for (std::int64_t f = 0; f < kFeatures; ++f) {
+    options.embedding.features.push_back(
+        {fmt::format("C{}", f + 1), static_cast<int>(f % tables), {Sum{}, Sum{}}});
+  }
+  return options;
+}
+
+/// The launches of three steps on each of `ranks` ranks: all keys are new, some are, none is.
+std::vector<Launches> launches_of(int ranks, std::int64_t tables) {
+  std::vector<Launches> all;
+  std::mutex mutex;
+  run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    const TrainerOptions options = options_of(tables);
+    const ReadPlan plan{.batch_size = 512, .slices = options.slices, .seed = 1};
+    const auto reader = make_generated_reader({.records = 1024}, Split::train, plan, communicator);
+    Trainer<Cpu> trainer(options, reader->schema(), communicator, stream);
+    Batch batch;
+    for (const bool next : {true, true, false}) {
+      if (next) {
+        ASSERT_TRUE(reader->next(batch));
+      }
+      trainer.clock().reset();
+      trainer.step(batch, 1);
+      const StepClock& clock = trainer.clock();
+      const std::lock_guard lock(mutex);
+      all.push_back({clock.launches(StepPart::lookup), clock.launches(StepPart::backward),
+                     clock.launches(StepPart::update)});
+    }
+  });
+  return all;
+}
+
+TEST(Launches, OfTheSparseSideAreFewOnOneRankAndOnTwo) {
+  for (const int ranks : {1, 2}) {
+    for (const std::int64_t tables : {std::int64_t{1}, kFeatures}) {
+      for (const Launches& step : launches_of(ranks, tables)) {
+        EXPECT_GE(total(step), 3);
+        EXPECT_LE(total(step), kMostLaunches)
+            << ranks << " ranks, " << tables << " tables: lookup " << step[0] << ", backward "
+            << step[1] << ", update " << step[2];
+      }
+    }
+  }
+}
+
+TEST(Launches, AreAsManyForManyTablesAsForOne) {
+  EXPECT_EQ(launches_of(1, kFeatures), launches_of(1, 1));
+  // Of two ranks that are threads, the steps of one may be noted before or after the other's.
+  auto many = launches_of(2, kFeatures), one = launches_of(2, 1);
+  std::sort(many.begin(), many.end());
+  std::sort(one.begin(), one.end());
+  EXPECT_EQ(many, one);
+}
+
+}  // namespace
+}  // namespace keyshard::testing

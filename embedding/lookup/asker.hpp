@@ -47,7 +47,9 @@ struct AskerState {
   Buffer<const float*, B> rows;           ///< where each row lies, if rows are not copied
   Buffer<std::byte, B> kept;              ///< states [samples x kept_bytes]
 
-  BagRanges bags() const { return {bag_offsets.empty() ? nullptr : bag_offsets.data()}; }
+  BagRanges bags() const {
+    return BagRanges{.offsets = bag_offsets.empty() ? nullptr : bag_offsets.data()};
+  }
 
   ItemOffsets value_offset(const LookupShape& shape) const {
     return {shape.dims.front(), value_offsets.empty() ? nullptr : value_offsets.data()};

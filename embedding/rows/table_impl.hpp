@@ -156,7 +156,7 @@ struct AssignRow {
 
 template <Backend B>
 void Table<B>::assign(Stream<B>& stream, Span<const Key> keys, const float* values) {
-  Table<B>* const self[] = {this};
+  const Table<B>* const self[] = {this};
   Buffer<RowId, B> rows(stream, keys.size());
   find_or_insert(stream, keys, rows.data());
   const TableRefs<B> refs(stream, self);

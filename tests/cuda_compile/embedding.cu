@@ -1,0 +1,31 @@
+// Instantiates tables, the stages of their rows, lookups and both layers for a CUDA device, so that
+// nvcc and ptxas accept the sources that a CPU runs. Nothing is linked: the primitives of the
+// device are only declared.
+#include "embedding/layers/squashed_embedding_impl.hpp"
+#include "embedding/rows/row_stages_impl.hpp"
+#include "embedding/rows/row_store_impl.hpp"
+#include "embedding/rows/table_impl.hpp"
+#include "embedding/rows/table_set_impl.hpp"
+#include "embedding/rows/table_step_impl.hpp"
+#include "runtime/for_each_cuda.cuh"
+
+namespace keyshard {
+
+template class RowStore<Cuda>;
+template class TableRefs<Cuda>;
+template class Table<Cuda>;
+template class TableSet<Cuda>;
+template void find_rows(Stream<Cuda>&, const TableRefs<Cuda>&, const TableKeys&, RowId*);
+template void read_rows(Stream<Cuda>&, const TableRefs<Cuda>&, const TableKeys&, const RowId*, bool,
+                        float*);
+template Buffer<float, Cuda> locate_rows(Stream<Cuda>&, const TableRefs<Cuda>&, const TableKeys&,
+                                         const RowId*, bool, const float**);
+template void insert_missing(Stream<Cuda>&, Span<Table<Cuda>* const>, const TableKeys&, RowId*);
+template void apply_gradients(Stream<Cuda>&, Span<Table<Cuda>* const>, const UpdateContext&);
+template class LookupTrace<Cuda>;
+template class Lookup<Cuda>;
+template class TableLayer<Cuda>;
+template class SquashedEmbedding<Cuda>;
+template class Embedding<Cuda>;
+
+}  // namespace keyshard

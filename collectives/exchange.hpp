@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "collectives/communicator.hpp"
+#include "runtime/buffer.hpp"
 #include "runtime/stream.hpp"
 
 namespace keyshard {
@@ -35,6 +36,29 @@ class Exchange {
   void forward(Stream<B>& stream, const T* send, T* receive, std::int64_t width = 1) const {
     move(stream, send, send_counts_, receive, receive_counts_,
          width * static_cast<std::int64_t>(sizeof(T)));
+  }
+
+  /// The same of a buffer [sent()] that its owner gives away: a rank that is alone gets it as it
+  /// is, without a copy.
+  template <class T>
+  Buffer<T, B> forward(Stream<B>& stream, Buffer<T, B> send) const {
+    if (communicator_->size() == 1) {
+      return send;
+    }
+    Buffer<T, B> received(stream, received_);
+    forward(stream, send.data(), received.data());
+    return received;
+  }
+
+  /// The way back of such a buffer [received()].
+  template <class T>
+  Buffer<T, B> backward(Stream<B>& stream, Buffer<T, B> receive) const {
+    if (communicator_->size() == 1) {
+      return receive;
+    }
+    Buffer<T, B> sent(stream, sent_);
+    backward(stream, receive.data(), sent.data());
+    return sent;
   }
 
   /// receive [received() x width] -> send [sent() x width]: every item returns to the place it came

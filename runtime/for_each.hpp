@@ -176,19 +176,6 @@ void for_each_run(Stream<Cpu>& stream, Span<const std::int64_t> starts, const F&
       grain_of(stream, functor, 20));
 }
 
-/// Runs over [0, n) in blocks on all threads: fetch(begin, end), then body(begin, end).
-template <class Fetch, class Body>
-void for_blocks(Stream<Cpu>& stream, std::int64_t n, std::int64_t block, const Fetch& fetch,
-                const Body& body) {
-  stream.threads().for_shares(n, [&](std::int64_t begin, std::int64_t end, int) {
-    for (; begin < end; begin += block) {
-      const std::int64_t next = std::min(begin + block, end);
-      fetch(begin, next);
-      body(begin, next);
-    }
-  });
-}
-
 // The same on a CUDA device: runtime/for_each_cuda.cuh.
 
 template <class F>

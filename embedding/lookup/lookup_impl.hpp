@@ -117,7 +117,7 @@ inline std::vector<std::int64_t> per_rank(const std::vector<std::int64_t>& of_bl
   return BlockLayout(of_blocks, ranks).counts;
 }
 
-/// Sends the distinct keys to their owners; on a rank that is alone they are there.
+/// Sends the distinct keys to their owners; the asker needs them no more.
 template <Backend B>
 void exchange_keys(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
                    LookupState<B>& state) {
@@ -125,12 +125,7 @@ void exchange_keys(Communicator<B>& communicator, Stream<B>& stream, const Looku
   OwnerState<B>& owner = state.owner;
   asker.keys = Exchange<B>(communicator, per_rank(sizes_of(asker.distinct.blocks), shape.ranks),
                            per_rank(sizes_of(owner.blocks), shape.ranks));
-  owner.received = asker.distinct.keys.data();
-  if (shape.ranks > 1) {
-    owner.keys = {stream, asker.keys.received()};
-    asker.keys.forward(stream, asker.distinct.keys.data(), owner.keys.data());
-    owner.received = owner.keys.data();
-  }
+  owner.keys = asker.keys.forward(stream, std::move(asker.distinct.keys));
 }
 
 /// Sends the parts of bags of reduced tables to their owners, and reads those that come.
@@ -151,7 +146,7 @@ void exchange_parts(Communicator<B>& communicator, Stream<B>& stream, const Look
   owner.parts.items = {stream, items.received()};
   headers.forward(stream, sent.headers.data(), owner.parts.headers.data());
   items.forward(stream, sent.items.data(), owner.parts.items.data());
-  owner.shards = shards_of(stream, shape, owner.received, owner.blocks);
+  owner.shards = shards_of(stream, shape, owner.keys.data(), owner.blocks);
   read_parts(stream, shape, blocks, owner.shards.data(), owner.parts);
 }
 
@@ -202,13 +197,10 @@ void bring_answers(Communicator<B>& communicator, Stream<B>& stream, const Looku
                     owner.rows.data(), inference, asker.rows.data());
     return;
   }
-  asker.answers = answer_keys(stream, shape, tables, inference, owner);
-  if (shape.ranks > 1) {
-    Buffer<std::byte, B> answers(stream, asker.answers_layout.size());
-    Exchange<B>(communicator, asker.answers_layout.counts, owner.answers_layout.counts)
-        .backward(stream, asker.answers.data(), answers.data());
-    asker.answers = std::move(answers);
-  }
+  Buffer<std::byte, B> answers = answer_keys(stream, shape, tables, inference, owner);
+  asker.answers =
+      Exchange<B>(communicator, asker.answers_layout.counts, owner.answers_layout.counts)
+          .backward(stream, std::move(answers));
   asker.values = reinterpret_cast<const float*>(asker.answers.data());
 }
 
@@ -366,13 +358,8 @@ void Lookup<B>::backward(Stream<B>& stream, const LookupTrace<B>& trace,
                                        std::vector<bool>(several.size(), true));
   }
   plan_received(stream, shape_, owner, received);
-  if (shape_.ranks == 1) {
-    received.bytes = std::move(message.bytes);
-  } else {
-    received.bytes = {stream, received.layout.size()};
-    Exchange<B>(*communicator_, message.layout.counts, received.layout.counts)
-        .forward(stream, message.bytes.data(), received.bytes.data());
-  }
+  received.bytes = Exchange<B>(*communicator_, message.layout.counts, received.layout.counts)
+                       .forward(stream, std::move(message.bytes));
   fold_gradients<B>(stream, shape_, tables_, owner, received, trace.state());
 }
 

@@ -14,8 +14,7 @@ namespace keyshard {
 template <Backend B>
 struct OwnerState {
   std::vector<std::int64_t> blocks;  ///< [ranks * tables + 1] of received keys
-  Buffer<Key, B> keys;               ///< that travelled here; empty on a rank that is alone
-  const Key* received = nullptr;     ///< in blocks: `keys`, or those of the asker of the same rank
+  Buffer<Key, B> keys;               ///< received, in blocks
   Buffer<std::uint16_t, B> shards;   ///< of the received keys; empty where nothing is reduced
   Distinct<B> distinct;              ///< of the received keys; empty on a rank that is alone, where
                                      ///< they are distinct already
@@ -31,7 +30,7 @@ struct OwnerState {
   BlockLayout answers_layout;  ///< in bytes
 
   const Key* distinct_keys() const {
-    return distinct.keys.empty() ? received : distinct.keys.data();
+    return distinct.keys.empty() ? keys.data() : distinct.keys.data();
   }
 
   ItemOffsets value_offset(const LookupShape& shape) const {

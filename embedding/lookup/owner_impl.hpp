@@ -16,7 +16,7 @@ void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* c
                    OwnerState<B>& owner) {
   owner.firsts = owner.blocks;
   if (shape.ranks > 1) {
-    owner.distinct = dedup(stream, Occurrences{.keys = {owner.received, owner.blocks.back()},
+    owner.distinct = dedup(stream, Occurrences{.keys = std::as_const(owner.keys).span(),
                                                .blocks = owner.blocks,
                                                .partitioners = shape.partitioners});
     owner.firsts = owner.distinct.blocks;

@@ -34,7 +34,7 @@ struct Distinct {
   std::vector<std::int64_t>
       blocks;  ///< [ranks * tables + 1]: where block owner * tables + table starts
 
-  std::int64_t size() const { return keys.size(); }
+  std::int64_t size() const { return blocks.empty() ? 0 : blocks.back(); }
 };
 
 /// Deduplicates at most 2^32 - 1 occurrences.

@@ -83,7 +83,8 @@ Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing
   const auto threads = static_cast<std::size_t>(stream.threads().size());
   Dealt out{{stream, n}, {stream, n}, {}};
 
-  // Count per thread; a bucket of one number skips nothing, for sizes decide the places of all.
+  // Each share counts its own occurrences. Where a share puts them follows from the counts of all
+  // shares.
   const std::vector<std::uint32_t> shard_bucket = buckets_of_shards(dealing);
   const auto per_table = static_cast<std::uint32_t>(dealing.ranges);
   Buffer<std::uint32_t, Cpu> bucket_of(stream, n);
@@ -113,7 +114,7 @@ Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing
   return out;
 }
 
-/// A hash set of the keys of one bucket, kept by a thread from bucket to bucket.
+/// A hash set of the keys of one bucket. A thread uses its set for one bucket after another.
 class BucketSet {
  public:
   void reset(std::int64_t occurrences) {
@@ -123,8 +124,9 @@ class BucketSet {
     shift_ = 64 - std::countr_zero(slots);
   }
 
-  /// The number of `key` in `keys` [size], which it is appended to when new. Whether it is new is
-  /// no branch, for nobody could predict it: a free slot is one whose number would be `size`.
+  /// The number of `key` in `keys` [size]; a new key is appended. A free slot counts as one that
+  /// holds number `size`, so that a new key takes the branch of a known one: no processor could
+  /// predict which it is.
   std::uint32_t number(Key key, Key* keys, std::uint32_t& size) {
     keys[size] = key;
     for (std::size_t at = mix64(key) >> shift_;; at = (at + 1) & (slots_.size() - 1)) {
@@ -150,8 +152,8 @@ int most_shares(const Stream<Cpu>& stream, const Dealt& dealt) {
       std::clamp<std::int64_t>(work / std::max<std::int64_t>(stream.share_work(), 1), 1, 1 << 10));
 }
 
-/// Replaces the keys of each bucket by its distinct ones, at its front; `numbers` gets which one
-/// each occurrence is.
+/// Moves the distinct keys of each bucket to its front; numbers[i] becomes the number of the
+/// distinct key that occurrence i is. Returns how many each bucket has.
 std::vector<std::int64_t> number_buckets(Stream<Cpu>& stream, Dealt& dealt,
                                          Buffer<std::uint32_t, Cpu>& numbers) {
   const auto buckets = static_cast<std::int64_t>(dealt.starts.size()) - 1;
@@ -193,7 +195,8 @@ void write_bucket(const Dealt& dealt, const Buffer<std::uint32_t, Cpu>& numbers,
     out.inverse[dealt.occurrences[i]] = static_cast<std::uint32_t>(base + numbers[i]);
     out.occurrences[offsets[numbers[i]]++] = dealt.occurrences[i];
   }
-  // The places have moved on to the ends: shift them back to the starts.
+  // offsets[key] stands at the end of that key's occurrences now: its start is the end of the key
+  // before.
   for (std::int64_t key = size - 1; key > 0; --key) {
     offsets[key] = offsets[key - 1];
   }

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "collectives/forwarding_communicator.hpp"
+#include "runtime/copy.hpp"
 #include "runtime/error.hpp"
 #include "tests/support/counts.hpp"
 #include "tests/support/ranks.hpp"
@@ -82,6 +83,22 @@ TEST_P(ExchangeOfRanks, LearnsHowManyComeFromEachRank) {
       EXPECT_EQ(exchange.received(), received);
     });
   }
+}
+
+TEST_P(ExchangeOfRanks, TakesAWholeBufferAndHandsItOnWhereARankIsAlone) {
+  const auto ranks = static_cast<std::size_t>(GetParam());
+  const Counts counts = random_counts(ranks, 7);
+  run_ranks(GetParam(), 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    const auto rank = static_cast<std::size_t>(communicator.rank());
+    const Exchange<Cpu> exchange(communicator, counts[rank]);
+    Buffer<std::int64_t, Cpu> send = to_device(stream, sent_by(counts, rank, 1));
+    const std::int64_t* before = send.data();
+    Buffer<std::int64_t, Cpu> received = exchange.forward(stream, std::move(send));
+    EXPECT_EQ(to_host(stream, received), received_by(counts, rank, 1));
+    EXPECT_EQ(received.data() == before, ranks == 1);
+    const Buffer<std::int64_t, Cpu> back = exchange.backward(stream, std::move(received));
+    EXPECT_EQ(to_host(stream, back), sent_by(counts, rank, 1));
+  });
 }
 
 TEST_P(ExchangeOfRanks, BringsItemsOfAnyWidthForwardAndBack) {

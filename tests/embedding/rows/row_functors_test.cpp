@@ -40,10 +40,10 @@ struct PlainTable {
   /// Rows with numbers in [0, 1): the states of some optimizers are not negative.
   explicit PlainTable(const TableOptions& options)
       : table(options, {0, kShards}),
-        groups(table.group_refs()),
         rows(random_floats(kRows * table.layout().stride, 3)),
         slab(rows.data()) {
     std::transform(rows.begin(), rows.end(), rows.begin(), [](float x) { return std::abs(x); });
+    table.add_group_refs(groups);
     table.begin_step({.learning_rate_scale = 0.5f, .valid_samples = 4}, groups.data());
     ref = table.ref(groups.data());
     ref.store = {

@@ -37,8 +37,8 @@ class Span;
 
 /// Arrays, vectors and other spans whose elements may be seen as elements of type T.
 template <class Range, class T>
-concept RangeOf = !std::same_as<std::remove_cvref_t<Range>, Span<T>> &&
-                  std::constructible_from<std::span<T>, Range>;
+concept RangeOf = !std::same_as<std::remove_cv_t<Range>, Span<T>> &&
+                  std::constructible_from<std::span<T>, Range&>;
 
 /// Borrowed contiguous elements, counted and indexed by signed numbers as everything here is.
 /// Functors hold plain pointers.
@@ -51,7 +51,11 @@ class Span : public std::span<T> {
   constexpr Span(T* data, Size size) : std::span<T>(data, static_cast<std::size_t>(size)) {}
 
   template <RangeOf<T> Range>
-  constexpr Span(Range&& range) : std::span<T>(std::forward<Range>(range)) {}
+  constexpr Span(Range& range) : std::span<T>(range) {}
+
+  /// A temporary is looked at for the length of the call that it is an argument of.
+  template <class Range, class = std::enable_if_t<RangeOf<const Range, T>>>
+  constexpr Span(const Range& range) : std::span<T>(range) {}
 
   constexpr std::int64_t size() const noexcept {
     return static_cast<std::int64_t>(std::span<T>::size());

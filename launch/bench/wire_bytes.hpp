@@ -10,7 +10,7 @@ namespace keyshard {
 
 /// Bytes of one step, to other ranks.
 struct WireBytes {
-  std::int64_t counts = 0;     ///< 16 (P - 1)
+  std::int64_t counts = 0;     ///< 24 (P - 1)
   std::int64_t keys = 0;       ///< 8 for each distinct key of another rank
   std::int64_t rows = 0;       ///< 4 D for each key that another rank asks for
   std::int64_t gradients = 0;  ///< 4 D for each distinct key of another rank

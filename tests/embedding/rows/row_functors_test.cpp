@@ -149,50 +149,57 @@ TEST(RowFunctors, RegularizationIsThatOfItsDefinition) {
   EXPECT_NEAR(table.rows[1], 2 - 0.005 * 0.65, 1e-6);
 }
 
-/// Makes rows, reads and locates keys of which some are absent, and sets rows.
+/// Keys that are read, one of them twice; also, from the second on, numbers of rows that are made.
+const std::uint32_t kWhich[] = {4, 1, 1, 0, 2, 3};
+
+/// Reads and locates keys of which some are absent.
+void read_and_locate(const PlainTable& table, const Lanes& lanes, bool inference, Bits& bits) {
+  const TableRef* tables = &table.ref;
+  const std::int64_t dim = table.ref.dim;
+  std::vector<float> out(6 * static_cast<std::size_t>(dim)), spare = out;
+  std::vector<const float*> places(kRows);
+  lanes.rows(6, ReadRow{.table = tables,
+                        .keys = kKeys,
+                        .rows = kFound,
+                        .which = kWhich,
+                        .first = 0,
+                        .inference = inference,
+                        .out = out.data()});
+  lanes.rows(kRows, LocateRow{.table = tables,
+                              .keys = kKeys,
+                              .rows = kFound,
+                              .first = 0,
+                              .inference = inference,
+                              .spare = spare.data(),
+                              .places = places.data()});
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    const float* place = places[static_cast<std::size_t>(i)];
+    EXPECT_EQ(place, kFound[i] == kNoRow ? spare.data() + i * dim : table.ref.store.row(kFound[i]));
+    bits.add(std::vector<float>(place, place + dim));
+  }
+  bits.add(out);
+}
+
+/// Makes rows, reads and locates keys, and sets rows.
 Bits make_read_and_assign(const TableOptions& options, const Lanes& lanes) {
   PlainTable table(options);
   const TableRef* tables = &table.ref;
-  const std::int64_t dim = table.ref.dim;
-  const std::uint32_t which[] = {4, 1, 1, 0, 2, 3};  // also reordered: numbers of `made`
-  std::vector<float> out(6 * static_cast<std::size_t>(dim)), spare = out, values = out;
   std::vector<RowId> made(kRows, kNoRow);
-  std::vector<const float*> places(kRows);
 
   lanes.rows(kRows, InitializeRow{.table = tables,
                                   .keys = kKeys,
-                                  .missing = which + 1,
+                                  .missing = kWhich + 1,
                                   .first = 0,
                                   .first_row = 0,
                                   .rows = made.data()});
   Bits bits;
   bits.add(table.rows);
   bits.add(made);
+  table.ref.zeros = true;
   for (const bool inference : {false, true}) {
-    table.ref.zeros = true;
-    lanes.rows(6, ReadRow{.table = tables,
-                          .keys = kKeys,
-                          .rows = kFound,
-                          .which = which,
-                          .first = 0,
-                          .inference = inference,
-                          .out = out.data()});
-    lanes.rows(kRows, LocateRow{.table = tables,
-                                .keys = kKeys,
-                                .rows = kFound,
-                                .first = 0,
-                                .inference = inference,
-                                .spare = spare.data(),
-                                .places = places.data()});
-    for (std::int64_t i = 0; i < kRows; ++i) {
-      const float* place = places[static_cast<std::size_t>(i)];
-      EXPECT_EQ(place,
-                kFound[i] == kNoRow ? spare.data() + i * dim : table.ref.store.row(kFound[i]));
-      bits.add(std::vector<float>(place, place + dim));
-    }
-    bits.add(out);
+    read_and_locate(table, lanes, inference, bits);
   }
-  const std::vector<float> assigned = random_floats(kRows * dim, 8);
+  const std::vector<float> assigned = random_floats(kRows * table.ref.dim, 8);
   lanes.rows(kRows, AssignRow{tables, kKeys, kIds, assigned.data()});
   bits.add(table.rows);
   return bits;

@@ -56,12 +56,12 @@ INSTANTIATE_TEST_SUITE_P(Ranks, WireBytesOfRanks, ::testing::Values(1, 2, 4, 8))
 TEST(WireBytes, CountsKeysThereAndRowsAndGradientsByHand) {
   // Rank 0 asks rank 1 for 3 keys, rank 1 asks rank 0 for 5; rows of 2 floats.
   const std::vector<std::vector<std::int64_t>> asked{{10, 3}, {5, 20}};
-  EXPECT_EQ(wire_bytes(asked, 0, 2), (WireBytes{16, 24, 40, 24}));
-  EXPECT_EQ(wire_bytes(asked, 1, 2), (WireBytes{16, 40, 24, 40}));
+  EXPECT_EQ(wire_bytes(asked, 0, 2), (WireBytes{24, 24, 40, 24}));
+  EXPECT_EQ(wire_bytes(asked, 1, 2), (WireBytes{24, 40, 24, 40}));
 }
 
 TEST(WireBytes, EvenRanksSendAllButTheirOwnShare) {
-  EXPECT_EQ(even_wire_bytes(4, 1000, 16), (WireBytes{48, 6000, 48000, 48000}));
+  EXPECT_EQ(even_wire_bytes(4, 1000, 16), (WireBytes{72, 6000, 48000, 48000}));
   EXPECT_EQ(even_wire_bytes(1, 1000, 16), (WireBytes{0, 0, 0, 0}));
 }
 

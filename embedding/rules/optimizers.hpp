@@ -216,7 +216,7 @@ class Settings;
 struct SettingValue;
 
 /// The table of the family.
-using Optimizer = std::variant<Sgd, Momentum, Adagrad, RowwiseAdagrad, Adam, Ftrl>;
+using Optimizer = std::variant<Sgd, Momentum, Adagrad, RowwiseAdagrad, Adam, Ftrl, Nadam>;
 
 /// One state of an optimizer: [width] numbers a row, `initial` before the first step.
 struct StateColumn {

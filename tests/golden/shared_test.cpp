@@ -71,6 +71,7 @@ constexpr const char* kOptimizers[] = {
     "ftrl_l1_l2",
     "ftrl_power",
     "ftrl_shrinkage",
+    "nadam",
 };
 
 void expect_passed(const Report& report, const std::string& part, std::int64_t cases) {

@@ -174,13 +174,13 @@ combiner = "prod"
 }
 
 TEST(JobConfig, AnOptimizerThatIsNotBuiltIsSaidSo) {
-  for (const std::string type : {"adagrad_da", "adadelta", "amsgrad", "adamw", "adamax", "nadam",
-                                 "rmsprop", "proximal_sgd", "proximal_adagrad", "lamb"}) {
+  for (const std::string type : {"adagrad_da", "adadelta", "amsgrad", "adamw", "adamax", "rmsprop",
+                                 "proximal_sgd", "proximal_adagrad", "lamb"}) {
     EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\noptimizer = { type = \"" + type +
                           "\", decay = 0.1 }\n"),
               "train.toml:5: embedding.optimizer.type: optimizer \"" + type +
                   "\" is not built in this version; built are sgd, momentum, adagrad, "
-                  "rowwise_adagrad, adam, ftrl");
+                  "rowwise_adagrad, adam, ftrl, nadam");
   }
   EXPECT_EQ(problems_of(std::string(kSmall) +
                         "[model]\noptimizer = { type = \"adam\", amsgrad = true }\n"),
@@ -191,7 +191,7 @@ TEST(JobConfig, AMisspeltOptimizerIsRefusedWithTheNearest) {
   EXPECT_EQ(problems_of(std::string(kSmall) +
                         "[embedding]\noptimizer = { type = \"adgrad\", epsilon = 0.1 }\n"),
             "train.toml:5: embedding.optimizer.type: expected one of sgd, momentum, adagrad, "
-            "rowwise_adagrad, adam, ftrl: found \"adgrad\"; did you mean \"adagrad\"?");
+            "rowwise_adagrad, adam, ftrl, nadam: found \"adgrad\"; did you mean \"adagrad\"?");
   EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\noptimizer = \"nesterov\"\n"),
             "train.toml:5: embedding.optimizer.type: expected type = \"momentum\" with nesterov = "
             "true: found \"nesterov\"");

@@ -79,9 +79,10 @@ TEST(OptimizerTree, AllMistakesAreSaidAtOnce) {
 
 TEST(OptimizerTree, OneOfTheContractThatIsNotBuiltIsToldSo) {
   EXPECT_EQ(refusal_of([] { optimizer(R"({"type": "lamb"})"); }).first, Kind::not_built);
-  EXPECT_EQ(refusal_of([] { optimizer(R"({"type": "adm"})"); }).second,
-            "expected an optimizer of sgd, momentum, adagrad, rowwise_adagrad, adam, ftrl: found "
-            "\"adm\"; did you mean \"adam\"?");
+  EXPECT_EQ(
+      refusal_of([] { optimizer(R"({"type": "adm"})"); }).second,
+      "expected an optimizer of sgd, momentum, adagrad, rowwise_adagrad, adam, ftrl, nadam: found "
+      "\"adm\"; did you mean \"adam\"?");
 }
 
 TEST(OptimizerStates, AreNamedAndAsWideAsTheirRuleSays) {

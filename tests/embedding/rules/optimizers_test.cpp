@@ -69,6 +69,19 @@ TEST(Optimizer, AdamCorrectsItsMomentsByTheStepsOfTheTable) {
   EXPECT_NEAR(row.step({2})[0], 2 - std::sqrt(37.0) / 7 * 1.5 / std::sqrt(1.75), 1e-6);
 }
 
+TEST(Optimizer, NadamLooksAheadOnItsSchedule) {
+  Row<Nadam> row({1, 0.5, 0.75, 0}, {3});
+  // u = 0.5 (1 - 0.48) = 0.26, then 0.5 (1 - 0.4608) = 0.2696; m = 1, v = 1, v hat = 4
+  const double first = (0.2696 / (1 - 0.26 * 0.2696) * 1 + 0.74 / 0.74 * 2) / 2;
+  EXPECT_NEAR(row.step({2})[0], 3 - first, 1e-6);
+  // u = 0.2696, then 0.5 (1 - 0.442368) = 0.278816; m = 1.5, v = 1.75, v hat = 4
+  const double product = 0.26 * 0.2696;
+  const double second =
+      (0.278816 / (1 - product * 0.278816) * 1.5 + (1 - 0.2696) / (1 - product) * 2) / 2;
+  EXPECT_NEAR(row.step({2})[0], 3 - first - second, 1e-6);
+  EXPECT_EQ(row.clock.numbers().size(), 3u);
+}
+
 TEST(Optimizer, FtrlClipsByL1AndDividesByTheRootAndL2) {
   // Root from 3 to 5, sigma = 2 / 0.5 = 4, z = 4 - 4 * 0.5 = 2, of which l1 takes 1.
   const Ftrl rule{0.5f, -0.5f, 9, 1, 0, 0, 0};

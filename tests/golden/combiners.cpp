@@ -12,7 +12,8 @@ namespace {
 
 constexpr double kFlushed = 4 * 0x1p-126;  // subnormal numbers may be zero
 
-/// Half the tolerance of a value over sum |x|, and of a gradient over |gradient|.
+/// Half the tolerance of a value over sum |x| (of a product over |value|), and of a gradient over
+/// |gradient|.
 struct Tolerance {
   double value;
   double gradient;
@@ -28,6 +29,9 @@ Tolerance tolerance_of(const std::string& combiner, std::int64_t rows) {
   }
   if (combiner == "sqrtn") {
     return {(n + 2) * kUnit / std::sqrt(n), 3 * kUnit};
+  }
+  if (combiner == "prod") {
+    return {n * kUnit, (n + 1) * kUnit};
   }
   require(combiner == "min" || combiner == "max", Kind::not_built,
           "expected a combiner whose tolerance is known: found {}", combiner);
@@ -70,7 +74,8 @@ void run_bag(const GoldenValue& value, const GoldenValue& bag, GoldenCase& one) 
   const Numbers& output = told[differs ? "value" : "value64"].tensor().reals;
   const Numbers& gradient = told[differs ? "gradient" : "gradient64"].tensor().reals;
   const Tolerance tolerance = tolerance_of(combiner, rows.shape[0]);
-  one.near("value", found.output, output, bounds_of(absolute_sums(rows), tolerance.value));
+  one.near("value", found.output, output,
+           bounds_of(combiner == "prod" ? output : absolute_sums(rows), tolerance.value));
   one.near("gradient", found.gradients, gradient, bounds_of(gradient, tolerance.gradient));
 }
 

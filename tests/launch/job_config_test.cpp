@@ -166,11 +166,11 @@ name = "tags"
 role = "ids"
 index = 1
 padding_id = 0
-combiner = "prod"
+combiner = "std"
 )"),
             "train.toml:13: data.columns[1].padding_id: padding_id is not built in this version\n"
-            "train.toml:14: data.columns[1].combiner: combiner \"prod\" is not built in this "
-            "version; built are sum, mean, min, max, sqrtn");
+            "train.toml:14: data.columns[1].combiner: combiner \"std\" is not built in this "
+            "version; built are sum, mean, min, max, sqrtn, prod");
 }
 
 TEST(JobConfig, AnOptimizerThatIsNotBuiltIsSaidSo) {
@@ -199,7 +199,7 @@ TEST(JobConfig, AMisspeltOptimizerIsRefusedWithTheNearest) {
 
 TEST(JobConfig, AMisspeltCombinerIsRefusedWhereItStands) {
   EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\ncombiner = \"men\"\n"),
-            "train.toml:5: embedding.combiner: expected one of sum, mean, min, max, sqrtn: "
+            "train.toml:5: embedding.combiner: expected one of sum, mean, min, max, sqrtn, prod: "
             "found \"men\"; did you mean \"mean\"?");
 }
 

@@ -12,7 +12,10 @@
 namespace keyshard {
 namespace {
 
-constexpr int kSpins = 2000;  // about 20 us: a region usually follows the last one closely
+// A region usually follows the last one closely, so a thread stays awake for a while: it spins for
+// about a microsecond and then offers its core to whoever has work, before it sleeps.
+constexpr int kSpins = 100;
+constexpr int kYields = 40;
 
 // A region and its shares are one word: a thread that comes late finds another generation there.
 constexpr int kShareBits = 16;
@@ -28,6 +31,22 @@ void pause() {
 #if defined(__x86_64__)
   _mm_pause();
 #endif
+}
+
+/// Waits for a condition without sleeping; false where that took too long.
+template <class Condition>
+bool stays_awake_for(const Condition& condition) {
+  for (int turn = 0; turn < kSpins + kYields; ++turn) {
+    if (condition()) {
+      return true;
+    }
+    if (turn < kSpins) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  return condition();
 }
 
 }  // namespace
@@ -83,11 +102,8 @@ void ThreadPool::take_shares(std::uint64_t generation) {
 /// Waits for a region after that of `seen`, awake at first; false where the pool ends.
 bool ThreadPool::wait_for_region(std::uint64_t seen) {
   const auto due = [&] { return next_.load() >> kShareBits != seen || stop_; };
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (due()) {
-      return !stop_;
-    }
-    pause();
+  if (stays_awake_for(due)) {
+    return !stop_;
   }
   std::unique_lock lock(mutex_);
   ++sleepers_;
@@ -123,12 +139,11 @@ void ThreadPool::run_shares(int shares, const std::function<void(int)>& body) {
     start_.notify_all();
   }
   take_shares(generation);
-  for (int spin = 0; spin < kSpins && left_.load(std::memory_order_acquire) != 0; ++spin) {
-    pause();
-  }
+  const auto done = [&] { return left_.load(std::memory_order_acquire) == 0; };
+  stays_awake_for(done);
   {
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] { return left_.load(std::memory_order_acquire) == 0; });
+    done_.wait(lock, done);
   }
   for (const std::exception_ptr& error : errors_) {
     if (error) {

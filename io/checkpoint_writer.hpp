@@ -43,8 +43,8 @@ struct Retention {
 class CheckpointWriter {
  public:
   /// Makes the folder of checkpoints and removes what killed saves left there. Throws Error{io}
-  /// where a rank sees another folder than rank 0. The caller sees to it that no other process saves
-  /// there, as by the lock of the job's folder. Collective.
+  /// where a rank sees another folder than rank 0. The caller sees to it that no other process
+  /// saves there, as by the lock of the job's folder. Collective.
   CheckpointWriter(FileSystem& files, std::string folder, Communicator<Cpu>& communicator,
                    Stream<Cpu>& stream);
 

@@ -1,7 +1,6 @@
 #include "embedding/rules/combiners.hpp"
 
 #include <algorithm>
-
 #include <type_traits>
 
 #include "embedding/rules/family.hpp"

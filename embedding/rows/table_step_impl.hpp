@@ -3,12 +3,14 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 
 #include "embedding/rows/dedup.hpp"
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/row_stages.hpp"
+#include "runtime/columns.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
 #include "runtime/primitives.hpp"
@@ -117,12 +119,14 @@ struct NotFinite {
 
     KEYSHARD_HD bool operator()(std::int64_t i) const {
       const float* values = call.values + (i - call.first) * call.dim;
-      std::uint32_t most = 0;  // the greatest exponent: all ones for what is not finite
-      for (std::int64_t d = 0; d < call.dim; ++d) {
-        const std::uint32_t exponent = std::bit_cast<std::uint32_t>(values[d]) & 0x7F800000u;
-        most = exponent > most ? exponent : most;
-      }
-      return most == 0x7F800000u;
+      std::uint32_t found = 0;  // an exponent of all ones: what is not finite
+      with_width(call.dim, [&](auto width) {
+        for (std::int64_t d = 0; d < width; ++d) {
+          const std::uint32_t exponent = std::bit_cast<std::uint32_t>(values[d]) & 0x7F800000u;
+          found |= exponent == 0x7F800000u ? 1u : 0u;
+        }
+      });
+      return found != 0;
     }
   };
 

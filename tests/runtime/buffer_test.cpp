@@ -12,14 +12,17 @@
 
 std::int64_t allocations = 0;
 
-void* operator new(std::size_t bytes) {
+// Not expanded: compilers would see malloc meet a delete of their own.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
   ++allocations;
   return std::malloc(bytes);
 }
 
-void operator delete(void* block) noexcept { std::free(block); }
+[[gnu::noinline]] void operator delete(void* block) noexcept { std::free(block); }
 
-void operator delete(void* block, std::size_t /*bytes*/) noexcept { std::free(block); }
+[[gnu::noinline]] void operator delete(void* block, std::size_t /*bytes*/) noexcept {
+  std::free(block);
+}
 
 namespace keyshard {
 namespace {

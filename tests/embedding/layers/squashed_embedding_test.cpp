@@ -350,7 +350,7 @@ TEST(LayerOptions, ThatAreNotBuiltAreRefusedByName) {
       {"devices", [](LayerOptions& o) { o.devices = {"cuda:0"}; }},
       {"max_norm", [](LayerOptions& o) { o.max_norm = 1.0; }},
       {"bp_v2", [](LayerOptions& o) { o.bp_v2 = true; }},
-      {"combiner \"prod\"", [](LayerOptions& o) { o.combiner = "prod"; }}};
+      {"combiner \"variance\"", [](LayerOptions& o) { o.combiner = "variance"; }}};
   for (const auto& [name, change] : changes) {
     LayerOptions options = layer_options(2);
     change(options);

@@ -2,7 +2,9 @@
 // is good until the table gets rows or makes a step.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <variant>
 
 #include "embedding/rows/key_index.hpp"
 #include "embedding/rows/row_store.hpp"
@@ -12,8 +14,16 @@
 
 namespace keyshard {
 
-/// The most states that an optimizer has.
-inline constexpr int kMaxStates = 4;
+template <class Rules>
+struct MostStates;
+
+template <class... Rule>
+struct MostStates<std::variant<Rule...>> {
+  static constexpr int kValue = std::max({Rule::kStates...});
+};
+
+/// The most states that an optimizer of the closed set has.
+inline constexpr int kMaxStates = MostStates<Optimizer>::kValue;
 
 /// One state of a group: `width` floats of every row, `initial` in a new one.
 struct StateRef {

@@ -185,9 +185,9 @@ class PackedReader final : public SlicedReader {
     const float* x = rows.dense.data() + sample * dense;
     batch.dense.insert(batch.dense.end(), x, x + dense);
     const std::int64_t* offsets = rows.id_offsets.data() + sample * features;
-    const Key* ids = rows.ids.data() - rows.id_offsets[0];
+    const Key* ids = rows.ids.data() + (offsets[0] - rows.id_offsets[0]);
     const std::int64_t shift = static_cast<std::int64_t>(batch.ids.size()) - offsets[0];
-    batch.ids.insert(batch.ids.end(), ids + offsets[0], ids + offsets[features]);
+    batch.ids.insert(batch.ids.end(), ids, ids + (offsets[features] - offsets[0]));
     for (std::size_t f = 1; f <= features; ++f) {
       batch.id_offsets.push_back(offsets[f] + shift);
     }

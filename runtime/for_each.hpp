@@ -61,9 +61,10 @@ std::int64_t block_of(const F& functor) {
   }
 }
 
-/// functor(i, Solo) for i in [begin, end), on this thread, fetching ahead.
+/// functor(i, Solo) for i in [begin, end), on this thread, fetching ahead. The functor is a copy:
+/// the compiler keeps its fields in registers, for nothing else can change them.
 template <class F>
-KEYSHARD_INLINE void run_rows(std::int64_t begin, std::int64_t end, const F& functor) {
+KEYSHARD_INLINE void run_rows(std::int64_t begin, std::int64_t end, const F functor) {
   if constexpr (FetchesAhead<F>) {
     using Fetched = decltype(functor.fetch(begin));
     for (const std::int64_t block = block_of(functor); begin < end;) {

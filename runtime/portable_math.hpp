@@ -63,7 +63,7 @@ KEYSHARD_HD inline double polynomial(const double (&c)[N], double x) {
 /// The number below which a standard normal variable lies with probability p, 0 < p < 1; relative
 /// error about 1e-15. Source: M. J. Wichura, Algorithm AS 241 (PPND16), Applied Statistics 37
 /// (1988): rational functions of r in the middle, of the tails, and of their ends.
-KEYSHARD_HD inline double normal_quantile(double p) {
+KEYSHARD_HD KEYSHARD_INLINE double normal_quantile(double p) {
   const double middle[2][8] = {
       {2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
        13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608},

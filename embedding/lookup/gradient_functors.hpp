@@ -69,34 +69,43 @@ struct KeyOccurrences {
 
 /// Sums the gradients of one column group of distinct key `u` over the slices of this rank: one
 /// partial per node with an occurrence, one after another, `row_dim` apart.
-template <int kColumns>
 struct SumOccurrences {
   const KeyOccurrences* in;
-  std::int64_t group;
   std::int64_t row_dim;  ///< of all groups: the size of one partial
   TableGroup of_table;   ///< of the group in a row
+  MatrixView<const float> upstream;
+  const FeatureGroup* columns;  ///< of feature f at [f * num_groups]
+  bool sums;                    ///< a term is the upstream gradient
 
   static constexpr std::uint32_t kAhead = 16;  ///< occurrences of a frequent key fetched ahead
   using Place = KeyOccurrences::Place;
 
+  KEYSHARD_HD SumOccurrences(const KeyOccurrences& all, std::int64_t group, std::int64_t dim,
+                             const TableGroup& place)
+      : in(&all),
+        row_dim(dim),
+        of_table(place),
+        upstream(all.upstream[group]),
+        columns(all.shape.groups + group),
+        sums(all.sums[group] != 0) {}
+
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
     const std::uint32_t begin = in->offsets[u], end = in->offsets[u + 1];
-    const bool sums = in->sums[group] != 0;
-    for_columns<kColumns>(team, of_table.dim, [&](std::int64_t first, auto width) {
+    for_columns<kLaneColumns<Team>>(team, of_table.dim, [&](std::int64_t first, auto width) {
       float* out = in->partials + in->partial_offset(u) + of_table.offset + first;
       if (sums && end - begin <= 3) {
-        sum_few(u, begin, end, first, width, out);
+        sum_few<kLaneColumns<Team>>(u, begin, end, first, width, out);
       } else if (end - begin == 1) {
         add(out, true, u, in->place(in->occurrences[begin]), first, width);
       } else {
-        sum_several(u, first, width, out);
+        sum_several<kLaneColumns<Team>>(u, first, width, out);
       }
     });
   }
 
   KEYSHARD_HD const FeatureGroup& column_of(const Place& at) const {
-    return in->shape.groups[at.feature * in->shape.num_groups + group];
+    return columns[at.feature * in->shape.num_groups];
   }
 
   KEYSHARD_HD void fetch_row(std::uint32_t k) const {
@@ -104,12 +113,12 @@ struct SumOccurrences {
   }
 
   KEYSHARD_HD const float* upstream_of(const Place& at, std::int64_t first) const {
-    return in->upstream[group].row(at.sample) + column_of(at).column + first;
+    return upstream.row(at.sample) + column_of(at).column + first;
   }
 
   /// The fold of one to three upstream gradients, without a stack and without a branch on their
   /// slices: most keys of a batch that repeat come twice or three times. a + (b + c) = (c + b) + a.
-  template <class Width>
+  template <int kColumns, class Width>
   KEYSHARD_HD void sum_few(std::int64_t u, std::uint32_t begin, std::uint32_t end,
                            std::int64_t first, Width width, float* out) const {
     const Place at_a = in->place(in->occurrences[begin]);
@@ -121,7 +130,7 @@ struct SumOccurrences {
     const float* c = upstream_of(at_c, first);
     const std::uint16_t slice_a = in->slice_of[at_a.sample], slice_c = in->slice_of[at_c.sample];
     if (in->node_of[slice_a] != in->node_of[slice_c]) {
-      return sum_several(u, first, width, out);
+      return sum_several<kColumns>(u, first, width, out);
     }
     if (end - begin == 2) {
       for (std::int64_t d = 0; d < width; ++d) {
@@ -139,7 +148,7 @@ struct SumOccurrences {
     }
   }
 
-  template <class Width>
+  template <int kColumns, class Width>
   KEYSHARD_HD void sum_several(std::int64_t u, std::int64_t first, Width width, float* out) const {
     float stack[Fold<float>::kDepth * kColumns];
     Fold fold(stack, width);
@@ -152,8 +161,8 @@ struct SumOccurrences {
       }
       node = in->node_of[slice];
       float* sum = fold.push(Solo{}, slice);
-      k = in->sums[group] != 0 ? sum_upstream(u, k, slice, first, width, sum)
-                               : sum_terms(u, k, slice, first, width, sum);
+      k = sums ? sum_upstream<kColumns>(u, k, slice, first, width, sum)
+               : sum_terms(u, k, slice, first, width, sum);
     }
     write(fold.finish(Solo{}), width, out);
   }
@@ -185,7 +194,7 @@ struct SumOccurrences {
   }
 
   /// The same where a term is the upstream gradient, in registers.
-  template <class Width>
+  template <int kColumns, class Width>
   KEYSHARD_HD std::uint32_t sum_upstream(std::int64_t u, std::uint32_t k, std::int64_t slice,
                                          std::int64_t first, Width width, float* sum) const {
     Place at = in->place(in->occurrences[k]);
@@ -237,28 +246,35 @@ struct SumKeys {
   const std::uint8_t* reduced;  ///< of each table
   std::int64_t terms;           ///< of a key, about
 
-  /// The keys of one block.
+  /// The keys of one block. What all of them share of the first group stands here.
   struct Row {
     const SumKeys* all;
     const TableGroup* groups;  ///< of the table
     std::int64_t row_dim;
+    SumOccurrences first;
 
     std::int64_t fetched() const { return all->terms * row_dim; }
 
+    KEYSHARD_HD SumOccurrences other(std::int64_t group) const {
+      return {all->in, group, row_dim, groups[group]};
+    }
+
     KEYSHARD_HD void fetch(std::int64_t u) const {
-      constexpr std::uint32_t kAhead = SumOccurrences<1>::kAhead;
+      constexpr std::uint32_t kAhead = SumOccurrences::kAhead;
       const std::uint32_t begin = all->in.offsets[u], end = all->in.offsets[u + 1];
       for (std::uint32_t k = begin; k < (end - begin < kAhead ? end : begin + kAhead); ++k) {
-        for (std::int64_t g = 0; g < all->in.shape.num_groups; ++g) {
-          SumOccurrences<1>{&all->in, g, row_dim, groups[g]}.fetch_row(k);
+        first.fetch_row(k);
+        for (std::int64_t g = 1; g < all->in.shape.num_groups; ++g) {
+          other(g).fetch_row(k);
         }
       }
     }
 
     template <class Team>
     KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
-      for (std::int64_t g = 0; g < all->in.shape.num_groups; ++g) {
-        SumOccurrences<kLaneColumns<Team>>{&all->in, g, row_dim, groups[g]}(u, team);
+      first(u, team);
+      for (std::int64_t g = 1; g < all->in.shape.num_groups; ++g) {
+        other(g)(u, team);
       }
     }
   };
@@ -269,7 +285,9 @@ struct SumKeys {
   KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
     const std::int64_t table = block % in.shape.tables;
     if (reduced[table] == 0) {
-      body(Row{this, in.shape.table_groups + table * in.shape.num_groups, in.shape.dims[table]});
+      const TableGroup* groups = in.shape.table_groups + table * in.shape.num_groups;
+      const std::int64_t dim = in.shape.dims[table];
+      body(Row{this, groups, dim, {in, 0, dim, groups[0]}});
     }
   }
 };

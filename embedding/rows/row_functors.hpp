@@ -175,7 +175,7 @@ KEYSHARD_HD void shrink(const Team& team, const GroupRef& group, std::uint32_t o
 /// dim and are changed. `O` is the optimizer of the first group, known for a whole run.
 template <class O>
 struct UpdateRow {
-  const TableRef* table;
+  TableRef table;
   O optimizer;
   const RowId* rows;
   std::int64_t first;
@@ -183,25 +183,26 @@ struct UpdateRow {
   const std::uint32_t* occurrences;  ///< of key i at [i - first]; null where no group asks
 
   KEYSHARD_HD void fetch(std::int64_t i) const {
-    prefetch_to_write(table->store.row(rows[i]), table->store.stride);
+    prefetch_to_write(table.store.row(rows[i]), table.store.stride);
   }
 
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    float* row = table->store.row(rows[i]);
-    float* gradient = gradients + (i - first) * table->dim;
+  KEYSHARD_HD KEYSHARD_INLINE void operator()(std::int64_t i, const Team& team) const {
+    float* row = table.store.row(rows[i]);
+    float* gradient = gradients + (i - first) * table.dim;
     const std::uint32_t count = occurrences == nullptr ? 1 : occurrences[i - first];
-    step(team, table->groups[0], optimizer, count, row, gradient);
-    for (std::int64_t g = 1; g < table->num_groups; ++g) {
-      visit_variant(table->groups[g].optimizer, [&](const auto& other) {
-        step(team, table->groups[g], other, count, row, gradient);
+    step(team, table.groups[0], optimizer, count, row, gradient);
+    for (std::int64_t g = 1; g < table.num_groups; ++g) {
+      visit_variant(table.groups[g].optimizer, [&](const auto& other) {
+        step(team, table.groups[g], other, count, row, gradient);
       });
     }
   }
 
   template <class Team, class Rule>
-  KEYSHARD_HD static void step(const Team& team, const GroupRef& group, const Rule& rule,
-                               std::uint32_t count, float* row, float* gradient) {
+  KEYSHARD_HD KEYSHARD_INLINE static void step(const Team& team, const GroupRef& group,
+                                               const Rule& rule, std::uint32_t count, float* row,
+                                               float* gradient) {
     float* w = row + group.offset;
     float* g = gradient + group.offset;
     if (group.shrinks) {

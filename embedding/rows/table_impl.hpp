@@ -96,28 +96,50 @@ void Table<B>::read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, 
   read_rows(stream, TableRefs<B>(stream, self), {keys.data(), starts}, rows, inference, out);
 }
 
-/// rows[i] = the row of the distinct key that key i is.
+/// taken[i] = key indices[i].
+struct TakeKeys {
+  const std::uint32_t* indices;
+  const Key* keys;
+  Key* taken;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { taken[i] = keys[indices[i]]; }
+};
+
+/// rows[i] = kNoRow.
+struct ClearRows {
+  RowId* rows;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { rows[i] = kNoRow; }
+};
+
+/// rows[indices[i]] = the row of the distinct key that taken key i is.
 struct SpreadRows {
+  const std::uint32_t* indices;
   const RowId* of_distinct;
   const std::uint32_t* inverse;
   RowId* rows;
 
-  KEYSHARD_HD void operator()(std::int64_t i) const { rows[i] = of_distinct[inverse[i]]; }
+  KEYSHARD_HD void operator()(std::int64_t i) const { rows[indices[i]] = of_distinct[inverse[i]]; }
 };
 
 template <Backend B>
 void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* rows) {
   Table<B>* const self[] = {this};
   find(stream, keys, rows);
-  if (sum(stream, keys.size(), IsMissing{rows}) == 0) {
+  const Buffer<std::uint32_t, B> missing = select(stream, keys.size(), IsMissing{rows});
+  if (missing.size() == 0) {
     return;
   }
+  Buffer<Key, B> taken(stream, missing.size());
+  for_each(stream, missing.size(), TakeKeys{missing.data(), keys.data(), taken.data()});
   const Distinct<B> distinct = dedup(
-      stream, Occurrences{.keys = keys, .partitioners = Span<const Partitioner>(&partitioner_, 1)});
-  Buffer<RowId, B> found(stream, distinct.size());
-  find(stream, distinct.keys.span(), found.data());
-  insert_missing<B>(stream, self, {distinct.keys.data(), distinct.blocks}, found.data());
-  for_each(stream, keys.size(), SpreadRows{found.data(), distinct.inverse.data(), rows});
+      stream,
+      Occurrences{.keys = taken.span(), .partitioners = Span<const Partitioner>(&partitioner_, 1)});
+  Buffer<RowId, B> fresh(stream, distinct.size());
+  for_each(stream, distinct.size(), ClearRows{fresh.data()});
+  insert_missing<B>(stream, self, {distinct.keys.data(), distinct.blocks}, fresh.data());
+  for_each(stream, missing.size(),
+           SpreadRows{missing.data(), fresh.data(), distinct.inverse.data(), rows});
 }
 
 template <Backend B>

@@ -110,31 +110,23 @@ struct SumCalls {
   }
 };
 
-/// Whether a key of a table has a gradient that is not finite.
+/// Whether number i of the gradients of a step, call after call, is not finite.
 struct NotFinite {
-  const CallRef* calls;  ///< of each table
+  const CallRef* calls;       ///< of each table
+  const std::int64_t* bases;  ///< of the gradients of each call
 
-  struct Row {
-    CallRef call;
+  struct Number {
+    const float* values;
+    std::int64_t first;
 
     KEYSHARD_HD bool operator()(std::int64_t i) const {
-      const float* values = call.values + (i - call.first) * call.dim;
-      std::uint32_t found = 0;  // an exponent of all ones: what is not finite
-      with_width(call.dim, [&](auto width) {
-        for (std::int64_t d = 0; d < width; ++d) {
-          const std::uint32_t exponent = std::bit_cast<std::uint32_t>(values[d]) & 0x7F800000u;
-          found |= exponent == 0x7F800000u ? 1u : 0u;
-        }
-      });
-      return found != 0;
+      return (std::bit_cast<std::uint32_t>(values[i - first]) & 0x7F800000u) == 0x7F800000u;
     }
   };
 
-  std::int64_t work() const { return 4; }
-
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    body(Row{calls[t]});
+    body(Number{calls[t].values, bases[t]});
   }
 };
 
@@ -146,7 +138,7 @@ struct UpdateRows {
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
     visit_variant(tables[t].groups[0].optimizer, [&](const auto& optimizer) {
-      body(UpdateRow<std::decay_t<decltype(optimizer)>>{.table = tables + t,
+      body(UpdateRow<std::decay_t<decltype(optimizer)>>{.table = tables[t],
                                                         .optimizer = optimizer,
                                                         .rows = rows,
                                                         .first = calls[t].first,
@@ -346,8 +338,15 @@ StepGradients<B> gather_gradients(Stream<B>& stream, Span<Table<B>* const> table
 template <Backend B>
 void check_finite(Stream<B>& stream, Span<Table<B>* const> tables, const StepGradients<B>& step,
                   const CallRef* calls) {
+  std::vector<std::int64_t> bases{0};
+  for (std::size_t t = 0; t < step.calls.size(); ++t) {
+    bases.push_back(bases.back() +
+                    step.calls[t].size * tables[static_cast<std::int64_t>(t)]->layout().dim);
+  }
+  Buffer<std::int64_t, B> storage;
   const std::vector<std::int64_t> found =
-      sum_runs(stream, Span<const std::int64_t>(step.starts), NotFinite{calls});
+      sum_runs(stream, Span<const std::int64_t>(bases),
+               NotFinite{calls, device_view<std::int64_t>(stream, bases, storage)});
   const auto bad = std::find_if(found.begin(), found.end(), [](std::int64_t n) { return n > 0; });
   if (bad == found.end()) {
     return;

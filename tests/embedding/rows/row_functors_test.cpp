@@ -83,7 +83,7 @@ TEST(RowFunctors, OptimizersHaveTheSameBitsAtEveryWidth) {
         const std::uint32_t occurrences[kRows] = {1, 2, 3, 4, 5};
         std::vector<float> gradients = random_floats(kRows * table.ref.dim, 5);
         const TableRef* tables = &table.ref;
-        lanes.rows(kRows, UpdateRow<decltype(optimizer)>{.table = tables,
+        lanes.rows(kRows, UpdateRow<decltype(optimizer)>{.table = *tables,
                                                          .optimizer = optimizer,
                                                          .rows = kIds,
                                                          .first = 0,
@@ -114,7 +114,7 @@ TEST(RowFunctors, OptimizersHaveTheSameBitsWhetherTheWidthIsKnownOrNot) {
                          table.groups[0].step);
       }
       run_rows(0, kRows,
-               UpdateRow<decltype(optimizer)>{.table = &table.ref,
+               UpdateRow<decltype(optimizer)>{.table = table.ref,
                                               .optimizer = optimizer,
                                               .rows = kIds,
                                               .first = 0,
@@ -135,7 +135,7 @@ TEST(RowFunctors, RegularizationIsThatOfItsDefinition) {
   std::vector<float> gradients(4, 0.5f);
   const RowId row = 0;
   const std::uint32_t occurrences = 3;
-  UpdateRow<Sgd>{.table = &table.ref,
+  UpdateRow<Sgd>{.table = table.ref,
                  .optimizer = {},
                  .rows = &row,
                  .first = 0,

@@ -1,6 +1,7 @@
-// Copies between host and device, and inside a device. They are ordered on a stream. Host memory
-// that is read must stand until the stream has come to the copy; what is written to host memory is
-// there when the call returns.
+// Copies between host and device, and inside a device. They are ordered on a stream. Pageable host
+// memory that is read may go when the call returns, for the driver has staged it (CUDA, "API
+// synchronization behavior"); pinned memory must stand until the stream has come to the copy. What
+// is written to host memory is there when the call returns.
 #pragma once
 
 #include <algorithm>

@@ -1,7 +1,8 @@
 // What algorithms over arrays are made of: sums, sums before each element, elements that satisfy
-// something, elements by bucket, and folds per segment (stable sorts: runtime/sort_pairs.hpp). A
-// result follows from the input alone, however many threads there are. Arrays are given as functors
-// of the index, so that what is summed or compared need not lie in memory.
+// something, and elements by bucket (folds: runtime/fold.hpp; stable sorts:
+// runtime/sort_pairs.hpp). A result follows from the input alone, however many threads there are.
+// Arrays are given as functors of the index, so that what is summed or compared need not lie in
+// memory.
 //
 // Where runs are told apart, `starts` is a host plan: run r has the indices starts[r] .. starts[r +
 // 1], and functor.with_run(r, body) calls body(term) with the functor of the terms of that run. The
@@ -14,8 +15,6 @@
 #include <vector>
 
 #include "runtime/buffer.hpp"
-#include "runtime/columns.hpp"
-#include "runtime/fold.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/sort_pairs.hpp"
 
@@ -204,47 +203,6 @@ struct StartsRun {
 template <Backend B, class KeyOf>
 Buffer<std::uint32_t, B> unique(Stream<B>& stream, std::int64_t n, const KeyOf& key) {
   return select(stream, n, StartsRun<KeyOf>{key});
-}
-
-/// The terms offsets[s] .. offsets[s + 1] of segment s, folded: out + s * dim gets their sum,
-/// nothing if there are none. term(k) points to the `dim` numbers of a term; number(k) is its slice
-/// or shard, ascending in a segment: terms of one number are added in their order, those of several
-/// as `Fold` says.
-template <int kColumns, class T, class Number, class Term>
-struct FoldSegment {
-  const std::uint32_t* offsets;
-  std::int64_t dim;
-  Number number;
-  Term term;
-  T* out;
-
-  template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t s, const Team& team) const {
-    for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
-      T stack[Fold<T>::kDepth * kColumns];
-      Fold fold(stack, width);
-      fold_terms(fold, offsets[s], offsets[s + 1], number,
-                 [&](std::int64_t k, T* sum, bool starts) {
-                   const T* from = term(k) + first;
-                   for (std::int64_t d = 0; d < width; ++d) {
-                     sum[d] = starts ? from[d] : sum[d] + from[d];
-                   }
-                 });
-      const T* sum = fold.finish(Solo{});
-      if (sum != nullptr) {
-        for (std::int64_t d = 0; d < width; ++d) {
-          out[s * dim + first + d] = sum[d];
-        }
-      }
-    });
-  }
-};
-
-/// FoldSegment for segments [0, n); offsets [n + 1].
-template <Backend B, class T, class Number, class Term>
-void fold_segments(Stream<B>& stream, std::int64_t n, const std::uint32_t* offsets,
-                   std::int64_t dim, const Number& number, const Term& term, T* out) {
-  for_each_row(stream, n, FoldSegment<32, T, Number, Term>{offsets, dim, number, term, out});
 }
 
 // The same on a CUDA device.

@@ -139,11 +139,11 @@ KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key, fl
   }
 }
 
-/// Makes first_row + (i - first) the row of missing key i, number missing[i] of `rows`.
+/// Makes first_row + (i - first) the row of new key i, number which[i] of `rows`.
 struct InitializeRow {
   const TableRef* table;
-  const Key* keys;               ///< missing ones
-  const std::uint32_t* missing;  ///< null: the index itself
+  const Key* keys;             ///< new ones
+  const std::uint32_t* which;  ///< null: the index itself
   std::int64_t first;
   RowId first_row;
   RowId* rows;
@@ -153,7 +153,7 @@ struct InitializeRow {
     const RowId row = first_row + static_cast<RowId>(i - first);
     initialize(team, *table, keys[i], table->store.row(row));
     if (team.thread_rank() == 0) {
-      rows[missing == nullptr ? i : missing[i]] = row;
+      rows[which == nullptr ? i : which[i]] = row;
     }
   }
 };

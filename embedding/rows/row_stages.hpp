@@ -81,6 +81,12 @@ template <Backend B>
 Buffer<float, B> locate_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys,
                              const RowId* rows, bool inference, const float** places);
 
+/// Gives keys that have no row a new one with its initial values and states: key which[i] of `keys`
+/// for i in [starts[t], starts[t + 1]), or key i where `which` is null. rows[which[i]] gets it.
+template <Backend B>
+void insert_new(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
+                const std::uint32_t* which, RowId* rows);
+
 /// Gives every key whose row is kNoRow a new row with its initial values and states.
 template <Backend B>
 void insert_missing(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,

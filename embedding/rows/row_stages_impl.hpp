@@ -77,10 +77,10 @@ struct LocateRows {
   }
 };
 
-/// Takes out the missing keys of the tables, with their shards.
-struct TakeMissing {
+/// Takes out the new keys of the tables, with their shards.
+struct TakeNew {
   struct Row {
-    const TakeMissing* all;
+    const TakeNew* all;
     const TableRef* table;
 
     std::int64_t work() const { return 5; }
@@ -88,7 +88,7 @@ struct TakeMissing {
     template <class Team>
     KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
       if (team.thread_rank() == 0) {
-        const Key key = all->keys[all->missing[i]];
+        const Key key = all->keys[all->which == nullptr ? i : all->which[i]];
         all->taken[i] = key;
         all->shards[i] = static_cast<std::uint16_t>(visit_variant(
             table->partitioner, [&](const auto& partitioner) { return partitioner.shard(key); }));
@@ -98,7 +98,7 @@ struct TakeMissing {
 
   const TableRef* tables;
   const Key* keys;
-  const std::uint32_t* missing;
+  const std::uint32_t* which;  ///< null: the index itself
   Key* taken;
   std::uint16_t* shards;
 
@@ -113,7 +113,7 @@ struct TakeMissing {
 struct InitializeRows {
   const TableRef* tables;
   const Key* keys;
-  const std::uint32_t* missing;
+  const std::uint32_t* which;  ///< place of each key in `rows`; null: the index itself
   const std::int64_t* starts;
   const RowId* first_rows;  ///< of each table
   RowId* rows;
@@ -124,7 +124,7 @@ struct InitializeRows {
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
     body(InitializeRow{.table = tables + t,
                        .keys = keys,
-                       .missing = missing,
+                       .which = which,
                        .first = starts[t],
                        .first_row = first_rows[t],
                        .rows = rows});
@@ -200,24 +200,18 @@ Buffer<float, B> locate_rows(Stream<B>& stream, const TableRefs<B>& tables, cons
 }
 
 template <Backend B>
-void insert_missing(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
-                    RowId* rows) {
-  const Selection<B> missing = select_runs(stream, keys.starts, IsMissing{rows});
-  const std::int64_t n = missing.size();
-  if (n == 0) {
-    return;
-  }
+void insert_new(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
+                const std::uint32_t* which, RowId* rows) {
+  const std::int64_t n = keys.starts[keys.starts.size() - 1];
   Buffer<Key, B> taken(stream, n);
   Buffer<std::uint16_t, B> shards(stream, n);
   const TableRefs<B> before(stream, tables);
-  for_each_run(
-      stream, Span<const std::int64_t>(missing.starts),
-      TakeMissing{before.data(), keys.keys, missing.indices.data(), taken.data(), shards.data()});
+  for_each_run(stream, keys.starts,
+               TakeNew{before.data(), keys.keys, which, taken.data(), shards.data()});
   std::vector<NewKeys<B>> fresh;
   std::vector<RowId> first_rows;
   for (std::int64_t t = 0; t < tables.size(); ++t) {
-    const std::int64_t begin = missing.starts[static_cast<std::size_t>(t)];
-    const std::int64_t end = missing.starts[static_cast<std::size_t>(t) + 1];
+    const std::int64_t begin = keys.starts[t], end = keys.starts[t + 1];
     first_rows.push_back(tables[t]->allocate(end - begin));
     fresh.push_back({&tables[t]->index(), begin, end, first_rows.back()});
   }
@@ -225,14 +219,22 @@ void insert_missing(Stream<B>& stream, Span<Table<B>* const> tables, const Table
   const TableRefs<B> refs(stream, tables);  // with the new rows
   Buffer<std::int64_t, B> starts_storage;
   Buffer<RowId, B> rows_storage;
-  for_each_run(
-      stream, Span<const std::int64_t>(missing.starts),
-      InitializeRows{.tables = refs.data(),
-                     .keys = taken.data(),
-                     .missing = missing.indices.data(),
-                     .starts = device_view<std::int64_t>(stream, missing.starts, starts_storage),
-                     .first_rows = device_view<RowId>(stream, first_rows, rows_storage),
-                     .rows = rows});
+  for_each_run(stream, keys.starts,
+               InitializeRows{.tables = refs.data(),
+                              .keys = taken.data(),
+                              .which = which,
+                              .starts = device_view(stream, keys.starts, starts_storage),
+                              .first_rows = device_view<RowId>(stream, first_rows, rows_storage),
+                              .rows = rows});
+}
+
+template <Backend B>
+void insert_missing(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
+                    RowId* rows) {
+  const Selection<B> missing = select_runs(stream, keys.starts, IsMissing{rows});
+  if (missing.size() > 0) {
+    insert_new(stream, tables, {keys.keys, missing.starts}, missing.indices.data(), rows);
+  }
 }
 
 }  // namespace keyshard

@@ -105,13 +105,6 @@ struct TakeKeys {
   KEYSHARD_HD void operator()(std::int64_t i) const { taken[i] = keys[indices[i]]; }
 };
 
-/// rows[i] = kNoRow.
-struct ClearRows {
-  RowId* rows;
-
-  KEYSHARD_HD void operator()(std::int64_t i) const { rows[i] = kNoRow; }
-};
-
 /// rows[indices[i]] = the row of the distinct key that taken key i is.
 struct SpreadRows {
   const std::uint32_t* indices;
@@ -136,8 +129,7 @@ void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* ro
       stream,
       Occurrences{.keys = taken.span(), .partitioners = Span<const Partitioner>(&partitioner_, 1)});
   Buffer<RowId, B> fresh(stream, distinct.size());
-  for_each(stream, distinct.size(), ClearRows{fresh.data()});
-  insert_missing<B>(stream, self, {distinct.keys.data(), distinct.blocks}, fresh.data());
+  insert_new<B>(stream, self, {distinct.keys.data(), distinct.blocks}, nullptr, fresh.data());
   for_each(stream, missing.size(),
            SpreadRows{missing.data(), fresh.data(), distinct.inverse.data(), rows});
 }

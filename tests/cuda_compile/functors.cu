@@ -33,21 +33,8 @@ struct Reductions<std::variant<C...>> {
   void all() { ((rows<ReduceAxis<C>>(), rows<ReduceAxisGradient<C>>()), ...); }
 };
 
-struct NumberOf {
-  const std::int64_t* numbers;
-
-  KEYSHARD_HD std::int64_t operator()(std::int64_t k) const { return numbers[k]; }
-};
-
-struct TermOf {
-  const float* terms;
-
-  KEYSHARD_HD const float* operator()(std::int64_t k) const { return terms + k; }
-};
-
 /// Functors of runs bring those of their rows with them, for every rule of every family.
 void everything() {
-  rows<FoldSegment<1, float, NumberOf, TermOf>>();
   rows<AssignRow>();
   rows<PoolBags>();
   rows<MergeBags>();
@@ -56,7 +43,7 @@ void everything() {
   runs<FindRows>();
   runs<ReadRows>();
   runs<LocateRows>();
-  runs<TakeMissing>();
+  runs<TakeNew>();
   runs<InitializeRows>();
   runs<JoinCalls>();
   runs<SumCalls>();

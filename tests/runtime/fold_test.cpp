@@ -154,5 +154,66 @@ TEST(StridedSum, AddsThirtyTwoPartialsAndTheirTree) {
             partial[0]);
 }
 
+/// Runs of terms with ascending numbers: none, one, several of one number, of several numbers.
+struct Terms {
+  std::vector<std::uint32_t> offsets{0, 0, 1, 4, 8, 14, 14};
+  std::vector<std::int64_t> numbers{3, 2, 2, 2, 0, 1, 1, 4, 1, 3, 3, 3, 6, 7};
+  std::int64_t dim;
+  std::vector<float> terms;
+
+  explicit Terms(std::int64_t width) : dim(width) {
+    for (std::int64_t i = 0; i < width * 14; ++i) {
+      terms.push_back(
+          std::ldexp(1.0f + 1.0f / static_cast<float>(i + 3), static_cast<int>(i * 7 % 23)) *
+          (i % 3 == 1 ? -1.0f : 1.0f));
+    }
+  }
+
+  float at(std::size_t k, std::int64_t d) const {
+    return terms[k * static_cast<std::size_t>(dim) + static_cast<std::size_t>(d)];
+  }
+
+  /// The sums by hand: of equal numbers in their order, then the tree over numbers.
+  float sum(std::size_t segment, std::int64_t d) const {
+    const auto t = [&](std::size_t k) { return at(k, d); };
+    switch (segment) {
+      case 1:
+        return t(0);
+      case 2:
+        return (t(1) + t(2)) + t(3);
+      case 3:  // 0 | 1 1 | 4
+        return (t(4) + (t(5) + t(6))) + t(7);
+      case 4:  // 1 | 3 3 3 | 6 | 7
+        return (t(8) + ((t(9) + t(10)) + t(11))) + (t(12) + t(13));
+      default:
+        return -1;  // what was there before
+    }
+  }
+};
+
+TEST(FoldTerms, AddsEqualNumbersInOrderAndOthersInTheTree) {
+  for (const std::int64_t dim : {1, 4, 33}) {
+    const Terms in(dim);
+    for (std::size_t s = 0; s < 6; ++s) {
+      std::vector<float> stack(static_cast<std::size_t>(Fold<float>::kDepth * dim));
+      Fold fold(stack.data(), dim);
+      fold_terms(
+          fold, in.offsets[s], in.offsets[s + 1],
+          [&](std::int64_t k) { return in.numbers[static_cast<std::size_t>(k)]; },
+          [&](std::int64_t k, float* sum, bool starts) {
+            for (std::int64_t d = 0; d < dim; ++d) {
+              const float term = in.at(static_cast<std::size_t>(k), d);
+              sum[d] = starts ? term : sum[d] + term;
+            }
+          });
+      const float* sum = fold.finish(Solo{});
+      EXPECT_EQ(sum == nullptr, in.offsets[s] == in.offsets[s + 1]);
+      for (std::int64_t d = 0; sum != nullptr && d < dim; ++d) {
+        EXPECT_EQ(sum[d], in.sum(s, d)) << "run " << s << " column " << d << " of " << dim;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace keyshard

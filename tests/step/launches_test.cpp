@@ -66,7 +66,7 @@ std::vector<Launches> launches_of(int ranks, std::int64_t tables) {
 }
 
 TEST(Launches, OfTheSparseSideAreFewOnOneRankAndOnTwo) {
-  for (const int ranks : {1, 2}) {
+  for (const int ranks : {1, 2, 3, 4}) {
     for (const std::int64_t tables : {std::int64_t{1}, kFeatures}) {
       for (const Launches& step : launches_of(ranks, tables)) {
         EXPECT_GE(total(step), 3);

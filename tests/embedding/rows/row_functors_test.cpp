@@ -188,7 +188,7 @@ Bits make_read_and_assign(const TableOptions& options, const Lanes& lanes) {
 
   lanes.rows(kRows, InitializeRow{.table = tables,
                                   .keys = kKeys,
-                                  .missing = kWhich + 1,
+                                  .which = kWhich + 1,
                                   .first = 0,
                                   .first_row = 0,
                                   .rows = made.data()});

@@ -104,16 +104,16 @@ TEST(RunFunctors, MissingRowsAreMadeTheSameAtEveryWidth) {
     std::vector<std::uint16_t> shards(missing.size());
     const std::vector<RowId> first_rows{tables.wide.allocate(2), tables.narrow.allocate(2)};
     const TableRefs<Cpu> refs = tables.refs();
-    lanes.runs(starts, TakeMissing{.tables = refs.data(),
-                                   .keys = tables.keys.data(),
-                                   .missing = missing.data(),
-                                   .taken = taken.data(),
-                                   .shards = shards.data()});
+    lanes.runs(starts, TakeNew{.tables = refs.data(),
+                               .keys = tables.keys.data(),
+                               .which = missing.data(),
+                               .taken = taken.data(),
+                               .shards = shards.data()});
     EXPECT_EQ(taken, (std::vector<Key>{1024, 2048, 5, 1033}));
     EXPECT_EQ(shards[3], 9) << "modulo 1024";
     lanes.runs(starts, InitializeRows{.tables = refs.data(),
                                       .keys = taken.data(),
-                                      .missing = missing.data(),
+                                      .which = missing.data(),
                                       .starts = starts.data(),
                                       .first_rows = first_rows.data(),
                                       .rows = tables.rows.data()});

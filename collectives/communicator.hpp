@@ -1,7 +1,8 @@
-// Ranks that exchange buffers. A run-time interface: MPI processes, threads of one process, and
-// later NCCL stand behind it. Every member but the noexcept ones is collective: all ranks call the
-// member, in the same order, and the call completes on every rank or fails on every rank. There is
-// no sum of floats: floats are added by folds (folded_sum.hpp).
+// Ranks that exchange buffers. A run-time interface with two implementations: ranks are MPI
+// processes, or threads of one process. Every member is collective, except the noexcept ones,
+// `post` and `poll`: all ranks call the collective members in the same order, and a call completes
+// on every rank or fails on every rank. There is no sum of floats: floats are added by folds
+// (folded_sum.hpp).
 #pragma once
 
 #include <algorithm>
@@ -30,18 +31,20 @@ class Communicator {
   /// Ranks on the machine of this rank, itself included.
   virtual int local_size() const noexcept = 0;
 
-  /// Sends send_bytes[r] bytes to each rank r and receives receive_bytes[r] from it; buffers hold
-  /// the parts one after another, in the order of ranks. Counts may be zero and may differ; totals
-  /// may exceed 2 GiB. Device buffers, ordered on `stream`. Throws Error{communication}.
+  /// Sends send_bytes[r] bytes to each rank r and receives receive_bytes[r] bytes from rank r;
+  /// buffers hold the parts one after another, in the order of ranks. Counts may be zero and may
+  /// differ; totals may exceed 2 GiB. Device buffers, ordered on `stream`. Throws
+  /// Error{communication}.
   virtual void all_to_all(Stream<B>& stream, Span<const std::byte> send,
                           Span<const std::int64_t> send_bytes, Span<std::byte> receive,
                           Span<const std::int64_t> receive_bytes) = 0;
 
-  // Small messages between hosts, apart from device data: counts, sizes, options. They know no
-  // stream, and they wait.
+  // Small messages between hosts, apart from device data: counts, sizes, options. They take no
+  // stream, and return when the message has arrived. They throw Error{communication}.
 
-  /// Sends part r of `send` to each rank r, where the parts are size() equal ones; `receive` gets a
-  /// part of every rank, in the order of ranks. Both have the same number of values on every rank.
+  /// Cuts `send` into size() equal parts and sends part r to rank r; `receive` gets one part from
+  /// every rank, in the order of ranks. `send` and `receive` have the same number of values, on
+  /// every rank.
   virtual void all_to_all_values(Span<const std::int64_t> send, Span<std::int64_t> receive) = 0;
 
   /// `all` gets the `mine` of every rank, in the order of ranks: all.size() == size() * mine.size()
@@ -49,7 +52,7 @@ class Communicator {
   virtual void all_gather(Span<const std::byte> mine, Span<std::byte> all) = 0;
   virtual void broadcast(Span<std::byte> inout, int root) = 0;
   virtual void all_reduce(Span<std::int64_t> inout, Reduction operation) = 0;
-  /// Extrema only: min or max.
+  /// Extrema only: `sum` throws Error{invalid_argument}.
   virtual void all_reduce(Span<double> inout, Reduction operation) = 0;
   virtual void barrier() = 0;
 
@@ -58,19 +61,20 @@ class Communicator {
   /// them end, and this call does not return. Not collective.
   virtual void abort(std::string_view why, int exit_code) noexcept = 0;
 
-  // Notes, for heart-beats: they never wait for a peer, which may be stopped. Not collective.
+  // Notes, for heart-beats: `post` and `poll` never wait for a peer, since the peer may be stopped.
+  // Not collective.
 
   /// Sends a note of a few bytes to another rank and returns at once. Returns false where an
-  /// earlier note to that rank is still under way: the new one is dropped then.
+  /// earlier note to that rank is still under way: the new note is dropped then.
   virtual bool post(int to, Span<const std::byte> note) = 0;
   /// Takes the oldest note of another rank that has arrived, of note.size() bytes. Returns false
   /// where there is none.
   virtual bool poll(int from, Span<std::byte> note) = 0;
 
-  /// Another communicator over the same ranks, whose messages never meet this one's. Collective.
+  /// Another communicator over the same ranks. Messages of the two never mix. Collective.
   virtual std::unique_ptr<Communicator> duplicate() = 0;
 
-  /// What this rank is doing; every collective advances it.
+  /// What this rank is doing; every collective advances the counter.
   Progress& progress() noexcept { return progress_; }
 
   // Convenience over all_gather and broadcast.
@@ -88,7 +92,7 @@ class Communicator {
   template <class T>
   std::vector<std::vector<T>> gather_lists(Span<const T> mine) {
     const std::vector<std::size_t> sizes = gather_values(static_cast<std::size_t>(mine.size()));
-    // Parts of equal size travel, cut to their sizes afterwards: these are small messages.
+    // The parts travel padded to one size and are cut afterwards: these are small messages.
     std::vector<T> padded(*std::max_element(sizes.begin(), sizes.end()));
     std::copy(mine.begin(), mine.end(), padded.begin());
     std::vector<T> all(padded.size() * sizes.size());
@@ -119,7 +123,7 @@ class Communicator {
 /// The same ranks, for data in host memory: the communicator itself on a CPU.
 inline Communicator<Cpu>& host_of(Communicator<Cpu>& communicator) noexcept { return communicator; }
 
-/// Declared, as Stream<Cuda> is.
+/// Only declared, as Stream<Cuda> is.
 Communicator<Cpu>& host_of(Communicator<Cuda>& communicator) noexcept;
 
 }  // namespace keyshard

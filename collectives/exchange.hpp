@@ -1,5 +1,5 @@
 // One pattern of an all-to-all, learned once and used in both directions: ids forward, values back,
-// gradients forward. It is direction-free and knows nothing of what travels.
+// gradients forward. An Exchange knows nothing of what travels.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,14 @@ class Exchange {
  public:
   Exchange() = default;
 
-  /// `send_counts[r]` items go to rank r; learns how many come from each. Collective.
+  /// `send_counts[r]` items go to rank r; learns how many come from each rank. `communicator` is
+  /// borrowed. Throws Error{invalid_argument} where there is not one count per rank. Collective.
   Exchange(Communicator<B>& communicator, std::vector<std::int64_t> send_counts);
-  /// Both sides are known already. Not collective.
+  /// The same where the counts of both directions are known already. Not collective.
   Exchange(Communicator<B>& communicator, std::vector<std::int64_t> send_counts,
            std::vector<std::int64_t> receive_counts);
 
+  /// Items that this rank sends to all ranks, itself included, and receives from them.
   std::int64_t sent() const noexcept { return sent_; }
 
   std::int64_t received() const noexcept { return received_; }
@@ -38,8 +40,8 @@ class Exchange {
          width * static_cast<std::int64_t>(sizeof(T)));
   }
 
-  /// The same of a buffer [sent()] that its owner gives away: a rank that is alone gets it as it
-  /// is, without a copy.
+  /// The same with a buffer [sent()] that the caller gives away: a rank that is alone gets that
+  /// buffer back, without a copy.
   template <class T>
   Buffer<T, B> forward(Stream<B>& stream, Buffer<T, B> send) const {
     if (communicator_->size() == 1) {
@@ -50,7 +52,8 @@ class Exchange {
     return received;
   }
 
-  /// The way back of such a buffer [received()].
+  /// The way back: a buffer [received()] that the caller gives away becomes one of [sent()]; a rank
+  /// that is alone gets its buffer back.
   template <class T>
   Buffer<T, B> backward(Stream<B>& stream, Buffer<T, B> receive) const {
     if (communicator_->size() == 1) {

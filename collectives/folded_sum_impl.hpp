@@ -15,7 +15,7 @@
 namespace keyshard {
 namespace folded_sum_detail {
 
-/// `size` numbers that go to another place on the device.
+/// `size` numbers to be copied to another place on the device.
 template <class T>
 struct Part {
   const T* from;
@@ -84,8 +84,8 @@ std::vector<std::vector<std::uint8_t>> gather_presence(Communicator<B>& communic
   return present;
 }
 
-/// Sends each rank its chunk of every present partial; returns what has come: the chunks of rank 0,
-/// in the order of its present nodes, those of rank 1, and so on.
+/// Sends each rank that rank's chunk of every present partial; returns what this rank received: a
+/// chunk for each present node of rank 0, in order, then for those of rank 1, and so on.
 template <class T, Backend B>
 Buffer<T, B> exchange_chunks(Communicator<B>& communicator, Stream<B>& stream, std::int64_t size,
                              const std::vector<NodePartial<T>>& partials,

@@ -1,5 +1,5 @@
-// A communicator that hands everything to another one: the base of those that count, delay or
-// otherwise watch what a rank does.
+// A communicator that hands every call to another communicator: the base of communicators that
+// count, delay or otherwise watch what a rank does.
 #pragma once
 
 #include "collectives/communicator.hpp"
@@ -8,7 +8,7 @@ namespace keyshard {
 
 class ForwardingCommunicator : public Communicator<Cpu> {
  public:
-  /// `inner` is borrowed.
+  /// `inner` is borrowed. Collectives advance the progress() of `inner`, not that of this object.
   explicit ForwardingCommunicator(Communicator<Cpu>& inner) : inner_(inner) {}
 
   int rank() const noexcept final { return inner_.rank(); }

@@ -197,7 +197,7 @@ class MpiCommunicator final : public Communicator<Cpu> {
     MPI_Request request = MPI_REQUEST_NULL;
   };
 
-  /// A piece of a message with a peer. What is received must have all its bytes.
+  /// A piece of a message to or from a peer. A received piece must have exactly `bytes` bytes.
   struct Piece {
     int peer;
     int bytes;
@@ -232,8 +232,8 @@ class MpiCommunicator final : public Communicator<Cpu> {
     }
   }
 
-  /// Waits by asking, so that a rank that waits leaves its core to others. Every request that ends
-  /// is progress: a large exchange is not a stuck one.
+  /// Waits by asking again and again, and offers the core to others in between. Every request that
+  /// ends counts as progress, so that a large exchange is not taken for a stuck one.
   void wait_all() {
     const InCollective waits(progress());
     done_.resize(requests_.size());

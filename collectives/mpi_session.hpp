@@ -12,10 +12,10 @@
 namespace keyshard {
 
 struct MpiOptions {
-  /// Messages are cut into pieces of at most this size.
+  /// all_to_all cuts its messages into pieces of at most this size, and of at most 2^30 bytes.
   std::size_t piece_bytes = std::size_t{1} << 30;
-  /// Told why before an abort ends all processes; to be shown to the user. The library itself
-  /// prints nothing.
+  /// Called by abort() with its reason, before MPI ends all processes. A program shows the reason
+  /// to the user here: the library itself prints nothing.
   std::function<void(std::string_view why)> on_abort;
 };
 
@@ -30,8 +30,8 @@ class MpiSession {
   /// A communicator over all processes: a duplicate of MPI_COMM_WORLD. Collective.
   std::unique_ptr<Communicator<Cpu>> world(const MpiOptions& options = {});
 
-  /// A communicator over the processes of a caller's own, given as `&comm` of type MPI_Comm*: a
-  /// duplicate. Collective.
+  /// A communicator over the processes of the caller's `comm`, given as `&comm` of type MPI_Comm*:
+  /// a duplicate of it. Collective.
   std::unique_ptr<Communicator<Cpu>> adopt(const void* mpi_comm, const MpiOptions& options = {});
 
  private:

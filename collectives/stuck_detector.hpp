@@ -1,5 +1,5 @@
 // Who holds up a job: judges the beats of all ranks. A rank that waits in a collective is not to
-// blame, since another rank makes it wait; to blame is a rank that gives no more beats, or that
+// blame, since another rank makes it wait. To blame is a rank that sends no more beats, or that
 // stands still without waiting. The detector has no clock and no messages: the watchdog brings
 // both.
 #pragma once
@@ -28,7 +28,7 @@ struct StuckLimits {
 struct Beat {
   Phase phase = Phase::starting;
   std::uint32_t waiting = 0;      ///< 1 within a collective
-  std::uint64_t counter = 0;      ///< stands where the rank does not advance
+  std::uint64_t counter = 0;      ///< unchanged while the rank does not advance
   std::uint64_t collectives = 0;  ///< entered so far
 };
 
@@ -52,7 +52,7 @@ class StuckDetector {
   ///     collectives: they wait for different things.
   std::optional<StuckRank> find(double now) const;
 
-  /// Whether the beats of a rank have not stopped.
+  /// Whether a beat of the rank was heard less than limits.seconds ago.
   bool is_heard(int rank, double now) const;
 
  private:

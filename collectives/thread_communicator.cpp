@@ -29,15 +29,16 @@ std::string described(const Call& call) {
 }
 
 /// Where the ranks meet. A meeting has two halves: all arrive with their calls, each copies what is
-/// its own, all leave. An abort ends the waiting of the first half only: in the second one peers
-/// read the buffers of this rank, and none of them waits for anything but that.
+/// its own, all leave. An abort ends the waiting of the first half only: in the second half peers
+/// still read the buffers of this rank, so it must stay until they have, and they wait for nothing
+/// else.
 class Meeting {
  public:
   explicit Meeting(int ranks)
       : calls_(static_cast<std::size_t>(ranks)), notes_(calls_.size() * calls_.size()) {}
 
-  /// Publishes the call of a rank and waits for all others. Throws what ended the job, or a
-  /// mismatch of calls.
+  /// Publishes the call of a rank and waits for all others. Throws Error{communication} where a
+  /// rank has aborted, or where the calls differ.
   const std::vector<Call>& arrive(int rank, const Call& call) {
     {
       std::unique_lock lock(mutex_);
@@ -59,7 +60,8 @@ class Meeting {
     return calls_;
   }
 
-  /// Waits until every rank has copied what is its own. A mismatch that one rank saw fails on all.
+  /// Waits until every rank has copied what is its own. Throws on all ranks where one rank gave a
+  /// mismatch.
   void leave(const std::string& mismatch) {
     std::unique_lock lock(mutex_);
     why_ = why_.empty() ? mismatch : why_;
@@ -106,7 +108,7 @@ class Meeting {
   }
 
  private:
-  /// Waits until every rank is here, or given_up(). Returns whether every rank was.
+  /// Waits until every rank is here, or given_up() holds. Returns whether every rank came.
   template <class GivenUp>
   bool meet(std::unique_lock<std::mutex>& lock, const GivenUp& given_up) {
     const std::uint64_t generation = generation_;

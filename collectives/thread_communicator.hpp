@@ -1,6 +1,6 @@
 // Ranks that are threads of one process: for tests, and for programs that embed keyshard without
 // MPI. Ranks meet under one lock. Where a rank aborts, or calls another collective than its peers,
-// the collective fails on all ranks.
+// the collective throws Error{communication} on all ranks.
 #pragma once
 
 #include <memory>

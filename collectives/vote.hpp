@@ -8,8 +8,9 @@
 namespace keyshard {
 
 /// Runs `body`, which makes no collective calls, on every rank. Where it throws on any rank, every
-/// rank throws the error of the lowest-numbered one, with the number of that rank in front of the
-/// message. Collective.
+/// rank throws the error of the lowest of these ranks, with the number of that rank in front of the
+/// message. std::bad_alloc counts as Error{out_of_memory}, another std::exception that is no Error
+/// as Error{io}. Collective.
 void vote(Communicator<Cpu>& communicator, const std::function<void()>& body);
 
 }  // namespace keyshard

@@ -12,7 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr double kLaterSeconds = 2;  // how long the others let the speaker speak
+constexpr double kLaterSeconds = 2;  // how long the other ranks wait for the speaker to end the job
 
 Beat beat_of(const Progress& progress) {
   return {progress.phase(), progress.waiting() ? 1u : 0u, progress.counter(),
@@ -68,7 +68,8 @@ void Watchdog::stop() {
 void Watchdog::watch() {
   StuckDetector detector(beats_->size(), options_.limits);
   const std::chrono::milliseconds beat(options_.beat_ms);
-  // A clock that counts only while this process runs: whoever was stopped itself blames nobody.
+  // A clock that counts only while this process runs: a rank that was stopped itself then blames
+  // nobody.
   Clock::duration now{};
   auto before = Clock::now();
   std::unique_lock lock(mutex_);

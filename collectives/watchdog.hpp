@@ -1,6 +1,7 @@
 // Notices a rank that is stuck, which MPI does not: a stopped process, a read that never returns, a
-// lost network. On every rank a thread of its own sends beats to all other ranks and judges the
-// beats that it hears (stuck_detector.hpp). What a beat says is in runtime/progress.hpp.
+// lost network. On every rank the watchdog's own thread sends beats to all other ranks and judges
+// the beats that it hears (stuck_detector.hpp). A beat says what the rank's Progress says
+// (runtime/progress.hpp).
 #pragma once
 
 #include <condition_variable>
@@ -26,9 +27,10 @@ struct WatchdogOptions {
 class Watchdog {
  public:
   /// `beats`: a duplicate of the job's communicator, used by nothing else. `progress`: of the
-  /// communicator that the job uses; outlives this. `on_stuck` is called at most once, by the
-  /// watchdog's thread, and ends the job; it must not throw. A surviving rank calls it first, the
-  /// others 2 s later where the job still lives.
+  /// communicator that the job uses; must outlive the watchdog. `on_stuck` is called at most once,
+  /// by the watchdog's thread, and ends the job; it must not throw. The first rank that lives and
+  /// is not stuck calls it at once, the others 2 s later where the job still runs. Throws
+  /// Error{invalid_argument} where a limit or the beat is not above 0.
   Watchdog(std::unique_ptr<Communicator<Cpu>> beats, const Progress& progress,
            WatchdogOptions options, std::function<void(const std::string& message)> on_stuck);
 

@@ -16,7 +16,7 @@ namespace keyshard {
 
 class Arena {
  public:
-  /// Memory that `map` gives and `unmap` takes back: of which device decides whose blocks they are.
+  /// Takes memory from `map` and gives it back to `unmap`; blocks are on the device of these two.
   explicit Arena(void* (*map)(std::size_t) = map_memory<Cpu>,
                  void (*unmap)(void*, std::size_t) noexcept = unmap_memory<Cpu>)
       : map_(map), unmap_(unmap) {}
@@ -27,7 +27,7 @@ class Arena {
 
   /// A block aligned to 64 bytes, uninitialised. Throws Error{out_of_memory}. Thread-safe.
   void* allocate(std::size_t bytes);
-  /// Takes a block back, with the bytes that were asked for. Allocates nothing. Thread-safe.
+  /// Takes back a block that was allocated with `bytes`. Allocates nothing. Thread-safe.
   void release(void* block, std::size_t bytes) noexcept;
 
   /// Bytes taken from the system.
@@ -56,7 +56,8 @@ class Arena {
   std::vector<Mapping> mappings_;
   std::map<std::size_t, std::size_t> holes_;               // address -> bytes
   std::set<std::pair<std::size_t, std::size_t>> by_size_;  // (bytes, address)
-  // Nodes of both trees that hold no hole: one at least for each block in use, for its release.
+  // Unused nodes of both trees: at least one for each block in use, so that its release allocates
+  // nothing.
   std::multimap<std::size_t, std::size_t> spare_holes_;
   std::multiset<std::pair<std::size_t, std::size_t>> spare_sizes_;
   std::size_t blocks_ = 0;  // in use

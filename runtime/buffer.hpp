@@ -1,5 +1,6 @@
-// Elements on a device, owned. Uninitialised; memory comes from the stream's pool and goes back to
-// it in the order of the stream: a buffer may be destroyed while work that reads it is queued.
+// Elements on a device, owned, uninitialised. Memory comes from the pool of the stream that the
+// buffer is made on, and goes back to that pool in the order of the stream: a buffer may be
+// destroyed while work that reads it is queued.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Loops over the columns of a row. Most rows have 1, 4, 8, 16, 32 or 64 columns; for
-// these the body is compiled with the width as a constant, so that its loops become a few vector
-// instructions. Columns are independent of each other: the bits do not depend on how they are cut.
+// Loops over the columns of a row. Most rows have 1, 4, 8, 16, 32 or 64 columns; for these the body
+// is compiled with the width as a constant, so that its loops become a few vector instructions.
+// Columns are independent of each other: the bits do not depend on how columns are cut into loops.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace keyshard {
 template <std::int64_t N>
 using FixedWidth = std::integral_constant<std::int64_t, N>;
 
-/// Calls body(w) once, where w is `width`, at most kMost, as a FixedWidth if it is a usual one,
-/// else as a number.
+/// Calls body(w) once: w is `width`, as a FixedWidth where that is a usual width of at most kMost,
+/// else as a std::int64_t.
 template <std::int64_t kMost = 64, class Body>
 KEYSHARD_HD void with_width(std::int64_t width, const Body& body) {
   if constexpr (kMost >= 64) {
@@ -47,15 +47,15 @@ KEYSHARD_HD void with_width(std::int64_t width, const Body& body) {
   return width == 1 ? body(FixedWidth<1>{}) : body(width);
 }
 
-/// Columns that a lane takes at a time where it keeps their sums: many where it is alone.
+/// Columns whose sums a lane keeps at a time: many where the lane is alone in its team.
 template <class Team>
 inline constexpr int kLaneColumns = std::is_same_v<Team, Solo> ? 64 : 1;
 
-/// Whether usual widths are compiled in: for what runs often enough to be worth the code.
+/// Whether usual widths are compiled in, which is worth the code in loops that run often.
 enum class Widths { usual, any };
 
 /// Calls body(first, width) for the column chunks of this lane, of at most kColumns columns;
-/// `width` is a FixedWidth where it is a usual one and kWidths says so.
+/// `width` is a FixedWidth where kWidths is `usual` and the width is a usual one.
 template <int kColumns, Widths kWidths = Widths::usual, class Team, class Body>
 KEYSHARD_HD void for_columns(const Team& team, std::int64_t dim, const Body& body) {
   for (std::int64_t first = kColumns * static_cast<std::int64_t>(team.thread_rank()); first < dim;

@@ -1,5 +1,5 @@
-// Digests of bytes by XXH3 (the one home of xxHash): `hash_bytes` makes ids of strings, `Digest`
-// names for files and states.
+// Digests of bytes by XXH3 (the one home of xxHash): `hash_bytes` turns strings into ids, `Digest`
+// makes names for files and states.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,7 @@ struct Digest128 {
 
   /// 32 hexadecimal digits, most significant first.
   std::string hex() const;
-  /// Reads what `hex` writes; nothing where `digits` are not 32 lower-case ones.
+  /// Reads what `hex` writes; nothing where `digits` are not 32 lower-case hexadecimal digits.
   static std::optional<Digest128> from_hex(std::string_view digits);
 };
 
@@ -39,8 +39,8 @@ class Digest {
   Digest(Digest&&) noexcept;
   Digest& operator=(Digest&&) noexcept;
 
-  Digest& add(const void* data, std::size_t bytes);
-  Digest& add(std::string_view text);  ///< its length, then its bytes
+  Digest& add(const void* data, std::size_t bytes);  ///< the bytes alone
+  Digest& add(std::string_view text);                ///< the length of the text, then its bytes
   Digest& add(std::uint64_t number);
   Digest& add(const Digest128& digest);
 
@@ -56,6 +56,7 @@ class Digest {
   std::unique_ptr<State> state_;
 };
 
+/// Returns XXH3-128 of the bytes.
 Digest128 digest_of(const void* data, std::size_t bytes);
 
 }  // namespace keyshard

@@ -1,6 +1,6 @@
-// Division by a number that stays the same, as a product: a division of the processor would cost as
-// much as the work that an index of a loop is for. Source: Lemire, Kaser, Kurz, Faster remainder by
-// direct computation, 2019: exact for 32-bit numbers.
+// Division by a number that stays the same, done as a multiplication: in a loop, a division
+// instruction would cost as much as the work per index. Exact for 32-bit numbers. Source: Lemire,
+// Kaser, Kurz, Faster remainder by direct computation, 2019.
 #pragma once
 
 #include <cstdint>

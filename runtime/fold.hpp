@@ -11,14 +11,14 @@
 
 namespace keyshard {
 
-/// The level at which numbers a != b part: the highest bit in which they differ.
+/// The level of the tree at which a != b part: the highest bit in which the two differ.
 KEYSHARD_HD inline int fold_level(std::uint64_t a, std::uint64_t b) {
   return 63 - std::countl_zero(a ^ b);
 }
 
-/// Whether the terms of three ascending numbers fold as (a + b) + c and not as a + (b + c). Equal
-/// numbers are added in their order. Levels of a < b < c are never equal, and of two levels the
-/// higher one has the larger difference in bits.
+/// Whether the terms of three ascending numbers fold as (a + b) + c and not as a + (b + c). Terms
+/// of one number are added in their order. For a < b < c, the levels at which a, b and b, c part
+/// differ, and the higher level has the larger exclusive or.
 KEYSHARD_HD inline bool folds_left(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
   return (a ^ b) <= (b ^ c);
 }
@@ -29,9 +29,9 @@ struct AddTerms {
   KEYSHARD_HD static T merge(T a, T b) { return a + b; }
 };
 
-/// Adds vectors of `dim` numbers whose slice or shard numbers increase. `stack` is kDepth x dim
-/// numbers of scratch that belong to this fold; `Dim` is std::int64_t or a FixedWidth. Lanes of a
-/// team each keep their own columns: lane, lane + width, ...
+/// Adds vectors of `dim` elements, given in the order of their slice or shard numbers. `stack`
+/// [kDepth x dim] is scratch that belongs to this fold alone; `Dim` is std::int64_t or a
+/// FixedWidth. Each lane of a team works on its own columns: lane, lane + lanes of the team, ...
 ///
 /// Invariants
 /// (1) The stack holds sums of subtrees, ascending; levels_[k] is where stack entry k parts from
@@ -40,13 +40,12 @@ struct AddTerms {
 template <class T, class Merge = AddTerms<T>, class Dim = std::int64_t>
 class Fold {
  public:
-  static constexpr int kDepth =
-      12;  // numbers below 2^11: 1024 shards, and more slices than anyone has
+  static constexpr int kDepth = 12;  // numbers below 2^11: 1024 shards, at most 2048 slices
 
   KEYSHARD_HD Fold(T* stack, Dim dim) : stack_(stack), dim_(dim) {}
 
-  /// The place for the term of the next number: the caller writes or adds its `dim` numbers there,
-  /// sequentially.
+  /// Opens the term of `number`, which must be larger than the last one. Returns the place [dim] of
+  /// the term, uninitialised: the caller writes it.
   template <class Team>
   KEYSHARD_HD T* push(const Team& team, std::int64_t number) {
     if (size_ > 0) {
@@ -77,7 +76,7 @@ class Fold {
 
   KEYSHARD_HD bool empty() const { return size_ == 0; }
 
-  /// Whether the newest term is that of `number`, so that more can be added to it in place, at
+  /// Whether the newest term is that of `number`, so that the caller can add to it in place, at
   /// top().
   KEYSHARD_HD bool continues(std::int64_t number) const { return size_ > 0 && last_ == number; }
 
@@ -104,8 +103,9 @@ class Fold {
 template <class T, class Dim>
 Fold(T*, Dim) -> Fold<T, AddTerms<T>, Dim>;
 
-/// Gives the terms [begin, end) to a fold: put(k, sum, starts) makes the sum of number(k) from term
-/// k where it starts, else adds term k to it. So terms of one number are added in their order.
+/// Gives the terms [begin, end) to a fold: put(k, sum, starts) writes term k to `sum` where
+/// `starts`, else adds term k to `sum`, the sum so far of number(k). So terms of one number are
+/// added in their order. Numbers ascend.
 template <class AnyFold, class Number, class Put>
 KEYSHARD_HD KEYSHARD_INLINE void fold_terms(AnyFold& fold, std::int64_t begin, std::int64_t end,
                                             const Number& number, const Put& put) {

@@ -1,5 +1,5 @@
-// Folds of long vectors, number by number: the terms of a sum are whole vectors, of slices or of
-// ranks, that lie anywhere on the device. Which terms there are is a plan of the host.
+// Folds of long vectors, element by element: the terms of a sum are whole vectors that lie anywhere
+// on the device, each with its slice or shard number. Which terms there are is a plan of the host.
 #pragma once
 
 #include <cstdint>
@@ -13,27 +13,29 @@
 
 namespace keyshard {
 
-/// A vector of device memory, and its slice or shard number.
+/// A vector in device memory, borrowed, and its slice or shard number.
 template <class T>
 struct VectorTerm {
   std::int64_t number = 0;
   const T* data = nullptr;
 };
 
-/// Folds one block of the numbers of sum i / blocks: sums [sums x size]. The terms of sum s are
-/// offsets[s] .. offsets[s + 1], ascending in their numbers; the sum of none is 0. Every number has
-/// a fold of its own: the bits do not depend on how numbers are cut into blocks and lanes.
+/// Index i folds block i % blocks of the elements of sum i / blocks, into sums [number of sums x
+/// size]. The terms of sum s are offsets[s] .. offsets[s + 1], ascending in their slice or shard
+/// numbers; a sum without terms is 0. Every element has a fold of its own: the bits do not depend
+/// on how elements are cut into blocks and lanes.
 template <class T>
 struct FoldVectors {
-  /// Numbers of a block. A lane alone folds them together, in a stack that the first-level cache
-  /// holds; lanes of a team take one at a time, so that neighbours read neighbouring numbers.
+  /// Elements of a block. A lane that is alone folds the block as one, in a stack that the
+  /// first-level cache holds; lanes of a team take one element at a time, so that neighbouring
+  /// lanes read neighbouring elements.
   static constexpr std::int64_t kBlock = 512;
 
   const VectorTerm<T>* terms;
   const std::int64_t* offsets;
   std::int64_t size;
   std::int64_t blocks;        ///< of a sum
-  std::int64_t terms_of_sum;  ///< about
+  std::int64_t terms_of_sum;  ///< on average
   T* sums;
 
   std::int64_t work() const { return kBlock * terms_of_sum / 8; }
@@ -64,8 +66,8 @@ struct FoldVectors {
   }
 };
 
-/// sums [s x size], s = offsets.size() - 1: the folds of `terms`, those of sum i at offsets[i] ..
-/// offsets[i + 1], ascending in their numbers; 0 where there are none. One launch.
+/// Folds `terms` into sums [s x size], s = offsets.size() - 1. The terms of sum i are offsets[i] ..
+/// offsets[i + 1], ascending in their slice or shard numbers; a sum without terms is 0. One launch.
 template <class T, Backend B>
 void fold_vectors(Stream<B>& stream, Span<const VectorTerm<T>> terms,
                   Span<const std::int64_t> offsets, std::int64_t size, T* sums) {

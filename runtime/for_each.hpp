@@ -5,15 +5,16 @@
 //
 // A functor of rows may offer `fetch(i)`, which starts to load what index i needs: a CPU calls it
 // for a block of indices ahead. What `fetch` returns, if anything, is the last argument of
-// operator(). `fetched()` says how many floats that is, about, for the size of the block.
+// operator(). `fetched()` says about how many floats one `fetch` loads, which decides the size of
+// the block.
 //
-// A team of several lanes calls `fetch` right before the work, and only where it returns something.
-// `kTeamWidth` of a functor says how many lanes of a GPU share a row: 8, 16 or 32, and 32 where it
-// says nothing.
+// A team of several lanes calls `fetch` right before the work, and only where `fetch` returns
+// something. `kTeamWidth` of a functor says how many lanes of a GPU share a row: 8, 16 or 32; 32
+// for a functor without kTeamWidth.
 //
 // A CPU cuts the range into shares that are worth a thread (Stream<Cpu>), so that a launch of
-// little work runs on the calling thread. `work()` of a functor says how many nanoseconds an index
-// costs, about.
+// little work runs on the calling thread. `work()` of a functor says about how many nanoseconds an
+// index costs.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +26,8 @@
 
 namespace keyshard {
 
-/// What fits the first cache twice, in floats: so much is fetched ahead.
+/// Floats that are fetched ahead: 8 KiB, a part of a first-level cache. At most kFetchedIndices
+/// indices.
 inline constexpr std::int64_t kFetchedFloats = 2048;
 inline constexpr std::int64_t kFetchedIndices = 64;
 
@@ -34,13 +36,13 @@ concept FetchesAhead = requires(const F& functor) {
   functor.fetch(std::int64_t{});
 };
 
-/// `fetch` returns what the work is to be given.
+/// Functors whose `fetch` returns an argument for operator().
 template <class F>
 concept HandsOnFetched = FetchesAhead<F> && requires(const F& functor) {
   requires !std::is_void_v<decltype(functor.fetch(std::int64_t{}))>;
 };
 
-/// The least indices of a share.
+/// The least indices of a share; `usual_work` is in nanoseconds, for a functor without work().
 template <class F>
 std::int64_t grain_of(const Stream<Cpu>& stream, const F& functor, std::int64_t usual_work) {
   if constexpr (requires { functor.work(); }) {
@@ -94,8 +96,8 @@ KEYSHARD_INLINE void run_rows(std::int64_t begin, std::int64_t end, const F func
   }
 }
 
-/// functor(i, team), with what its fetch returns, if that returns something: how a lane of a team
-/// calls a functor.
+/// How a lane of a team calls a functor: functor(i, team), or functor(i, team, functor.fetch(i))
+/// where fetch returns something.
 template <class F, class Team>
 KEYSHARD_HD void call_row(const F& functor, std::int64_t i, const Team& team) {
   if constexpr (HandsOnFetched<F>) {
@@ -157,8 +159,9 @@ void for_each_row(Stream<Cpu>& stream, std::int64_t n, const F& functor) {
 }
 
 /// Rows of several runs in one launch: run r has the indices starts[r] .. starts[r + 1], starts[0]
-/// is 0 and `starts` is a host plan. functor.with_run(r, body) calls body(row) with the functor of
-/// the rows of run r, which gets row(i, team) for its indices i. Asynchronous on `stream`.
+/// is 0 and `starts` is a host plan. functor.with_run(r, body) calls body(row) with `row`, the
+/// functor of run r; for_each_run calls row(i, team) for the indices i of that run. Asynchronous on
+/// `stream`.
 template <class F>
 void for_each_run(Stream<Cpu>& stream, Span<const std::int64_t> starts, const F& functor) {
   stream.threads().for_shares(

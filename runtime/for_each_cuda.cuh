@@ -59,10 +59,11 @@ constexpr int team_width() {
   }
 }
 
-/// The CUDA stream of a stream. Declared, as Stream<Cuda> is.
+/// The CUDA stream of a stream. Only declared, as Stream<Cuda> is.
 cudaStream_t cuda_stream(Stream<Cuda>& stream);
 
-/// Blocks for `n` indices of `threads` threads each; a grid of the most blocks strides.
+/// Blocks for `n` indices of `threads` threads each, at most kMost: the kernels stride over the
+/// rest.
 inline unsigned grid_of(std::int64_t n, std::int64_t threads) {
   constexpr std::int64_t kMost = 1 << 16;
   const std::int64_t blocks = (n * threads + kBlockThreads - 1) / kBlockThreads;

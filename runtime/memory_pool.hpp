@@ -12,8 +12,8 @@
 
 namespace keyshard {
 
-/// Memory of a device straight from the system, aligned to 2 MiB if it is as large, and zeroed.
-/// Throws Error{out_of_memory}.
+/// Memory of a device straight from the system, zeroed, aligned to 2 MiB where `bytes` is 2 MiB or
+/// more, else to a page. Throws Error{out_of_memory}.
 template <Backend B>
 void* map_memory(std::size_t bytes);
 template <Backend B>
@@ -37,8 +37,8 @@ class MemoryPool {
   MemoryPool& operator=(const MemoryPool&) = delete;
 
   /// A block of at least `bytes` bytes, uninitialised, aligned to 64 bytes (2 MiB for large
-  /// blocks). `capacity` becomes its size, to be given back with it. Throws Error{out_of_memory}.
-  /// Thread-safe.
+  /// blocks). `capacity` becomes the size of the block, which `release` needs. Throws
+  /// Error{out_of_memory}. Thread-safe.
   void* allocate(std::size_t bytes, std::size_t& capacity);
 
   /// Takes a block back and allocates nothing. The next `allocate` may hand the block out while
@@ -51,7 +51,7 @@ class MemoryPool {
  private:
   /// Blocks of one size.
   struct SizeClass {
-    std::vector<void*> free;  ///< has room for all of them
+    std::vector<void*> free;  ///< has room for all blocks of the size
     std::size_t blocks = 0;
   };
 

@@ -1,5 +1,5 @@
-// What a functor needs to compile for a host and for a device: one definition per build, never per
-// compiler, so that two halves of one program cannot disagree on a type.
+// What a functor needs to compile for a host and for a device: every type has one definition,
+// whatever the compiler, so that two halves of one program cannot disagree on a type.
 #pragma once
 
 #include <concepts>
@@ -53,7 +53,7 @@ class Span : public std::span<T> {
   template <RangeOf<T> Range>
   constexpr Span(Range& range) : std::span<T>(range) {}
 
-  /// A temporary is looked at for the length of the call that it is an argument of.
+  /// A span over a temporary is good only during the call that the temporary is an argument of.
   template <class Range, class = std::enable_if_t<RangeOf<const Range, T>>>
   constexpr Span(const Range& range) : std::span<T>(range) {}
 

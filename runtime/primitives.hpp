@@ -24,7 +24,7 @@ namespace keyshard {
 template <Backend B>
 struct Selection {
   Buffer<std::uint32_t, B> indices;
-  std::vector<std::int64_t> starts;  ///< [runs + 1] where those of a run start
+  std::vector<std::int64_t> starts;  ///< [runs + 1] where the indices of a run start
 
   std::int64_t size() const { return indices.size(); }
 };
@@ -44,7 +44,8 @@ void for_pieces(Span<const std::int64_t> starts, const F& functor, std::int64_t 
 }
 
 /// sums[i] = term(0) + ... + term(i - 1) for i in [0, n]: n + 1 sums, the last one of all terms.
-/// For integers, whose sums need no order. `term` is called twice for every i; it may read sums[i].
+/// For integers, whose sums need no order. `term` is called twice for every i; term(i) may read
+/// sums[i].
 template <class T, class Term>
 void scan(Stream<Cpu>& stream, std::int64_t n, const Term& term, T* sums) {
   std::vector<T> starts(static_cast<std::size_t>(stream.threads().size()) + 1);
@@ -97,8 +98,8 @@ std::vector<std::int64_t> sum_runs(Stream<Cpu>& stream, Span<const std::int64_t>
   return std::move(parts[0]);
 }
 
-/// The indices i, at most 2^32, for which the term of i is true, ascending, and how many each run
-/// has. Terms are taken twice. Waits.
+/// The indices i (at most 2^32 in all) for which the term of i is true, ascending, and where those
+/// of each run start. The term of every i is called twice. Waits.
 template <class F>
 Selection<Cpu> select_runs(Stream<Cpu>& stream, Span<const std::int64_t> starts, const F& functor) {
   const std::int64_t n = starts[starts.size() - 1], grain = grain_of(stream, functor, 2);
@@ -138,8 +139,8 @@ Selection<Cpu> select_runs(Stream<Cpu>& stream, Span<const std::int64_t> starts,
   return selection;
 }
 
-/// The indices of [0, n), at most 2^32, by bucket(i) in [0, buckets), ascending in each bucket;
-/// `buckets` has the size of a host plan. Waits.
+/// The indices of [0, n), n at most 2^32, grouped by bucket(i) in [0, buckets), ascending in each
+/// bucket; `buckets` is as small as a host plan. Waits.
 template <class Bucket>
 Selection<Cpu> group_by(Stream<Cpu>& stream, std::int64_t n, std::int64_t buckets,
                         const Bucket& bucket) {
@@ -165,7 +166,7 @@ Selection<Cpu> group_by(Stream<Cpu>& stream, std::int64_t n, std::int64_t bucket
   return selection;
 }
 
-/// A functor of terms that are all of one run.
+/// Makes a functor of terms the functor of a single run.
 template <class F>
 struct OneRun {
   F functor;
@@ -183,7 +184,7 @@ std::int64_t sum(Stream<B>& stream, std::int64_t n, const Term& term) {
   return sum_runs(stream, starts, OneRun<Term>{term})[0];
 }
 
-/// The numbers i of [0, n), at most 2^32, for which chosen(i) holds, ascending. Waits.
+/// The indices i of [0, n), n at most 2^32, for which chosen(i) holds, ascending. Waits.
 template <Backend B, class Chosen>
 Buffer<std::uint32_t, B> select(Stream<B>& stream, std::int64_t n, const Chosen& chosen) {
   const std::int64_t starts[] = {0, n};
@@ -198,7 +199,7 @@ struct StartsRun {
   KEYSHARD_HD bool operator()(std::int64_t i) const { return i == 0 || key(i) != key(i - 1); }
 };
 
-/// The first elements of the runs of equal key(i), i in [0, n): one of each key where keys are
+/// The indices i of [0, n) at which a run of equal key(i) starts: one index per key where keys are
 /// sorted. Waits.
 template <Backend B, class KeyOf>
 Buffer<std::uint32_t, B> unique(Stream<B>& stream, std::int64_t n, const KeyOf& key) {

@@ -1,6 +1,6 @@
-// What a rank is doing, for its watchdog: a phase and a counter that moves while it works. The
-// phase is that of the rank's main thread, which alone enters one; any thread that works for the
-// rank may advance the counter. Relaxed atomics; a beat of another thread reads them.
+// What a rank is doing, for its watchdog: a phase, and a counter that moves while the rank works.
+// Only the main thread of the rank enters a phase; any thread that works for the rank may advance
+// the counter. The members are relaxed atomics: the thread of the watchdog reads them.
 #pragma once
 
 #include <atomic>
@@ -8,7 +8,7 @@
 
 namespace keyshard {
 
-/// Parts of a job that can get stuck, and that have a time limit each.
+/// Parts of a job that can get stuck. Each has a time limit.
 enum class Phase : std::uint32_t {
   starting,
   indexing,
@@ -38,9 +38,10 @@ class Progress {
 
   std::uint64_t counter() const noexcept { return counter_.load(std::memory_order_relaxed); }
 
-  /// Whether this rank waits for others in a collective, and how many collectives it has entered.
+  /// Whether this rank waits for others in a collective.
   bool waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
+  /// Collectives that this rank has entered so far.
   std::uint64_t collectives() const noexcept {
     return collectives_.load(std::memory_order_relaxed);
   }
@@ -63,7 +64,7 @@ class Progress {
   std::atomic<bool> waiting_{false};
 };
 
-/// Waits in a collective for as long as it lives.
+/// Marks a rank as waiting in a collective for as long as this object lives.
 class InCollective {
  public:
   explicit InCollective(Progress& progress) : progress_(progress) { progress_.enter_collective(); }
@@ -77,7 +78,7 @@ class InCollective {
   Progress& progress_;
 };
 
-/// Enters a phase and returns to the one before.
+/// Enters a phase, and at its own end returns to the phase before.
 class InPhase {
  public:
   InPhase(Progress& progress, Phase phase) : progress_(progress), before_(progress.phase()) {

@@ -8,6 +8,7 @@
 
 namespace keyshard {
 
+/// Four random words.
 struct Random4 {
   std::uint32_t word[4];
 };

@@ -23,6 +23,7 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
+/// The run of [0, n) that `rank` of `ranks` owns.
 KEYSHARD_HD inline Range run_of(std::int64_t rank, std::int64_t ranks, std::int64_t n) {
   return {rank * n / ranks, (rank + 1) * n / ranks};
 }

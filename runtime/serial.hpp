@@ -1,6 +1,6 @@
 // A queue of the calling thread: work given to it is done when the call returns, in the order of
-// its indices. It is what a task of a ThreadPool gives work to, where the code of the task is
-// written for a queue and on a device the queue is a Stream.
+// its indices. A task of a ThreadPool uses it in place of a Stream, so that the code of the task is
+// the same on a CPU and on a device, where the queue is a Stream.
 #pragma once
 
 #include <concepts>

@@ -1,6 +1,6 @@
 // A tree of values: a configuration, a manifest, the state of a training, a line of metrics.
-// `value_of` builds one, `ValueReader` reads one that must be as it was built, and `Settings`
-// (settings.hpp) one that a person wrote.
+// `value_of` builds a tree, `ValueReader` reads a tree that a program built, and `Settings`
+// (settings.hpp) reads a tree that a person wrote.
 #pragma once
 
 #include <cstdint>
@@ -58,23 +58,23 @@ SettingValue list_of(const Entries& entries, const Convert& convert) {
   return value_of(std::move(list));
 }
 
-/// Makes a number that comes back with its bits also from JSON, which has no word for infinities
-/// and NaN: those are texts. ValueReader::real reads both.
+/// Makes a number that JSON can keep: infinities and NaN, for which JSON has no word, become texts.
+/// ValueReader::real reads numbers and these texts.
 SettingValue real_value(double value);
 
 /// Finds a member of a table. Null where there is none of that name, or `value` is no table.
 const SettingValue* member_of(const SettingValue& value, std::string_view key);
 
-// The content of a value, or nothing where the value is of another type. A number may be an
-// integer.
+// The content of a value, or nothing where the value is of another type. as_number takes integers
+// too.
 
 std::optional<bool> as_flag(const SettingValue& value);
 std::optional<std::int64_t> as_integer(const SettingValue& value);
 std::optional<double> as_number(const SettingValue& value);
 std::optional<std::string> as_text(const SettingValue& value);
 
-/// A value of a tree with the path to it. What is missing or of another type throws
-/// Error{corrupt_data} with that path. Borrows the tree.
+/// A value of a tree with the path to that value. Borrows the tree. Getters throw
+/// Error{corrupt_data} with the path where something is missing or of another type.
 class ValueReader {
  public:
   ValueReader(const SettingValue& value, std::string path)
@@ -88,7 +88,7 @@ class ValueReader {
   ValueReader at(std::string_view key) const;
   /// The entries of a list.
   std::vector<ValueReader> entries() const;
-  /// The same of a list that has `count` entries.
+  /// The entries of a list that must have `count` of them.
   std::vector<ValueReader> entries(std::int64_t count) const;
 
   std::string text() const;

@@ -1,8 +1,8 @@
 // A table of configuration values, each of which knows where it stands ("train.toml:12" or
-// "--set"). The options of every folder are read from settings; the syntax of files is known to
-// launch alone, which reads TOML into a tree of values. Problems are collected, so that a user sees
-// all of them at once: an unknown key with the nearest legal one, a wrong type, a value out of
-// range. The values that were taken are collected, too, defaults included.
+// "--set"). The options of every folder are read from settings; only `launch` knows the syntax of
+// files: it reads TOML into a tree of values. Problems are collected, so that a user sees all of
+// them at once: an unknown key with the nearest legal one, a wrong type, a value out of range. The
+// values that were taken are collected, too, defaults included.
 #pragma once
 
 #include <algorithm>
@@ -22,16 +22,17 @@ namespace keyshard {
 struct SettingsReport {
   /// Problems, "file:line: message" each, in order of discovery.
   std::vector<std::string> messages;
-  /// The value of every key that was asked for: its default where it was not given.
+  /// The value of every key that was asked for: the default where the key was not given.
   ResolvedSettings values;
 
   /// Every message once, by file and line.
   std::vector<std::string> sorted() const;
 };
 
-/// A table of the tree under its path. Every getter marks its key as known; `finish` reports the
-/// keys nobody asked for. A getter that meets a problem records it and returns the default, so that
-/// reading can go on.
+/// A table of the tree, borrowed, and its path; a value that is no table counts as an empty one.
+/// Every getter marks its key as known (`has` does not); `finish` reports the keys that are not
+/// known. A getter that meets a problem records it and returns the default, so that reading can go
+/// on.
 class Settings {
  public:
   Settings(const SettingValue& table, std::string path, std::shared_ptr<SettingsReport> report);
@@ -48,7 +49,7 @@ class Settings {
   std::string choice(std::string_view key, std::string otherwise,
                      const std::vector<std::string>& legal);
 
-  /// The value of an enumeration; `names` stand in its order.
+  /// The value of an enumeration; `names` has the names of its values, in order.
   template <class E>
   E option(std::string_view key, E otherwise, const std::vector<std::string>& names) {
     const std::string chosen = choice(key, names[static_cast<std::size_t>(otherwise)], names);
@@ -61,8 +62,9 @@ class Settings {
                                      std::vector<std::int64_t> otherwise = {});
   std::vector<double> numbers(std::string_view key, std::vector<double> otherwise = {});
 
-  /// The table under `key`. A string there is read as `{type = STRING}`. Where there is nothing,
-  /// the table is read from `otherwise` in the same way, or is empty where `otherwise` is empty.
+  /// The table under `key`. A string under `key` is read as `{type = STRING}`. Where the key is
+  /// absent, the string `otherwise` is read in its place; an empty `otherwise` gives an empty
+  /// table.
   Settings table(std::string_view key, const std::string& otherwise = "");
   /// The tables of an array of tables, [[key]].
   std::vector<Settings> tables(std::string_view key);
@@ -99,11 +101,12 @@ class Settings {
   std::shared_ptr<SettingsReport> report_;
 };
 
-/// The legal word with the least edit distance, or empty if none is near.
+/// The legal word with the least edit distance, or empty if all are further than a third of the
+/// word (at least 2).
 std::string nearest_word(std::string_view word, const std::vector<std::string>& legal);
 
-/// The end of a message about a wrong word: "; did you mean \"NEAREST\"?", or empty if none is
-/// near.
+/// The end of a message about a wrong word: "; did you mean \"NEAREST\"?", or empty where
+/// nearest_word is.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& legal);
 
 }  // namespace keyshard

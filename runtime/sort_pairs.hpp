@@ -1,5 +1,5 @@
-// Sorts pairs stably by an unsigned key, byte by byte from the lowest. A byte costs a pass of
-// counting and, unless all keys share it, a pass that moves the pairs.
+// Sorts pairs stably by an unsigned key, byte by byte from the lowest. Each byte costs a pass that
+// counts and, unless all keys have the same byte there, a pass that moves the pairs.
 #pragma once
 
 #include <algorithm>
@@ -13,10 +13,9 @@
 
 namespace keyshard {
 
-/// The places of a stable counting sort of which each share is counted, and later moved, by a
-/// thread of its own. Turns counts[share][bucket] into the place of the first element that the
-/// share puts into the bucket: buckets follow each other, and inside a bucket shares do. Returns
-/// where buckets start [buckets + 1].
+/// Plans a stable counting sort whose input is cut into shares. Turns counts[share][bucket] into
+/// the place of the first element that the share puts into the bucket: buckets follow each other,
+/// and inside a bucket the shares follow each other. Returns where buckets start [buckets + 1].
 template <class Counts>
 std::vector<std::int64_t> place_counts(std::vector<Counts>& counts) {
   std::vector<std::int64_t> starts;
@@ -32,7 +31,7 @@ std::vector<std::int64_t> place_counts(std::vector<Counts>& counts) {
   return starts;
 }
 
-inline constexpr std::int64_t kFewPairs = 64;  // that are sorted by insertion
+inline constexpr std::int64_t kFewPairs = 64;  // so many are sorted by insertion
 
 /// Sorts a few pairs stably by their member `key`, without memory or counts.
 template <class Pair>
@@ -47,9 +46,9 @@ KEYSHARD_HD void insertion_sort(Pair* pairs, std::int64_t n) {
   }
 }
 
-/// Sorts pairs [n] stably by their member `key`, of an unsigned type, alone: for one lane of a
-/// functor, or work that is in a parallel region already. scratch [n] may be null for up to
-/// kFewPairs of them.
+/// Sorts pairs [n] stably by their member `key`, of an unsigned type, on the calling thread: for
+/// one lane of a functor, or inside a parallel region. scratch [n] may be null where n is at most
+/// kFewPairs.
 template <class Pair>
 KEYSHARD_HD void sort_pairs(Pair* pairs, std::int64_t n, Pair* scratch) {
   if (n <= kFewPairs) {
@@ -84,8 +83,8 @@ KEYSHARD_HD void sort_pairs(Pair* pairs, std::int64_t n, Pair* scratch) {
   }
 }
 
-/// Sorts `pairs` by their member `key`, of an unsigned type, in `shares` parts that
-/// for_shares(n, body(begin, end, share)) works on.
+/// Sorts `pairs` stably by their member `key`, of an unsigned type. for_shares(n, body) cuts [0, n)
+/// into at most `shares` parts, always the same ones, and calls body(begin, end, share) for each.
 template <class Pair, class ForShares>
 void sort_pairs(Span<Pair> pairs, int shares, const ForShares& for_shares) {
   if (pairs.size() <= kFewPairs) {
@@ -122,7 +121,7 @@ void sort_pairs(Span<Pair> pairs, int shares, const ForShares& for_shares) {
   }
 }
 
-/// The same on this thread alone.
+/// The same on the calling thread alone.
 template <class Pair>
 void sort_pairs(Span<Pair> pairs) {
   std::vector<Pair> scratch(static_cast<std::size_t>(pairs.size() > kFewPairs ? pairs.size() : 0));

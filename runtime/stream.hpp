@@ -21,8 +21,9 @@ inline constexpr std::int64_t kShareWork = 8000;
 template <>
 class Stream<Cpu> {
  public:
-  /// Runs work on `threads` threads; a launch takes one for every `share_work` nanoseconds of work,
-  /// 0: all of them at any time. One owner; one thread of control at a time.
+  /// Runs work on `threads` threads; a launch takes one thread for every `share_work` nanoseconds
+  /// of its work, or all threads where `share_work` is 0. Only one thread at a time may use a
+  /// stream.
   explicit Stream(int threads = 1, std::int64_t share_work = kShareWork)
       : threads_(std::make_unique<ThreadPool>(threads)),
         memory_(std::make_shared<MemoryPool<Cpu>>()),
@@ -47,8 +48,8 @@ class Stream<Cpu> {
   std::int64_t share_work_;
 };
 
-/// The same on one CUDA device. Declared for the bodies that both devices share: a member that is
-/// called does not link in this version.
+/// The same on one CUDA device. Only declared, for the bodies that both devices share: a program
+/// that calls a member does not link in this version.
 template <>
 class Stream<Cuda> {
  public:

@@ -1,6 +1,7 @@
 // The lanes that work on one row together. On a GPU a team is a tile of 8, 16 or 32 lanes of a warp
 // and has the names of cooperative groups; on a CPU it is one lane. Functors are written for any
-// width: every lane reaches every collective, from the same line, and no lane returns before.
+// width: every lane reaches every collective of the team, from the same line; no lane returns
+// before the last one.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct Solo {
   }
 };
 
-/// The tree over `held` partial sums, a power of two of at most 2 kHalf: adds the upper half of
-/// what is left to the lower one until one is left, partial[0].
+/// The tree over `held` partial sums, a power of two of at most 2 kHalf: adds the upper half of the
+/// sums that are left to the lower half, until only partial[0] is left.
 template <int kHalf, class T>
 KEYSHARD_HD KEYSHARD_INLINE void add_halves(T* partial, int held) {
   if constexpr (kHalf > 0) {

@@ -18,7 +18,8 @@ namespace keyshard {
 
 class ThreadPool {
  public:
-  /// Starts `threads - 1` threads (at least 1 in all). Each sets the default rounding mode.
+  /// Starts `threads - 1` threads beside the calling one; fewer than 1 counts as 1. Each of them,
+  /// the calling one included, is set to round to nearest and to keep denormals.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -38,7 +39,7 @@ class ThreadPool {
                   std::int64_t grain = 1);
 
   /// Calls body(task, share) for every task of [0, n); a share whose thread is free takes the next
-  /// one. There are at most `most_shares` of them.
+  /// task. At most `most_shares` shares work at a time.
   void for_tasks(std::int64_t n, const std::function<void(std::int64_t, int)>& body,
                  int most_shares = 1 << 10);
 

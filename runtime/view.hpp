@@ -18,7 +18,7 @@ struct MatrixView {
 
   KEYSHARD_HD T* row(std::int64_t i) const { return data + i * stride; }
 
-  /// A view of numbers that may change is a view of numbers that are read.
+  /// Converts to a view that only reads.
   template <class U, class = std::enable_if_t<std::is_same_v<U, const T> && !std::is_same_v<U, T>>>
   operator MatrixView<U>() const {
     return {data, rows, cols, stride};

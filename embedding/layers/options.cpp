@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kDefaultDim = 16;
 
-/// A column group as far as a configuration has been read.
+/// A column group, as far as it has been read from a configuration.
 struct Group {
   GroupDefaults defaults;  ///< types are empty once [embedding] has been read
   GroupOptions options;
@@ -31,7 +31,7 @@ void refuse(Settings& settings, const std::vector<std::string>& keys) {
   }
 }
 
-/// What the contract has for one use of a table; columns may say these too.
+/// Keys of the contract for one use of a table, which a column may hold too. None is built.
 const std::vector<std::string>& later_of_a_layer() {
   static const std::vector<std::string> kKeys{"mask",       "padding_id",           "id_weights",
                                               "trainable",  "activity_regularizer", "nslots",

@@ -18,17 +18,18 @@ struct EmbeddingOptions {
   std::vector<FeatureOptions> features;
 };
 
-/// A column group that a configuration may describe, and what it has where nothing is given.
+/// A column group that a configuration may describe, and its options where nothing is given.
 struct GroupDefaults {
   std::string name;
-  /// The table inside [embedding] and [tables.NAME] that has its options. Empty: these tables
-  /// themselves; the `combiner` of a column is then this group's.
+  /// The table inside [embedding] and [tables.NAME] that has the options of this group. Empty: the
+  /// options stand in [embedding] and [tables.NAME] themselves, and the `combiner` of a column is
+  /// for this group.
   std::string table;
-  std::int64_t dim = 0;     ///< 0: by the key `dim`, 16 where it is not given
+  std::int64_t dim = 0;     ///< 0: taken from the key `dim`, 16 by default
   std::string initializer;  ///< type
   std::string optimizer;    ///< type
   Combiner combiner = Sum{};
-  bool used = true;  ///< false: its options are read and checked, and tables do not have it
+  bool used = true;  ///< false: its options are read and checked, but no table has this group
 };
 
 /// A column of the data by its name, with the table of a configuration that describes it.
@@ -38,9 +39,9 @@ struct ColumnSettings {
 };
 
 /// Reads the options of every feature of `features` from the root of a configuration: [embedding]
-/// (defaults), [tables.NAME], and the keys `table` and `combiner` of its column, if it has one in
-/// `columns`. A table has the groups that are used, in their order. Problems are recorded in
-/// `root`.
+/// (defaults), [tables.NAME], and the keys `table` and `combiner` of the feature's column, if
+/// `columns` has it. A table has the groups that are used, in their order; its seed is a hash of
+/// its name and `job_seed`. Problems are recorded in the report of `root`.
 EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::string>& features,
                                         const std::vector<GroupDefaults>& groups,
                                         std::vector<ColumnSettings> columns,

@@ -1,6 +1,6 @@
 // The reduction of the second axis of dense vectors [B, n, inner x D] -> [B, inner x D] with a
-// combiner, and its gradient: what SquashedEmbedding does to ids of rank 3 and more after the rows
-// are pooled.
+// combiner, and its gradient: what SquashedEmbedding does after pooling, where ids have three axes
+// or more.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ struct ReduceAxis {
   }
 };
 
-/// gradient[b, i] = that of in[b, i], given the upstream of out[b].
+/// gradient[b, i] = the gradient of in[b, i], where upstream[b] is the gradient of out[b].
 template <class C>
 struct ReduceAxisGradient {
   ReduceAxis<C> forward;

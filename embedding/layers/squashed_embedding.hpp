@@ -1,7 +1,7 @@
 // The two layers of this version. `SquashedEmbedding` pools the rows of the ids of each sample into
-// one vector; `Embedding` gives one row per id. Both work on 1 to P ranks; every call is
-// collective, also for a rank without ids. Ids that are refused on one rank end the call on all,
-// before any is sent.
+// one vector; `Embedding` gives one row per id. Both work on any number of ranks; every call is
+// collective, also for a rank without ids. Where one rank refuses its ids, the call fails on all
+// ranks before any id is sent.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,11 @@ class TableLayer {
   ~TableLayer() = default;
   TableLayer(TableLayer&&) noexcept = default;
 
-  /// Checks the ids of a call; what `check` throws ends the call on all ranks.
+  /// Checks the ids of a call; an Error that `check` throws ends the call on all ranks.
   void accept(Stream<B>& stream, const std::function<void()>& check);
 
-  /// The slices of a call: those given, or one for the samples of this rank, numbered by the rank.
+  /// The slices of a call: those given, or one slice with the samples of this rank, numbered by the
+  /// rank.
   SliceLayout slices_of(const SliceLayout* given, std::int64_t samples) const;
 
   LayerOptions options_;
@@ -40,22 +41,24 @@ class TableLayer {
 template <Backend B>
 class SquashedEmbedding : public TableLayer<B> {
  public:
-  /// Makes or shares the table in `tables`, which is borrowed. Throws as check(LayerOptions) says.
+  /// Makes or shares a table of `tables`, which is borrowed. Throws as layer_table says.
   SquashedEmbedding(TableSet<B>& tables, const LayerOptions& options);
 
-  /// Rank 1: one bag -> [D]. Rank 2 [B, n] or ragged with B lists -> [B, D]. Rank r >= 3: the rows
-  /// [B, n, m, ..., D] are reduced along axis 1, r - 1 times -> [B, D]; so `mean` of rank 3 is a
-  /// mean of means. Rank 0 throws Error{invalid_argument}. A bag with no ids gives zeros.
-  /// `training` = false is inference. Collective.
+  /// Ids [n]: one bag -> [D]. Ids [B, n], or B ragged lists -> [B, D]. Ids with r >= 3 axes: their
+  /// rows [B, n, m, ..., D] are reduced along axis 1, r - 1 times -> [B, D]; so `mean` with 3 axes
+  /// is a mean of means. A scalar, and ids that do not fit their shape, offsets or slices, throw
+  /// Error{invalid_argument} on this rank and Error{communication} on the others. A bag with no ids
+  /// gives zeros. `training` = false is inference. Collective.
   LayerOutput<B> forward(Stream<B>& stream, const IdsView& ids, bool training = true,
                          const SliceLayout* slices = nullptr);
 
-  /// `upstream` is the gradient of the output, of its shape. Keeps the sums per key until the
-  /// table's next step. Collective.
+  /// `upstream`, on the device, is the gradient of the output and has its shape. The table gets the
+  /// gradient sums per key and keeps them until its next step; nothing happens where `trainable` is
+  /// false. Collective.
   void backward(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
 
-  /// The shape of the output for ids of a shape; runs and builds nothing. Throws
-  /// Error{invalid_argument} for rank 0.
+  /// The shape of the output for ids of the shape `ids`; looks nothing up. Throws
+  /// Error{invalid_argument} for a scalar.
   std::vector<std::int64_t> compute_output_shape(const std::vector<std::int64_t>& ids) const;
 
  private:
@@ -69,11 +72,12 @@ class Embedding : public TableLayer<B> {
  public:
   Embedding(TableSet<B>& tables, const LayerOptions& options);
 
-  /// Ids of any rank, 0 included -> shape ++ [D]; ragged ids -> [ids, D], list after list.
-  /// Collective.
+  /// Ids of any shape, a scalar included -> that shape with D as one more axis; ragged ids -> [ids,
+  /// D], list after list. Errors as SquashedEmbedding::forward. Collective.
   LayerOutput<B> forward(Stream<B>& stream, const IdsView& ids, bool training = true,
                          const SliceLayout* slices = nullptr);
 
+  /// As SquashedEmbedding::backward.
   void backward(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
 
   std::vector<std::int64_t> compute_output_shape(const std::vector<std::int64_t>& ids) const;

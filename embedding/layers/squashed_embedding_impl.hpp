@@ -48,8 +48,8 @@ struct TransposeIds {
   }
 };
 
-/// The ids of a call as bags: bag after bag, `per_sample` bags for each sample of the first axis,
-/// or those from firsts[sample] on.
+/// The ids of a call as bags, bag after bag. Sample b of the first axis has `per_sample` bags, or
+/// the bags firsts[b] .. firsts[b + 1] where `firsts` is given.
 template <Backend B>
 struct Bags {
   Span<const Key> values;
@@ -243,7 +243,7 @@ LayerOutput<B> SquashedEmbedding<B>::forward(Stream<B>& stream, const IdsView& i
   if (ids.ragged()) {
     output.shape = {bags.samples, options_.embedding_size};
   }
-  // The axes that are left: [B, m, ...] of vectors, reduced one after another.
+  // The vectors [B, m, ..., D] that pooling leaves are reduced along one axis after another.
   for (std::size_t axis = 2; axis < ids.shape.size(); ++axis) {
     const std::int64_t n = ids.shape[axis],
                        columns = product_of(ids.shape, axis + 1) * options_.embedding_size;

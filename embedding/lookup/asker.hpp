@@ -14,7 +14,7 @@
 
 namespace keyshard {
 
-/// A shape on a device, for the length of one call.
+/// A LookupShape on a device, for the length of one call.
 template <Backend B>
 struct DeviceShape {
   ShapeStorage<B> storage;
@@ -35,16 +35,16 @@ struct AskerState {
   Buffer<std::int64_t, B> bag_offsets;  ///< empty where every bag has one id
   Buffer<std::uint32_t, B> bag_of;      ///< [occurrences]; empty likewise
   Distinct<B> distinct;
-  Buffer<std::uint16_t, B> shards;  ///< of the distinct keys; empty where no bag is pooled by shard
+  Buffer<std::uint16_t, B> shards;    ///< of the distinct keys; empty where no table pools by shard
   std::vector<std::uint8_t> reduced;  ///< [tables] asked in reduced form
   BagParts<B> parts;
   Exchange<B> keys;
   BlockLayout answers_layout;             ///< in bytes
-  Buffer<std::byte, B> answers;           ///< empty on a rank that is alone and gets rows
+  Buffer<std::byte, B> answers;           ///< empty where bags are pooled from the tables in place
   Buffer<std::int64_t, B> value_offsets;  ///< floats before the row of a distinct key; empty where
-                                          ///< uniform
-  const float* values = nullptr;          ///< rows of the distinct keys
-  Buffer<const float*, B> rows;           ///< where each row lies, if rows are not copied
+                                          ///< all rows have one width and follow each other
+  const float* values = nullptr;          ///< rows of the distinct keys, in `answers`
+  Buffer<const float*, B> rows;           ///< where each row lies, where bags are pooled in place
   Buffer<std::byte, B> kept;              ///< states [samples x kept_bytes]
 
   BagRanges bags() const {
@@ -56,14 +56,15 @@ struct AskerState {
   }
 };
 
-/// Learns bags and slices of the batch, deduplicates its ids, and orders bags by shard where tables
-/// want it. Throws Error{invalid_argument} for a batch that does not hold together.
+/// Learns bags and slices of the batch, deduplicates its ids, and orders bags by shard where their
+/// table has that pool order. Throws Error{invalid_argument} where counts or offsets of the batch
+/// do not fit each other.
 template <Backend B>
 void plan_batch(Stream<B>& stream, const LookupShape& shape, const LookupInput& input,
                 AskerState<B>& asker);
 
-/// Learns how the answers will lie: a block per rank and table, and in a block the row of each key,
-/// or the states of each part where the table is reduced.
+/// Plans where the answers will lie: a block per rank and table. A block has the row of each key,
+/// or the states of each part of a bag where the table is asked in reduced form.
 template <Backend B>
 void plan_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& asker);
 
@@ -72,14 +73,14 @@ template <Backend B>
 void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& asker,
                   Span<const MatrixView<float>> pooled);
 
-/// Floats before the row of each key, where keys lie in `blocks` and their rows in blocks that
-/// start at `bases`, in bytes.
+/// Returns the floats before the row of each key. Block b has the keys blocks[b] .. blocks[b + 1],
+/// and their rows start at byte bases[b].
 template <Backend B>
 Buffer<std::int64_t, B> place_rows(Stream<B>& stream, const LookupShape& shape,
                                    const std::vector<std::int64_t>& blocks,
                                    const std::vector<std::int64_t>& bases);
 
-/// The shards of keys that lie in blocks: those of block b have the partitioner of its table.
+/// The shards of keys that lie in blocks, by the partitioner of the table of each block.
 template <Backend B>
 Buffer<std::uint16_t, B> shards_of(Stream<B>& stream, const LookupShape& shape, const Key* keys,
                                    const std::vector<std::int64_t>& blocks);

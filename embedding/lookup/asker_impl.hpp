@@ -13,7 +13,7 @@
 
 namespace keyshard {
 
-/// Writes what the occurrences and samples of a bag have to know.
+/// Writes bag and table of each occurrence in a bag, and the slice of a sample.
 struct SpreadBags {
   ShapeRef shape;
   Divider by_features;
@@ -108,10 +108,10 @@ struct SortBag {
   }
 };
 
-/// Writes where the rows of keys start, which lie in blocks.
+/// Writes where the row of each key starts; keys and rows lie in blocks.
 struct PlaceRows {
   const std::int64_t* blocks;  ///< of the keys
-  const std::int64_t* bases;   ///< bytes before each block
+  const std::int64_t* bases;   ///< bytes before the rows of each block
   const std::int64_t* dims;    ///< of each table
   std::int64_t tables;
   std::int64_t* places;  ///< floats before each row
@@ -155,8 +155,8 @@ inline void check_shape_of(const LookupShape& shape, const LookupInput& input) {
           input.run.size() + 1, input.samples, input.slice_offsets.size());
 }
 
-/// Whether every bag has one id, so that bag and occurrence are one number. Throws where offsets do
-/// not hold together.
+/// Whether every bag has one id, so that a bag and its occurrence have the same number. Throws
+/// Error{invalid_argument} where offsets do not ascend from 0 to the number of ids.
 template <Backend B>
 bool check_bags(Stream<B>& stream, const LookupInput& input) {
   const std::int64_t bags = input.bags.lists(), ids = input.bags.values.size();
@@ -185,8 +185,9 @@ Buffer<std::uint16_t, B> shards_of(Stream<B>& stream, const LookupShape& shape, 
   return shards;
 }
 
-/// Orders the ids of bags of tables that are pooled by shard, in the inverse. The occurrences of a
-/// key stand for its bags, so they need not follow.
+/// Orders the ids of each bag by shard, in `inverse`, where the table of the bag is pooled by
+/// shard. `occurrences` stays as it is: for the gradient of a key only the bag of an occurrence
+/// counts.
 template <Backend B>
 void order_bags(Stream<B>& stream, const LookupShape& shape, const DeviceShape<B>& device,
                 AskerState<B>& asker) {
@@ -274,7 +275,7 @@ Buffer<std::int64_t, B> place_rows(Stream<B>& stream, const LookupShape& shape,
   return places;
 }
 
-/// Merges the parts of the bags of reduced tables, beside `pool`, which pools the others.
+/// Merges the parts of the bags of reduced tables; `pool` pools the bags of the other tables.
 template <Backend B>
 void merge_parts(Stream<B>& stream, const AskerState<B>& asker, const PoolBags& pool,
                  std::int64_t bags) {

@@ -17,7 +17,7 @@
 
 namespace keyshard {
 
-/// Where the values of item i lie, in floats: i * width, or looked up where tables differ in width.
+/// Floats before the values of item i: i * width, or offsets[i] where tables differ in width.
 struct ItemOffsets {
   std::int64_t width;
   const std::int64_t* offsets;  ///< null: uniform
@@ -27,19 +27,19 @@ struct ItemOffsets {
   }
 };
 
-/// The values of items: in one block, or each where its row lies in a table.
+/// The values of items: all in one array, or each where its row lies in a table.
 struct ItemRows {
   const float* values;
   ItemOffsets offset;
-  const float* const* rows;  ///< null: in `values`
+  const float* const* rows;  ///< of each item; null: all in `values`
 
   KEYSHARD_HD const float* operator()(std::int64_t i) const {
     return rows == nullptr ? values + offset(i) : rows[i];
   }
 };
 
-/// Which ids belong to a bag: offsets[bag] .. offsets[bag + 1], or exactly one each where offsets
-/// is null.
+/// Which ids belong to a bag: offsets[bag] .. offsets[bag + 1]; where `offsets` is null, every bag
+/// has exactly one id.
 struct BagRanges {
   const std::int64_t* offsets;
 
@@ -153,7 +153,7 @@ KEYSHARD_HD State* kept_states(Byte* kept, std::int64_t kept_bytes, std::int64_t
 struct PoolBags {
   ShapeRef shape;
   Divider by_features;
-  const std::uint8_t* reduced;  ///< of each table: its bags come as parts (reduced.hpp)
+  const std::uint8_t* reduced;  ///< of each table: its bags come as parts, which MergeBags merges
   ItemRows rows;
   const std::uint32_t* items;  ///< distinct key of each occurrence, bag after bag
   BagRanges bags;
@@ -161,7 +161,7 @@ struct PoolBags {
   const MatrixView<float>* pooled;  ///< of each group
   std::byte* kept;                  ///< [samples x kept_bytes]
   std::int64_t kept_bytes;
-  std::int64_t ids;  ///< of a bag, about
+  std::int64_t ids;  ///< of a bag, on average
 
   std::int64_t work() const { return 10 + 5 * ids; }
 

@@ -1,4 +1,5 @@
-// Host plans of messages: a message lies in blocks, rank after rank, in a rank table after table.
+// Host plans of messages: a message lies in blocks, rank after rank, and for each rank table after
+// table.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +7,7 @@
 
 namespace keyshard {
 
-/// Where the blocks of a message start, and what each rank's part of it has.
+/// Where the blocks of a message start, and the size of each rank's part of the message.
 struct BlockLayout {
   std::vector<std::int64_t> bases;   ///< [ranks * tables + 1]
   std::vector<std::int64_t> counts;  ///< [ranks]

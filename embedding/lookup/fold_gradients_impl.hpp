@@ -16,7 +16,7 @@ namespace keyshard {
 /// Marks the keys of reduced blocks as ones without a partial.
 struct ClearMasks {
   const std::uint8_t* reduced;  ///< of each block
-  bool given;                   ///< the other masks stand already; else they become 1
+  bool given;                   ///< the masks of other blocks are there already; else they become 1
   std::uint32_t* masks;
 
   struct Row {
@@ -70,8 +70,8 @@ struct KeptGradients {
   std::shared_ptr<const void> state;
 };
 
-/// Gives each table its part of the sums; `sums` has them table after table, and `bases` where
-/// those of a table start.
+/// Gives each table its part of `sums`, which lie table after table; `bases` has where the sums of
+/// each table start, in floats.
 template <Backend B>
 void add_to_tables(Span<Table<B>* const> tables, const OwnerState<B>& owner, float* sums,
                    const std::vector<std::int64_t>& bases,
@@ -105,7 +105,7 @@ void keep_gradients(const LookupShape& shape, Span<Table<B>* const> tables,
   add_to_tables<B>(tables, owner, reinterpret_cast<float*>(kept->message.data()), bases, kept);
 }
 
-/// Ids of the global batch that a distinct key stands for.
+/// sums[d] = how many ids of the global batch are distinct key d.
 struct SumCounts {
   const std::uint32_t* offsets;  ///< null: received item d is the only one
   const std::uint32_t* items;
@@ -122,6 +122,7 @@ struct SumCounts {
   }
 };
 
+/// Lists the items of part p, each with the number of its received key.
 struct ListItems {
   const BagPart* parts;
   const std::uint32_t* items;
@@ -162,7 +163,8 @@ struct ItemStarts {
   }
 };
 
-/// Occurrences of received keys in reduced bags, grouped by key, in the order in which they came.
+/// Occurrences of received keys in the parts of reduced bags, grouped by key, in the order of the
+/// parts.
 template <Backend B>
 struct ReducedTerms {
   Buffer<std::int64_t, B> offsets;  ///< [received + 1]; empty where no block is reduced

@@ -40,11 +40,9 @@ struct KeyOccurrences {
   const std::uint32_t* occurrences;  ///< ascending in each key
   const std::uint32_t* bag_of;       ///< [occurrences]; null: the occurrence itself
   BagRanges bags;
-  const std::uint16_t* slice_of;  ///< [samples] slice of the global batch
-  const std::uint16_t* node_of;  ///< [slices] first slice of the node of this rank's run that holds
-                                 ///< it
-  const std::uint8_t* sums;      ///< of each group: all features pool by sum, so that a term is
-                                 ///< the upstream gradient
+  const std::uint16_t* slice_of;            ///< [samples] slice of the global batch
+  const std::uint16_t* node_of;             ///< [slices] first slice of its node of this rank's run
+  const std::uint8_t* sums;                 ///< of each group: all features pool by sum
   const MatrixView<const float>* upstream;  ///< of each group
   const std::byte* kept;                    ///< states of combiners that need them
   std::int64_t kept_bytes;
@@ -117,7 +115,7 @@ struct SumOccurrences {
   }
 
   /// The fold of one to three upstream gradients, without a stack and without a branch on their
-  /// slices: most keys of a batch that repeat come twice or three times. a + (b + c) = (c + b) + a.
+  /// slices: most repeated keys of a batch come two or three times. a + (b + c) = (c + b) + a.
   template <int kColumns, class Width>
   KEYSHARD_HD void sum_few(std::int64_t u, std::uint32_t begin, std::uint32_t end,
                            std::int64_t first, Width width, float* out) const {
@@ -244,9 +242,9 @@ struct SumOccurrences {
 struct SumKeys {
   KeyOccurrences in;
   const std::uint8_t* reduced;  ///< of each table
-  std::int64_t terms;           ///< of a key, about
+  std::int64_t terms;           ///< of a key, on average
 
-  /// The keys of one block. What all of them share of the first group stands here.
+  /// The keys of one block. All of them share `first`, the functor of the first group.
   struct Row {
     const SumKeys* all;
     const TableGroup* groups;  ///< of the table
@@ -292,7 +290,7 @@ struct SumKeys {
   }
 };
 
-/// What the owner got for the keys that it received: partial sums of nodes, and messages of bags.
+/// What an owner received for its keys: partial sums of nodes, and messages of parts of bags.
 struct ReceivedTerms {
   ShapeRef shape;
   const std::uint32_t* key_offsets;  ///< received items of each distinct key, ascending, so in the
@@ -306,7 +304,7 @@ struct ReceivedTerms {
   const PartItem* terms;             ///< sorted by item
   const BagPart* parts;
   const std::byte* message;
-  const std::int64_t* bases;  ///< of its blocks
+  const std::int64_t* bases;  ///< bytes before the blocks of `message`
   const float* values;        ///< of the distinct keys
   ItemOffsets value_offset;
   float* sums;

@@ -23,19 +23,21 @@ struct GradientMessage {
 };
 
 template <Backend B>
+/// Sums `gradients`, of the pooled rows of each column group [samples x width(g)], per distinct key
+/// and node.
 GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
                                  const AskerState<B>& asker,
                                  Span<const MatrixView<const float>> gradients);
 
-/// The messages of all askers as their owner gets them.
+/// The messages of all askers, as the owner of the keys receives them.
 template <Backend B>
 struct ReceivedGradients {
   std::int64_t slices = 1;
   Buffer<std::uint32_t, B> masks;    ///< [received]; empty where each key has one partial
   Buffer<std::uint32_t, B> counts;   ///< [received], or empty
   BlockLayout layout;                ///< in bytes
-  Buffer<std::int64_t, B> partials;  ///< [received] floats before the partials of a key
-  Buffer<std::uint16_t, B> ranks;    ///< [received] who sent it
+  Buffer<std::int64_t, B> partials;  ///< [received] floats before the partial sums of a key
+  Buffer<std::uint16_t, B> ranks;    ///< [received] the asker that sent the key
   Buffer<std::byte, B> bytes;
 };
 
@@ -50,8 +52,8 @@ void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* 
                     const OwnerState<B>& owner, const ReceivedGradients<B>& gradients,
                     std::shared_ptr<const void> keep);
 
-/// Gives each table its sums on a rank that is alone: they stand in the message as they are, one
-/// partial a key. `keep` owns `owner`.
+/// Gives each table its sums on a rank that is alone: the message has them as they are, one partial
+/// sum per key. `keep` owns `owner`.
 template <Backend B>
 void keep_gradients(const LookupShape& shape, Span<Table<B>* const> tables,
                     const OwnerState<B>& owner, GradientMessage<B> message,

@@ -1,12 +1,13 @@
-// The lookup of all features of a batch in their tables, on 1 to P ranks: ids are deduplicated,
-// sent to the owners of their shards, looked up there, and come back as rows or as partial sums of
-// bags; the way back is the same pattern with gradients. All features and tables travel in one
-// exchange. Forward returns a trace, which backward takes: nothing of a batch is kept here, so a
-// lookup can be used many times in a step.
+// The lookup of all features of a batch in their tables, on any number of ranks: ids are
+// deduplicated, sent to the owners of their shards, looked up there, and come back as rows or as
+// partial sums of bags; the way back is the same pattern with gradients. All features and tables
+// travel in one exchange. Forward returns a trace, which backward takes: nothing of a batch is kept
+// here, so a lookup can be used many times in a step.
 //
-// Order of sums (ARCHITECTURE.md, "Same bits"): a bag is added as it stands, or by (shard,
-// position) with a fold over shards where its table says so; gradients of a key inside a slice in
-// the order (sample, feature, position), then folded over slices.
+// Order of sums (ARCHITECTURE.md, decision 4): the rows of a bag are added in the order of the bag,
+// or by (shard, position) with a fold over shards where the table has that pool order. The
+// gradients of a key are added inside a slice in the order (sample, feature, position), then folded
+// over slices.
 #pragma once
 
 #include <cstdint>
@@ -25,29 +26,29 @@
 namespace keyshard {
 
 /// The ids of a rank's samples, borrowed for the duration of the call. Ids and the offsets of bags
-/// lie on the device, the rest is a host plan.
+/// lie on the device; the rest lies on the host.
 struct LookupInput {
   RaggedView<const Key> bags;  ///< bag f of sample b is number b * features + f
   std::int64_t samples = 0;
   std::int64_t slices = 1;                 ///< V, of the global batch
-  Range run;                               ///< slices of this rank
+  Range run;                               ///< slices of this rank: run_of(rank, ranks, slices)
   Span<const std::int64_t> slice_offsets;  ///< [run.size() + 1] samples of slice run.begin + i:
                                            ///< offsets[i] .. offsets[i + 1]
 };
 
 /// What a lookup moved, on this rank.
 struct LookupTraffic {
-  std::int64_t ids = 0;             ///< occurrences
-  std::int64_t distinct = 0;        ///< distinct keys sent
-  std::int64_t missing = 0;         ///< distinct keys asked of this rank that have no row
+  std::int64_t ids = 0;       ///< occurrences
+  std::int64_t distinct = 0;  ///< distinct keys sent
+  std::int64_t missing = 0;   ///< distinct keys that this rank was asked for and has no row of
   std::int64_t reduced_tables = 0;  ///< tables answered in reduced form
-  std::int64_t bytes = 0;           ///< sent by this rank to others, ids and values
+  std::int64_t bytes = 0;  ///< sent by this rank to others in forward: keys, parts and answers
 };
 
 template <Backend B>
 struct LookupState;
 
-/// What backward needs to know of a forward. A value: move it, drop it, hold two.
+/// What backward needs to know of a forward. A value: a program may move, drop and keep several.
 template <Backend B>
 class LookupTrace {
  public:
@@ -81,24 +82,25 @@ class Lookup {
     return shape_.widths[static_cast<std::size_t>(group)];
   }
 
-  /// Where a feature's columns start in it.
+  /// Where the columns of a feature start in the output of a group.
   std::int64_t column(std::int64_t feature, std::int64_t group) const {
     return shape_.groups[static_cast<std::size_t>(feature * groups() + group)].column;
   }
 
-  /// pooled[g] [samples x width(g)] gets the pooled rows. `carry` are integers that are summed over
-  /// ranks on the way (counts, flags). Collective. `training` = false is inference: `missing` of a
-  /// table applies, and the trace is of no use. Throws Error{invalid_argument} for bags that do not
-  /// fit the batch before any id is sent, and on the other ranks Error{communication}.
+  /// pooled[g] [samples x width(g)], on the device, gets the pooled rows. `carry` are integers that
+  /// are summed over ranks on the way (counts, flags), as many on every rank. `training` = false is
+  /// inference: `missing` of a table applies, and the trace is of no use to backward. Where the
+  /// bags of a rank do not fit its batch, throws Error{invalid_argument} there and
+  /// Error{communication} on the other ranks, before any id is sent. Collective.
   LookupTrace<B> forward(Stream<B>& stream, const LookupInput& input, bool training,
                          Span<const std::int64_t> carry, Span<const MatrixView<float>> pooled);
 
   /// In place of `forward`, on a rank whose ids were refused: throws `failure` here and
-  /// Error{communication} on the ranks that call `forward`, which carries nothing.
+  /// Error{communication} on the ranks that call `forward`, whose `carry` must be empty.
   [[noreturn]] void refuse(Stream<B>& stream, std::exception_ptr failure);
 
-  /// gradients[g] [samples x width(g)] of the pooled rows; gives each table the sums per key
-  /// (Table::add). Collective.
+  /// gradients[g] [samples x width(g)], on the device, are the gradients of the pooled rows. Gives
+  /// each table the gradient sums per key (Table::add). Collective.
   void backward(Stream<B>& stream, const LookupTrace<B>& trace,
                 Span<const MatrixView<const float>> gradients);
 

@@ -19,7 +19,7 @@ template <Backend B>
 struct LookupState {
   AskerState<B> asker;
   OwnerState<B> owner;
-  Buffer<float, B> absent;  // values of absent keys, where rows are not copied
+  Buffer<float, B> absent;  // values of absent keys, where bags are pooled in place
   std::vector<std::int64_t> carried;
   LookupTraffic traffic;
 };
@@ -89,8 +89,8 @@ std::vector<std::int64_t> exchange_counts(Communicator<B>& communicator, const C
   return received;
 }
 
-/// What the ranks have told of their keys, parts and the numbers that are carried, taken into the
-/// state.
+/// Reads the counts of all ranks: returns where the blocks start that this rank receives, and sets
+/// `owner.reduced`, `owner.blocks` and `carried` of the state.
 template <Backend B>
 ReceivedBlocks read_counts(const std::vector<std::int64_t>& received, const Counts& counts,
                            LookupState<B>& state) {
@@ -117,7 +117,7 @@ inline std::vector<std::int64_t> per_rank(const std::vector<std::int64_t>& of_bl
   return BlockLayout(of_blocks, ranks).counts;
 }
 
-/// Sends the distinct keys to their owners; the asker needs them no more.
+/// Sends the distinct keys to their owners. The asker needs its own copy no more.
 template <Backend B>
 void exchange_keys(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
                    LookupState<B>& state) {
@@ -128,7 +128,8 @@ void exchange_keys(Communicator<B>& communicator, Stream<B>& stream, const Looku
   owner.keys = asker.keys.forward(stream, std::move(asker.distinct.keys));
 }
 
-/// Sends the parts of bags of reduced tables to their owners, and reads those that come.
+/// Sends the parts of bags of reduced tables to their owners, and reads the parts that this rank
+/// receives.
 template <Backend B>
 void exchange_parts(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
                     const ReceivedBlocks& blocks, LookupState<B>& state) {
@@ -177,14 +178,14 @@ LookupTraffic traffic_of(Stream<B>& stream, const LookupShape& shape, int rank,
   return traffic;
 }
 
-/// Whether bags are pooled from the tables themselves, on a rank that is alone, so that rows need
-/// no copy: where no backward needs them and no table is reduced.
+/// Whether bags are pooled in place, from the rows of the tables without a copy: on a rank that is
+/// alone, where no backward needs the rows and no table is reduced.
 template <Backend B>
 bool pools_in_place(const LookupShape& shape, const AskerState<B>& asker) {
   return shape.ranks == 1 && shape.kept_bytes == 0 && asker.parts.parts.empty();
 }
 
-/// Gives the asker the rows that were found and the states of bags, or the places of its rows.
+/// Brings the asker rows and states of bags, or where its rows lie if bags are pooled in place.
 template <Backend B>
 void bring_answers(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
                    Span<Table<B>* const> tables, bool inference, LookupState<B>& state) {
@@ -233,7 +234,8 @@ struct SpreadNumbers {
   }
 };
 
-/// One number per key from those ranks that send them, on all ranks the same ones.
+/// Sends `numbers`, one per key, along `keys` where senders[this rank]; returns one number per
+/// received key, 1 for ranks that do not send. `senders` is the same on all ranks.
 template <Backend B>
 Buffer<std::uint32_t, B> exchange_numbers(Communicator<B>& communicator, Stream<B>& stream,
                                           const Exchange<B>& keys,

@@ -150,7 +150,7 @@ struct PartPlaces {
   }
 };
 
-/// Sets the places of the asker's parts in their blocks, and writes what travels of them.
+/// Sets the places of the asker's parts in their blocks, and writes their headers and items.
 struct PlaceParts {
   BagPart* parts;
   const std::uint32_t* order;
@@ -196,7 +196,8 @@ std::vector<std::int64_t> values_at(Stream<B>& stream, const Buffer<std::int64_t
   return to_host(stream, out);
 }
 
-/// How much of everything each block has. `starts` are the parts of each.
+/// Counts the parts, items and bytes of each block. `starts` has where the parts of each block
+/// start.
 template <Backend B>
 void count_parts(Stream<B>& stream, const PartPlaces<B>& places,
                  const std::vector<std::int64_t>& starts, BagParts<B>& out) {
@@ -206,7 +207,7 @@ void count_parts(Stream<B>& stream, const PartPlaces<B>& places,
   out.back_bytes = sizes_of(values_at(stream, places.backs, starts));
 }
 
-/// Orders the parts of a batch by block, and writes what travels of them.
+/// Orders the parts of a batch by block, and writes their headers and items.
 template <Backend B>
 void order_parts(Stream<B>& stream, const LookupShape& shape, const OrderedBags& bags,
                  const std::vector<std::int64_t>& key_starts, BagParts<B>& out) {
@@ -280,9 +281,10 @@ struct NodesOfKey {
   }
 };
 
-/// Leaves a table whose form is open to the rows where they are fewer bytes for this rank and the
-/// others, ids aside, there and back. Returns whether it did. `partials` are the partial sums of
-/// gradients of each block.
+/// Sets tables with ExchangeMode::automatic to rows, where rows need no more bytes than the reduced
+/// form: both ways between this rank and the others, in forward and backward, without the keys,
+/// which travel in both forms. Returns whether it set one. `partials` has the number of partial
+/// sums of gradients in each block.
 template <Backend B>
 bool prefer_rows(const LookupShape& shape, std::int64_t rank,
                  const std::vector<std::int64_t>& partials, AskerState<B>& asker) {
@@ -307,8 +309,8 @@ bool prefer_rows(const LookupShape& shape, std::int64_t rank,
   return changed;
 }
 
-/// Decides which tables this rank asks in reduced form, by the bytes that go to other ranks where
-/// the table leaves it open, and makes the parts of their bags.
+/// Decides which tables this rank asks in reduced form, and makes the parts of their bags. For
+/// ExchangeMode::automatic the bytes between this rank and others decide (prefer_rows).
 template <Backend B>
 void plan_parts(Stream<B>& stream, const LookupShape& shape, std::int64_t rank,
                 AskerState<B>& asker) {

@@ -20,12 +20,12 @@ struct OwnerState {
                                      ///< they are distinct already
   std::vector<std::int64_t> firsts;  ///< [tables + 1] where a table's distinct keys start
   Buffer<RowId, B> rows;             ///< of the distinct keys
-  std::vector<std::int64_t> steps;   ///< [tables] of the tables when rows were found
-  Buffer<float, B> values;           ///< of the distinct keys, table after table; of absent ones
-                                     ///< alone where rows are not copied
+  std::vector<std::int64_t> steps;   ///< [tables] Table::steps when the rows were found
+  Buffer<float, B> values;           ///< of the distinct keys, table after table; empty where no
+                                     ///< part of a bag was received
   Buffer<std::int64_t, B> value_offsets;  ///< floats before the row of a distinct key in `values`;
                                           ///< empty where uniform
-  std::vector<std::uint8_t> reduced;      ///< [ranks * tables]
+  std::vector<std::uint8_t> reduced;      ///< [ranks * tables] the asker asks in reduced form
   BagParts<B> parts;
   BlockLayout answers_layout;  ///< in bytes
 
@@ -38,19 +38,21 @@ struct OwnerState {
   }
 };
 
-/// Deduplicates the received keys, which are distinct where there is one rank, and finds their
+/// Deduplicates the received keys (from a single rank they are distinct already) and finds their
 /// rows.
 template <Backend B>
 void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
                    OwnerState<B>& owner);
 
-/// The answers, laid out as owner.answers_layout: rows of the received keys, and reduced parts.
+/// Returns the answers, laid out as owner.answers_layout: the row of each received key, or the
+/// states of each part where a block is reduced.
 template <Backend B>
 Buffer<std::byte, B> answer_keys(Stream<B>& stream, const LookupShape& shape,
                                  Span<Table<B>* const> tables, bool inference,
                                  OwnerState<B>& owner);
 
-/// Copies the values of the rows that were found into owner.values.
+/// Copies the values of the distinct keys into owner.values; absent keys get theirs as read_rows
+/// says.
 template <Backend B>
 void read_found(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
                 bool inference, OwnerState<B>& owner);

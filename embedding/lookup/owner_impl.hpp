@@ -29,8 +29,8 @@ void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* c
   }
 }
 
-/// Where the values of the distinct keys of an owner start if they lie table after table; empty
-/// where they follow from the number of the key.
+/// Floats before the values of each distinct key of an owner, which lie table after table; empty
+/// where all rows have one width.
 template <Backend B>
 Buffer<std::int64_t, B> place_values(Stream<B>& stream, const LookupShape& shape,
                                      const std::vector<std::int64_t>& firsts,

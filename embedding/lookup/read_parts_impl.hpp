@@ -65,8 +65,8 @@ struct TakeHeaders {
   }
 };
 
-/// Whether a part does not fit its block: another table's feature, or items beyond its keys. Its
-/// items are looked at where `items` is given.
+/// Whether a part does not fit its block: its feature reads another table, or an item is no key of
+/// the block. Items are checked where `items` is not null.
 struct BrokenPart {
   ShapeRef shape;
   const BagPart* parts;
@@ -130,8 +130,9 @@ void check_parts(Stream<B>& stream, const ReceivedBlocks& blocks, const PartsOfB
   }
 }
 
-/// Reads the parts whose headers and items have been received into `parts`. `shards` are those of
-/// the received keys. Throws Error{communication} where they do not hold together.
+/// Reads the parts whose headers and items `parts` has received, and sets everything else in
+/// `parts`. `shards` are the shards of the received keys. Throws Error{communication} where parts
+/// do not fit their blocks.
 template <Backend B>
 void read_parts(Stream<B>& stream, const LookupShape& shape, const ReceivedBlocks& blocks,
                 const std::uint16_t* shards, BagParts<B>& parts) {

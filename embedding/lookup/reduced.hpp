@@ -1,5 +1,5 @@
-// Reduced form: an owner pools its part of a bag and the asker folds the parts. The parts of a
-// batch on either side, and the functors of both.
+// Reduced form: an owner pools its part of a bag and the asker folds the parts. Here are the parts
+// of a batch, as asker and owner see them, and the functors of both sides.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ struct BagPart {
   std::int64_t back;    ///< byte of its backward message in the gradients of its block
 };
 
-/// What travels of a part, beside its items: numbers of keys in the block.
+/// The header of a part. It travels beside the items of the part, each of which is the number of a
+/// key in the block.
 struct PartHeader {
   static constexpr std::int64_t kWords = 3;
 
@@ -31,13 +32,14 @@ struct PartHeader {
   std::uint32_t slice;
 };
 
-/// One id of a part at the owner, to be sorted by the received key that it is.
+/// One id of a part at the owner, to be sorted by the number of its received key.
 struct PartItem {
   std::uint32_t key;
   std::uint32_t part;
 };
 
-/// The parts of the bags of reduced tables on one side, and how much of everything each block has.
+/// The parts of the bags of reduced tables, at the asker or at the owner, and how much each block
+/// has of them.
 template <Backend B>
 struct BagParts {
   Buffer<BagPart, B> parts;        ///< asker: bag after bag; owner: block after block
@@ -49,13 +51,13 @@ struct BagParts {
   std::vector<std::int64_t> state_bytes;
   std::vector<std::int64_t> back_bytes;
 
-  /// 32-bit words of a block that travel from the asker.
+  /// 32-bit words of a block that travel from asker to owner.
   std::int64_t words(std::size_t block) const {
     return part_counts.empty() ? 0 : part_counts[block] * PartHeader::kWords + item_counts[block];
   }
 };
 
-/// Nodes of the owner's run of shards that `count` shards in ascending order touch.
+/// How many nodes of their owner's run `count` ascending shards touch.
 template <class Shard>
 KEYSHARD_HD std::int64_t count_nodes(const ShapeRef& shape, std::uint32_t count,
                                      const Shard& shard) {

@@ -1,5 +1,5 @@
 // The fixed facts of a lookup: which feature reads which table, with which combiners, and where its
-// columns lie. A host plan; `refs` brings to a device what functors read of it.
+// columns lie. A host plan; `ref` brings to a device what functors read of the plan.
 #pragma once
 
 #include <cstdint>
@@ -76,8 +76,8 @@ struct LookupShape {
   std::vector<ExchangeMode> modes;         ///< of each table
   std::vector<std::int64_t> widths;        ///< of each group's output
   std::vector<std::uint8_t> sums;          ///< of each group: all features pool by sum
-  std::int64_t kept_bytes = 0;             ///< states that a sample keeps for backward
-  std::int64_t alignment = sizeof(float);  ///< of states and blocks in messages
+  std::int64_t kept_bytes = 0;             ///< of the states that a sample keeps for backward
+  std::int64_t alignment = sizeof(float);  ///< of states and blocks in messages, in bytes
   bool counts_occurrences = false;         ///< a table has L2 per occurrence
   std::int64_t ranks = 1;
   std::vector<std::uint16_t> node_of_shard;  ///< [kShards], as in ShapeRef
@@ -88,7 +88,8 @@ struct LookupShape {
 
   std::int64_t num_groups() const { return static_cast<std::int64_t>(widths.size()); }
 
-  /// The table of a block of a message: blocks lie rank after rank, in a rank table after table.
+  /// The table of a block of a message: blocks lie rank after rank, and for each rank table after
+  /// table.
   std::int64_t table_of(std::int64_t block) const { return block % tables(); }
 
   std::int64_t dim_of(std::int64_t block) const {

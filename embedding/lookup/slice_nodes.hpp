@@ -1,5 +1,5 @@
-// The nodes of a rank's run of slices, and in which of them a key occurs: a partial sum travels for
-// each.
+// The nodes of a rank's run of slices, and in which of them a key occurs: the key has a partial sum
+// for each of these nodes.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace keyshard {
 
-/// First slice of the node, in the rank's run, of each slice; and the number of that node.
+/// For each slice of the rank's run: the first slice of its node, and the number of its node from
+/// 0.
 template <Backend B>
 class SliceNodes {
  public:

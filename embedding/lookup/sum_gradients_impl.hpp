@@ -35,9 +35,9 @@ struct PartialsOfKey {
   KEYSHARD_HD std::int64_t operator()(std::int64_t u) const { return std::popcount(masks[u]); }
 };
 
-/// Writes where the partials of keys start, which lie in blocks.
+/// Writes where the partials of each key start; keys and partials lie in blocks.
 struct PlacePartials {
-  const std::int64_t* counts;  ///< [keys + 1] partials before each key; null: one a key
+  const std::int64_t* counts;  ///< [keys + 1] partials before each key; null: one per key
   const std::int64_t* blocks;  ///< of the keys
   const std::int64_t* bases;   ///< bytes before each block
   const std::int64_t* dims;    ///< of each table
@@ -81,7 +81,8 @@ struct PartialPlan {
   Buffer<std::uint16_t, B> ranks;
 };
 
-/// `masks` may be empty: one partial a key. A reduced block has back_bytes in their place.
+/// Where `masks` is empty, every key has one partial. A reduced block has back_bytes in place of
+/// partials.
 template <Backend B>
 PartialPlan<B> plan_partials(Stream<B>& stream, const LookupShape& shape,
                              const std::vector<std::int64_t>& blocks,
@@ -115,7 +116,7 @@ PartialPlan<B> plan_partials(Stream<B>& stream, const LookupShape& shape,
   return plan;
 }
 
-/// Whether the tables that the asker asked in reduced form are those of each block.
+/// For each block, whether its table is asked in reduced form.
 inline std::vector<std::uint8_t> reduced_blocks(const LookupShape& shape,
                                                 const std::vector<std::uint8_t>& tables) {
   std::vector<std::uint8_t> blocks;
@@ -125,8 +126,8 @@ inline std::vector<std::uint8_t> reduced_blocks(const LookupShape& shape,
   return blocks;
 }
 
-/// The plan of an asker's message; places are left out where keys have one partial each and rows of
-/// one width, so that they follow from the number of the key.
+/// The plan of an asker's message. `places` stays empty where every key has one partial and all
+/// rows have one width: the place then follows from the number of the key.
 template <Backend B>
 PartialPlan<B> plan_message(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
                             const Buffer<std::uint32_t, B>& masks) {
@@ -141,7 +142,7 @@ PartialPlan<B> plan_message(Stream<B>& stream, const LookupShape& shape, const A
                        reduced_blocks(shape, asker.reduced), asker.parts.back_bytes);
 }
 
-/// The occurrences of the keys of a batch as functors see them, with what has to stand for them.
+/// The occurrences of the keys of a batch as functors see them, and the memory that they borrow.
 template <Backend B>
 struct OccurrencesView {
   DeviceShape<B> device;
@@ -174,7 +175,7 @@ struct OccurrencesView {
         reduced(device_view<std::uint8_t>(stream, asker.reduced, reduced_storage)) {}
 };
 
-/// The numbers that travel beside the sums: nodes and occurrences of each key.
+/// Makes the numbers that travel beside the sums: the nodes and occurrences of each key.
 template <Backend B>
 void count_keys(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
                 const SliceNodes<B>& nodes, GradientMessage<B>& message) {

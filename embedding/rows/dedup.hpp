@@ -1,7 +1,7 @@
 // Distinct keys of a batch. Occurrences are dealt into buckets by (owner, table, range of shards),
 // stably, and each bucket is deduplicated in cache by one thread; so the result does not depend on
 // the number of threads. Keys come out grouped by owner and table, and roughly in the order of
-// shards, as an owner's index likes it.
+// shards, which is good for the caches when an owner looks them up.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,16 @@
 
 namespace keyshard {
 
-/// Occurrences to be deduplicated. Two occurrences are the same key if table and key are equal. The
-/// table of each is told by `tables`, or by `blocks`; without both all are of table 0.
+/// Occurrences to be deduplicated. Two occurrences are the same key if table and key are equal.
+/// `tables` or `blocks` gives the table of each occurrence; where both are empty, all are of table
+/// 0. Borrowed.
 struct Occurrences {
   Span<const Key> keys;
   const std::uint16_t* tables = nullptr;   ///< [keys.size()]
   Span<const std::int64_t> blocks{};       ///< a host plan: block b, of table b modulo the tables,
                                            ///< has the occurrences blocks[b] .. blocks[b + 1]
   Span<const Partitioner> partitioners{};  ///< of each table
-  std::int64_t ranks = 1;  ///< that the shards are dealt to; 1 groups by table alone
+  std::int64_t ranks = 1;  ///< the ranks that own the shards; 1 groups by table alone
 };
 
 template <Backend B>
@@ -37,7 +38,7 @@ struct Distinct {
   std::int64_t size() const { return blocks.empty() ? 0 : blocks.back(); }
 };
 
-/// Deduplicates at most 2^32 - 1 occurrences.
+/// Deduplicates fewer than 2^32 - 1 occurrences; throws Error{invalid_argument} for more.
 template <Backend B>
 Distinct<B> dedup(Stream<B>& stream, const Occurrences& occurrences);
 

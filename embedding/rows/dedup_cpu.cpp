@@ -125,8 +125,8 @@ class BucketSet {
   }
 
   /// The number of `key` in `keys` [size]; a new key is appended. A free slot counts as one that
-  /// holds number `size`, so that a new key takes the branch of a known one: no processor could
-  /// predict which it is.
+  /// holds number `size`, so that a new key takes the branch of a known key: no processor could
+  /// predict which of the two comes.
   std::uint32_t number(Key key, Key* keys, std::uint32_t& size) {
     keys[size] = key;
     for (std::size_t at = mix64(key) >> shift_;; at = (at + 1) & (slots_.size() - 1)) {
@@ -145,7 +145,7 @@ class BucketSet {
   int shift_ = 0;
 };
 
-/// As many threads as the occurrences are worth.
+/// How many threads the work on the occurrences is worth.
 int most_shares(const Stream<Cpu>& stream, const Dealt& dealt) {
   const std::int64_t work = dealt.keys.size() * kOccurrenceWork;
   return static_cast<int>(
@@ -195,8 +195,8 @@ void write_bucket(const Dealt& dealt, const Buffer<std::uint32_t, Cpu>& numbers,
     out.inverse[dealt.occurrences[i]] = static_cast<std::uint32_t>(base + numbers[i]);
     out.occurrences[offsets[numbers[i]]++] = dealt.occurrences[i];
   }
-  // offsets[key] stands at the end of that key's occurrences now: its start is the end of the key
-  // before.
+  // offsets[key] is now the end of the occurrences of `key`, which is the start of the next key:
+  // shift by one.
   for (std::int64_t key = size - 1; key > 0; --key) {
     offsets[key] = offsets[key - 1];
   }

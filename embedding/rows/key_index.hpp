@@ -1,8 +1,8 @@
 // Key -> row id, for the shards that one rank owns: one small open-addressing segment per shard. A
-// slot lies in a bucket of one cache line that holds 5 keys and their rows, so a lookup that hits
-// or misses costs about one line: a full bucket knows, by marks of a few bits of their hash, which
-// keys have passed it. Every 64-bit key is legal. Segments grow alone, each by its own factor:
-// shards fill evenly, and segments of one size would all grow in the same step.
+// slot lies in a bucket of one cache line that holds 5 keys and their rows, so a hit and a miss
+// cost about one line each: a full bucket keeps marks of the keys that have passed it, one bit
+// each, chosen by 4 bits of the hash. Every 64-bit key is legal. Each segment grows alone, by its
+// own factor: shards fill evenly, so with one factor all segments would grow in the same step.
 //
 // Invariants
 // (1) The used slots of a bucket are its first ones.
@@ -28,7 +28,7 @@ struct alignas(64) KeyBucket {
   Key keys[kSlots];
   RowId rows[kSlots];
   std::uint16_t used;   ///< slots, the first ones
-  std::uint16_t marks;  ///< of the keys that found it full and went on
+  std::uint16_t marks;  ///< of the keys that found the bucket full and went on
 };
 
 static_assert(sizeof(KeyBucket) == 64);
@@ -67,7 +67,7 @@ struct KeyIndexRef {
     return {&segment, segment.buckets + home(hashed, segment.num_buckets), mark(hashed)};
   }
 
-  /// The row of a key, or kNoRow. Each lane of a team looks at its slots.
+  /// The row of a key, or kNoRow, in every lane. The lanes of a team share the slots of a bucket.
   template <class Team>
   KEYSHARD_HD static RowId find(const Team& team, Key key, Home home) {
     if (home.segment->num_buckets == 0) {
@@ -75,7 +75,7 @@ struct KeyIndexRef {
     }
     const KeyBucket* end = home.segment->buckets + home.segment->num_buckets;
     for (const KeyBucket* at = home.bucket;; at = at + 1 == end ? home.segment->buckets : at + 1) {
-      unsigned same = 0;  // without a branch on the slot, for nobody could predict it
+      unsigned same = 0;  // no branch per slot: a processor could not predict it
       for (int slot = static_cast<int>(team.thread_rank()); slot < KeyBucket::kSlots;
            slot += static_cast<int>(team.num_threads())) {
         same |= static_cast<unsigned>(at->keys[slot] == key) << slot;
@@ -106,11 +106,12 @@ struct KeyIndexRef {
 template <Backend B>
 class KeyIndex;
 
-/// Keys of one table that are absent and distinct: key i has the row first + i - begin.
+/// Keys [begin, end) of a call, absent from one table and distinct: key i gets the row first + i -
+/// begin.
 template <Backend B>
 struct NewKeys {
   KeyIndex<B>* index;
-  std::int64_t begin;  ///< of the keys of a call
+  std::int64_t begin;
   std::int64_t end;
   RowId first;
 };
@@ -125,15 +126,15 @@ class KeyIndex {
 
   KeyIndexRef ref() const { return {segments_, shards_.begin, seed_}; }
 
-  /// Makes `row` the row of a key that is absent. Grows the segment where needed. Threads may
-  /// insert keys of different shards.
+  /// Makes `row` the row of a key that is absent; `shard` is the shard of the key. Grows the
+  /// segment where needed. Threads may insert keys of different shards at once.
   void insert(Key key, std::uint32_t shard, RowId row);
 
   /// Makes room for `keys` in all, spread evenly over the shards.
   void reserve(std::int64_t keys);
 
-  /// Makes room for `more` keys of a shard, so that they cost one growth at most. Threads may do so
-  /// for different shards.
+  /// Makes room for `more` further keys of a shard, so that they cost one growth at most. Threads
+  /// may reserve for different shards at once.
   void reserve(std::uint32_t shard, std::int64_t more);
 
   /// Keys of a shard.
@@ -160,8 +161,8 @@ class KeyIndex {
   KeySegment* segments_;  // [shards], in the arena
 };
 
-/// Inserts the keys of several tables: keys [n] and their shards [n], of which each of `tables` has
-/// its part. One launch.
+/// Inserts the keys of several tables: keys [n] and their shards [n]; each of `tables` says which
+/// of the keys are its own. One launch.
 template <Backend B>
 void insert_keys(Stream<B>& stream, const std::vector<NewKeys<B>>& tables, const Key* keys,
                  const std::uint16_t* shards);

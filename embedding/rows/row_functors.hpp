@@ -1,6 +1,6 @@
 // What is done to one row of a table, as functors: find, read, locate, initialise and update. The
 // rules of a table stand in a TableRef; a functor of several tables gives each run of keys the
-// functor of its table (for_each_run).
+// functor of the table of that run (for_each_run).
 #pragma once
 
 #include <cstdint>
@@ -59,7 +59,8 @@ KEYSHARD_HD void read_absent(const Team& team, const TableRef& table, Key key, b
   }
 }
 
-/// out + (i - first) * dim gets the values of key which[i] of the table, or of key i.
+/// out + (i - first) * dim gets the values of key which[i] of the table, or of key i where `which`
+/// is null.
 struct ReadRow {
   const TableRef* table;
   const Key* keys;
@@ -95,8 +96,8 @@ struct ReadRow {
   }
 };
 
-/// places[i] = where the values of key i lie: in the table, or for an absent key in
-/// spare + (i - first) * dim, where they are written.
+/// places[i] = where the values of key i lie: in the table; for an absent key, at spare + (i -
+/// first) * dim, to which they are written.
 struct LocateRow {
   const TableRef* table;
   const Key* keys;
@@ -171,8 +172,8 @@ KEYSHARD_HD void shrink(const Team& team, const GroupRef& group, std::uint32_t o
   }
 }
 
-/// One step of key i of a table: its gradients, of all groups, stand at gradients + (i - first) *
-/// dim and are changed. `O` is the optimizer of the first group, known for a whole run.
+/// One step of key i of a table: its gradients, of all groups, lie at gradients + (i - first) *
+/// dim, and may be changed. `O` is the optimizer of the first group, the same for a whole run.
 template <class O>
 struct UpdateRow {
   TableRef table;

@@ -29,13 +29,14 @@ struct IsMissing {
   }
 };
 
-/// The refs of several tables, on the device. Good until a table gets rows or makes a step.
+/// The refs of several tables, on the device. Good until one of the tables gets rows or makes a
+/// step.
 template <Backend B>
 class TableRefs {
  public:
   TableRefs(Stream<B>& stream, Span<const Table<B>* const> tables);
 
-  /// The refs for one step, which begins: the clocks of the tables tick.
+  /// Begins a step: the clocks of the tables tick. The refs are good for that step.
   TableRefs(Stream<B>& stream, Span<Table<B>* const> tables, const UpdateContext& context);
 
   const TableRef* data() const { return device_; }
@@ -55,7 +56,8 @@ class TableRefs {
   const TableRef* device_ = nullptr;
 };
 
-/// Where the values of each table start, in floats, if those of all keys lie one after another.
+/// Where the values of each table start, in floats, if the values of all keys lie one after
+/// another; the last entry is their end.
 template <Backend B>
 std::vector<std::int64_t> value_bases(const TableRefs<B>& tables, Span<const std::int64_t> starts) {
   std::vector<std::int64_t> bases{0};
@@ -75,8 +77,8 @@ template <Backend B>
 void read_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys,
                const RowId* rows, bool inference, float* out);
 
-/// places[i] = where the values of keys[i] lie, without a copy: in its table, until that makes a
-/// step, or in the buffer that comes back.
+/// places[i] = where the values of keys[i] lie, without a copy: in the table of the key, until that
+/// table makes a step, or for an absent key in the buffer that is returned.
 template <Backend B>
 Buffer<float, B> locate_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys,
                              const RowId* rows, bool inference, const float** places);
@@ -92,9 +94,10 @@ template <Backend B>
 void insert_missing(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
                     RowId* rows);
 
-/// Makes one optimizer step on the keys of all calls since the last one (Table::add); creates
-/// missing rows. Either all tables change or none: throws Error{non_finite} naming a table, its
-/// readers and a key before any row of this rank has changed.
+/// Makes one optimizer step on every table, with the gradients that Table::add was given since the
+/// last step; creates missing rows. Gradients are checked first, so that all tables change or none:
+/// throws Error{non_finite} naming a table, its readers and a key before any row of this rank has
+/// changed. The tables keep no gradients afterwards, in either case.
 template <Backend B>
 void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables, const UpdateContext& context);
 

@@ -14,12 +14,12 @@ namespace keyshard {
 
 inline constexpr int kMaxSlabs = 33;
 
-/// Borrowed access for functors. Slab k holds first_rows 2^k rows.
+/// Borrowed access for functors. Slab k holds first_rows * 2^k rows, the rows of slab 0 first.
 struct RowStoreRef {
   float* slabs[kMaxSlabs];
   std::int64_t stride;       ///< floats from one row to the next
   std::uint32_t first_rows;  ///< a power of two
-  int first_bits;            ///< its logarithm
+  int first_bits;            ///< log2 of first_rows
 
   KEYSHARD_HD float* row(RowId id) const {
     const std::uint64_t shifted = std::uint64_t{id} + first_rows;
@@ -42,7 +42,7 @@ class RowStore {
   const RowStoreRef& ref() const { return ref_; }
 
   /// The first of `rows` consecutive rows for new keys, uninitialised. Throws Error{out_of_memory}
-  /// when more than 2^32 - 1 rows would be in use. Thread-safe.
+  /// where the system has no memory, or for more than 2^32 - 1 rows in all. Thread-safe.
   RowId allocate(std::int64_t rows);
 
   /// Rows handed out.
@@ -61,7 +61,7 @@ class RowStore {
   std::size_t bytes_ = 0;
 };
 
-/// Some floats of every row.
+/// Some floats of every row: [offset, offset + width).
 struct RowPart {
   std::int64_t offset;
   std::int64_t width;
@@ -73,12 +73,13 @@ struct RowRange {
   std::int64_t count;
 };
 
-/// out [rows x width], on the host, gets a part of the rows. Waits; threads may do so at once.
+/// out [rows x width], on the host, gets a part of the rows. Waits; several threads may call it at
+/// once.
 template <Backend B>
 void copy_rows_out(const RowStoreRef& store, Span<const RowId> rows, RowPart part, float* out);
 
-/// Sets a part of consecutive rows to from [rows x width], on the host. Waits; threads may do so at
-/// once.
+/// Sets a part of consecutive rows to from [rows x width], on the host. Waits; several threads may
+/// call it at once, for different rows.
 template <Backend B>
 void copy_rows_in(const RowStoreRef& store, RowRange rows, RowPart part, const float* from);
 

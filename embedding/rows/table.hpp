@@ -21,21 +21,22 @@
 
 namespace keyshard {
 
-/// The gradients of one call: a sum per distinct key. The memory is borrowed from `keep`, which
-/// tables of one call may share; rows and values are changed by the step.
+/// The gradients of one call: a sum per distinct key. Keys, rows, values and occurrences lie on the
+/// device and are borrowed; `keep` owns their memory, and tables of one call may share it. The step
+/// changes rows and values.
 template <Backend B>
 struct RowGradients {
   std::int64_t size = 0;
   const Key* keys = nullptr;                   ///< [size], distinct, all owned by this rank
   RowId* rows = nullptr;                       ///< [size], kNoRow for keys without a row
   float* values = nullptr;                     ///< [size x dim of the table]
-  const std::uint32_t* occurrences = nullptr;  ///< [size] ids of the global batch that the sums are
+  const std::uint32_t* occurrences = nullptr;  ///< [size] ids of the global batch that each sum is
                                                ///< over; null: not counted
   std::int64_t steps = 0;                      ///< Table::steps when the rows were found
   std::vector<std::shared_ptr<const void>> keep;
 };
 
-/// What a step is, for its update.
+/// What the update of a step needs to know of the step.
 struct UpdateContext {
   float learning_rate_scale = 1;   ///< factor of the schedule
   std::int64_t valid_samples = 1;  ///< of the global batch, for L2 per occurrence
@@ -72,7 +73,7 @@ class Table {
   /// Bytes of index and rows.
   std::size_t bytes() const noexcept { return index_.bytes() + store_.bytes(); }
 
-  /// Steps of this object, a resume not counted.
+  /// Steps of this object; those before a resume are not counted.
   std::int64_t steps() const noexcept { return steps_; }
 
   // One table alone; several at once: row_stages.hpp.
@@ -80,12 +81,12 @@ class Table {
   /// rows[i] = the row of keys[i], or kNoRow.
   void find(Stream<B>& stream, Span<const Key> keys, RowId* rows) const;
 
-  /// The same; a key without a row gets one with its initial values and state. Keys are owned by
-  /// this rank and may come several times.
+  /// The same, but a key without a row gets a row with its initial values and states. Keys are
+  /// owned by this rank and may come several times.
   void find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* rows);
 
-  /// out [n x layout().dim] = the values of the rows; an absent key reads as its initial value, or
-  /// as zeros where `inference` and the options say so.
+  /// out [n x layout().dim] = the values of the keys, where `rows` is as `find` wrote it; an absent
+  /// key reads as its initial value, or as zeros where `inference` and the options say so.
   void read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, bool inference,
             float* out) const;
 
@@ -96,12 +97,12 @@ class Table {
   /// afterwards.
   std::vector<RowGradients<B>> take_gradients();
 
-  /// Makes one optimizer step (apply_gradients). Every rank calls it in every step, also without
-  /// gradients, for the step is counted.
+  /// Makes one optimizer step (apply_gradients). Every rank calls `apply` in every step, also
+  /// without gradients, because steps are counted.
   void apply(Stream<B>& stream, const UpdateContext& context);
 
-  /// Sets rows: values [n x layout().dim], state back to initial. Keys are distinct and owned by
-  /// this rank.
+  /// Sets rows to values [n x layout().dim] and their states to initial; creates missing rows. Keys
+  /// are distinct and owned by this rank; keys and values lie on the device.
   void assign(Stream<B>& stream, Span<const Key> keys, const float* values);
 
   // What stages of rows are made of.
@@ -130,11 +131,12 @@ class Table {
   ShardRows shard_rows(std::int64_t shard) const;
   /// out [rows.size() x column.width] = that column of the rows.
   void copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const;
-  /// Adds the rows of a shard to an empty one: keys sorted; columns as `columns()` has them, each
-  /// [keys.size() x width].
+  /// Fills an empty shard: keys are distinct and of this shard; columns as `columns()` has them,
+  /// each [keys.size() x width], on the host.
   void load_shard(std::int64_t shard, Span<const Key> keys,
                   const std::vector<const float*>& columns);
 
+  /// The clocks of the optimizers, one per column group.
   std::vector<OptimizerClock>& clocks() noexcept { return clocks_; }
 
  private:

@@ -150,7 +150,7 @@ void Table<B>::apply(Stream<B>& stream, const UpdateContext& context) {
   apply_gradients<B>(stream, self, context);
 }
 
-/// Sets a row to given values, and its states to what they are in a new one.
+/// Sets a row to given values, and its states to those of a new row.
 struct AssignRow {
   const TableRef* table;
   const Key* keys;

@@ -1,4 +1,4 @@
-// What a table of embeddings is made of. Filled in by a program, or read from [embedding] and
+// The options of an embedding table. Filled in by a program, or read from [embedding] and
 // [tables.NAME] of a configuration (layers/options.hpp). A bad option is refused when the table is
 // made.
 #pragma once
@@ -13,7 +13,7 @@
 
 namespace keyshard {
 
-/// The widest row group of a table.
+/// The largest dim of a column group.
 inline constexpr std::int64_t kMaxDim = 1 << 16;
 
 /// A column group: some columns of a row, with their own initial values and optimizer.
@@ -27,12 +27,12 @@ struct GroupOptions {
   Regularization regularization;
 };
 
-/// How an owner answers: a row per distinct key, or its part of each bag; automatic counts the
-/// bytes of both.
+/// How an owner answers: with a row per distinct key, or with its pooled part of each bag;
+/// `automatic` takes what needs fewer bytes.
 enum class ExchangeMode { rows, reduced, automatic };
 
-/// The order in which a bag is added: as the bag stands, or by shard (which `reduced` and
-/// `automatic` need).
+/// The order in which the rows of a bag are added: the order of the bag, or by (shard, position in
+/// the bag), which `reduced` and `automatic` need.
 enum class PoolOrder { bag, shard };
 
 /// What an absent key reads as in inference; in training it always reads as its initial value.
@@ -46,7 +46,7 @@ const std::vector<std::string>& names_of(Missing);
 /// The names of Regularization::l2_per_occurrence: false, true.
 const std::vector<std::string>& l2_per_names();
 
-/// The name of a value of such an option.
+/// The name of a value of ExchangeMode, PoolOrder or Missing.
 template <class Option>
 const std::string& option_name(Option value) {
   return names_of(value)[static_cast<std::size_t>(value)];
@@ -65,7 +65,8 @@ struct TableOptions {
   std::int64_t dim() const;  ///< of all groups together
 };
 
-/// What decides the results of a table beside its columns, as a checkpoint keeps it.
+/// The options that decide the results of a table, apart from its columns, as a checkpoint keeps
+/// them.
 SettingValue saved_options(const TableOptions& options);
 
 /// Throws Error{invalid_argument} naming table and option where a table cannot be made.

@@ -1,5 +1,5 @@
-// A table as functors see it: borrowed, trivially copyable, on the device that holds the rows. It
-// is good until the table gets rows or makes a step.
+// A table as functors see it: borrowed, trivially copyable, on the device that holds the rows. A
+// TableRef is good until the table gets rows or makes a step.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@ struct StateRef {
   float initial;
 };
 
-/// One column group, and what the step that is being made does to it.
+/// One column group, and what the present step does to it.
 struct GroupRef {
   Initializer initializer;
   std::uint64_t seed;   ///< of initial values
@@ -44,8 +44,8 @@ struct GroupRef {
   StepScalars step;
   bool shrinks;            ///< l2 or decay is not 0
   bool l2_per_occurrence;  ///< l2 counts once per occurrence of the key, not once per step
-  float l2;                ///< per occurrence: already divided by the valid samples
-  float decay;             ///< learning rate * weight decay
+  float l2;                ///< divided by the valid samples where it counts per occurrence
+  float decay;             ///< learning rate of the step * weight decay
 };
 
 struct TableRef {

@@ -1,5 +1,5 @@
 // The tables of one job on this rank, by name. Layers and lookups borrow them; a name belongs to
-// one table, and whoever wants to read the same one says so.
+// one table, and a layer that reads a table of another layer says so.
 #pragma once
 
 #include <memory>
@@ -19,16 +19,18 @@ class TableSet {
 
   Communicator<B>& communicator() const noexcept { return *communicator_; }
 
-  /// A new table. Throws Error{invalid_argument} for bad options, or where the name is taken.
+  /// Makes a table, which the set owns. Throws Error{invalid_argument} for bad options, or where
+  /// the name is taken.
   Table<B>& create(const TableOptions& options);
 
-  /// The table of that name. Throws Error{invalid_argument} with the names there are.
+  /// The table of that name. Throws Error{invalid_argument} with the names of all tables where
+  /// there is none.
   Table<B>& at(std::string_view name) const;
 
   /// In the order of creation.
   const std::vector<std::unique_ptr<Table<B>>>& tables() const noexcept { return tables_; }
 
-  /// One optimizer step on every table (Table::apply).
+  /// Makes one optimizer step on all tables together: all change or none (apply_gradients).
   void apply(Stream<B>& stream, const UpdateContext& context);
 
  private:

@@ -17,8 +17,8 @@
 
 namespace keyshard {
 
-/// The gradients of one call as functors see them; call c of a step has the keys first .. first +
-/// size of all calls, call after call.
+/// The gradients of one call as functors see them. Keys of all calls are numbered call after call,
+/// from `first` in this call.
 struct CallRef {
   const Key* keys;
   const RowId* rows;
@@ -28,7 +28,8 @@ struct CallRef {
   std::int64_t dim;
 };
 
-/// Copies the keys of calls together, with their rows and places.
+/// Joins the keys of several calls in one array, with their rows, places of their gradients, and
+/// occurrences.
 struct JoinCalls {
   const CallRef* calls;
   Key* keys;
@@ -65,11 +66,11 @@ struct JoinCalls {
   }
 };
 
-/// The sum of the gradients of each distinct key of a table, in the order of the calls.
+/// Sums the gradients of each distinct key of a table, in the order of the calls.
 struct SumCalls {
   const TableRef* tables;
   const std::int64_t* starts;  ///< of the distinct keys of each table
-  const std::int64_t* bases;   ///< of their sums
+  const std::int64_t* bases;   ///< floats before the sums of each table
   const std::uint32_t* offsets;
   const std::uint32_t* terms;
   const float* const* values;
@@ -110,10 +111,10 @@ struct SumCalls {
   }
 };
 
-/// Whether number i of the gradients of a step, call after call, is not finite.
+/// Whether gradient i of a step, numbered table after table, is not finite.
 struct NotFinite {
   const CallRef* calls;       ///< of each table
-  const std::int64_t* bases;  ///< of the gradients of each call
+  const std::int64_t* bases;  ///< gradients before those of each table
 
   struct Number {
     const float* values;
@@ -148,7 +149,7 @@ struct UpdateRows {
   }
 };
 
-/// The gradients of a step, one call a table: keys and rows table after table.
+/// The gradients of a step, one call per table; `keys` and `rows` lie table after table.
 template <Backend B>
 struct StepGradients {
   std::vector<RowGradients<B>> calls;  ///< of each table
@@ -159,7 +160,7 @@ struct StepGradients {
   Buffer<RowId, B> own_rows;
 };
 
-/// Refs of calls that follow each other, and where the keys of each start.
+/// The refs of several calls, and where the keys of each call start.
 template <Backend B>
 struct CallRefs {
   std::vector<CallRef> refs;
@@ -176,7 +177,7 @@ struct CallRefs {
   }
 };
 
-/// What tables with several calls share after their gradients were summed.
+/// The sums of the tables that had several calls, in memory that these tables share.
 template <Backend B>
 struct SummedCalls {
   Distinct<B> distinct;
@@ -189,11 +190,11 @@ struct SummedCalls {
 template <Backend B>
 struct SeveralCalls {
   std::vector<Table<B>*> tables;
-  std::vector<std::size_t> numbers;  ///< of these tables among all
+  std::vector<std::size_t> numbers;  ///< the place of each of these tables among all
   std::vector<Partitioner> partitioners;
   std::vector<std::int64_t> blocks{0};  ///< where the keys of each of these tables start
   CallRefs<B> refs;
-  std::vector<bool> counted;  ///< all calls of a table say how many occurrences their sums have
+  std::vector<bool> counted;  ///< whether all calls of a table have occurrences
 
   SeveralCalls(Span<Table<B>* const> all, const std::vector<std::vector<RowGradients<B>>>& calls) {
     for (std::size_t t = 0; t < calls.size(); ++t) {
@@ -215,8 +216,8 @@ struct SeveralCalls {
   }
 };
 
-/// The sums of several calls, key by key, in one pass over all tables; `bases` are where those of a
-/// table start.
+/// The sums of several calls, key by key, in one pass over all tables; `bases` becomes where the
+/// sums of each table start, in floats.
 template <Backend B>
 std::shared_ptr<SummedCalls<B>> sum_terms(Stream<B>& stream, SeveralCalls<B>& several,
                                           const TableRefs<B>& tables,
@@ -334,7 +335,8 @@ StepGradients<B> gather_gradients(Stream<B>& stream, Span<Table<B>* const> table
   return step;
 }
 
-/// Throws Error{non_finite} naming the first key of the first table that has such gradients.
+/// Throws Error{non_finite} naming the first key with such a gradient, of the first table that has
+/// one.
 template <Backend B>
 void check_finite(Stream<B>& stream, Span<Table<B>* const> tables, const StepGradients<B>& step,
                   const CallRef* calls) {

@@ -1,5 +1,5 @@
-// Adam and its kin: optimizers with a first and a second moment of the gradient, whose bias is
-// corrected by the number of the step.
+// Adam and its kin: optimizers with a first and a second moment of the gradient; the number of the
+// step corrects the bias of both.
 #pragma once
 
 #include <array>
@@ -61,8 +61,8 @@ struct Adam {
 };
 
 /// Adam with Nesterov's momentum on a schedule: u_t = beta_1 (1 - 0.96^t / 2), p_t = u_1 ... u_t; m
-/// and v as in Adam; w -= lr (u_t+1 / (1 - p_t+1) m + (1 - u_t) / (1 - p_t) g) / (sqrt(v / (1 -
-/// beta_2^t)) + epsilon). State: m, v [dim] each.
+/// and v as in Adam; w -= lr (u_{t+1} / (1 - p_{t+1}) m + (1 - u_t) / (1 - p_t) g) / (sqrt(v / (1 -
+/// beta_2^t)) + epsilon). t as in Adam. State: m, v [dim] each.
 struct Nadam {
   static constexpr const char* kName = "nadam";
   static constexpr int kStates = 2;

@@ -1,13 +1,14 @@
-// How the rows of a bag become one vector. A combiner is a mergeable state per column: `start` from
-// one row, `add` the next, `merge` two states, `value` at the end. Owners can so pool their part of
-// a bag and the asker merges the parts. Backward, `back` turns the bag's gradient and state into
-// what every id of the bag needs to know, and `gradient` into that of one row.
+// How the rows of a bag become one vector. A combiner is a mergeable state per column: `start`
+// makes a state from the first row, `add` adds the next row, `merge` joins two states, and `value`
+// is the result for n rows. So each owner can pool its part of a bag, and the asker merges the
+// parts. Backward, `back` makes the backward message from the gradient and state of the bag, and
+// `gradient` makes the gradient of one row from that message and the row.
 //
 // A struct says all that is particular to its combiner, and `Combiner` lists it. States and
 // backward messages travel as bytes: both are trivially copyable, aligned to 8 bytes at most.
 //
-// Ties of min and max share the gradient equally. A bag with no ids gives zero and no gradient;
-// that is the caller's part.
+// Rows that tie for min or max share the gradient equally. A bag with no ids gives zero and no
+// gradient: callers see to that, a combiner never gets such a bag.
 #pragma once
 
 #include <bit>
@@ -37,7 +38,7 @@ struct SumFamily {
   using State = SumState;
   using Back = SumBack;
   static constexpr bool kBackNeedsState =
-      false;  ///< backward can do without the bag's state and the rows
+      false;  ///< whether backward needs the state of the bag and the rows
 
   KEYSHARD_HD static State start(float x) { return {x}; }
 
@@ -78,7 +79,7 @@ struct SqrtN : SumFamily {
   }
 };
 
-/// The extreme value and how many rows of the bag have it, an exact count (below 2^24).
+/// The extreme value, and how many rows of the bag have that value: an exact count below 2^24.
 struct ExtremeState {
   float value;
   float ties;
@@ -100,8 +101,7 @@ struct Extreme {
 
   KEYSHARD_HD static State merge(State a, State b) {
     if (a.value == b.value) {
-      // Of -0 and +0, which compare equal, the one first in the total order of minus before plus
-      // wins (last for max).
+      // -0 and +0 compare equal: min takes -0 and max takes +0, whatever their order.
       return {kMax != std::signbit(a.value) ? a.value : b.value, a.ties + b.ties};
     }
     return (kMax ? a.value > b.value : a.value < b.value) ? a : b;
@@ -121,17 +121,17 @@ struct Extreme {
 using Min = Extreme<false>;
 using Max = Extreme<true>;
 
-/// A product of numbers that are not 0, as mantissa * 2^exponent so that it leaves the range of
-/// floats only at the end, and how many zeros were left out of it, an exact count.
+/// The product of the numbers that are not 0, as mantissa * 2^exponent, so that only the end result
+/// can leave the range of floats; and how many zeros were left out, an exact count below 2^24.
 struct ProdState {
   float mantissa;
   float exponent;
   float zeros;
 };
 
-/// The product. The gradient of a row is that of the bag times the product of the other rows, exact
-/// where some of them are 0: one zero alone gets all, beside two or more zeros nobody gets
-/// anything.
+/// The product. The gradient of a row is the gradient of the bag times the product of the other
+/// rows, also where rows are 0: with one zero in the bag only that row has a gradient, with two or
+/// more no row has one.
 struct Prod {
   using State = ProdState;
   using Back = ProdState;  ///< the gradient of the bag times the state
@@ -188,17 +188,18 @@ struct Prod {
   }
 };
 
-/// The table of the family.
+/// The table of the family (family.hpp).
 using Combiner = std::variant<Sum, Mean, Min, Max, SqrtN, Prod>;
 
 /// The combiner of that name ("sqrt_n" is another name of sqrtn). Throws Error{invalid_argument}
-/// with the list of names and the nearest, Error{not_built} for one that is part of the contract
-/// but not of this version.
+/// with the list of names and the nearest, Error{not_built} for a combiner of the contract that is
+/// not in this version.
 Combiner combiner_of(const std::string& name);
 const char* name_of(const Combiner& combiner);
 const std::vector<std::string>& combiner_names();
 
-/// Reads the name of a combiner under `key`. A problem is recorded in `settings`.
+/// Reads the name of a combiner under `key`; `otherwise` where the key is absent or wrong. A
+/// problem is recorded in `settings`.
 Combiner read_combiner(Settings& settings, const char* key, const Combiner& otherwise);
 
 /// Bytes per column of a state and of a backward message, for messages between ranks.

@@ -53,7 +53,7 @@ std::optional<std::size_t> FamilyNames::read(Settings& settings, const char* key
   if (!later.empty()) {
     settings.problem(key, later);
   } else if (!index) {
-    // Records the problem, once more where the value is no text.
+    // Records the problem; a second time where the value is no text.
     settings.choice(key, otherwise, built);
   }
   return index;

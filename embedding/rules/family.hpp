@@ -1,7 +1,7 @@
-// What the families of rules share. A family is a closed set, and its variant is the table of it:
-// an alternative has a name in files (kName), and names, bounds and defaults of its fields
-// (`fields`). Reading of configurations, messages about wrong names and checkpoints are made from
-// these.
+// What the families of rules share. A family is a closed set of rules, and a variant is its table:
+// each alternative has a name in files (kName), and names, bounds and defaults of its fields
+// (`fields`). From these, configurations are read, and checkpoints and messages about wrong names
+// are made.
 #pragma once
 
 #include <cstddef>
@@ -21,20 +21,22 @@ namespace keyshard {
 struct FamilyNames {
   std::string kind;                ///< with its article, as "a combiner"
   std::vector<std::string> built;  ///< in the order of the table
-  /// Other names of the contract. One of them that is built counts as built.
+  /// Other names of the contract. A name that is in `built` too counts as built.
   std::vector<std::string> contract;
   /// Other spellings of built names: (spelling, name).
   std::vector<std::pair<std::string, std::string>> aliases = {};
 
-  /// The place of a name or of its other spelling in `built`, if it is there.
+  /// The place in `built` of a name, or of the name that it is another spelling of; nothing where
+  /// there is none.
   std::optional<std::size_t> find(const std::string& name) const;
 
-  /// The same. Throws Error{not_built} for another name of the contract, Error{invalid_argument}
-  /// with the nearest name for any other; both list what is built.
+  /// The same, but throws where there is none: Error{not_built} for a name of the contract,
+  /// Error{invalid_argument} with the nearest name for any other name. Both messages list what is
+  /// built.
   std::size_t at(const std::string& name) const;
 
-  /// Reads the name under `key` of a configuration. A wrong one is recorded as a problem there, and
-  /// there is no place then.
+  /// Reads the name under `key` of a configuration, `otherwise` where the key is absent, and
+  /// returns its place. A wrong name is recorded as a problem, and nothing is returned.
   std::optional<std::size_t> read(Settings& settings, const char* key,
                                   const std::string& otherwise) const;
 
@@ -53,11 +55,12 @@ std::vector<std::string> names_of_rules() {
   return names;
 }
 
-/// Records a problem where a key of the contract is given that is not built.
+/// Records a problem where `key`, which is not built, is given.
 void refuse_not_built(Settings& settings, const std::string& key);
 
 /// Reads the fields of a rule from a table of a configuration, each under its key; what is not
-/// given stays as it is. A float is told as the shortest decimal that is read back as it.
+/// given stays as it is. The default of a float is recorded as the shortest decimal that reads back
+/// as that float.
 class FieldReader {
  public:
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();

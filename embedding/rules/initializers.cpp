@@ -5,7 +5,7 @@
 namespace keyshard {
 namespace {
 
-/// A rule whose name says all.
+/// A constant whose name says its value.
 template <int kValue>
 InitialValues constant(Settings&, std::int64_t) {
   return {Constant{kValue}, {}};

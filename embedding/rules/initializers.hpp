@@ -1,7 +1,7 @@
 // What a row holds before its first step: a pure function of (table seed, key, column), the same on
 // every rank, at every position of a batch, before and after a resume, and on CPU and GPU. Column c
-// takes word c % 4 of philox(seed, key, c / 4); uniforms are 24-bit integers times 2^-24, normals
-// come from them by the inverse distribution.
+// takes word c % 4 of philox(seed, key, c / 4); from k, the upper 24 bits of the word, a uniform is
+// k 2^-24, and a normal is the inverse distribution function at (k + 1/2) 2^-24.
 //
 // A struct says what is particular to its rule: fields(self, field) calls field(key, member, least,
 // most) for every key of a configuration. initializers.cpp has the table of names: one rule may
@@ -32,7 +32,7 @@ struct Constant {
   KEYSHARD_HD float operator()(std::uint32_t, std::int64_t) const { return value; }
 };
 
-/// A number per column. `values` [dim] is owned by the table that uses it.
+/// A number per column. `values` [dim] is borrowed from the table that uses the rule.
 struct ConstantVector {
   const float* values = nullptr;
 
@@ -55,7 +55,7 @@ struct Uniform {
   }
 };
 
-/// Normal with this mean and standard deviation. The uniform is (k + 1/2) 2^-24, so both ends are
+/// Normal with this mean and standard deviation. (k + 1/2) 2^-24 is never 0 or 1, so every value is
 /// finite.
 struct Normal {
   float mean = 0;
@@ -94,13 +94,13 @@ struct TruncatedNormal {
 
 using Initializer = std::variant<Constant, ConstantVector, Uniform, Normal, TruncatedNormal>;
 
-/// Variance scaling (Glorot, He, LeCun) for rows of `dim`: fan_in = 1 and fan_out = dim, for a row
-/// is one input of a one-hot product. The variance is scale / fan.
+/// Variance scaling (Glorot, He, LeCun) for rows of `dim` columns: fan_in = 1 and fan_out = dim,
+/// since a lookup is a product with a one-hot vector. The variance is scale / fan.
 enum class Fan { in, out, average };
 enum class Distribution { truncated_normal, normal, uniform };
 Initializer variance_scaling(double scale, Fan fan, Distribution distribution, std::int64_t dim);
 
-/// What a configuration says of initial values: a rule, or in its place a constant per column.
+/// What a configuration says of initial values: a rule, or a constant per column in its place.
 struct InitialValues {
   Initializer initializer = Normal{};
   std::vector<float> constant;  ///< [dim], or empty
@@ -110,7 +110,7 @@ struct InitialValues {
 /// where there is no type. Problems are recorded in `settings`.
 InitialValues read_initializer(Settings settings, const InitialValues& otherwise, std::int64_t dim);
 
-/// The initializer of such a table that stands in no configuration file. Throws
+/// The initializer of such a table, for a tree that stands in no configuration file. Throws
 /// Error{invalid_argument} with all of its problems.
 InitialValues initializer_of(const SettingValue& tree, std::int64_t dim);
 

@@ -14,15 +14,16 @@ namespace keyshard {
 
 /// What a step gives to every row.
 struct StepScalars {
-  std::int64_t step = 1;          ///< its number, from 1
+  std::int64_t step = 1;          ///< number of the step, from 1
   float learning_rate_scale = 1;  ///< factor of the schedule
-  float factors[3] = {1, 1, 1};   ///< what the optimizer makes of its clock, taken in double
+  float factors[3] = {1, 1, 1};   ///< what `tick` makes of the clock, computed in double
 };
 
-/// How many numbers of a state a row has: one for each of its columns, or one.
+/// How many numbers of a state each row has: one per column, or a single one.
 enum class StateWidth { columns, one };
 
-/// A state of an optimizer: its name in checkpoints, and what it holds before the first step.
+/// A state of an optimizer: its name in checkpoints, and the value of its numbers before the first
+/// step.
 struct StateRule {
   const char* name;
   float initial = 0;

@@ -1,7 +1,9 @@
 // The optimizers of rows: small structs whose `update` makes one step of one row, on the row's
 // values and its state. Lazy: only the rows of a step are touched. Formulas and defaults are
 // TensorFlow's (tf_keras), row-wise Adagrad is FBGEMM's. A dense parameter vector is updated as one
-// long row. Adam and its kin lie in adam.hpp; optimizer_rule.hpp says what a struct has to have.
+// long row. w are the values, g the gradient, lr the learning rate times the factor of the
+// schedule. Adam and its kin are in adam.hpp; optimizer_rule.hpp says what the struct of an
+// optimizer has.
 #pragma once
 
 #include <array>
@@ -20,9 +22,9 @@ namespace keyshard {
 
 /// Shrinking of rows, beside the optimizer's own options.
 struct Regularization {
-  float l2 = 0;  ///< added to the gradient as lambda w, once per step and touched key
+  float l2 = 0;  ///< lambda: adds lambda w to the gradient, once per step and touched key
   bool l2_per_occurrence =
-      false;  ///< as lambda (occurrences / valid samples of the batch) w instead
+      false;  ///< adds lambda (occurrences of the key / valid samples of the batch) w instead
   float weight_decay =
       0;  ///< w -= learning rate * weight_decay * w, before the step, once per step and touched key
 };
@@ -81,7 +83,7 @@ struct Momentum {
   }
 };
 
-/// h += g^2; w -= lr g / sqrt(h + epsilon), or with epsilon beside the root lr g / (sqrt(h) +
+/// h += g^2; w -= lr g / sqrt(h + epsilon), or with epsilon_outside w -= lr g / (sqrt(h) +
 /// epsilon). State: h [dim].
 struct Adagrad {
   static constexpr const char* kName = "adagrad";
@@ -121,8 +123,8 @@ struct Adagrad {
   }
 };
 
-/// One number of state a row: h += mean(g^2); w -= lr / (sqrt(h) + epsilon) g. FBGEMM's
-/// EXACT_ROWWISE_ADAGRAD.
+/// One number of state per row: h += mean of g^2 over the row; w -= lr / (sqrt(h) + epsilon) g.
+/// FBGEMM's EXACT_ROWWISE_ADAGRAD.
 struct RowwiseAdagrad {
   static constexpr const char* kName = "rowwise_adagrad";
   static constexpr int kStates = 1;
@@ -158,8 +160,8 @@ struct RowwiseAdagrad {
   }
 };
 
-/// FTRL-proximal with L1, L2, shrinkage and beta. State: accumulator, linear [dim] each.
-/// Source: McMahan et al., Ad click prediction, KDD 2013; tf_keras.optimizers.Ftrl.
+/// FTRL-proximal with l1, l2, l2_shrinkage and beta. State: accumulator, linear [dim] each. Source:
+/// McMahan et al., Ad click prediction, KDD 2013; tf_keras.optimizers.Ftrl.
 struct Ftrl {
   static constexpr const char* kName = "ftrl";
   static constexpr int kStates = 2;
@@ -215,10 +217,10 @@ struct Ftrl {
 class Settings;
 struct SettingValue;
 
-/// The table of the family.
+/// The table of the family (family.hpp).
 using Optimizer = std::variant<Sgd, Momentum, Adagrad, RowwiseAdagrad, Adam, Ftrl, Nadam>;
 
-/// One state of an optimizer: [width] numbers a row, `initial` before the first step.
+/// One state of an optimizer: [width] numbers per row, each `initial` before the first step.
 struct StateColumn {
   std::string name;
   std::int64_t width = 0;
@@ -235,26 +237,26 @@ std::vector<StateColumn> state_columns(const Optimizer& optimizer, std::int64_t 
 /// Problems are recorded in `settings`.
 Optimizer read_optimizer(Settings settings, const Optimizer& otherwise);
 
-/// The optimizer of such a table that stands in no configuration file. Throws
-/// Error{invalid_argument} with all of its problems, Error{not_built} for one of the contract that
-/// is not of this version.
+/// The optimizer of such a table, for a tree that stands in no configuration file. Throws
+/// Error{invalid_argument} with all of its problems, Error{not_built} for an optimizer of the
+/// contract that is not in this version.
 Optimizer optimizer_of(const SettingValue& tree);
 
-/// The clock of one optimizer: counts its steps and carries what follows from their count, as
-/// products, never by pow.
+/// The clock of one optimizer: counts its steps and keeps the numbers that follow from the count,
+/// as running products, never by pow.
 class OptimizerClock {
  public:
   explicit OptimizerClock(const Optimizer& optimizer);
 
-  /// Goes on by one step and returns what the rows of that step need.
+  /// Advances by one step and returns what the rows of that step need.
   StepScalars tick(float learning_rate_scale);
 
   std::int64_t step() const noexcept { return step_; }
 
-  /// What the optimizer carries, as many numbers as it has.
+  /// The numbers of the clock, as many as kClock of the optimizer has.
   const std::vector<double>& numbers() const noexcept { return numbers_; }
 
-  /// Takes up the clock of a checkpoint. Throws Error{invalid_argument} where the optimizer has
+  /// Sets the clock to that of a checkpoint. Throws Error{invalid_argument} where the optimizer has
   /// another count of numbers.
   void restore(std::int64_t step, std::vector<double> numbers);
 

@@ -1,5 +1,6 @@
 // Which of the S = 1024 shards a key belongs to. Ranks own contiguous runs of shards. The hash is
-// salted by the table, so that id 1 of 26 tables has not one owner.
+// salted by the name of the table, so that the same id in many tables does not always have the same
+// owner.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +27,13 @@ struct HashPartitioner {
   }
 };
 
-/// The key as a signed number modulo n > 0, with the sign of n: in [0, n).
+/// The key as a signed number, modulo n > 0: in [0, n).
 KEYSHARD_HD constexpr std::int64_t floor_mod(Key key, std::int64_t n) {
   const std::int64_t rest = static_cast<std::int64_t>(key) % n;
   return rest < 0 ? rest + n : rest;
 }
 
-/// Floor-mod of the key as a signed number.
+/// The key as a signed number, modulo 1024.
 struct ModuloPartitioner {
   static constexpr const char* kName = "modulo";
 
@@ -41,11 +42,12 @@ struct ModuloPartitioner {
   }
 };
 
-/// The table of the family. A partitioner with a salt takes that of its table.
+/// The table of the family (family.hpp). A partitioner with a salt takes it from the name of its
+/// table.
 using Partitioner = std::variant<HashPartitioner, ModuloPartitioner>;
 
 /// The partitioner of that name for a table. Throws Error{invalid_argument} with the list of names
-/// and the nearest.
+/// and the nearest name.
 Partitioner partitioner_of(const std::string& name, const std::string& table);
 const char* name_of(const Partitioner& partitioner);
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "embedding/lookup/gradient_functors.hpp"
+#include "embedding/lookup/fold_functors.hpp"
 #include "embedding/lookup/gradients.hpp"
 #include "embedding/lookup/owner_impl.hpp"
 #include "embedding/lookup/sum_gradients_impl.hpp"

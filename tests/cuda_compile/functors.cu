@@ -2,6 +2,7 @@
 // accept them for a GPU whatever width a launch takes.
 #include "embedding/layers/reduce_axis.hpp"
 #include "embedding/lookup/bag_functors.hpp"
+#include "embedding/lookup/fold_functors.hpp"
 #include "embedding/lookup/gradient_functors.hpp"
 #include "embedding/lookup/owner_impl.hpp"
 #include "embedding/rows/row_stages_impl.hpp"

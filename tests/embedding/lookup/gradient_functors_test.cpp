@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "embedding/lookup/fold_functors.hpp"
 #include "tests/embedding/lookup/functor_batch.hpp"
 
 namespace keyshard {

@@ -1,0 +1,138 @@
+// The gradient of one key at its owner, as functors: what all askers sent for the key, partial sums
+// of nodes and terms of bags, is folded over slices (gradient_functors.hpp has the asker's part).
+#pragma once
+
+#include <cstdint>
+
+#include "embedding/lookup/bag_functors.hpp"
+#include "embedding/lookup/reduced.hpp"
+#include "embedding/lookup/shape.hpp"
+#include "runtime/columns.hpp"
+#include "runtime/fold.hpp"
+#include "runtime/team.hpp"
+
+namespace keyshard {
+
+/// What an owner received for its keys: partial sums of nodes, and messages of parts of bags.
+struct ReceivedTerms {
+  ShapeRef shape;
+  const std::uint32_t* key_offsets;  ///< received items of each distinct key, ascending, so in the
+                                     ///< order of ranks; null: item d is the only one of key d
+  const std::uint32_t* items;
+  const std::uint16_t* rank_of;      ///< [items]
+  const std::uint32_t* masks;        ///< [items] nodes of the rank's run with a partial; null: one
+  const std::int64_t* partials;      ///< [items] floats before their first partial
+  const std::uint16_t* nodes;        ///< [ranks x kMostNodes] first slices of the nodes of each run
+  const std::int64_t* term_offsets;  ///< [items + 1] in `terms`; null where no block is reduced
+  const PartItem* terms;             ///< sorted by item
+  const BagPart* parts;
+  const std::byte* message;
+  const std::int64_t* bases;  ///< bytes before the blocks of `message`
+  const float* values;        ///< of the distinct keys
+  ItemOffsets value_offset;
+  float* sums;
+
+  static constexpr int kMostNodes = 32;  ///< a run of V slices has at most 2 log2 V
+};
+
+/// Folds what all ranks sent for one column group of distinct key `d`, in the order of slices:
+/// partial sums of nodes, and terms of bags.
+template <int kColumns>
+struct FoldKey {
+  const ReceivedTerms* in;
+  std::int64_t group;
+  std::int64_t row_dim;
+  TableGroup of_table;
+
+  /// `out` is the sum of the key, all groups.
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t d, float* out, const Team& team) const {
+    for_columns<kColumns>(team, of_table.dim, [&](std::int64_t column, auto width) {
+      float stack[Fold<float>::kDepth * kColumns];
+      Fold fold(stack, width);
+      const std::int64_t begin = in->key_offsets == nullptr ? d : in->key_offsets[d];
+      const std::int64_t end = in->key_offsets == nullptr ? d + 1 : in->key_offsets[d + 1];
+      for (std::int64_t k = begin; k < end; ++k) {
+        const std::int64_t item = in->key_offsets == nullptr ? k : in->items[k];
+        push_partials(fold, item, column, width);
+        push_terms(fold, d, item, column, width);
+      }
+      const float* sum = fold.finish(Solo{});
+      for (std::int64_t c = 0; c < width; ++c) {
+        out[of_table.offset + column + c] = sum[c];
+      }
+    });
+  }
+
+  template <class Width>
+  KEYSHARD_HD void push_partials(Fold<float, AddTerms<float>, Width>& fold, std::int64_t item,
+                                 std::int64_t column, Width width) const {
+    const float* partial =
+        reinterpret_cast<const float*>(in->message) + in->partials[item] + of_table.offset + column;
+    std::uint32_t mask = in->masks == nullptr ? 1 : in->masks[item];
+    for (int node = 0; mask != 0; ++node, mask >>= 1) {
+      if ((mask & 1u) != 0) {
+        float* to =
+            fold.push(Solo{}, in->nodes[in->rank_of[item] * ReceivedTerms::kMostNodes + node]);
+        for (std::int64_t c = 0; c < width; ++c) {
+          to[c] = partial[c];
+        }
+        partial += row_dim;
+      }
+    }
+  }
+
+  template <class Width>
+  KEYSHARD_HD void push_terms(Fold<float, AddTerms<float>, Width>& fold, std::int64_t d,
+                              std::int64_t item, std::int64_t column, Width width) const {
+    if (in->term_offsets == nullptr) {
+      return;
+    }
+    const float* x = in->values + in->value_offset(d) + of_table.offset + column;
+    fold_terms(
+        fold, in->term_offsets[item], in->term_offsets[item + 1],
+        [&](std::int64_t t) { return std::int64_t{in->parts[in->terms[t].part].slice}; },
+        [&](std::int64_t t, float* sum, bool starts) {
+          const BagPart& part = in->parts[in->terms[t].part];
+          const FeatureGroup& at = in->shape.groups[part.feature * in->shape.num_groups + group];
+          with_alternative<Combiner>(at.kind, [&](auto c) {
+            using C = decltype(c);
+            const auto* back = reinterpret_cast<const typename C::Back*>(
+                                   in->message + in->bases[part.block] + part.back + at.back) +
+                               column;
+            for (std::int64_t i = 0; i < width; ++i) {
+              const float value = C::gradient(back[i], x[i]);
+              sum[i] = starts ? value : sum[i] + value;
+            }
+          });
+        });
+  }
+};
+
+/// Folds what all ranks sent for the distinct keys of the tables, table after table.
+struct FoldKeys {
+  ReceivedTerms in;
+
+  struct Row {
+    const ReceivedTerms* in;
+    const TableGroup* groups;
+    std::int64_t row_dim;
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t d, const Team& team) const {
+      for (std::int64_t g = 0; g < in->shape.num_groups; ++g) {
+        FoldKey<kLaneColumns<Team>>{in, g, row_dim, groups[g]}(d, in->sums + in->value_offset(d),
+                                                               team);
+      }
+    }
+  };
+
+  std::int64_t work() const { return 40; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t table, const Body& body) const {
+    body(Row{&in, in.shape.table_groups + table * in.shape.num_groups, in.shape.dims[table]});
+  }
+};
+
+}  // namespace keyshard

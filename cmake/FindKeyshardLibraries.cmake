@@ -1,5 +1,5 @@
-# Finds the libraries of the distribution that bring no CMake package of their own, or one that is not enough:
-# serial HDF5 (also where a parallel one is installed), oneDNN, xxHash, toml++ and CLI11. Defines keyshard_external_*.
+# Finds the libraries of the distribution that have no CMake package, or whose CMake package is not enough:
+# serial HDF5 (also beside a parallel HDF5), oneDNN, xxHash, toml++ and CLI11. Defines keyshard_external_*.
 
 function(keyshard_external NAME HEADER LIBRARIES)
   cmake_parse_arguments(ARG "" "" "INCLUDE_HINTS;LIBRARY_HINTS" ${ARGN})

@@ -2,8 +2,8 @@
 
 add_library(keyshard_flags INTERFACE)
 target_compile_features(keyshard_flags INTERFACE cxx_std_20)
-# Contraction would make the bits of a sum depend on the compiler (ARCHITECTURE.md, "Same bits").
-# That roots set no errno and operations raise no signals changes no bit, and lets them become vectors.
+# Contraction would make the bits of a sum depend on the compiler (ARCHITECTURE.md, decision 4).
+# Without errno and floating-point traps compilers can vectorize square roots and other operations; no bit changes.
 target_compile_options(keyshard_flags INTERFACE -ffp-contract=off -fno-math-errno -fno-trapping-math)
 
 add_library(keyshard_private_flags INTERFACE)
@@ -17,12 +17,12 @@ endif()
 if(KEYSHARD_SANITIZE)
   target_compile_options(keyshard_private_flags INTERFACE
     -fsanitize=${KEYSHARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g
-    -Wno-maybe-uninitialized)  # g++ 12 sees it in the library's own code once that is instrumented
+    -Wno-maybe-uninitialized)  # g++ 12 warns wrongly in instrumented code of the standard library
   target_link_options(keyshard_private_flags INTERFACE -fsanitize=${KEYSHARD_SANITIZE})
 endif()
 
-# The headers of others that most sources include, parsed once for all libraries. Headers of keyshard are not among them: a change
-# of one would compile everything. A source still includes what it uses: .ci/run reads each source without precompiled headers.
+# The external headers that most sources include, parsed once for all libraries. Headers of keyshard are not among them: a change
+# of one would recompile everything. Each source must still include what it uses: .ci/run also builds without precompiled headers.
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cpp CONTENT "")
 add_library(keyshard_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cpp)
 set_target_properties(keyshard_precompiled PROPERTIES POSITION_INDEPENDENT_CODE ON)
@@ -31,8 +31,8 @@ target_precompile_headers(keyshard_precompiled PRIVATE <algorithm> <chrono> <cma
   <map> <memory> <mutex> <numeric> <optional> <string> <string_view> <utility> <variant> <vector> <fmt/format.h>)
 
 # keyshard_library(NAME SOURCES ... COLD ... LINKS ... PRIVATE_LINKS ...): the library keyshard::NAME of the folder NAME. COLD are
-# sources that run once for a job, a file or a command, never for a sample or a row: a release optimizes them less, and
-# g++ 12 then warns of bounds of standard strings that hold.
+# sources that run once for a job, a file or a command, never for a sample or a row: a release compiles them with -O1, at which
+# g++ 12 warns wrongly about the bounds of standard strings.
 function(keyshard_library NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;COLD;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(keyshard_${NAME} STATIC ${ARG_SOURCES} ${ARG_COLD})
@@ -49,9 +49,9 @@ function(keyshard_library NAME)
     PRIVATE $<BUILD_INTERFACE:keyshard_private_flags> ${ARG_PRIVATE_LINKS})
 endfunction()
 
-# keyshard_test(FILE LINKS ... [LABELS ...] [RANKS 1 2 ...] [TIMEOUT s]): one executable of tests/<FILE>.cpp. With RANKS it
-# also runs once under mpirun for each number of ranks. A test counts as skipped where its output begins with SKIPPED, or ends
-# with GoogleTest's list of skipped tests after "0 tests" passed: nothing ran, nothing failed, and mpirun complained of no rank.
+# keyshard_test(FILE LINKS ... [LABELS ...] [RANKS 1 2 ...] [TIMEOUT s]): one executable of <FILE>.cpp, and a test that
+# runs it; with RANKS instead one test under mpirun for each number of ranks. A test counts as skipped where its output begins with
+# SKIPPED, or ends with GoogleTest's list of skipped tests after "0 tests" passed: then nothing ran and nothing failed.
 function(keyshard_test FILE)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS;RANKS" ${ARGN})
   string(REPLACE "/" "_" target ${FILE})
@@ -80,7 +80,8 @@ function(keyshard_test FILE)
     add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/launch/mpirun.sh -n ${ranks} $<TARGET_FILE:${target}>)
     set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS};mpi" PROCESSORS ${ranks}
       SKIP_REGULAR_EXPRESSION "${skipped}")
-    # mpirun looks like a terminal to its ranks. MPI itself is not instrumented; without sanitizers their options mean nothing.
+    # Ranks of mpirun take their output for a terminal, hence no colors. The other variables configure sanitizers, because MPI is
+    # not instrumented; a build without sanitizers ignores them.
     set_property(TEST ${name} PROPERTY ENVIRONMENT GTEST_COLOR=no ASAN_OPTIONS=fast_unwind_on_malloc=0
       LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp TSAN_OPTIONS=ignore_noninstrumented_modules=1)
   endforeach()

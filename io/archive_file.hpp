@@ -1,5 +1,5 @@
-// Compressed files through libarchive: .gz, .xz, .zst and whatever it knows, and entries of tar
-// archives, written `archive.tar.xz!entry`.
+// Compressed files through libarchive: .gz, .xz, .zst, .bz2, and entries of archives (tar, zip),
+// written `archive.tar.xz!entry`.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ bool is_archive(const std::string& path);
 /// The bytes of a compressed file, one after another.
 class ArchiveStream {
  public:
-  /// Throws Error{bad_input} with the path when it cannot be opened, or has no such entry.
+  /// Throws Error{bad_input} with the path when the file cannot be opened or has no such entry.
   explicit ArchiveStream(const std::string& path);
   ~ArchiveStream();
   ArchiveStream(const ArchiveStream&) = delete;
@@ -31,8 +31,8 @@ class ArchiveStream {
   std::unique_ptr<State> state_;
 };
 
-/// Everything that a compressed file holds, if that is at most `limit` bytes; returns false
-/// otherwise. Advances `progress`.
+/// Unpacks a whole compressed file into `out` and returns true, or returns false where the file
+/// unpacks to more than `limit` bytes. Advances `progress`.
 bool unpack(const std::string& path, std::int64_t limit, Progress& progress, std::string& out);
 
 }  // namespace keyshard

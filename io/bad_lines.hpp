@@ -17,7 +17,7 @@ struct BadLineCounts {
 
 class BadLines {
  public:
-  /// `allowed` in an epoch.
+  /// Allows `allowed` bad lines in an epoch, over all ranks.
   explicit BadLines(std::int64_t allowed) : allowed_(allowed) {}
 
   /// Counts the bad lines of a batch: `of_all_ranks` is their number over all ranks. Where the
@@ -31,7 +31,7 @@ class BadLines {
 
   const BadLineCounts& counts() const noexcept { return counts_; }
 
-  /// Takes up the counts of a checkpoint.
+  /// Sets the counts to those of a checkpoint.
   void restore(const BadLineCounts& counts) noexcept { counts_ = counts; }
 
  private:

@@ -18,8 +18,8 @@ struct Batch {
   /// [slices.size() + 1]: slice slices.begin + i has the samples offsets[i] .. offsets[i + 1].
   std::vector<std::int64_t> slice_offsets;
 
-  // One entry per sample. A bad line leaves a hole: the sample is absent here, its number is not
-  // used again.
+  // One entry per sample. A bad line leaves a hole: its sample is absent, and the number of that
+  // sample is not used again.
 
   /// Numbers in the global batch, the same on any number of ranks.
   std::vector<std::int64_t> sample_numbers;

@@ -1,5 +1,5 @@
-// Bytes that can be read from any place: a plain file, or what a compressed one unpacks to. Readers
-// see no difference.
+// Bytes with random access: those of a plain file, or those in memory (an unpacked file, a pipe).
+// Readers see no difference.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ class ByteSource {
  public:
   virtual ~ByteSource() = default;
 
-  /// For messages: the path, and the entry inside an archive.
+  /// For messages: the path, with the entry of an archive.
   virtual const std::string& name() const = 0;
   virtual std::int64_t size() const = 0;
   /// Reads `bytes` bytes from `offset` on; fewer only at the end. Thread-safe. Throws Error{io}

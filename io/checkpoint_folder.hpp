@@ -1,6 +1,6 @@
-// The folder of a job's checkpoints: `step-000123/` are committed ones, anything with `.tmp-` in
-// its name is debris of a save that did not end. Nothing in a committed one is ever opened for
-// writing.
+// The folder of a job's checkpoints: `step-000123/` is a committed checkpoint, a name `step-...`
+// with `.tmp-` in it is debris of a save that did not end. Nothing in a committed checkpoint is
+// ever opened for writing.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ std::string step_name(std::int64_t step);
 std::optional<std::int64_t> step_of(const std::string& name);
 
 /// The steps of all committed checkpoints, ascending; none where there is no folder. Throws
-/// Error{corrupt_data} where one is not a folder.
+/// Error{corrupt_data} where such a name is not a folder.
 std::vector<std::int64_t> committed_steps(FileSystem& files, const std::string& folder);
 
 /// The path of the newest committed checkpoint; empty where there is none. Rank 0 looks into the
@@ -28,14 +28,14 @@ std::vector<std::int64_t> committed_steps(FileSystem& files, const std::string& 
 std::string latest_checkpoint(FileSystem& files, const std::string& folder,
                               Communicator<Cpu>& communicator);
 
-/// Removes what was left by saves and checks that did not end.
+/// Removes what saves and calls of require_same_folder have left that did not end.
 void remove_debris(FileSystem& files, const std::string& folder);
 
 /// Removes a committed checkpoint. No part of the checkpoint is ever seen without the rest.
 void remove_checkpoint(FileSystem& files, const std::string& folder, std::int64_t step);
 
-/// Makes the folder. Throws Error{io} naming the folder where a rank sees another one than rank 0.
-/// Collective.
+/// Makes the folder and removes debris in it. Throws Error{io} naming the folder where a rank sees
+/// another folder of that name than rank 0. Collective.
 void require_same_folder(FileSystem& files, const std::string& folder,
                          Communicator<Cpu>& communicator);
 

@@ -1,6 +1,6 @@
-// Where the time of a save or a load goes, in nanoseconds. Parts overlap, for the threads of a rank
-// work at different ones: a part counts the time of all threads in it, and only `total` is the time
-// on the clock.
+// Where the time of a save or a load goes, in nanoseconds. The threads of a rank work on different
+// parts at once, so parts overlap: a part is the sum of the times of all threads in it, and only
+// `total` is elapsed time.
 #pragma once
 
 #include <atomic>

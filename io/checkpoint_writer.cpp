@@ -90,7 +90,7 @@ CheckpointTimes CheckpointWriter::save(const CheckpointContent& content,
         try {
           files_.remove_tree(save.folder);
         } catch (const Error&) {
-          // The next save removes it; the first error is the one to tell.
+          // The next save removes the folder; the caller learns of the first error alone.
         }
       }
       throw;
@@ -138,7 +138,7 @@ void CheckpointWriter::write_own_file(Save& save) {
 
 void CheckpointWriter::sync_and_read_back(Save& save) {
   const std::string path = save.folder + "/" + save.manifest.files[0].name;
-  // The disk takes what was written while it is read back from memory.
+  // The file goes to the disk while it is read back from the page cache.
   std::future<void> synced = std::async(std::launch::async, [&] {
     const TimedPart timed(save.times.sync);
     files_.sync(path);
@@ -166,8 +166,8 @@ void CheckpointWriter::read_back(Save& save, const std::string& path) {
     own.digest =
         file_digest(files_, path, own.bytes, stream_.threads(), [&] { progress.advance(); });
   }
-  // This rank knows the digests of its own shards alone, so they are read as if there were no
-  // others.
+  // This rank knows the digests of its own shards alone, so its shards are read as if a table had
+  // no others.
   const Hdf5File file = Hdf5File::open(path);
   const Range all{0, save.shards.size()};
   for (const ManifestTable& table : save.manifest.tables) {

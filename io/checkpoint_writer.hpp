@@ -14,7 +14,7 @@
 
 namespace keyshard {
 
-/// A part of the state that every rank has whole, as rank 0 has it. The values are borrowed.
+/// A part of the state that every rank holds whole. Rank 0 writes it. The values are borrowed.
 struct DenseSource {
   std::string name;  ///< parts joined by '/'
   ElementType type = ElementType::f32;
@@ -22,8 +22,8 @@ struct DenseSource {
   const void* values = nullptr;
 };
 
-/// What to save: the same on all ranks but for the rows of tables. The order of tables and dense
-/// parts counts, for the state digest is taken in that order.
+/// What to save: the same on all ranks except for the rows of tables. The state digest depends on
+/// the order of tables and of dense parts.
 struct CheckpointContent {
   std::int64_t step = 0;
   std::int64_t shards = 0;  ///< of every table; this rank brings run_of(rank, ranks, shards)
@@ -43,8 +43,8 @@ struct Retention {
 class CheckpointWriter {
  public:
   /// Makes the folder of checkpoints and removes what killed saves left there. Throws Error{io}
-  /// where a rank sees another folder than rank 0. The caller sees to it that no other process
-  /// saves there, as by the lock of the job's folder. Collective.
+  /// where a rank sees another folder than rank 0. The caller makes sure that no other process
+  /// saves there, for example by the lock of the job's folder (FolderLock). Collective.
   CheckpointWriter(FileSystem& files, std::string folder, Communicator<Cpu>& communicator,
                    Stream<Cpu>& stream);
 

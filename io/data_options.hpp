@@ -50,7 +50,7 @@ struct ColumnOptions {
   }
 };
 
-/// A planted click log (generated_data.hpp).
+/// A planted click log (generated_reader.hpp).
 struct GeneratorOptions {
   std::int64_t records = 300'000;  ///< of the train split
   std::int64_t valid_records = 60'000;
@@ -64,20 +64,20 @@ struct GeneratorOptions {
 
 struct DataOptions {
   DataFormat format = DataFormat::text;
-  /// Files, relative to the folder of the configuration.
+  /// Paths of the files; read_data_options has resolved them against the configuration's folder.
   std::vector<std::string> train, valid, test;
   std::string separator = ",";
   bool header = false;
   bool trim = false;            ///< spaces and tabs around cells
   bool quote = false;           ///< cells in double quotes may hold separators
   std::int64_t skip_lines = 0;  ///< at the start of every file, before the header
-  /// Instead of skip_lines, by split; -1: skip_lines.
+  /// By split, in place of skip_lines; -1: skip_lines holds.
   std::vector<std::int64_t> skip_lines_by_split{-1, -1, -1};
   std::vector<std::string> missing{""};
   std::int64_t max_bad_lines = 0;
   ReadOrder order = ReadOrder::automatic;
-  /// By split, of a job that goes on from a checkpoint: the orders that were chosen at the start of
-  /// the job. Automatic: none was.
+  /// By split: in a job that was resumed, the order that was chosen when the job first started;
+  /// automatic: `order` holds.
   std::vector<ReadOrder> order_by_split = std::vector<ReadOrder>(3);
   std::int64_t window = 32'768;
   bool shuffle = true;
@@ -106,8 +106,8 @@ struct DataOptions {
   DataSchema schema() const;
 };
 
-/// Reads [data]. Paths are made relative to `folder`. `foreign` are keys of a column that are legal
-/// and read by others.
+/// Reads [data]. Relative paths are taken from `folder`. `foreign` are keys of a column that are
+/// legal here but read elsewhere.
 DataOptions read_data_options(Settings settings, const std::string& folder,
                               const std::vector<std::string>& foreign);
 

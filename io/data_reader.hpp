@@ -1,6 +1,6 @@
-// A source of batches, the same ones on any number of ranks. The position of a reader is (epoch,
-// records consumed per slice), so a job can go on from it with another number of ranks. Readers
-// open files and call collectives only in their factory, where all ranks check that they see the
+// A source of batches, the same batches on any number of ranks. The position of a reader is (epoch,
+// step, records consumed per slice), so a job can go on from a position with another number of
+// ranks. Readers call collectives only in their factory, where all ranks check that they see the
 // same data.
 #pragma once
 
@@ -23,9 +23,9 @@ struct DataSchema {
   bool weighted = false;
 };
 
-/// How the records of files come to slices. blocks: a slice reads runs of byte ranges; files: a
-/// slice reads whole compressed files; stream: records come one after another, as they stand, and
-/// each step gives the next ones to its slices.
+/// How the records of files come to slices. blocks: a slice reads byte ranges of files; files: the
+/// same, where a compressed file is one block; stream: all files are read in one pass, and each
+/// step takes the next records and cuts them into slices.
 enum class ReadOrder { automatic, blocks, files, stream };
 
 struct ReaderPosition {
@@ -42,8 +42,8 @@ struct ReadPlan {
   std::int64_t slices = 0;
   std::uint64_t seed = 0;
   bool shuffle = true;     ///< false: input order (evaluation, prediction)
-  bool drop_last = false;  ///< drops a short last batch; one with fewer samples than slices joins
-                           ///< the batch before
+  bool drop_last = false;  ///< drops a short last batch; if false, a last batch with fewer samples
+                           ///< than slices joins the batch before
 };
 
 class DataReader {
@@ -54,21 +54,22 @@ class DataReader {
   /// Records of an epoch over all ranks.
   virtual std::int64_t records() const = 0;
   virtual std::int64_t steps_per_epoch() const = 0;
-  /// Batches that are left of this epoch.
+  /// Batches of this epoch that were not read yet.
   virtual std::int64_t steps_left() const = 0;
 
   /// Reads the next batch of this rank's slices; false at the end of an epoch, after which the next
   /// call begins the next epoch. All ranks see the end together. Lines that do not parse are
-  /// counted in the batch; bad_lines.hpp decides about them. Not collective. A reader
-  /// may run on a thread of its own, so it only advances the progress of its communicator.
+  /// counted in the batch; bad_lines.hpp decides whether they end the job. Not collective. A
+  /// reader may run on a thread of its own, so `next` uses nothing of its communicator but the
+  /// progress, which it advances.
   virtual bool next(Batch& batch) = 0;
 
   /// Never automatic.
   virtual ReadOrder order() const { return ReadOrder::blocks; }
 
   virtual ReaderPosition position() const = 0;
-  /// Goes on from a position. The batch size may have changed since: what is left of the epoch is
-  /// read in steps of the new size. Throws Error{invalid_argument} where the position does not fit
+  /// Goes on from a position. The batch size may have changed since: the rest of the epoch is read
+  /// in steps of the new size. Throws Error{invalid_argument} where the position does not fit
   /// the data.
   virtual void seek(const ReaderPosition& position) = 0;
 

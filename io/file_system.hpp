@@ -1,6 +1,6 @@
-// What checkpoints ask of a file system, in few calls, so that a test can make any of them fail.
-// Symbolic links are never followed at the last part of a path. Every error is Error{io} with the
-// path and the system's reason.
+// What checkpoints ask of a file system, in few calls, so that a test can make any call fail. Files
+// are never opened through a symbolic link as the last part of a path. Every error of a FileSystem
+// is Error{io} with the path and the reason.
 #pragma once
 
 #include <cstddef>
@@ -42,15 +42,16 @@ class FileSystem {
   /// Removes a file or folder with all in it; fine where there is none.
   virtual void remove_tree(const std::string& path) = 0;
 
-  /// Begins to bring what was written to a file to the disk, and waits for nothing. A hint: `sync`
-  /// reports the errors.
+  /// Starts to write the cached content of a file to the disk, and does not wait. A hint: errors
+  /// are reported by `sync` alone.
   virtual void start_sync(const std::string& path) = 0;
   /// Waits until a file, or the names in a folder, are on the disk.
   virtual void sync(const std::string& path) = 0;
 
   /// Makes a new file with this content and waits until it is on the disk.
   virtual void write_new(const std::string& path, const std::string& content) = 0;
-  /// Reads from `offset` on into `out`; returns how many bytes there were.
+  /// Reads from `offset` on into `out`; returns the number of bytes read, fewer than `out` holds at
+  /// the end of the file alone.
   virtual std::int64_t read(const std::string& path, std::int64_t offset, Span<std::byte> out) = 0;
 };
 
@@ -79,8 +80,9 @@ std::string read_text(FileSystem& files, const std::string& path, std::int64_t l
 Digest128 file_digest(FileSystem& files, const std::string& path, std::int64_t bytes,
                       ThreadPool& threads, const std::function<void()>& advance = {});
 
-/// Keeps a folder for one process: a lock on the file `.lock` in the folder, which holds the
-/// number of the process. The lock ends with this object, or with the process, however that ends.
+/// Keeps a folder for one process: a lock on the file `.lock` in the folder; the file holds the
+/// number of the process. The lock ends with this object, or with the process, however the process
+/// ends.
 class FolderLock {
  public:
   /// Throws Error{io} naming the process that has the folder.

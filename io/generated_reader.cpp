@@ -21,8 +21,8 @@ constexpr std::int64_t kMostIds = 8;  // of a ragged bag
 constexpr std::int64_t kBlock = 256;  // records that stay together in a shuffle
 constexpr double kIdScale = 1.5, kPairScale = 0.5, kDenseScale = 0.6, kBias = -1.2;
 
-/// A word as a number of mean 0 and variance 1, uniform: cheap, and as good as a normal one to
-/// plant a model with.
+/// A word as a uniform number of mean 0 and variance 1: cheaper than a normal number, and as good
+/// for a planted model.
 double unit_variance(std::uint32_t word) {
   return ((static_cast<double>(word) + 0.5) * 0x1p-32 - 0.5) * 3.4641016151377544;
 }

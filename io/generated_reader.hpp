@@ -1,6 +1,6 @@
 // A click log made from numbers: every record is a pure function of (seed, split, record), with ids
-// drawn by Zipf's law and a click drawn from a planted model. As the model is known, so is the best
-// AUC that anyone can reach on it.
+// drawn by Zipf's law and a click drawn from a planted model. As the planted model is known, so is
+// the best AUC that any model can reach on this log.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,7 @@ class ClickGenerator {
   void make(Split split, std::int64_t record, GeneratedRecord& out) const;
   std::int64_t records(Split split) const;
 
-  /// The AUC of the planted logits on a split: no model can be expected to do better.
+  /// The AUC of the planted logits on a split: no model can be expected to reach more.
   double best_auc(Split split) const;
 
  private:

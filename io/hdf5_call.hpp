@@ -1,5 +1,5 @@
-// Calls of the HDF5 library as keyshard makes them: silent, checked, with the library's own
-// complaint in the error. Only for the sources of io/hdf5*.
+// Calls of the HDF5 library as keyshard makes them: HDF5 prints nothing, results are checked, and
+// the error holds HDF5's own message. Only for the sources of io/hdf5*.
 #pragma once
 
 #include <string>
@@ -19,8 +19,8 @@ static_assert(std::is_same_v<hid_t, std::int64_t>);
 class Hdf5Silence {
  public:
   Hdf5Silence() {
-    // HDF5's own clean-up at the end of a process crashes on files that it could not close, as on a
-    // full disk. Whatever is open is closed by its owner.
+    // HDF5's own clean-up at the end of a process crashes on files that HDF5 could not close, for
+    // example on a full disk. Here every owner closes what it has opened.
     static const herr_t no_clean_up = H5dont_atexit();
     static_cast<void>(no_clean_up);
     H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
@@ -37,10 +37,10 @@ class Hdf5Silence {
   void* data_ = nullptr;
 };
 
-/// What HDF5 has to say about the call that failed: the outermost and the innermost complaint.
+/// HDF5's messages about the call that failed: the outermost and the innermost one.
 std::string hdf5_complaint();
 
-/// Throws with HDF5's complaint where a call failed; passes its result on.
+/// Returns the result of a call; throws with HDF5's message where the call failed.
 template <class Result>
 Result checked(Result result, const char* action, const std::string& place, Kind kind = Kind::io) {
   require(result >= 0, kind, "{}: HDF5 cannot {}: {}", place, action, hdf5_complaint());
@@ -56,9 +56,9 @@ void select_rows(hid_t space, std::int64_t begin, std::int64_t count,
 /// The little-endian type of elements, in a file and in memory.
 hid_t hdf5_type(ElementType type);
 
-/// Holds that a dataset is contiguous, unfiltered and inside its file.
+/// Throws unless a dataset is contiguous, unfiltered and inside its file.
 void require_contiguous(hid_t dataset, const std::string& place);
-/// Holds that elements of this shape lie whole and in one piece inside the file.
+/// Throws unless the elements of this shape lie whole and in one piece inside the file.
 void require_inside(hid_t file, hid_t dataset, const std::vector<std::int64_t>& shape,
                     std::int64_t element_bytes, const std::string& place);
 ElementType element_type(hid_t type, const std::string& place);

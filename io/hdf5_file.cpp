@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kMaxText = 1 << 15;
 
-/// A name in the mapping of a virtual dataset, where % begins a format.
+/// A name as the mapping of a virtual dataset takes it: there, % begins a format.
 std::string doubled_percent(const std::string& name) {
   std::string result;
   for (const char c : name) {
@@ -203,7 +203,7 @@ void Hdf5File::set_text(const std::string& object, const std::string& name,
   const Hdf5Silence silence;
   const std::string where = place(object) + "@" + name;
   const Hdf5Id owner = open_object(id_.get(), object, where);
-  // A type of no bytes is none: an empty text is stored as one zero byte.
+  // HDF5 has no text type of 0 bytes, so an empty text is stored as one zero byte.
   const Hdf5Id type = text_type(std::max<std::size_t>(value.size(), 1), where);
   write_attribute(owner.get(), name, type.get(), value.c_str(), where);
 }

@@ -79,7 +79,7 @@ class Hdf5Dataset {
   std::vector<std::int64_t> shape_;
 };
 
-/// Where the rows [begin, begin + rows) of a virtual dataset lie: the whole of a dataset of another
+/// Where the next `rows` rows of a virtual dataset lie: they are all rows of a dataset in another
 /// file of the same folder.
 struct Hdf5Source {
   std::string file;
@@ -89,14 +89,14 @@ struct Hdf5Source {
 
 class Hdf5File {
  public:
-  /// A new file. Throws Error{io} where one exists.
+  /// A new file. Throws Error{io} where the path exists.
   static Hdf5File create(const std::string& path);
-  /// An existing file, to be read only. Throws Error{corrupt_data} where it is no HDF5 file.
+  /// An existing file, to be read only. Throws Error{corrupt_data} where HDF5 cannot open it.
   static Hdf5File open(const std::string& path);
 
   const std::string& path() const noexcept { return path_; }
 
-  /// Makes a dataset with its storage, unfilled, and the groups on its way. Names are parts joined
+  /// Makes a dataset with uninitialised storage, and the groups in its name. Names are parts joined
   /// by '/'.
   Hdf5Dataset create_dataset(const std::string& name, ElementType type,
                              const std::vector<std::int64_t>& shape);
@@ -105,8 +105,8 @@ class Hdf5File {
   void write(const std::string& name, ElementType type, const std::vector<std::int64_t>& shape,
              const void* values);
 
-  /// Makes a dataset that shows rows of other files as one, for other programs: `open_dataset`
-  /// refuses it. `shape` is that of all rows together.
+  /// Makes a virtual dataset of the rows of other files, one source after another, for other
+  /// programs: `open_dataset` refuses it. `shape` is that of all rows together.
   void create_virtual(const std::string& name, ElementType type,
                       const std::vector<std::int64_t>& shape,
                       const std::vector<Hdf5Source>& sources);
@@ -143,7 +143,7 @@ class Hdf5File {
   Hdf5Id id_;
 };
 
-/// A name as one part of a dataset's name: '/' and '%' become %2F and %25, and so does a first '.'.
+/// A name as one part of a dataset's name: '/' becomes %2F, '%' becomes %25, a first '.' %2E.
 std::string hdf5_part(const std::string& name);
 
 }  // namespace keyshard

@@ -1,6 +1,6 @@
-// The index of text files as it is kept in a job's folder, so that the next start need not count
-// again. An entry is used as long as size and time of its file are the same. Where an index cannot
-// be read or written, records are counted.
+// The index of text files, kept in a job's folder so that the next start need not count the records
+// again. An entry is used while its file has the same size and time and is cut in the same way.
+// Where an index cannot be read or written, records are counted.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace keyshard {
 
-/// The blocks of one file, and what they depend on.
+/// The blocks of one file, and everything that the blocks depend on.
 struct IndexedFile {
   std::string name;  ///< relative to the folder of the index
   FileStamp stamp;
@@ -18,7 +18,7 @@ struct IndexedFile {
   std::int64_t skip_lines = 0;   ///< the header included
   std::vector<TextBlock> blocks;
 
-  /// Whether the blocks of this entry are those of `other`, the file as it lies there now.
+  /// Whether the blocks of this entry hold for `other`, which describes the file as it is now.
   bool fits(const IndexedFile& other) const {
     return name == other.name && stamp == other.stamp && stamp.modified_ns >= 0 &&
            block_bytes == other.block_bytes && skip_lines == other.skip_lines;
@@ -28,7 +28,7 @@ struct IndexedFile {
 /// The name of a file as an index in `folder` has it.
 std::string index_name(const std::string& path, const std::string& folder);
 
-/// A name that is no UTF-8 comes back as another name, which fits no file.
+/// An index as text. A name that is no UTF-8 comes back as another name, which fits no file.
 std::string index_text(const std::vector<IndexedFile>& files);
 
 /// The files of an index; none where the text is not as index_text made it.

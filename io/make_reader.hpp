@@ -1,4 +1,4 @@
-// The reader of a split, as its options say: text, packed or generated, read ahead on a thread.
+// Makes the reader of a split for the format that the options name: text, packed or generated.
 #pragma once
 
 #include <memory>
@@ -8,10 +8,10 @@
 
 namespace keyshard {
 
-/// Opens the data of a split on all ranks. Collective. Compressed text is unpacked into the memory
-/// of each rank if all of it fits data.memory_bytes, else read as a stream (order = "auto"); the
-/// order decides which batches there are, so set it where the memory may change. Throws
-/// Error{bad_input} naming file and reason, on all ranks.
+/// Opens the data of a split on all ranks. Collective. With order = "auto", data.memory_bytes and
+/// the number of files choose the order of reading (open_text_files); the batches depend on that
+/// order, so set the order where the memory may change. Throws Error{bad_input} naming file and
+/// reason, on all ranks.
 std::unique_ptr<DataReader> make_reader(const DataOptions& options, Split split,
                                         const ReadPlan& plan, Communicator<Cpu>& communicator,
                                         Stream<Cpu>& stream);

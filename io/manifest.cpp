@@ -10,7 +10,7 @@
 namespace keyshard {
 namespace {
 
-/// The most rows, bytes or elements: sums of a few such counts do not overflow.
+/// The largest count of rows, bytes or elements: sums of a few such counts do not overflow.
 constexpr std::int64_t kMost = std::int64_t{1} << 48;
 
 /// The end of the text: the digest of all before it.

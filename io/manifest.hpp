@@ -1,6 +1,6 @@
-// What a checkpoint consists of, as its manifest.json says: files, tables, dense parts, and the
-// digests of all of them. The text ends with its own digest, so that any change of it is noticed
-// before it is parsed. FORMATS.md describes it.
+// The content of a checkpoint, as its manifest.json lists it: files, tables, dense parts, and the
+// digests of all of them. The text of a manifest ends with its own digest, so a changed text is
+// refused before it is parsed. FORMATS.md describes the text.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct ColumnShape {
   bool operator==(const ColumnShape&) const = default;
 };
 
-/// A table: its columns without the keys, and whatever its owner wants to find again.
+/// A table: its columns without the keys, and options, which this folder only stores and returns.
 struct TableShape {
   std::string name;
   std::vector<ColumnShape> columns;

@@ -13,7 +13,7 @@
 namespace keyshard {
 namespace {
 
-/// Consecutive samples of one file, as they lie there.
+/// Consecutive samples of one file.
 struct PackedRows {
   std::int64_t first_record = 0;  // in input order, over all files
   std::vector<float> labels, weights, dense;

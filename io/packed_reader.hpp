@@ -1,5 +1,5 @@
-// Batches from packed files (packed_schema.hpp). Records are dealt and shuffled as those of text
-// are, by the blocks that the files name.
+// Batches from packed files (packed_schema.hpp). Records are dealt and shuffled as records of text,
+// by the blocks that a file lists.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace keyshard {
 
-/// Opens the files of a split. Columns of the configuration, where it has any, must be those of the
+/// Opens the files of a split. Where the configuration has columns, they must be those of the
 /// files, in order. Collective. Throws Error{corrupt_data} or Error{bad_input} naming the file, on
 /// all ranks.
 std::unique_ptr<DataReader> make_packed_reader(const DataOptions& options, Split split,

@@ -20,7 +20,7 @@ ReadPlan input_order() {
   return plan;
 }
 
-/// Samples and ids, and the samples of each block, which bad lines are no part of.
+/// Numbers of samples and ids, and the samples of each block, without bad lines.
 struct Sizes {
   PackedCounts counts;
   std::vector<std::int64_t> blocks;
@@ -51,7 +51,7 @@ Sizes count(DataReader& reader, Communicator<Cpu>& communicator, std::int64_t ba
   return sizes;
 }
 
-/// The datasets of a file, and how far they are written.
+/// The datasets of a file, and the next sample and id to write.
 class Columns {
  public:
   Columns(Hdf5File& file, const DataSchema& schema, const PackedCounts& counts)

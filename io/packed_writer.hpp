@@ -1,7 +1,8 @@
-// Makes a packed file (packed_schema.hpp) of any data, for `keyshard convert`. A job that trains
-// from it has the same batches, bit for bit, as from the text with order = "blocks": the file keeps
-// the blocks of the text. The batches are others where lines were bad (bad lines are left out, so
-// later records move up), or where the text was read as a stream, which is shuffled in another way.
+// Makes a packed file (packed_schema.hpp) of any data, for `keyshard convert`. A job gets the same
+// batches, bit for bit, from the packed file as from the text with order = "blocks": the packed
+// file keeps the blocks of the text. The batches differ where lines were bad (bad lines are left
+// out, so later records move up), or where the text was read as a stream, which is shuffled in
+// another way.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ struct PackedCounts {
 };
 
 /// Writes a split to a new file at `path`, which appears when it is whole. Reads the data twice.
-/// Throws Error{io} where there is such a file, Error{bad_input} as the reader does, and
+/// Throws Error{io} where `path` exists, Error{bad_input} as the reader does, and
 /// Error{invalid_argument} on more than one rank.
 PackedCounts write_packed(const DataOptions& options, Split split, const std::string& path,
                           Communicator<Cpu>& communicator, Stream<Cpu>& stream);

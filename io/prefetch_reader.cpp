@@ -35,7 +35,7 @@ class PrefetchReader final : public DataReader {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [&] { return !items_.empty(); });
     if (items_.front().error) {
-      std::rethrow_exception(items_.front().error);  // and again: nothing comes after it
+      std::rethrow_exception(items_.front().error);  // the item stays, so later calls throw too
     }
     Item item = std::move(items_.front());
     items_.pop_front();

@@ -7,9 +7,10 @@
 
 namespace keyshard {
 
-/// Keeps up to `depth` batches of `reader` ready. Positions are those of the batches that were
-/// delivered, so a resume does not depend on what was read ahead. What the reader throws
-/// is thrown by the `next` that would have delivered it.
+/// Keeps up to `depth` batches of `reader` ready. `position` counts only the batches that `next`
+/// has returned, so a resume does not depend on what was read ahead. An error of the reader is
+/// thrown by the call of `next` that would have returned the batch, and by all later calls until
+/// `seek`.
 std::unique_ptr<DataReader> read_ahead(std::unique_ptr<DataReader> reader, int depth);
 
 }  // namespace keyshard

@@ -156,7 +156,7 @@ void read_table(RankFileWork work, const Hdf5File& file, const ManifestTable& ta
   TableColumns columns(work);
   columns.open(file, table.shape, table.rows_in(held));
   const std::vector<Range> parts = batches_of(table.shape, wanted, rows_of(table.rows, 0, wanted));
-  // One batch is read while the one before it is checked and taken.
+  // One batch is read while the batch before it is checked and passed to `take`.
   std::array<ShardBatch, 2> batches;
   std::int64_t next_row = table.rows_in({held.begin, wanted.begin});
   for (std::size_t i = 0; i <= parts.size(); ++i) {

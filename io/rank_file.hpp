@@ -1,6 +1,6 @@
-// The HDF5 file of one rank inside a checkpoint: the tables over the shards of that rank, batch by
-// batch through the threads of a stream. Copying, digests and HDF5 overlap; digests are of memory,
-// before a write and after a read.
+// The HDF5 file of one rank inside a checkpoint: the rows of that rank's shards, written and read
+// batch by batch by the threads of a stream. Copying, digests and HDF5 overlap. A digest is taken
+// of rows in memory, before a write and after a read.
 #pragma once
 
 #include <functional>
@@ -27,11 +27,11 @@ struct TableSource {
 };
 
 /// Takes a shard that was read and checked: keys ascending, columns [keys x width]. Called once per
-/// shard, from several threads of the stream, which it must not use.
+/// shard, from several threads of the stream; the call must not use that stream.
 using ShardSink = std::function<void(std::int64_t shard, Span<const Key> keys,
                                      const std::vector<const std::byte*>& columns)>;
 
-/// What the work on a rank file goes through.
+/// What the functions of this file work with; borrowed.
 struct RankFileWork {
   FileSystem& files;
   Stream<Cpu>& stream;

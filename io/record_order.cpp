@@ -76,7 +76,7 @@ StepPlan::StepPlan(std::int64_t records, const ReadPlan& plan, SliceCut cut,
   const std::int64_t left = records - consumed_by(position);
   const std::int64_t full = left / plan.batch_size;
   const std::int64_t rest = left - full * plan.batch_size;
-  // A rest that is dropped is read by nobody: taken() ends with the last full step.
+  // No step reads a rest that is dropped: taken() ends with the last full step.
   dropped_ = plan.drop_last && (full > 0 || first_step_ > 0);
   const bool joined = full > 0 && rest < slices_;
   steps_ = first_step_ + full + (rest > 0 && !dropped_ && !joined ? 1 : 0);

@@ -1,7 +1,7 @@
-// Which record is when: a pure function of (seed, epoch, slice, position), the same for text and
-// packed data and on any number of ranks. Epoch e permutes the blocks by hash(seed, e); slice v
-// owns records [vN/V, (v+1)N/V) of that order, read in windows of W records that are permuted
-// inside. So a position is one integer per slice.
+// Which record is read when: a pure function of (seed, epoch, slice, position), the same for text
+// and packed data and on any number of ranks. Epoch e sorts the blocks by hash(seed, e, block);
+// slice v owns records [vN/V, (v+1)N/V) of that order, read in windows of W records, each permuted.
+// So the position of a slice is one integer.
 #pragma once
 
 #include <cstdint>
@@ -34,14 +34,15 @@ class EpochOrder {
   std::vector<std::int64_t> starts_;  // [blocks + 1] records before each
 };
 
-/// The permutation of `count` records of one window: result[i] is the record, in the window, that
-/// is i-th.
+/// The permutation of the `count` records of one window: the i-th record that is read is number
+/// result[i] of the window.
 std::vector<std::uint32_t> window_order(const ReadPlan& plan, std::int64_t epoch,
                                         std::int64_t slice, std::int64_t window,
                                         std::int64_t count);
 
-/// How records come to slices. `runs`: each slice owns a run of the epoch's order, so that slices
-/// can be read apart. `steps`: each step is the next records of a stream, cut into slices.
+/// How records come to slices. `runs`: each slice owns a run of the epoch's order, so each slice
+/// can be read on its own. `steps`: each step takes the next records of a stream and cuts them into
+/// slices.
 enum class SliceCut { runs, steps };
 
 /// How the records of an epoch are dealt to steps.
@@ -51,20 +52,21 @@ class StepPlan {
   StepPlan(std::int64_t records, const ReadPlan& plan, SliceCut cut = SliceCut::runs)
       : StepPlan(records, plan, cut, {}) {}
 
-  /// The rest of an epoch that is at `position`, whatever the batch size was before: the same plan
-  /// where it has not changed. Throws Error{invalid_argument} where no step of an epoch ends there.
+  /// The rest of an epoch from `position` on. The steps before the position may have had another
+  /// batch size; with the same size this is the plan of the whole epoch. Throws
+  /// Error{invalid_argument} where no step can end at the position.
   StepPlan(std::int64_t records, const ReadPlan& plan, SliceCut cut,
            const ReaderPosition& position);
 
   std::int64_t records() const noexcept { return records_; }
 
-  /// Of the whole epoch: its steps before the position, and those that are left.
+  /// Steps of the whole epoch: those before the position and those after.
   std::int64_t steps() const noexcept { return steps_; }
 
   /// SliceCut::runs: the records of the epoch's order that a slice owns.
   Range records_of(std::int64_t slice) const;
-  /// The records, counted from the slice's first, that a slice gives to a step, which is not before
-  /// the position.
+  /// The records that a slice gives to a step, counted from the slice's first record. The step is
+  /// not before the position.
   Range taken(std::int64_t slice, std::int64_t step) const;
   /// Number, in the global batch of a step, of the i-th sample of a slice.
   std::int64_t sample_number(std::int64_t slice, std::int64_t step, std::int64_t i) const;

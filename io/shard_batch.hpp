@@ -1,4 +1,4 @@
-// Shards of one table in memory, one after another: what moves between a table and a file at once.
+// Consecutive shards of one table in memory: the unit that moves between a table and a file.
 // Each column is contiguous over all shards of the batch; column 0 holds the keys. Rows of a shard
 // are sorted by key.
 #pragma once
@@ -12,20 +12,20 @@
 
 namespace keyshard {
 
-/// The columns of a table as files hold them: "keys", then its own.
+/// The columns of a table as files hold them: "keys", then those of the shape.
 std::vector<ColumnShape> file_columns(const TableShape& table);
 
 /// The shape of a file's column: [rows] for the keys, else [rows x width].
 std::vector<std::int64_t> file_shape(const ColumnShape& column, std::int64_t rows);
 
-/// A run of shards cut into consecutive runs of about 16 MiB, and of one shard at least. `rows` are
-/// those of the run.
+/// A run of shards cut into consecutive runs of at most 16 MiB, but of one shard at least. `rows`
+/// are the rows of each shard.
 std::vector<Range> batches_of(const TableShape& table, Range shards, Span<const std::int64_t> rows);
 
 class ShardBatch {
  public:
-  /// Becomes these shards of a table, with uninitialised content. `rows` are those of its shards.
-  /// Memory is kept.
+  /// Becomes these shards of a table, with uninitialised content. `rows` are the rows of each
+  /// shard. Memory is reused.
   void reset(Stream<Cpu>& stream, const TableShape& table, Range shards,
              Span<const std::int64_t> rows);
 
@@ -37,7 +37,7 @@ class ShardBatch {
 
   std::int64_t rows_of(std::int64_t shard) const;
 
-  /// A column of all shards [rows x width], and of one.
+  /// A column of all shards [rows x width], and of one shard.
   std::byte* column(std::size_t c) noexcept;
   std::byte* column(std::size_t c, std::int64_t shard) noexcept;
 

@@ -1,4 +1,4 @@
-// What all readers share: epochs, steps and the position in them. A reader only says how the
+// What all readers share: epochs, steps and the position. A derived reader only adds how the
 // records of a slice become samples.
 #pragma once
 
@@ -30,10 +30,10 @@ class SlicedReader : public DataReader {
   SlicedReader(DataSchema schema, std::vector<std::int64_t> block_records, const ReadPlan& plan,
                const Communicator<Cpu>& communicator, SliceCut cut = SliceCut::runs);
 
-  /// Adds the samples of the records `taken` of a slice, counted from the slice's first.
+  /// Adds the samples of the records `taken` of a slice, counted from the slice's first record.
   virtual void read_slice(std::int64_t slice, Range taken, Batch& batch) = 0;
 
-  /// Forgets what belongs to another place of the data.
+  /// Called after a seek or the end of an epoch: drops what was read for the old position.
   virtual void place_changed() {}
 
   const ReadPlan& plan() const noexcept { return plan_; }

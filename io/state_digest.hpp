@@ -1,6 +1,6 @@
-// The name of a state of training: one digest over all rows with their optimizer state and
-// everything dense. The digest does not depend on ranks, slices, paths or the order in which rows
-// came; a state in memory and its checkpoint have the same one.
+// The name of a state of training: one digest over all rows with their optimizer state and all
+// dense parts. The digest does not depend on ranks, slices, paths or the order in which rows were
+// made; a state in memory and its checkpoint have the same digest.
 #pragma once
 
 #include <cstdint>

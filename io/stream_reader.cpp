@@ -45,7 +45,7 @@ class StreamReader final : public SlicedReader {
     }
   }
 
-  /// Windows come one after another; those before the place that was sought are passed over.
+  /// Loads the window after this one. A seek passes over windows by loading them.
   void load_next_window() {
     if (!stream_) {
       stream_ = std::make_unique<TextStream>(files_, skip_lines_, false);

@@ -1,7 +1,7 @@
 // Batches from text that is read in one pass: every rank unpacks everything and parses only the
-// lines of its slices. Step s is the next records of the stream, shuffled inside windows of the
-// stream, so the batches are others than those of order = "blocks". The reader is slow with many
-// ranks, for which packed files (packed_writer.hpp) are made.
+// lines of its slices. A step takes the next records of the stream, which is shuffled inside
+// windows, so the batches differ from those of order = "blocks". With many ranks this is slow;
+// packed files (packed_writer.hpp) are the remedy.
 #pragma once
 
 #include <memory>
@@ -12,8 +12,8 @@
 
 namespace keyshard {
 
-/// Counts the records of the files, unless that was done before. Collective. Throws
-/// Error{bad_input} naming file and reason, on all ranks.
+/// Counts the records of the files, unless a kept index has them (index_file.hpp). Collective.
+/// Throws Error{bad_input} naming file and reason, on all ranks.
 std::unique_ptr<DataReader> make_stream_reader(const DataOptions& options, Split split,
                                                const ReadPlan& plan,
                                                Communicator<Cpu>& communicator, Stream<Cpu>& stream,

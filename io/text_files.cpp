@@ -62,7 +62,7 @@ std::string drain(const std::string& path, std::int64_t limit, std::int64_t allo
   return all;
 }
 
-/// What rank 0 has, on all ranks.
+/// Gives the bytes of rank 0 to all ranks.
 void spread(std::string& bytes, Communicator<Cpu>& communicator) {
   auto size = static_cast<std::int64_t>(bytes.size());
   communicator.broadcast(std::as_writable_bytes(Span<std::int64_t>(&size, 1)), 0);
@@ -108,8 +108,8 @@ class Opening {
     }
   }
 
-  /// Unpacks all compressed files into memory. Returns the first that does not fit, keeping none;
-  /// null where all do.
+  /// Unpacks all compressed files into memory and returns null. Where a file no longer fits, keeps
+  /// none of them in memory and returns that file.
   const TextFile* unpack_all() {
     const InPhase phase(communicator_.progress(), Phase::unpacking);
     std::vector<std::unique_ptr<ByteSource>> unpacked(files_.size());

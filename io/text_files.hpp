@@ -1,6 +1,6 @@
 // The text files of a split, opened: with random access where that is possible. Plain files are
-// read where they lie; a pipe, standard input, and compressed files that fit the memory allowed are
-// held in memory; other compressed files are unpacked again whenever they are read.
+// read by position; a pipe, standard input, and compressed files that fit data.memory_bytes are
+// held in memory; other compressed files are unpacked again in each pass.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace keyshard {
 
-/// By what a file is known not to have changed.
+/// A file whose stamp is the same counts as unchanged.
 struct FileStamp {
   std::int64_t bytes = 0;         ///< as it lies on the disk
   std::int64_t modified_ns = -1;  ///< since 1970; -1: not known, as of a pipe
@@ -33,15 +33,15 @@ struct TextFiles {
   std::vector<TextFile> files;
 };
 
-/// Whether a path is a named pipe or standard input ("-"): something that can be read once. Throws
-/// Error{bad_input} where there is nothing.
+/// Whether a path is a named pipe or standard input ("-"), which can be read only once. Throws
+/// Error{bad_input} where the path does not exist.
 bool is_pipe(const std::string& path);
 
 /// Opens the files of a split in the order that the options ask for. Automatic is `blocks` where
-/// everything has random access, `files` where there are at least as many files as slices, and else
-/// `stream`. A pipe (standard input is "-") is read to its end by rank 0 and given to all.
-/// Collective. Throws Error{bad_input} on all ranks, naming file and reason, and the bytes where
-/// they are more than data.memory_bytes.
+/// all compressed files fit data.memory_bytes, else `files` where the split has at least as many
+/// files as slices, else `stream`. Rank 0 reads a pipe (standard input is "-") to its end and gives
+/// the bytes to all ranks. Collective. Throws Error{bad_input} naming file and reason, on all
+/// ranks.
 TextFiles open_text_files(const DataOptions& options, Split split, std::int64_t slices,
                           Communicator<Cpu>& communicator);
 

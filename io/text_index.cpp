@@ -18,7 +18,7 @@ constexpr std::int64_t kBeat = 4096;  // records between two signs of life
 
 /// The lines that start in a block, whole.
 void read_whole_lines(const ByteSource& source, const TextBlock& block, std::string& bytes) {
-  // The byte before tells whether a line starts with the block's first one.
+  // The byte before the block tells whether a line starts at the first byte of the block.
   const std::int64_t from = std::max<std::int64_t>(block.begin - 1, 0);
   source.read(from, block.end - from, bytes);
   if (block.begin > 0) {
@@ -129,8 +129,7 @@ void require_same_files(Communicator<Cpu>& communicator, const std::vector<TextF
   }
 }
 
-/// Takes the blocks of those files over from the index that is kept, whose files are the same on
-/// all ranks.
+/// Copies from the kept index the blocks of the files that have not changed on any rank.
 void take_kept(Communicator<Cpu>& communicator, const DataOptions& options, Split split,
                std::vector<IndexedFile>& files) {
   const std::string own = communicator.rank() == 0 ? read_index(options.index_folder, split) : "";

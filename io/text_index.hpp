@@ -29,7 +29,7 @@ struct TextBlock {
   std::int64_t begin = 0;  ///< bytes of the file, unpacked
   std::int64_t end = 0;
   std::int64_t records = 0;
-  std::int64_t lines = 0;  ///< line ends in it, empty lines included
+  std::int64_t lines = 0;  ///< lines that start in the block, empty ones too
 };
 
 struct TextIndex {

@@ -89,7 +89,8 @@ class TextReader final : public SlicedReader {
     }
   }
 
-  /// Records before the piece are passed over; those behind the last piece are not unpacked again.
+  /// Skips the records of the file before the piece. An open file goes on where it stands, unless
+  /// the piece lies before that place.
   void add_from_stream(const BlockPiece& piece, OpenFile& open, TextWindow& window) {
     const auto b = static_cast<std::size_t>(piece.block);
     const TextFile& file = file_of(piece.block);
@@ -135,7 +136,7 @@ class TextReader final : public SlicedReader {
   WindowParser parser_;
   TextIndex index_;
   std::vector<TextWindow> windows_;   // of each slice of this rank
-  std::vector<OpenFile> open_files_;  // the same
+  std::vector<OpenFile> open_files_;  // of each slice of this rank
   TextRecords block_;
   std::int64_t block_number_ = -1;
 };

@@ -1,6 +1,6 @@
-// Batches from delimited text, each slice at its own place: blocks of plain files, of compressed
-// ones that were unpacked into memory, and compressed files that are one block each, which a slice
-// unpacks from their start up to its place.
+// Batches from delimited text, where each slice reads at its own position: blocks of files that are
+// plain or were unpacked into memory, and compressed files of one block each, which a slice unpacks
+// from their start up to its position.
 #pragma once
 
 #include <memory>
@@ -13,9 +13,9 @@
 
 namespace keyshard {
 
-/// Counts the records of the files of a split, unless that was done before. `progress` of the
-/// communicator is advanced while reading. Collective. Throws Error{bad_input} naming file and
-/// line.
+/// Counts the records of the files of a split, unless a kept index has them (index_file.hpp).
+/// Reading advances the progress of the communicator. Collective. Throws Error{bad_input} naming
+/// file and reason, on all ranks.
 std::unique_ptr<DataReader> make_text_reader(const DataOptions& options, Split split,
                                              const ReadPlan& plan, Communicator<Cpu>& communicator,
                                              Stream<Cpu>& stream, TextFiles files);

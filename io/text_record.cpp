@@ -36,7 +36,7 @@ std::optional<double> parse_number(std::string_view cell) {
   return value;
 }
 
-/// What is wrong with a cell whose number is no finite float: nothing where it is one.
+/// The problem with a cell whose number is no finite float; nothing where the number is finite.
 std::optional<std::string> float_problem(float value, std::string_view cell,
                                          const ColumnOptions& column) {
   return std::isfinite(value)

@@ -49,7 +49,7 @@ class RecordParser {
   struct Column {
     ColumnOptions options;
     std::size_t cell;
-    std::uint64_t seed;  ///< of the hash of its strings
+    std::uint64_t seed;  ///< of the hash that makes keys of strings
   };
 
   const DataOptions options_;
@@ -59,7 +59,7 @@ class RecordParser {
   std::string unquoted_;
 };
 
-/// The key of missing text in a column where it is an id of its own.
+/// The key of a missing cell in a column with on_missing = "own".
 Key missing_key(const std::string& key_space);
 
 }  // namespace keyshard

@@ -33,7 +33,7 @@ TextStream::TextStream(Span<const TextFile> files, std::int64_t skip_lines, bool
     : files_(files), skip_lines_(skip_lines), header_(header) {}
 
 bool TextStream::next_line(std::string_view& text) {
-  // A line is whole when its end was read, or the file's.
+  // A line is whole when the end of the line was read, or the end of the file.
   while (!file_ended_ && buffer_.find('\n', at_) == std::string::npos) {
     read_(piece_);
     file_ended_ = piece_.empty();

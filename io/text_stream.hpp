@@ -23,7 +23,7 @@ class TextStream {
   /// call. Throws Error{bad_input} naming the file that cannot be opened or is damaged.
   bool next(std::string_view& text, TextPlace& place);
 
-  /// Where the records of the files begin that were opened so far, with their headers.
+  /// The starts (TextStart, without offset) of the files that were opened so far.
   const std::vector<TextStart>& starts() const noexcept { return starts_; }
 
   /// Bytes of the open file that were read so far, unpacked.

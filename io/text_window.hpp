@@ -31,7 +31,7 @@ class TextWindow {
   void begin(std::int64_t number);
   void add(std::string_view text, const TextPlace& place);
 
-  /// Sets which of the records that were added is i-th: number order[i].
+  /// Makes number order[i] of the records that were added the i-th record of the window.
   void set_order(std::vector<std::uint32_t> order) { order_ = std::move(order); }
 
   std::int64_t size() const noexcept { return static_cast<std::int64_t>(places_.size()); }

@@ -45,7 +45,7 @@ struct Session {
     load_checkpoint(checkpoint, *trainer);
   }
 
-  /// The work of all ranks is done; what follows is that of one. Collective.
+  /// Ends the watchdog once the common work of all ranks is done. Collective.
   void end_watch() {
     if (watchdog) {
       watchdog->end();

@@ -46,7 +46,6 @@ void add_predict_options(CLI::App& app, PredictCommand& command) {
       ->check(CLI::IsMember({"train", "valid", "test"}));
 }
 
-/// All commands with their options, and what runs the chosen one.
 std::string measures_help() {
   std::string help = "all by default, or";
   for (const NamedMeasure& measure : all_measures()) {
@@ -55,6 +54,7 @@ std::string measures_help() {
   return help;
 }
 
+/// All commands with their options; `run` runs the command that was chosen.
 struct Commands {
   CLI::App app{"Trains models with embeddings over an open key space, on any number of ranks."};
   TrainCommand train;
@@ -80,7 +80,8 @@ struct Commands {
     add_bench();
   }
 
-  /// Refuses a word that is no command, with the nearest one: CLI11 says only that one is missing.
+  /// Refuses a word that is no command and names the nearest command: CLI11 would only say that a
+  /// command is missing.
   void check_name(const std::string& word) const {
     std::vector<std::string> names;
     for (const CLI::App* command : app.get_subcommands({})) {

@@ -1,5 +1,6 @@
-// What the program can be asked for: one struct per command, as the command line fills it in, and
-// the function that does it. Each returns the exit code of the process; errors are thrown.
+// The commands of the program: one struct per command, which the command line fills in, and the
+// function that runs the command. Each function returns the exit code of the process; errors are
+// thrown.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct JobCommand {
   std::string config;
   std::vector<std::string> assignments;  ///< --set key=value
   std::string output;                    ///< --output: instead of job.output
-  std::int64_t threads = -1;             ///< --threads: instead of job.threads
+  std::int64_t threads = -1;             ///< --threads: instead of job.threads; -1: not given
   ProgressStyle progress = ProgressStyle::automatic;
   std::string device = "auto";
 };
@@ -31,7 +32,7 @@ struct JobCommand {
 struct TrainCommand : JobCommand {
   std::int64_t steps = -1;  ///< --steps: the total
   std::string resume = "none";
-  std::string trace_digests;  ///< file of a StepTrace; empty: none
+  std::string trace_digests;  ///< file of a StepTrace; empty: no trace
 };
 
 struct PredictCommand : JobCommand {
@@ -62,15 +63,15 @@ struct CheckpointCommand {
 
 struct BenchCommand {
   std::vector<std::string> measures;  ///< by name; empty: all
-  bool quick = false;                 ///< seconds in all: one round of few steps, small workloads
+  bool quick = false;                 ///< one round of few steps on small workloads
   std::string json;                   ///< file to which a line per measurement is appended
-  std::string data;                   ///< folder of the workloads' files; empty: they are made
+  std::string data;                   ///< folder of the workloads' files; empty: made in memory
   std::string scratch = ".";          ///< folder for checkpoints
   std::int64_t threads = 0;           ///< of a rank; 0: as many as it has cores
   std::vector<std::int64_t> dims{16};
   std::int64_t rounds = 3;
-  std::int64_t steps = 60;   ///< that are timed: the last ones of a workload
-  std::int64_t warmup = 10;  ///< steps before those, in every round
+  std::int64_t steps = 60;   ///< timed steps of a round: the last steps of a workload
+  std::int64_t warmup = 10;  ///< steps before the timed steps, in every round
 };
 
 int run_train(const TrainCommand& command);

@@ -13,11 +13,11 @@ namespace {
 const std::vector<std::string>& free_keys() {
   static const std::vector<std::string> keys{
       "checkpoint.*",      "data.max_bad_lines",
-      "data.memory_bytes",  // it decides the order of reading, which is saved
+      "data.memory_bytes",  // decides only the order of reading, which is saved
       "data.order",         // the saved order is compared
       "data.test",
       "data.train",  // the digest of the data is compared
-      "data.valid",  // the same
+      "data.valid",  // a warning if the digest differs
       "job.epochs",
       "job.numerics",  // the fingerprint is compared
       "job.output",        "job.patience",       "job.report_every_steps", "job.steps",

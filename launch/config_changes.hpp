@@ -1,7 +1,7 @@
-// Which keys of a configuration may change where a job goes on from a checkpoint. A resumed job is
-// meant to be the job that never stopped. So keys that say where, for how long and under which
-// watch the job runs are free; keys that steer the training may change, and the user sees a
-// warning; all others must have the value that was saved.
+// Which keys of a configuration may change where a job goes on from a checkpoint. A resumed job
+// must give the result of a job that never stopped. So keys that decide where and how long a job
+// runs and how it is watched are free; keys that steer the training may change, and the user sees a
+// warning; all other keys must have the value that was saved.
 #pragma once
 
 #include <string>
@@ -11,16 +11,17 @@
 
 namespace keyshard {
 
-/// free: no bit of the result depends on the key, or what the key names is compared in another way,
-/// as data by their digest. steers: a person may change the value during a training, as that of a
-/// learning rate; the results then belong to neither configuration. fixed: all other keys: the
-/// model, the data, and whatever decides the order of samples or the content of a checkpoint.
+/// free: the training up to any step does not depend on the key, or what the key names is compared
+/// in another way, as data are by their digest. steers: a user may want to change the value during
+/// a training, as a learning rate; the result then belongs to neither configuration. fixed: all
+/// other keys: those of the model and the data, and whatever decides the order of samples or the
+/// content of a checkpoint.
 enum class KeyChange { free, steers, fixed };
 
 /// How a key may change, by its full path, as "job.steps" or "tables.C1.exchange".
 KeyChange change_of(const std::string& path);
 
-/// The keys that may change, as a person reads them: paths, and patterns as "checkpoint.*".
+/// The keys that may change, free or steering: paths, and patterns like "checkpoint.*".
 std::vector<std::string> changeable_keys();
 
 /// A line per key that differs, sorted by key, with both values.

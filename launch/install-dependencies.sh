@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what keyshard needs and nothing else, on Debian 12 and Ubuntu 24.04 or newer; only what is missing.
+# Installs the packages that keyshard needs and that are missing, on Debian 12 and Ubuntu 24.04 or newer.
 #
 #   launch/install-dependencies.sh [--tests] [--ci]
 #
-# Without an option: what builds and runs the program. --tests adds what tests need. --ci adds that, clang and its tools.
+# Without an option: what builds and runs the program. --tests adds what tests need. --ci adds the same, and clang with its tools.
 set -euo pipefail
 
 packages=(
@@ -14,7 +14,7 @@ packages=(
   libdnnl-dev                 # dense products
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libfmt-dev libspdlog-dev
 )
-tests=(libgtest-dev python3-h5py iproute2)  # a stranger reads a checkpoint; two hosts
+tests=(libgtest-dev python3-h5py iproute2)  # h5py reads checkpoints; iproute2 makes two hosts
 for option in "$@"; do
   case $option in
     --tests) packages+=("${tests[@]}") ;;

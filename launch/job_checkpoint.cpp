@@ -43,8 +43,7 @@ std::vector<std::string> resolve_orders(const TrainingPosition& position, DataOp
   return refused;
 }
 
-/// The newest checkpoints stay, and beside them that of the best step where early stopping may want
-/// it.
+/// The newest checkpoints stay and, with early stopping, the checkpoint of the best step.
 Retention retention_of(const JobConfig& config, const ScheduleState& schedule) {
   const bool keeps_best = config.job.patience > 0 && schedule.any;
   return {config.checkpoint.keep, keeps_best ? schedule.best_step : -1};

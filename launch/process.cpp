@@ -18,12 +18,12 @@
 namespace keyshard {
 namespace {
 
-/// How long another rank leaves an error to rank 0.
+/// How long other ranks wait for rank 0 to show an error first.
 constexpr std::chrono::seconds kFirstWord{3};
 
 const Error* as_error(const std::exception& error) { return dynamic_cast<const Error*>(&error); }
 
-/// Whether the message is about what the user gave, and needs no place in the source.
+/// Whether the error is about what the user gave, so that its message needs no place in the source.
 bool is_users(Kind kind) {
   return kind == Kind::invalid_argument || kind == Kind::bad_input || kind == Kind::not_built ||
          kind == Kind::corrupt_data || kind == Kind::non_finite || kind == Kind::other_bits;

@@ -1,4 +1,5 @@
-// The process that a rank is: who owns its errors, its exit code, and the ranks beside it.
+// What a process does as one rank of a job: it meets the other ranks, checks that all were started
+// alike, shows errors and chooses the exit code.
 #pragma once
 
 #include <exception>
@@ -18,9 +19,10 @@ int launched_rank();
 /// The exit code of an error that ends the process.
 int exit_code_of(const std::exception& error);
 
-/// Shows an error as "error: rank R: ...". Errors that a peer caused are left to the peer. Ranks
-/// other than 0 wait a moment first: an error that all ranks meet alike is shown by rank 0 alone,
-/// whose end also ends the others.
+/// Shows an error as "error: rank R: ..." ("error: ..." with one rank). A rank does not show an
+/// error that another rank has caused and shows. Ranks other than 0 wait a moment first: so an
+/// error that all ranks meet is shown by rank 0 alone, because the end of rank 0 ends the other
+/// ranks.
 void show_error(const std::exception& error, int rank, int ranks);
 
 /// Runs body on the ranks of this job. A rank that fails shows its error and ends all ranks.
@@ -34,17 +36,17 @@ JobConfig configure(const JobCommand& command);
 void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config,
                        const ResolvedSettings& options);
 
-/// Fails on all ranks where two ranks would compute different bits, for their processors or
-/// libraries differ, naming both.
+/// Fails on all ranks where two ranks would compute different bits because their processors or
+/// libraries differ, naming the numerics of both.
 void check_same_numerics(Communicator<Cpu>& communicator);
 
-/// Watches the ranks of a job: one that is stuck for `seconds` (ten times as long in a phase
+/// Watches the ranks of a job: a rank that is stuck for `seconds` (ten times as long in a phase
 /// that waits for a disk or unpacks files: StuckLimits) ends the job with exit code 70 and a
-/// message that names it. None where there is one rank or `seconds` is 0. Collective.
+/// message that names the rank. Null where there is one rank or `seconds` is 0. Collective.
 std::unique_ptr<Watchdog> watch_ranks(Communicator<Cpu>& communicator, double seconds);
 
-/// Threads of this rank, as configured or found. Warns on rank 0 where an affinity mask takes cores
-/// away.
+/// Threads of this rank: job.threads, or as many as the rank has cores. Warns on rank 0 where an
+/// affinity mask leaves the process fewer cores than the machine has.
 int threads_of(Communicator<Cpu>& communicator, const JobConfig& config);
 
 }  // namespace keyshard

@@ -98,7 +98,7 @@ std::string Reporter::time_left(const StepReport& report) {
     start_ = now;
   }
   if (report.step == first_step_) {
-    return "";  // no time was taken yet
+    return "";  // no step was timed yet
   }
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   const auto of_steps = [](std::int64_t steps) { return static_cast<double>(steps); };

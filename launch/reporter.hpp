@@ -1,6 +1,6 @@
 // What a user sees of a training, on rank 0 only: a progress line on a terminal, plain lines
-// elsewhere, every report as a line of JSON in OUTPUT/metrics.jsonl, and what was shown, with the
-// time, in OUTPUT/log.txt.
+// elsewhere. Every report is a line of JSON in OUTPUT/metrics.jsonl; the lines for the user, also
+// those that `off` hides, are in OUTPUT/log.txt with the time.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,8 @@
 
 namespace keyshard {
 
-/// automatic: a progress line on a terminal, but plain lines under mpirun, where stdout is a
-/// terminal for every rank.
+/// automatic: a progress line on a terminal, but plain lines under mpirun, where every rank takes
+/// stdout for a terminal. off: no lines of steps and evaluations; `note` still shows its lines.
 enum class ProgressStyle { automatic, line, off };
 
 struct StepReport {
@@ -62,7 +62,7 @@ class Reporter {
   std::int64_t first_step_ = -1;
 };
 
-/// "auc .8123, log loss .4567" as the loss has it, and the same of unseen ids.
+/// "auc 0.8123, log loss 0.4567", or rmse and mae with squared error; then the same of unseen ids.
 std::string metrics_text(Loss loss, const SplitMetrics& metrics);
 
 }  // namespace keyshard

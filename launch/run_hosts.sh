@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on the nodes of a hostfile. Asked to end (TERM or INT), it lets the ranks save first and then exits with their code:
+# Trains on the nodes of a hostfile. On TERM or INT this script lets the ranks save first and then exits with their code:
 # 75 says that the same command continues the job.
 #
 #   launch/run_hosts.sh HOSTFILE CONFIG [OPTION OF keyshard train...]

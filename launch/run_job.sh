@@ -1,7 +1,7 @@
 # Sourced by run_hosts.sh and slurm.sbatch: run_job COMMAND... runs mpirun in the background and waits for it. TERM and INT become
-# USR1: mpirun forwards that one to its ranks and leaves them the time to save, where TERM would kill them after a second. Where the
-# wire to another host is cut, the ranks of both hosts end, but mpirun waits for the other host as long as TCP does, a quarter of an
-# hour: run_job ends mpirun 20 seconds after the last rank of this host has ended, and returns 70.
+# USR1: mpirun forwards USR1 to its ranks and gives them time to save, while on TERM mpirun would kill the ranks after a second. If
+# the network to another host breaks, the ranks of both hosts end, but mpirun waits for the other host as long as TCP does, a quarter
+# of an hour: run_job kills mpirun 20 seconds after the last rank of this host has ended, and returns 70.
 
 # Whether mpirun $1 has a rank on this host.
 has_ranks() {

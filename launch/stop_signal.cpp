@@ -5,7 +5,8 @@
 namespace keyshard {
 namespace {
 
-// A handler can reach nothing else: the one piece of state that belongs to the process.
+// A handler can reach only global state. This is the one variable that belongs to the whole
+// process.
 volatile std::sig_atomic_t requested = 0;
 
 void note(int) { requested = 1; }

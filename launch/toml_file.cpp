@@ -18,7 +18,7 @@ std::string place_of(const toml::node& node, const std::string& file) {
 
 SettingValue convert(const toml::node& node, const std::string& file);
 
-/// The keys of a table in the order of the file, in which toml++ does not have them.
+/// The keys of a table in the order of the file, which toml++ does not keep.
 SettingValue::Table convert_table(const toml::table& table, const std::string& file) {
   std::vector<std::pair<std::uint32_t, std::pair<std::string, SettingValue>>> entries;
   for (const auto& [key, value] : table) {

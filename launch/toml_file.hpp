@@ -1,4 +1,4 @@
-// Configuration files: TOML into settings that know their line. The one home of toml++.
+// Configuration files: TOML read into values that carry their line. The one home of toml++.
 #pragma once
 
 #include <string>
@@ -8,13 +8,13 @@
 
 namespace keyshard {
 
-/// Reads a file. A syntax error or a key that is given twice throws Error{invalid_argument} alone,
-/// with "file:line".
+/// Reads a file. A syntax error or a key that is given twice throws Error{invalid_argument} with
+/// "file:line"; no other problem of the file is then reported.
 SettingValue read_toml(const std::string& path);
 
-/// Sets "a.b.key=value" in the tree, making tables on the way. The value is TOML, or a plain string
-/// where it is not. Throws Error{invalid_argument} where there is no "=" or a part of the path is
-/// no table.
+/// Sets "a.b.key=value" in the tree and makes the tables a and a.b where they are missing. The
+/// value is read as TOML, or as a plain string where it is no TOML. Throws Error{invalid_argument}
+/// where there is no "=" or a part of the path is no table.
 void set_value(SettingValue& root, const std::string& assignment);
 
 }  // namespace keyshard

@@ -161,8 +161,8 @@ void TrainingRun::save(SaveReason reason) {
                                               trainer_->bad_lines().counts()));
     saved_step_ = trainer_->steps();
   } catch (const Error& error) {
-    // The save has failed on all ranks alike, and the checkpoint before it is intact. At the end of
-    // a job no later save can make up for this one, so the failure is the job's.
+    // The save has failed on all ranks, and the previous checkpoint is intact. At the end of a job
+    // no later save can replace the failed one, so the job fails.
     const bool goes_on = !config_.checkpoint.stop_on_failure && reason != SaveReason::ending;
     if (error.kind() != Kind::io || !goes_on) {
       throw;

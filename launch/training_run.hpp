@@ -22,15 +22,15 @@ enum class RunEnd { done, stopped_by_signal };
 
 class TrainingRun {
  public:
-  /// Opens the data and makes the model, or loads the model of the checkpoint `from` where that is
-  /// not empty. `checkpoints` may be null: then nothing is saved. Collective. Throws
+  /// Opens the data and makes the model, or loads the model of the checkpoint `from` where `from`
+  /// is not empty. `checkpoints` may be null: then nothing is saved. Collective. Throws
   /// Error{corrupt_data} where configuration, data or model are not those of the checkpoint, before
-  /// its tables are loaded.
+  /// tables are loaded.
   TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
               Reporter& reporter, JobCheckpoints* checkpoints, const std::string& from = "");
 
-  /// Trains to the end, or until `stop` says so on any rank, after the step in which it did.
-  /// Collective.
+  /// Trains to the end, or until `stop` returns true on any rank; `stop` is asked in every step,
+  /// and the step in which it returns true is the last. Collective.
   RunEnd run(const std::function<bool()>& stop = {});
 
   Trainer<Cpu>& trainer() noexcept { return *trainer_; }
@@ -40,7 +40,7 @@ class TrainingRun {
   /// Losses of the steps of this run.
   const std::vector<double>& losses() const noexcept { return losses_; }
 
-  /// Of the whole job, with those before a resume.
+  /// Steps of the whole job, with those before a resume.
   std::int64_t total_steps() const noexcept { return total_steps_; }
 
  private:

@@ -57,7 +57,7 @@ double BenchContext::seconds_of(const std::function<void()>& body) {
 }
 
 double BenchContext::wait_quiet() {
-  // Ranks that wait for a longer sleeper would themselves be busy.
+  // A rank that waits for ranks that sleep longer would itself keep the machine busy.
   const int patience = communicator_.size() > 1 ? 1 : 8;
   return command_.quick ? 0 : wait_until_quiet(0.25, patience);
 }

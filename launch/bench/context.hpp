@@ -15,7 +15,7 @@
 
 namespace keyshard {
 
-/// One of those that take turns in a measure.
+/// One competitor of a measure: contenders take turns on the same steps.
 struct Contender {
   std::string peer;
   std::function<void(std::int64_t step)> step;
@@ -23,7 +23,7 @@ struct Contender {
 
 class BenchContext {
  public:
-  /// All are borrowed.
+  /// All arguments are borrowed.
   BenchContext(const BenchCommand& command, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                BenchReport& report);
 
@@ -43,13 +43,14 @@ class BenchContext {
   /// "keyshard", with `variant` and the number of ranks where there are several.
   std::string own_name(const std::string& variant = "") const;
 
-  /// The steps of a workload for all ranks: "W1", "W2" or "W3". Kept for the measures after this
-  /// one; `--quick` makes it small.
+  /// The steps of a workload ("W1", "W2" or "W3") with the samples of all ranks. Kept for later
+  /// measures; `--quick` makes a small workload.
   const IdBatches& whole(const std::string& name);
-  /// The same, of this rank's samples.
+  /// The same steps with this rank's samples alone.
   const IdBatches& own(const std::string& name);
 
-  /// The first step that a race over the last of `steps` makes, and the first that it times.
+  /// The first step that a race makes in a workload of `steps` steps, and the first step that it
+  /// times.
   std::int64_t first_step(std::int64_t steps) const;
   std::int64_t first_timed_step(std::int64_t steps) const;
 
@@ -59,11 +60,11 @@ class BenchContext {
   std::vector<BenchResult> race(const std::string& measure, std::int64_t steps,
                                 const std::vector<Contender>& contenders);
 
-  /// Waits a little until others leave the machine alone, but not with `--quick`; the share that
-  /// they use.
+  /// Waits a little for other programs to become idle, but not with `--quick`. Returns the share of
+  /// the machine that they use.
   double wait_quiet();
 
-  /// Seconds that a call takes on this rank, once all ranks have come. Collective.
+  /// Seconds that a call takes on this rank, from the moment when all ranks are here. Collective.
   double seconds_of(const std::function<void()>& body);
 
  private:

@@ -1,5 +1,5 @@
-// A communicator that counts what a rank sends to others through another one: what the formulas of
-// docs/scale.md are held against.
+// A communicator that passes calls on to another communicator and counts what this rank sends to
+// other ranks: the formulas of docs/scale.md are compared with these counts.
 #pragma once
 
 #include "collectives/forwarding_communicator.hpp"
@@ -10,8 +10,8 @@ class CountingCommunicator final : public ForwardingCommunicator {
  public:
   using ForwardingCommunicator::ForwardingCommunicator;
 
-  /// Bytes of both kinds of all_to_all that went to other ranks, and the parts of them that were
-  /// not empty.
+  /// Bytes that all_to_all and all_to_all_values have sent to other ranks, and the number of
+  /// messages (parts that were not empty).
   std::int64_t bytes() const noexcept { return bytes_; }
 
   std::int64_t messages() const noexcept { return messages_; }

@@ -1,7 +1,7 @@
-// What a sparse step costs at least: the same ids through plain loops over one table of open
-// addressing, written for the benchmark's keys alone (FLOORS.md counts bytes, misses and
-// operations). It knows no ranks, slices, tables or options, and each thread owns the keys of its
-// part. Its results are those of the library up to the order of sums, which tests hold.
+// What a sparse step costs at least: plain loops over one hash table a thread, with open
+// addressing, for the benchmark's keys alone (FLOORS.md counts bytes, misses and operations). A
+// floor has no ranks, slices, tables or options, and each thread owns a part of the keys. Its
+// results are those of the library up to the order of sums, as tests check.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ class FloorTable {
 
   /// The row of a key, or null.
   float* find(Key key) const;
-  /// The row of a key; a new one begins with filled_value in `dim` columns and zeros behind.
+  /// The row of a key; a new row has filled_value in the first `dim` columns, then zeros.
   float* find_or_insert(Key key, std::int64_t dim);
 
   std::int64_t size() const noexcept { return size_; }
@@ -91,13 +91,13 @@ class SparseFloor {
     struct Seen {
       Key key;
       std::uint32_t number;
-      std::uint32_t step;  // in which it was seen
+      std::uint32_t step;  // the last in which the key was seen
     };
 
     FloorTable table;
-    std::vector<std::uint32_t> mine;     // its occurrences
-    std::vector<std::uint32_t> bags;     // of them
-    std::vector<std::uint32_t> numbers;  // of their distinct keys
+    std::vector<std::uint32_t> mine;     // occurrences of this thread's keys
+    std::vector<std::uint32_t> bags;     // [occurrences] bag of each
+    std::vector<std::uint32_t> numbers;  // [occurrences] place of its key in `distinct`
     std::vector<Key> distinct;
     std::vector<float*> rows;  // of the distinct keys
     std::vector<float> sums;   // [distinct x dim]

@@ -36,8 +36,8 @@ class Inserter {
   Table<Cpu> table_;
 };
 
-/// Times every step of an epoch, each round from an empty table. The longest step is that of all
-/// rounds, the longest pause the median of the rounds.
+/// Times every step of an epoch, each round from an empty table. Reports the longest step of all
+/// rounds, and the median over rounds of the longest pause.
 template <class Make>
 BenchResult insert_epoch(BenchContext& context, const std::string& peer, const IdBatches& batches,
                          const Make& make) {

@@ -118,7 +118,7 @@ class NineProducts {
   std::vector<std::vector<float>> activations_, gradients_, weights_, weight_gradients_;
 };
 
-/// The steps that a race makes, as a reader would give them, by number.
+/// The batches of the steps that a race makes, as a reader would give them, by step number.
 std::vector<Batch> batches_of(const BenchContext& context, const IdBatches& own,
                               std::int64_t slices) {
   const int rank = context.communicator().rank();
@@ -164,7 +164,7 @@ double mean_of_last(const std::vector<double>& values, std::size_t most) {
   return mean;
 }
 
-/// What each part of a step takes of it, reading left out.
+/// The share of each part in the time of a step, without reading.
 std::string shares_of(const StepClock& clock) {
   std::string shares;
   for (const StepPart part :

@@ -40,7 +40,7 @@ void find_in(BenchContext& context, const std::string& workload) {
   const Table<Cpu>& table = *step.tables().tables().front();
   const auto floor = filled_floor(context, context.whole(workload));
 
-  // Keys of this rank, as a step has them: distinct.
+  // The distinct keys of a step that this rank owns.
   std::vector<std::vector<Key>> keys;
   std::size_t most = 0;
   for (std::int64_t s = 0; s < own.steps(); ++s) {
@@ -125,7 +125,7 @@ class PoolingLayers {
   std::vector<FeatureBags> bags_;
 };
 
-/// What the steps of a workload send between ranks, with nothing done to it.
+/// The messages between ranks in the steps of a workload, without any other work.
 class Travel {
  public:
   Travel(BenchContext& context, const IdBatches& own)
@@ -147,7 +147,7 @@ class Travel {
     std::memset(there_.data(), 0, there_.span().size_bytes());
   }
 
-  /// Keys there, rows back, gradients there. Collective.
+  /// Sends keys to owners, rows back, and gradients to owners. Collective.
   void exchange(std::int64_t s) {
     const Step& step = steps_[static_cast<std::size_t>(s)];
     step.exchange.forward(stream_, step.distinct.keys.data(), keys_.data());

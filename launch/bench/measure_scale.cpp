@@ -11,7 +11,7 @@
 namespace keyshard {
 namespace {
 
-/// Distinct keys of a step's first samples.
+/// The number of distinct keys in the first `samples` samples of a step.
 double distinct_keys(BenchContext& context, const IdBatches& batches, std::int64_t samples) {
   const Partitioner partitioner = partitioner_of("hash", "table0");
   const auto ids = static_cast<std::size_t>(

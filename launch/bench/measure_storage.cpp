@@ -1,4 +1,4 @@
-// What lasts: memory of a row, also while a table grows, and a checkpoint of ten million rows
+// The memory of a row, also while a table grows, and the speed of a checkpoint of ten million rows
 // beside the disk and memcpy.
 #include <cstring>
 #include <filesystem>
@@ -19,8 +19,9 @@
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kDim = 16;                         // of all measures of this file
-constexpr double kRowBytes = 2.0 * kDim * sizeof(float);  // values and state, as peers count
+constexpr std::int64_t kDim = 16;  // of all measures of this file
+constexpr double kRowBytes =
+    2.0 * kDim * sizeof(float);  // values and state, as in other benchmarks
 
 /// Gives a table `rows` rows, `step` keys at a time.
 void grow_rows(BenchContext& context, Table<Cpu>& table, std::int64_t rows, std::int64_t step) {
@@ -91,7 +92,7 @@ void write_plain(const std::string& path, const std::vector<char>& piece, std::i
   require(good, Kind::io, "{}: cannot be written", path);
 }
 
-/// The speed of a save or a load as peers count it: values and state, without keys.
+/// The speed of a save or a load, for `counted` bytes of values and state (keys do not count).
 BenchResult speed(const std::string& peer, const std::string& measure, double counted,
                   const std::vector<double>& seconds) {
   BenchResult result{peer, measure, "GB/s", kDim, {}, {}, 0, 0};
@@ -101,7 +102,7 @@ BenchResult speed(const std::string& peer, const std::string& measure, double co
   return result;
 }
 
-/// Milliseconds that threads spent in each phase, and at last those that went by on the clock.
+/// Milliseconds that all threads together spent in each phase, and last the elapsed time.
 std::vector<std::pair<std::string, double>> phases_of(const CheckpointTimes& times) {
   const std::pair<const char*, std::int64_t> phases[] = {
       {"sort_copy_ms", times.copy}, {"digest_ms", times.digest},      {"write_ms", times.write},
@@ -114,7 +115,7 @@ std::vector<std::pair<std::string, double>> phases_of(const CheckpointTimes& tim
   return milliseconds;
 }
 
-/// Reports seconds of ours beside those of a limit, and the phases of our last round.
+/// Reports our speed beside a limit, and the phases of our last round.
 void report_speed(BenchContext& context, const std::string& measure, double counted,
                   const std::vector<double>& seconds, const CheckpointTimes& times,
                   const BenchResult& limit) {
@@ -154,14 +155,14 @@ struct StorageTimes {
   CheckpointTimes save, load;
 };
 
-/// Seconds of a call that takes `bytes` bytes of new memory, which are at hand. Collective.
+/// Seconds of a call that takes `bytes` bytes of new memory, touched before. Collective.
 double seconds_warm(BenchContext& context, std::int64_t bytes, const std::function<void()>& body) {
   warm_memory(2 * bytes);
   return context.seconds_of(body);
 }
 
-/// Saves the rows of a trainer, round after round. As peers do, each file is written anew: what the
-/// round before wrote is removed first.
+/// Saves the rows of a trainer, round after round. Each round writes new files: the files of the
+/// previous round are removed first.
 void save_rounds(BenchContext& context, const JobConfig& config, Trainer<Cpu>& trainer,
                  std::int64_t bytes, StorageTimes& times) {
   JobCheckpoints checkpoints(config, context.communicator(), context.stream());
@@ -207,7 +208,7 @@ void measure_rows(BenchContext& context) {
     sizes = {300'000};
   }
   for (const std::int64_t rows : sizes) {
-    constexpr double kRoom = 250;  // bytes a row that must be free, for this and its growth
+    constexpr double kRoom = 250;  // bytes a row that must be free, growth included
     if (static_cast<double>(available_bytes()) < kRoom * static_cast<double>(rows)) {
       context.report().say(fmt::format("bytes per row, {} rows: too little memory; skipped", rows));
       continue;

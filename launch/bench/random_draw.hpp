@@ -1,5 +1,5 @@
-// The random numbers of the benchmark's workloads, made from integers so that any program makes the
-// same ones: the 128-bit PCG XSL-RR generator, and draws from a table of thresholds.
+// The random numbers of the benchmark's workloads, made from integers so that any program can make
+// the same numbers: the 128-bit PCG XSL-RR generator, and draws from a table of thresholds.
 #pragma once
 
 #include <cstdint>

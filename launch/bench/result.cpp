@@ -18,7 +18,7 @@ double middle_of(std::vector<double>& values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-/// Times in the digits that a clock has.
+/// A number with 9 significant digits.
 SettingValue rounded(double value) { return {std::stod(fmt::format("{:.9g}", value)), ""}; }
 
 }  // namespace

@@ -21,8 +21,8 @@ struct Spread {
 /// Expects at least one value.
 Spread spread_of(std::vector<double> values);
 
-/// By how much the slowest of consecutive steps exceeds the median of the nine about it (of the
-/// nearest ones at the ends): what a step takes beyond what its work takes.
+/// The most by which any of consecutive steps exceeds the median of the nine steps around it (of
+/// the nearest nine at the ends): the time of a step beyond that of its work.
 double longest_pause(const std::vector<double>& steps);
 
 /// What a contender reached, round by round.
@@ -34,9 +34,9 @@ struct BenchResult {
   std::vector<Spread> rounds;
   std::vector<std::pair<std::string, double>> extra;  ///< more numbers of the JSON line
   double others_busy = 0;
-  std::int64_t threads = 0;  ///< that it used; 0: those of the run
+  std::int64_t threads = 0;  ///< that the contender used; 0: those of the run
 
-  /// The median over the rounds of their medians.
+  /// The median of the medians of all rounds.
   double median() const;
 };
 

@@ -25,23 +25,23 @@ struct SparseOptions {
   std::int64_t slices = 16;  ///< of the global batch
 };
 
-/// The optimizers of the benchmark, as the peers have them: rate 0.05, epsilon 1e-7, from 0.
+/// The optimizers of the benchmark: rate 0.05, epsilon 1e-7, states from 0.
 Optimizer bench_adagrad();
 Optimizer bench_rowwise_adagrad();
 
-/// Gives the keys that `table` owns on this rank rows of filled_value, without state. Keys may come
-/// several times.
+/// Makes a row of filled_value, without state, for each of `keys` that `table` owns on this rank.
+/// Keys may repeat.
 void fill_rows(Stream<Cpu>& stream, Table<Cpu>& table, Span<const Key> keys);
 
 class SparseStep {
  public:
-  /// Steps on the batches of this rank; `whole` are those of all ranks. All are borrowed. The bags
-  /// are summed. Collective.
+  /// Steps on `own`, the batches of this rank. All arguments but `options` are borrowed. Bags are
+  /// pooled by sum. Collective.
   SparseStep(Communicator<Cpu>& communicator, Stream<Cpu>& stream, const IdBatches& own,
              const SparseOptions& options);
 
-  /// Makes a row of every key of `whole` (of table_keys where there are any) that this rank owns:
-  /// filled_value, no state.
+  /// Makes a row of filled_value, without state, for every key of `whole` that this rank owns (for
+  /// those of its table_keys alone, where there are any). `whole` has the batches of all ranks.
   void fill(const IdBatches& whole);
 
   /// Inference: pooled rows into `pooled`.

@@ -65,8 +65,8 @@ IdBatches read_single(const char* name, const std::string& path) {
   return batches;
 }
 
-/// Lays the ids of a step out sample by sample; they come feature by feature, with the bag sizes
-/// [features x samples].
+/// Adds a step whose ids come feature by feature, with bag sizes [features x samples], and lays the
+/// ids out sample by sample.
 void add_bags(IdBatches& batches, Span<const std::uint8_t> lengths, Span<const Key> ids) {
   const std::size_t features = static_cast<std::size_t>(batches.features);
   const std::size_t samples = static_cast<std::size_t>(batches.samples);

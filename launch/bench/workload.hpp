@@ -1,7 +1,8 @@
-// The workloads of the benchmark, integers only. W1: 26 features of one id, Zipf 1.05 over
-// 2,000,000 ranks each. W2: 4 features of bags with 1 to 40 ids. W3: ids uniform over 20,000,000
-// keys. Keys are mix64((feature + 1) 2^32 + rank): unique across features. Read from raw
-// little-endian files (FOLDER/W1/ids.u64, ...) or made here, number for number the same.
+// The workloads of the benchmark. W1: 26 features of one id, Zipf 1.05 over 2,000,000 ids each,
+// with 13 dense columns and labels. W2: 4 features of bags with 1 to 40 ids. W3: 26 features of one
+// id, uniform over 20,000,000 keys. The key of id r of a feature is mix64((feature + 1) 2^32 + r),
+// which no other feature has. Workloads are read from raw little-endian files (FOLDER/W1/ids.u64,
+// ...) or made here, with the same numbers.
 #pragma once
 
 #include <cstdint>

@@ -18,7 +18,7 @@ struct PooledViews {
   MatrixView<T> linear;
 };
 
-/// The rows of some samples; a view that is left empty stays so.
+/// The rows of some samples; an empty view stays empty.
 template <class T>
 MatrixView<T> rows_of_samples(const MatrixView<T>& matrix, Range samples) {
   return matrix.data == nullptr
@@ -38,7 +38,7 @@ class BatchColumns {
         dense_(view(stream, batch.dense, dense_copy_)),
         sample_numbers_(view(stream, batch.sample_numbers, sample_numbers_copy_)) {}
 
-  /// Samples of slices [slices.begin, slices.end) of this rank, counted from its first.
+  /// The samples of some slices; slices are counted from the first slice of this rank.
   Range samples_of(Range slices) const {
     return {batch_.slice_offsets[static_cast<std::size_t>(slices.begin)],
             batch_.slice_offsets[static_cast<std::size_t>(slices.end)]};

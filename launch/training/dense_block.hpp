@@ -1,6 +1,6 @@
 // One step of a row optimizer on long rows: the dense parameters of a rank, cut into blocks of
-// fixed size. A block is a row of kDenseBlock numbers, and its states lie one after another, as
-// those of a row do.
+// fixed size. A block is a row of kDenseBlock numbers, and its states lie one after another, like
+// the states of a row.
 #pragma once
 
 #include <algorithm>
@@ -27,8 +27,8 @@ struct DenseBlocks {
     return {begin, begin + (left < kDenseBlock ? left : kDenseBlock)};
   }
 
-  /// Where state `state` of a block begins, in an array of `states` numbers for each of the chunk;
-  /// the state has numbers_of(block).size() numbers.
+  /// Where state `state` of a block begins, in an array with `states` numbers for each number of
+  /// the chunk; the state has numbers_of(block).size() numbers.
   KEYSHARD_HD std::int64_t place_of(std::int64_t block, std::int64_t state,
                                     std::int64_t states) const {
     const Range numbers = numbers_of(block);

@@ -1,4 +1,4 @@
-// The optimizer of the dense parameters on the chunk of them that a rank owns. It is a row
+// The optimizer of the dense parameters, on the chunk of parameters that a rank owns. It is a row
 // optimizer on long rows: the same functors as for embeddings, on blocks of fixed size.
 #pragma once
 
@@ -28,7 +28,7 @@ class DenseOptimizer {
   /// The numbers of each state [size], on the host. Waits.
   std::vector<std::vector<float>> states(Stream<B>& stream) const;
 
-  /// Takes up the states of a checkpoint, as `states` gives them.
+  /// Sets the states to those of a checkpoint, in the form of `states`.
   void restore(Stream<B>& stream, const std::vector<std::vector<float>>& states);
 
   OptimizerClock& clock() noexcept { return clock_; }

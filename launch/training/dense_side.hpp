@@ -37,7 +37,7 @@ class DenseSide {
                           const PooledViews<float>& gradients);
 
   /// The gradients [parameters] of the last forward_backward over the i-th slice of this rank, in
-  /// memory of the device; empty where it had no samples.
+  /// memory of the device; empty where the slice had no samples.
   Span<const float> slice_gradients(std::int64_t i) const;
 
   /// Folds the gradients of the last forward_backward and steps the parameters. Collective. Throws
@@ -55,7 +55,7 @@ class DenseSide {
   /// Weights, optimizer states and batch-norm statistics, in a fixed order, on every rank.
   /// Collective.
   std::vector<DensePart> parts();
-  /// Takes up weights, states and statistics (whole) of a checkpoint.
+  /// Sets weights, optimizer states and batch-norm statistics to those of a checkpoint, each whole.
   void restore(const std::vector<float>& weights, const std::vector<std::vector<float>>& states,
                const std::vector<float>& statistics);
 
@@ -85,7 +85,7 @@ class DenseSide {
   std::vector<Workspace<B>> workspaces_;
   Buffer<float, B> slice_gradients_;   // [slices of this rank x parameters]
   Buffer<float, B> slice_statistics_;  // [slices of this rank x statistics]
-  Buffer<double, B> slice_losses_;     // [slices of this rank]; of absent slices it is not used
+  Buffer<double, B> slice_losses_;     // [slices of this rank], unused for those without samples
   std::vector<char> present_;          // slices with samples
   std::vector<char> has_statistics_;
 };

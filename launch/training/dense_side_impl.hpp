@@ -154,7 +154,7 @@ void DenseSide<B>::update_statistics() {
   model_->update_statistics(stream_, folded.data(), present, statistics_.data());
 }
 
-/// The numbers themselves come to the host only where one of them is to be named.
+/// The host reads flags of blocks, and gradients only of the block whose bad number it names.
 template <Backend B>
 void DenseSide<B>::require_finite(const Buffer<float, B>& gradients) {
   constexpr std::int64_t kBlock = FlagNonFinite::kBlock;

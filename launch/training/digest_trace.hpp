@@ -1,6 +1,6 @@
-// Digests of the tensors of every step, a line of text each. One run writes them to a file, another
-// run compares its own with the file: the first tensor that differs is named. Digests do not depend
-// on ranks and threads, so the two runs may have different numbers of both.
+// Digests of the tensors of every step, a line of text each. One run writes its digests to a file;
+// another run compares its own digests with the file and names the first tensor that differs.
+// Digests do not depend on the number of ranks and threads, so the two runs may differ in both.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +18,13 @@ class DigestTrace {
   /// nothing. Throws Error{io}.
   DigestTrace(std::string path, Communicator<Cpu>& communicator);
 
-  /// The next tensor, of a step and one of its stages. Names hold no tabs and no newlines. A
-  /// comparison begins with the first step that is added, which need not be the first of the file.
-  /// Throws Error{other_bits} on rank 0 where the file has another digest, another tensor or none.
+  /// Writes or compares the next tensor, of a stage of a step. Names hold no tabs and no newlines.
+  /// A comparison begins with the first step that is added, which need not be the first step of the
+  /// file. Throws Error{other_bits} on rank 0 where the file has another digest or tensor, or ends.
   void add(std::int64_t step, const std::string& stage, const std::string& tensor,
            const Digest128& digest);
 
-  /// The same for a tensor that is spread over ranks: `slices` are the digests of its slices on
+  /// The same for a tensor that is spread over ranks: `slices` are the digests of the slices of
   /// this rank. Collective.
   void add_slices(std::int64_t step, const std::string& stage, const std::string& tensor,
                   Span<const Digest128> slices);

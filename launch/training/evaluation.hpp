@@ -10,9 +10,9 @@
 namespace keyshard {
 
 /// Reads `reader` from the start of its epoch to the end and returns the metrics over all ranks;
-/// with `unseen` also those of the samples in it. `each`, if given, gets every batch with the
-/// logits of its samples. Collective. Throws Error{bad_input} where more lines are bad than
-/// the trainer allows in an epoch.
+/// with `unseen` also the metrics of the samples whose ids are new. `each`, if given, gets every
+/// batch with the logits of its samples. Collective. Throws Error{bad_input} where more lines are
+/// bad than the trainer allows in an epoch.
 template <Backend B>
 SplitMetrics evaluate_split(
     Trainer<B>& trainer, DataReader& reader, const UnseenIds* unseen = nullptr,

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::int64_t kConfigVersion = 1;
 
-/// [[data.columns]], for the keys of them that belong to embeddings.
+/// [[data.columns]], from which embeddings read some keys.
 std::vector<ColumnSettings> columns_of(Settings& root) {
   std::vector<ColumnSettings> columns;
   for (Settings& column : root.table("data").tables("columns")) {

@@ -1,4 +1,4 @@
-// The whole configuration of a job, read at once, so that a user sees all of its problems together.
+// The whole configuration of a job, read at once, so that a user sees all problems together.
 #pragma once
 
 #include <string>

@@ -21,11 +21,11 @@ struct JobOptions {
   std::int64_t threads = 0;         ///< of a rank; 0: as many as it has cores
   std::string numerics = "native";  ///< or "avx2": pins the code path of dense products
   std::int64_t evaluate_every_steps = 0;
-  std::int64_t evaluate_every_epochs = 1;  ///< 0: never
+  std::int64_t evaluate_every_epochs = 1;  ///< and after the last step; 0: never
   std::int64_t patience = 0;  ///< evaluations without a better metric before stopping; 0: never
-  double decay = 1;           ///< factor of the learning rates when the metric does not get better
+  double decay = 1;           ///< factor of the learning rates when the metric does not improve
   std::int64_t decay_patience = 1;  ///< evaluations without a better metric before decaying
-  double least_decay = 0;           ///< the product of the factors is never less
+  double least_decay = 0;           ///< lower bound of the product of all factors
   ValidationMetric metric = ValidationMetric::auc;
   /// Features: evaluation also shows the metrics of the samples whose ids of these features, taken
   /// together, are in no positive sample of training.

@@ -1,5 +1,5 @@
-// What a manifest holds of a training beside its tables and weights: the position of the reader,
-// the schedule, the clocks of the optimizers, and what the data was.
+// What a manifest holds of a training beside tables and weights: the position of the reader, the
+// schedule, the clocks of the optimizers, the digests of the data, and the numerics.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,10 @@ struct TrainingPosition {
   Digest128 data;        ///< DataReader::index_digest of the training data
   Digest128 valid_data;  ///< of the validation data; zero: there is none
   BadLineCounts bad_lines;
-  std::string numerics;  ///< numerics_fingerprint() of those who trained
+  std::string numerics;  ///< numerics_fingerprint() of the ranks that trained
 };
 
-/// What the state of a training holds of its trainer.
+/// The part of the state that comes from the trainer.
 struct TrainerState {
   std::int64_t slices = 1;
   std::uint64_t seed = 1;

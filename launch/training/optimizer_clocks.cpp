@@ -5,8 +5,8 @@
 namespace keyshard {
 namespace {
 
-/// A manifest holds at least two numbers of a clock. Those that an optimizer does not have are 1
-/// before its first step and 0 after it: the powers of a decay rate of 0.
+/// A manifest holds at least two numbers of a clock. A number that the optimizer does not have is
+/// saved as 1 before the first step and as 0 later: the powers of a decay rate of 0.
 constexpr std::size_t kLeastNumbers = 2;
 
 }  // namespace

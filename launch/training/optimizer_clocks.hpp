@@ -1,5 +1,5 @@
-// The clocks of optimizers as a manifest holds them. Rows and weights alone do not let a training
-// go on: an optimizer that corrects its bias needs the steps that it has made, too.
+// The clocks of optimizers as a manifest holds them. A training cannot go on from rows and weights
+// alone: an optimizer that corrects its bias also needs the number of steps that it has made.
 #pragma once
 
 #include <vector>
@@ -14,7 +14,7 @@ SettingValue clock_value(const OptimizerClock& clock);
 /// Sets a clock to what clock_value made. Throws Error{corrupt_data}.
 void restore_clock(const ValueReader& saved, OptimizerClock& clock);
 
-/// The clocks of all column groups of all tables, in order. They are borrowed.
+/// The clocks of all column groups of all tables, in order; borrowed.
 template <Backend B>
 std::vector<OptimizerClock*> clocks_of(TableSet<B>& tables) {
   std::vector<OptimizerClock*> clocks;

@@ -1,5 +1,5 @@
-// What a validation metric decides: whether it is the best so far, when the learning rates are cut,
-// and when training stops.
+// What follows from the metric of an evaluation: whether it is the best so far, whether the
+// learning rates are cut, and whether training stops.
 #pragma once
 
 #include <cstdint>

@@ -16,15 +16,15 @@ inline constexpr std::array<const char*, 7> kStepParts{"read",   "lookup",   "mo
 
 class StepClock {
  public:
-  /// Everything since the last call, or the start, went to this part.
+  /// Adds the time since the last call, or the start, to this part.
   void stop(StepPart part) {
     const auto now = std::chrono::steady_clock::now();
     seconds_[static_cast<std::size_t>(part)] += std::chrono::duration<double>(now - last_).count();
     last_ = now;
   }
 
-  /// All launches since the last call, or the start, went to this part; `launches` are those of the
-  /// stream so far (Stream::launches).
+  /// Adds the launches since the last call, or the start, to this part; `launches` is the number of
+  /// launches of the stream so far (Stream::launches).
   void count(StepPart part, std::int64_t launches) {
     launches_[static_cast<std::size_t>(part)] += launches - last_launches_;
     last_launches_ = launches;
@@ -48,7 +48,7 @@ class StepClock {
     return sum;
   }
 
-  /// Begins anew, now and at the launches that were counted last.
+  /// Sets all times and launches to 0 and starts again now.
   void reset() {
     const std::int64_t launches = last_launches_;
     *this = StepClock();

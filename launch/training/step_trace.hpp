@@ -1,7 +1,7 @@
 // The stages of a training step as digests (digest_trace.hpp), in this order: `batch` (records,
 // labels, weights, dense, ids), `pooled` (factors, linear), `gradients` (loss; of factors, linear
 // and the dense parameters) and `update` (the tables and the dense side at the step's end). A trace
-// reads all rows in every step: it is there to find a difference, not to train with.
+// reads all rows in every step, so it is slow: use it to find a difference, not to train.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ class StepTrace {
   StepTrace(const std::string& path, Communicator<B>& communicator, Stream<B>& stream)
       : trace_(path, host_of(communicator)), stream_(stream) {}
 
-  // Each is collective and throws Error{other_bits} on rank 0. Steps count from 1.
+  // Each call is collective and throws Error{other_bits} on rank 0. Steps count from 1.
 
   void batch(std::int64_t step, const Batch& batch);
   void pooled(std::int64_t step, const Batch& batch, const PooledViews<const float>& pooled);

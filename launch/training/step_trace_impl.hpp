@@ -10,7 +10,7 @@ struct SampleRange {
   std::size_t begin;
   std::size_t end;
 
-  /// Their part of a vector of `width` values a sample.
+  /// The values of these samples in a vector of `width` values a sample.
   template <class T>
   Span<const T> of(const std::vector<T>& values, std::int64_t width = 1) const {
     const auto w = static_cast<std::size_t>(width);

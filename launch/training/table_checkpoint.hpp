@@ -1,7 +1,7 @@
 // Saves the tables of a program and loads them again: rows, states and clocks of optimizers. Any
-// number of ranks loads what any number saved. `save_tables` and `load_tables` are all that a
-// program needs whose state is its tables; the other functions are their parts, for a program that
-// saves through a CheckpointWriter of its own.
+// number of ranks loads what any number of ranks saved. A program whose state is its tables needs
+// only `save_tables` and `load_tables`; the other functions are parts of these two, for a program
+// that saves through a CheckpointWriter of its own.
 #pragma once
 
 #include <map>
@@ -23,8 +23,9 @@ struct TableSaveOptions {
   Retention retention;
 };
 
-/// Saves tables between two steps as a checkpoint in `folder`, which is made; it becomes visible
-/// whole or not at all. No other program saves there meanwhile. Returns the path of the checkpoint.
+/// Saves tables between two steps as a checkpoint in `folder`, which is made where it is missing.
+/// The checkpoint becomes visible whole or not at all. No other program may save there meanwhile.
+/// Returns the path of the checkpoint.
 /// Throws Error{io} on all ranks, naming the path. Collective.
 template <Backend B>
 std::string save_tables(const std::string& folder, TableSet<B>& tables, Stream<B>& stream,
@@ -39,17 +40,17 @@ struct TableLoad {
 
 /// Loads the checkpoint `path` of save_tables into tables without rows. Names, columns and those
 /// options of the tables that decide results must be the saved ones, in the same order. Throws
-/// Error{corrupt_data} on all ranks where they are not, or where the checkpoint is damaged; all but
-/// the rows is checked before a table is touched. Collective.
+/// Error{corrupt_data} on all ranks where one differs, or where the checkpoint is damaged;
+/// everything except the rows is checked before a table is touched. Collective.
 template <Backend B>
 TableLoad load_tables(const std::string& path, TableSet<B>& tables, Stream<B>& stream);
 
-/// The tables as a CheckpointWriter takes them. They are borrowed.
+/// The tables as a CheckpointWriter takes them. The tables are borrowed.
 template <Backend B>
 std::vector<TableSource> table_sources(const TableSet<B>& tables);
 
-/// Throws Error{corrupt_data} where the tables of a checkpoint are others than these, and
-/// Error{invalid_argument} where these have rows. Touches no table.
+/// Throws Error{corrupt_data} where the checkpoint was made of other tables than `tables`, and
+/// Error{invalid_argument} where `tables` have rows. Touches no table.
 template <Backend B>
 void check_tables(const std::string& path, const Manifest& manifest, const TableSet<B>& tables);
 

@@ -1,5 +1,5 @@
-// Digests of the rows of tables, and by them the name of a state of training (io/state_digest.hpp)
-// that stands in memory.
+// Digests of the rows of tables in memory, and from them the digest of a state
+// (io/state_digest.hpp).
 #pragma once
 
 #include <vector>
@@ -13,8 +13,8 @@ namespace keyshard {
 template <Backend B>
 std::vector<TableDigests> table_digests(const TableSet<B>& tables, Stream<B>& stream);
 
-/// The digest of a state that consists of tables alone: that of a checkpoint of them. The same on
-/// every rank. Collective.
+/// The digest of a state that consists of tables alone: equal to that of a checkpoint of these
+/// tables. The same on every rank. Collective.
 template <Backend B>
 Digest128 state_digest(const TableSet<B>& tables, Stream<B>& stream, std::int64_t step);
 

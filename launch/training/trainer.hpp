@@ -1,5 +1,5 @@
-// A model in training on this rank: the tables and the dense side, and the line of a step through
-// both. It reads no files and prints nothing; a program gives it batches, step by step.
+// A model in training on this rank: the tables, the dense side, and the training step through both.
+// A trainer reads no files and prints nothing; a program gives it batches, step by step.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ class Trainer {
   Trainer(const TrainerOptions& options, const DataSchema& schema, Communicator<B>& communicator,
           Stream<B>& stream);
 
-  /// One step on a global batch. `stop` is this rank's wish to stop, which travels with the counts.
+  /// One step on a global batch. `stop` is this rank's wish to stop, sent along with the counts.
   /// Collective. Throws Error{non_finite} naming the step and the feature, table or the dense part,
   /// and Error{bad_input} where more lines are bad than allowed.
   StepResult step(const Batch& batch, double learning_rate_scale, bool stop = false);
@@ -51,11 +51,11 @@ class Trainer {
 
   std::int64_t max_bad_lines() const noexcept { return max_bad_lines_; }
 
-  /// Where time and launches of the steps go. Launches of the dense side are all in the part
-  /// `model`; those before a step are in `read`.
+  /// Where time and launches of the steps go. All launches of the dense side are in the part
+  /// `model`; launches between two steps are in `read`.
   StepClock& clock() noexcept { return clock_; }
 
-  /// Of the training data.
+  /// The bad lines of the training data.
   BadLines& bad_lines() noexcept { return bad_lines_; }
 
   TableSet<B>& tables() noexcept { return tables_; }
@@ -68,7 +68,7 @@ class Trainer {
 
   Loss loss() const noexcept { return dense_->model().loss(); }
 
-  /// Takes up the step count of a checkpoint.
+  /// Sets the step count to that of a checkpoint.
   void restore_steps(std::int64_t steps) noexcept { steps_ = steps; }
 
   /// The digest of everything that training has changed; equal on every rank. Collective.

@@ -147,7 +147,7 @@ StepResult Trainer<B>::step(const Batch& batch, double learning_rate_scale, bool
   return result;
 }
 
-/// All ranks are here with the same loss; the first feature of any of them is named.
+/// All ranks call this with the same loss. Names the first feature that is bad on any rank.
 template <Backend B>
 void Trainer<B>::refuse_loss(double loss, const Pooled& pooled) {
   const auto features = static_cast<std::int64_t>(features_.size());

@@ -1,5 +1,5 @@
-// What a trainer is made of, filled in by a program. A configuration gives it by `trainer_options`
-// (launch/training/job_config.hpp).
+// The options of a trainer. A program fills them in, or makes them from a configuration by
+// `trainer_options` (launch/training/job_config.hpp).
 #pragma once
 
 #include <cstdint>

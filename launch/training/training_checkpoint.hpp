@@ -11,17 +11,17 @@
 
 namespace keyshard {
 
-/// Saves the training at this step through `writer`. `saved_config` is what the checkpoint holds of
-/// the configuration. Collective. Throws Error{io} on all ranks.
+/// Saves the training at this step through `writer`, with `saved_config` as the configuration.
+/// Collective. Throws Error{io} on all ranks.
 template <Backend B>
 CheckpointTimes save_checkpoint(CheckpointWriter& writer, const Retention& retention,
                                 SettingValue saved_config, Trainer<B>& trainer,
                                 const TrainingPosition& position);
 
 /// Loads the model of a checkpoint into a trainer without rows. The tables, columns and options
-/// that decide results must be those of the trainer; all but the rows and weights is checked before
-/// a table is touched. `times`, if given, gets where the time went. Collective. Throws
-/// Error{corrupt_data} on all ranks.
+/// that decide results must be those of the trainer; tables, options and clocks of tables are
+/// checked before anything is loaded. `times`, if given, gets where the time went. Collective.
+/// Throws Error{corrupt_data} on all ranks.
 template <Backend B>
 TrainingPosition load_checkpoint(const std::string& path, Trainer<B>& trainer,
                                  CheckpointTimes* times = nullptr);

@@ -33,7 +33,7 @@ void load_dense(CheckpointReader& reader, DenseSide<B>& dense) {
   dense.restore(read_floats(reader, "weights"), states, statistics);
 }
 
-/// Whether the checkpoint is of this model and its state whole. Nothing has been loaded yet.
+/// Throws where the checkpoint is not one of these tables, slices and seed. Loads nothing.
 template <Backend B>
 void check_state(const std::string& path, const Manifest& manifest, Trainer<B>& trainer) {
   check_tables(path, manifest, trainer.tables());

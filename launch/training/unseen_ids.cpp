@@ -16,7 +16,7 @@ void sort_unique(std::vector<std::uint64_t>& values) {
   values.erase(std::unique(values.begin(), values.end()), values.end());
 }
 
-/// Removes the values that a rank has seen: seen[i] is not 0 for value i.
+/// Removes each value i that any rank has seen (seen[i] is not 0 there).
 void remove_seen(Communicator<Cpu>& communicator, std::vector<std::int64_t>& seen,
                  std::vector<std::uint64_t>& values) {
   communicator.all_reduce(Span<std::int64_t>(seen), Reduction::max);
@@ -29,7 +29,7 @@ void remove_seen(Communicator<Cpu>& communicator, std::vector<std::int64_t>& see
   values.resize(kept);
 }
 
-/// The training data is read once more than training does.
+/// Refuses pipes: the training data is read once more, beside the training itself.
 void require_files(const DataOptions& data) {
   for (const std::string& path : data.files(Split::train)) {
     require(!is_pipe(path), Kind::invalid_argument,

@@ -1,6 +1,6 @@
 // Which samples of evaluated data are new to a model: those whose ids of some features, taken
-// together, never stand in one positive sample (label above 1/2) of the training data. Their
-// metrics show what a model has understood beyond what it has stored.
+// together, never stand in one positive sample (label above 1/2) of the training data. The metrics
+// of these samples show what a model predicts beyond the combinations that it has seen.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ class UnseenIds {
   std::vector<std::uint64_t> distinct(DataReader& reader) const;
 
   std::vector<std::int64_t> features_;
-  std::vector<std::uint64_t> unseen_;  // ascending, hashes of all ranks
+  std::vector<std::uint64_t> unseen_;  // hashes, ascending, of the evaluated data of all ranks
 };
 
 }  // namespace keyshard

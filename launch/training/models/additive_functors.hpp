@@ -63,8 +63,7 @@ struct LinearTerms {
   }
 };
 
-/// The gradient of the weights of a sample is its slope; that of its dense columns grows by slope
-/// wx, where anybody wants it.
+/// linear(i) = slope(i) in every column; dense(i) += slope(i) wx, unless `dense` is empty.
 struct LinearGradientRow {
   const float* slopes;
   const float* dense_weight;
@@ -85,7 +84,7 @@ struct LinearGradientRow {
   }
 };
 
-/// sums.of(slice) [1 x cols] = sum over the samples of the slice of slope * row, in order from 0.
+/// sums.of(slice) [1 x cols] = sum of slope * row over the samples of the slice, in order from 0.
 struct SumSlopedRows {
   MatrixView<const float> rows;
   const float* slopes;

@@ -39,8 +39,8 @@ class WeightScale {
   int exponent_ = 0;
 };
 
-/// Where the parts of a partition by value begin: ranks - 1 values out of a sample of all values.
-/// They decide who counts what, never the result.
+/// The values at which a partition by value begins new parts: ranks - 1 values out of a sample of
+/// all values. The partition decides which rank counts a pair, never the result.
 std::vector<std::uint32_t> splitters(Communicator<Cpu>& communicator,
                                      const std::vector<RankedSample>& sorted) {
   constexpr std::size_t kPerRank = 64;

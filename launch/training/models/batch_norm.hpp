@@ -1,7 +1,7 @@
 // Batch normalisation over the samples of one slice: y = gamma (z - mean) / sqrt(variance +
 // epsilon) + beta, variance biased. A slice of under 8 samples, and evaluation, use the running
-// statistics instead. Those move once a step: running = momentum running + (1 - momentum) mean over
-// slices.
+// statistics instead. Running statistics move once a step: running = momentum running +
+// (1 - momentum) mean over slices.
 // Source: Ioffe, Szegedy, Batch normalization, ICML 2015.
 #pragma once
 

@@ -8,7 +8,7 @@
 
 namespace keyshard {
 
-/// Takes the statistics of a slice that has its own, and the inverse spread of every slice.
+/// Computes the statistics of a slice that has its own, and the inverse spread of every slice.
 struct TakeStatistics {
   static constexpr float kEpsilon = 1e-5f;
 
@@ -88,8 +88,8 @@ struct NormalizeRow {
   }
 };
 
-/// The gradients of gamma and beta of a slice: sums over its samples, that of beta from a copy of
-/// the first term, that of gamma from 0.
+/// The gradients of gamma and beta of a slice: sums over its samples. The sum of beta begins with
+/// the first term, the sum of gamma with 0.
 struct SumNormGradients {
   MatrixView<const float> gradient;
   MatrixView<const float> normalized;
@@ -121,7 +121,7 @@ struct SumNormGradients {
   }
 };
 
-/// Gradients flow through the mean and the variance where they are the slice's own.
+/// Gradients flow through mean and variance only where the slice has statistics of its own.
 struct PropagateNormRow {
   MatrixView<float> gradient;
   BatchNormTrace trace;

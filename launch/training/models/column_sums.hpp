@@ -1,5 +1,5 @@
-// Sums over the samples of a slice: sequential in the samples, and independent from column to
-// column, so that columns are taken together.
+// Sums over the samples of a slice: sequential in the samples. Columns are independent, so several
+// columns are summed at once.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ constexpr int columns_of_lane(int alone) {
   return std::is_same_v<Team, Solo> ? alone : 1;
 }
 
-/// sums.of(slice) [1 x cols] = the sum of the rows of the slice, sequential from a copy of the
-/// first; zeros if there is none.
+/// sums.of(slice) [1 x cols] = the sum of the rows of the slice in order, beginning with the first
+/// row; zeros where the slice has no rows.
 struct SumRows {
   MatrixView<const float> rows;
   SliceRuns runs;

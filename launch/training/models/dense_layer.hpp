@@ -45,7 +45,7 @@ class DenseLayer {
                       MatrixView<float> result) const;
 
  private:
-  /// Adds `bias`, unless it is null, and makes what follows batch norm.
+  /// Adds `bias`, unless `bias` is null, then applies ReLU and dropout where the layer has them.
   void activate(const Pass<B>& pass, const float* bias, MatrixView<float> output) const;
 
   std::int64_t outputs_;

@@ -8,7 +8,7 @@
 
 namespace keyshard {
 
-/// Adds one row to each.
+/// rows(i) += row.
 struct AddRow {
   const float* row;
   MatrixView<float> rows;
@@ -23,8 +23,7 @@ struct AddRow {
   }
 };
 
-/// Adds the bias to a row, unless it is null; rectifies where `relu` holds; drops where `drops`
-/// holds.
+/// Adds `bias` to a row, unless `bias` is null; then ReLU if `relu`, then dropout if `drops`.
 struct ActivateRow {
   MatrixView<float> output;
   const float* bias;
@@ -42,7 +41,7 @@ struct ActivateRow {
     }
     float* row = output.row(i);
     if (relu) {
-      // A NaN stays one, so that it is noticed in the loss.
+      // A NaN stays a NaN, so that the loss shows it.
       for (std::int64_t j = team.thread_rank(); j < output.cols; j += team.num_threads()) {
         row[j] = 0.0f > row[j] ? 0.0f : row[j];
       }

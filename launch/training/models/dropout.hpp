@@ -1,5 +1,6 @@
-// Dropout as a pure function of (seed, step, layer, sample, unit): no generator that a rank or
-// thread advances. Kept units are scaled up in training, so that evaluation leaves them alone.
+// Dropout as a pure function of (seed, step, layer, sample, unit): there is no generator that a
+// rank or thread would advance. Kept units are scaled up in training, so evaluation needs no
+// scaling.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ class Dropout {
   template <class Team>
   KEYSHARD_HD void apply(const Team& team, std::uint64_t row_key, float* row,
                          std::int64_t units) const {
-    // Copies, which a store to the row cannot change: so many units are taken at once.
+    // Copies: a store to the row cannot change them, so compilers can work on many units at once.
     const std::int32_t dropped = dropped_;
     const float scale = scale_;
     for (std::int64_t j = team.thread_rank(); j < units; j += team.num_threads()) {
@@ -44,8 +45,8 @@ class Dropout {
   }
 
  private:
-  /// 24 bits of a hash, mixed in 32 bits, which vectors of 8 can do. Constants: C. Wellons,
-  /// hash-prospector (lowbias32).
+  /// 24 bits of a hash, mixed in 32 bits so that vector instructions hash 8 units at once.
+  /// Constants: C. Wellons, hash-prospector (lowbias32).
   KEYSHARD_HD static std::int32_t upper_bits(std::uint64_t row_key, std::uint32_t unit) {
     std::uint32_t x = static_cast<std::uint32_t>(row_key) + unit * 0x9E3779B9u;
     x = (x ^ x >> 16) * 0x7FEB352Du;

@@ -124,7 +124,7 @@ void pin_gemm_code_path(std::string_view numerics) {
   require(numerics == "native" || numerics == "avx2", Kind::invalid_argument,
           "expected numerics \"native\" or \"avx2\": found \"{}\"", numerics);
   if (numerics == "avx2") {
-    // Fails once a product or a query came first; what counts is the path that results.
+    // Fails after a first product or query; the path in use is checked below.
     dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
   }
   dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict);

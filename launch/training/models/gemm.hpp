@@ -1,7 +1,8 @@
-// Products of row-major matrices. On a CPU they are oneDNN's (this is the one home of <dnnl.h>): a
-// product runs on the calling thread alone, because the number of threads changes its bits; its
-// shape, leading dimensions and transposition must therefore depend on the slice alone. Nothing is
-// ever added to what stands in the result, and the inner dimension is never cut.
+// Products of row-major matrices. On a CPU oneDNN computes them (this is the one home of <dnnl.h>).
+// The bits of a product depend on the number of threads, so a product runs on the calling thread
+// alone; they also depend on shape, leading dimensions and transposition, which must therefore
+// follow from the slice alone. A product overwrites the result, and the inner dimension is never
+// cut.
 #pragma once
 
 #include <string>
@@ -26,8 +27,8 @@ void multiply_transposed_left(Serial& queue, MatrixView<const float> a, MatrixVi
 void multiply_transposed_right(Serial& queue, MatrixView<const float> a, MatrixView<const float> b,
                                MatrixView<float> c);
 
-// The same for each slice of a group: a, and c or b where they have a row per sample, hold the
-// samples of the group. The product of a slice has the bits of that slice alone.
+// The same for each slice of a group: a matrix with a row per sample holds the samples of the whole
+// group. The product of a slice has the same bits in any group.
 
 /// c [samples x m] = a [samples x k] b [k x m].
 void multiply(Serial& queue, const SliceGroup& group, MatrixView<const float> a,
@@ -50,9 +51,9 @@ void multiply_transposed_right(Stream<Cuda>& queue, const SliceGroup& group,
                                MatrixView<const float> a, MatrixView<const float> b,
                                MatrixView<float> c);
 
-/// Pins the code path of all products of this process: "native" takes the best one of the machine,
-/// "avx2" one that more machines share. To be called by a program before its first product; a path
-/// that comes too late, or that the machine does not have, throws Error{invalid_argument}.
+/// Pins the code path of all products of this process: "native" takes the best path of the machine,
+/// "avx2" a path that more machines share. A program calls this before its first product. Throws
+/// Error{invalid_argument} where it is too late, or where the machine does not have the path.
 void pin_gemm_code_path(std::string_view numerics);
 
 /// The code path in use, for instance "avx512_core", and the version of oneDNN.

@@ -1,6 +1,6 @@
 // Products between the embeddings of one sample: the pairs of a factorisation machine, and the dots
-// of DLRM. Embeddings lie feature after feature, `dim` numbers each. Sums are sequential, and
-// independent sums lie side by side so that they are taken together.
+// of DLRM. Embeddings lie feature after feature, `dim` numbers each. Each sum is sequential;
+// independent sums lie side by side, so that several are computed at once.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,7 @@ class DotInteraction {
     MatrixView<float> factors;
   };
 
-  /// Writes the gradients of z and factors from that of top.
+  /// Writes the gradients of z and factors from the gradient of top.
   void backward(const Pass<B>& pass, MatrixView<const float> z, MatrixView<const float> factors,
                 const Gradients& gradients) const;
 

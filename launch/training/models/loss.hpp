@@ -58,7 +58,7 @@ struct SumLosses {
 };
 
 /// gradients[i] = weight * d loss / d logit / valid_samples, where `valid_samples` counts the
-/// samples of the global batch: the one division of a step.
+/// samples of the global batch. Nothing else in a step divides by the number of samples.
 struct LossGradients {
   LossSamples samples;
   std::int64_t valid_samples;

@@ -1,4 +1,4 @@
-// Metrics of an evaluation over all ranks: the same bits on any number of them. Sums are taken per
+// Metrics of an evaluation over all ranks: the same bits on any number of ranks. Sums are taken per
 // slice, sample after sample over all batches, and folded over slices at the end; AUC is exact.
 #pragma once
 
@@ -21,7 +21,7 @@ struct Predictions {
   Span<const float> weights;  ///< empty: all 1
 };
 
-/// Weighted means over all samples. NaN where there is no weight.
+/// Weighted means over all samples; NaN where the sum of weights is 0.
 struct Metrics {
   std::int64_t samples = 0;
   double loss = 0;        ///< log loss or squared error, of the logits

@@ -1,5 +1,5 @@
-// Dense layers one behind another: hidden layers with ReLU, and batch norm and dropout where they
-// are configured, then a layer of outputs without.
+// A chain of dense layers: hidden layers with ReLU and, where configured, batch norm and dropout;
+// then an output layer without batch norm and dropout, with ReLU only if `relu_outputs`.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // The dense models: from the pooled embeddings and dense columns of a group of slices to their
-// logits, losses and gradients. The arithmetic of a slice depends on that slice alone, and its
-// results are its own; adding slices up, stepping and communicating is the trainer's. A model holds
-// no numbers: parameters and running statistics are given to it. All memory that a member is given
-// is memory of the device.
+// logits, losses and gradients. The arithmetic of a slice depends on that slice alone, and each
+// slice has results of its own; DenseSide adds slices up, steps the parameters and communicates. A
+// model holds no numbers: parameters and running statistics are arguments. All memory that is
+// passed to a model is memory of the device, unless said otherwise.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,7 @@
 
 namespace keyshard {
 
-/// The samples of a group, n of them; borrowed. Views of columns that the model does not want are
-/// left empty.
+/// The n samples of a group; borrowed. Views of columns that the model does not read stay empty.
 struct GroupInput {
   SliceGroup group;
   MatrixView<const float> factors;               ///< [n x sum of factor_dims]
@@ -28,7 +27,7 @@ struct GroupInput {
   MatrixView<const float> dense;                 ///< [n x dense_columns]
   const float* labels = nullptr;                 ///< [n]; may be null in `forward`
   const float* weights = nullptr;                ///< [n], or null: all 1
-  const std::int64_t* sample_numbers = nullptr;  ///< [n] in the global batch; as labels
+  const std::int64_t* sample_numbers = nullptr;  ///< [n] in the global batch; null as labels
 };
 
 /// Where the results of a group go. All memory is the caller's and is written, not added to.
@@ -36,9 +35,9 @@ struct GroupOutput {
   float* logits = nullptr;      ///< [n]
   MatrixView<float> factors;    ///< d loss / d factors
   MatrixView<float> linear;     ///< d loss / d linear
-  MatrixView<float> dense;      ///< d loss / d dense; left empty where nobody wants it
+  MatrixView<float> dense;      ///< d loss / d dense; empty: not computed
   float* parameters = nullptr;  ///< [slices x parameters().size()]: d loss / d parameters
-  /// [slices x statistics_size()], for `update_statistics`; of the slices that has_statistics names
+  /// [slices x statistics_size()], for `update_statistics`; written where has_statistics holds
   float* batch_statistics = nullptr;
   double* losses = nullptr;  ///< [slices]: sum of weight * loss, before the division
 };
@@ -60,13 +59,13 @@ class Model {
     return static_cast<std::int64_t>(layout_.statistics.size());
   }
 
-  /// Whether a slice of so many samples has batch statistics; if not, it is absent in their fold.
+  /// Whether a slice of so many samples has batch statistics; if not, their fold skips the slice.
   bool has_statistics(std::int64_t samples) const noexcept {
     return statistics_size() > 0 && samples >= SliceStatistics::kLeastSamples;
   }
 
   /// Moves the running `statistics` by one step. `folded` is the fold of the batch statistics over
-  /// the slices that have them, `present` their number; nothing happens if it is 0.
+  /// the slices that have them, `present` the number of these slices; with 0 nothing happens.
   void update_statistics(Stream<B>& stream, const float* folded, std::int64_t present,
                          float* statistics) const;
 
@@ -74,13 +73,13 @@ class Model {
   /// gradient [chunk.size()], parameters [parameters().size()]. Once per step, after the fold.
   void add_l2(Stream<B>& stream, const float* parameters, Range chunk, float* gradient) const;
 
-  /// Evaluation: logits [n], by running statistics and without dropout. Thread-safe, with a queue
-  /// and a workspace per thread; ordered on the queue.
+  /// Evaluation: logits [n], by running statistics and without dropout. Thread-safe if each thread
+  /// has its own queue and workspace; ordered on the queue.
   void forward(TaskQueue<B>& queue, Workspace<B>& workspace, const ModelNumbers& numbers,
                const GroupInput& input, float* logits) const;
 
-  /// Training: logits, losses and all gradients of each slice, of the loss divided by
-  /// valid_samples. As `forward`.
+  /// Training: logits, losses and all gradients of each slice. Gradients are those of the loss
+  /// divided by valid_samples. Threads and order as for `forward`.
   void forward_backward(TaskQueue<B>& queue, Workspace<B>& workspace, const ModelNumbers& numbers,
                         const StepContext& context, const GroupInput& input,
                         const GroupOutput& output) const;
@@ -88,7 +87,7 @@ class Model {
  protected:
   explicit Model(const ModelOptions& options) : options_(options) {}
 
-  /// The shape of a network with the options of all of them.
+  /// The shape of a network, with the options that all networks of the model share.
   MlpShape network(std::string suffix, std::int64_t inputs, std::vector<std::int64_t> hidden) const;
 
   /// Writes the logits and, in training, all gradients.

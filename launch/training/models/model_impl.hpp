@@ -23,8 +23,8 @@ struct MoveStatistics {
   }
 };
 
-/// Adds l2 W to the gradient of one block of range i / blocks of the flat vectors; gradient[0] is
-/// that of number `begin`.
+/// Adds l2 W to the gradient of one block: block i % blocks of range i / blocks of the flat vector.
+/// gradient[0] belongs to number `begin` of that vector.
 struct AddL2 {
   static constexpr std::int64_t kBlock = 2048;
 

@@ -21,7 +21,7 @@ ModelType type_named(const std::string& name) {
   return static_cast<ModelType>(number);
 }
 
-/// Reads widths of layers; what the model has no use for is a problem.
+/// Reads widths of layers; widths that the model does not use are a problem.
 std::vector<std::int64_t> read_widths(Settings& settings, const char* key, bool used,
                                       std::vector<std::int64_t> otherwise) {
   const bool given = settings.has(key);

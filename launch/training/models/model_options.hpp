@@ -1,4 +1,4 @@
-// What the dense side of a job is: the model, its layers, its loss and its optimizer. Read from
+// The options of the dense side: the model, its layers, its loss and its optimizer. Read from
 // [model] of a configuration, or filled in by a program.
 #pragma once
 
@@ -17,14 +17,14 @@ enum class ModelType { logistic, mlp, fm, mf, widedeep, deepfm, dlrm };
 
 struct ModelOptions {
   ModelType type = ModelType::deepfm;
-  std::vector<std::int64_t> hidden = {256, 128};  ///< of the network; of the top one in dlrm
+  std::vector<std::int64_t> hidden = {256, 128};  ///< of the network; in dlrm: of the top
   std::vector<std::int64_t> bottom = {64};        ///< dlrm: hidden layers of the bottom network
   bool batch_norm = false;                        ///< in every hidden layer
   double batch_norm_momentum = 0.9;               ///< what a step keeps of the running statistics
   double dropout = 0;                             ///< of the units of every hidden layer, in [0, 1)
   float l2 = 0;  ///< added to the gradient of every weight matrix as l2 W, once per step
   Loss loss = Loss::log_loss;
-  Optimizer optimizer = Adam{};  ///< of the dense parameters: sgd, adagrad or adam
+  Optimizer optimizer = Adam{};  ///< of the dense parameters: any but rowwise_adagrad
 };
 
 const char* name_of(ModelType type);
@@ -38,9 +38,9 @@ bool has_pairs(ModelType type);
 /// The column groups of embeddings that the model reads: "factor", "linear" or both, in this order.
 std::vector<std::string> column_groups(ModelType type);
 
-/// The column groups that a configuration may describe whatever the model, of which `type` uses
-/// those of column_groups: "factor" in [embedding] itself, "linear" (of one column, zeros) in
-/// [embedding.linear].
+/// The column groups that a configuration may describe for any model: "factor" in [embedding]
+/// itself, "linear" (of one column, zeros) in [embedding.linear]. Those that column_groups(type)
+/// names are marked as used.
 std::vector<GroupDefaults> group_defaults(ModelType type);
 
 /// Reads [model] and [model.optimizer]. Problems are recorded in `settings`.

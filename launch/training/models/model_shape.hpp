@@ -1,4 +1,4 @@
-// What a model is fed with, and whether it can be.
+// The inputs of a model, and the check that a model can be made for them.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,15 @@ namespace keyshard {
 
 struct ModelShape {
   std::vector<std::string> features;      ///< names, for messages
-  std::vector<std::int64_t> factor_dims;  ///< of each feature; empty where no factors are wanted
+  std::vector<std::int64_t> factor_dims;  ///< of each feature; empty for a model without factors
   std::int64_t dense_columns = 0;
 
   std::int64_t factor_columns() const;
 };
 
-/// Throws Error{invalid_argument} naming the features where the model of `options` cannot be made
-/// of them: fm, mf, deepfm and dlrm need features of one dimension, mf exactly two features and no
-/// dense columns.
+/// Throws Error{invalid_argument} where the model of `options` cannot be made for `shape`: fm, mf,
+/// deepfm and dlrm need at least one feature and the same dimension in all features, mf exactly two
+/// features and no dense columns.
 void require_fitting_shape(const ModelOptions& options, const ModelShape& shape);
 
 }  // namespace keyshard

@@ -1,6 +1,6 @@
-// The dense parameters of a model as one flat vector of floats with named views. The flat vector is
-// what is folded over slices, dealt to ranks, stepped by the optimizer, digested and saved; it has
-// no gaps. The layout holds no numbers.
+// The dense parameters of a model as one flat vector of floats with named views. The flat vector
+// has no gaps; as a whole it is folded over slices, dealt to ranks, stepped by the optimizer,
+// digested and saved. This file holds its layout, not its numbers.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct Parameter {
 
   std::int64_t size() const { return rows * cols; }
 
-  /// Whether L2 shrinks it: matrices are shrunk, biases and scales are not.
+  /// Whether L2 regularization applies: to weight matrices, not to biases and scales.
   bool shrinks() const { return initial == InitialValue::glorot_uniform; }
 
   template <class T>

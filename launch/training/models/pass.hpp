@@ -1,6 +1,6 @@
 // What the layers of a model share while they work on one group of slices: where parameters and
-// statistics lie, where their gradients go, and what dropout hashes. Borrowed for the length of one
-// call; what is called memory here is memory of the device.
+// statistics lie, where gradients go, and what dropout hashes. Borrowed for the length of one call.
+// Parameters, gradients, statistics and sample numbers lie in memory of the device.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
-// A group of consecutive slices that a model works on together: one slice on a CPU, where a thread
-// takes slice after slice and keeps what it works on in its cache, and all slices of a rank on a
-// device that needs more work at once. The samples of a group lie in one piece, slice behind slice,
-// and the arithmetic of a slice does not depend on the group it is in.
+// A group of consecutive slices that a model works on together. On a CPU a group is one slice: a
+// thread takes slice after slice and keeps the data of a slice in its cache. On a device, which
+// needs more work at once, a group is all slices of the rank. The samples of a group lie in one
+// piece, slice after slice, and the arithmetic of a slice does not depend on its group.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,10 @@
 
 namespace keyshard {
 
-/// Which samples of a group are those of which slice; for functors.
+/// Which samples of a group belong to which slice; for functors.
 struct SliceRuns {
-  /// [slices + 1] Where each slice begins and the last one ends, counted from any sample. The first
-  /// slice begins at sample 0 of the group.
+  /// [slices + 1] Where each slice begins and the last slice ends. Offsets may start at any number:
+  /// sample 0 of the group is at offsets[0].
   const std::int64_t* offsets = nullptr;
   std::int64_t slices = 0;
 

@@ -1,6 +1,6 @@
 // How the slices of a rank become tasks: on a CPU a task is one slice, which a free thread takes;
-// on a device there is one task, all slices. This and the products are the only things in which the
-// dense side differs between devices.
+// on a device there is one task, all slices. The dense side differs between devices only here, in
+// the products (gemm.hpp), and in Workspace::row_scratch.
 #pragma once
 
 #include <concepts>

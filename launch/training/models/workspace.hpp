@@ -1,6 +1,6 @@
-// Scratch of one task for the groups of slices that it works on: memory is handed out step by step
-// and taken back all at once. On a CPU it is the same memory for every slice that a thread takes,
-// so that it stays in the cache.
+// Scratch memory of one task: the layers of a model take pieces of it, and `reset` takes all pieces
+// back before the next group of slices. On a CPU all slices of a thread use the same memory, so
+// that it stays in the cache.
 #pragma once
 
 #include <concepts>
@@ -24,7 +24,7 @@ struct FillNumbers {
 template <Backend B>
 class Workspace {
  public:
-  /// Takes its memory from the pool of `stream`, as it needs it. One thread at a time.
+  /// Takes memory from the pool of `stream` when `floats` needs more. For one thread at a time.
   explicit Workspace(Stream<B>& stream) : stream_(stream) {}
 
   /// `size` uninitialised floats of the device, aligned to 64 bytes. Valid until `reset`.
@@ -48,9 +48,9 @@ class Workspace {
     return {floats(rows * stride), rows, cols, stride};
   }
 
-  /// Scratch for a functor that works on `rows` rows: `cols` numbers for each, 0 at first. On a CPU
-  /// the rows of a task come one after another and share the scratch of one row, which a row finds
-  /// as the row before has left it.
+  /// Scratch for a functor that works on `rows` rows: `cols` numbers for each row, 0 at first. On a
+  /// CPU the rows of a task come one after another and share the scratch of one row: a row finds
+  /// there what the row before has written.
   MatrixView<float> row_scratch(TaskQueue<B>& queue, std::int64_t rows, std::int64_t cols) {
     MatrixView<float> scratch{nullptr, rows, cols, std::same_as<B, Cpu> ? 0 : padded_row(cols)};
     const std::int64_t size = std::same_as<B, Cpu> ? cols : rows * scratch.stride;

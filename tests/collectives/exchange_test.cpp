@@ -1,5 +1,5 @@
-// One pattern in both directions, with counts drawn at random: what arrives, in which order, and
-// that everything returns to where it came from.
+// Exchanges with random counts, forward and backward: what arrives, in which order, and that every
+// item returns to its sender.
 #include "collectives/exchange.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 
 using testing::run_ranks;
 
-/// counts[r][p]: items that rank r sends to rank p. About a third of them are none.
+/// counts[r][p]: items that rank r sends to rank p. About a third of the counts are 0.
 using Counts = std::vector<std::vector<std::int64_t>>;
 
 Counts random_counts(std::size_t ranks, unsigned seed) {
@@ -50,7 +50,7 @@ std::vector<std::int64_t> sent_by(const Counts& counts, std::size_t from, std::i
   return items;
 }
 
-/// What rank `to` receives, by the definition: items by rank, each rank's as it had them.
+/// What rank `to` receives, by the definition: items by sending rank, in the sender's order.
 std::vector<std::int64_t> received_by(const Counts& counts, std::size_t to, std::int64_t width) {
   std::vector<std::int64_t> items;
   for (std::size_t from = 0; from < counts.size(); ++from) {

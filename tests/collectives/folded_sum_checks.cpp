@@ -14,8 +14,8 @@ namespace {
 template <class T>
 using Terms = std::map<std::int64_t, std::vector<T>>;
 
-/// A number whose sums depend on the order of adding; in column 3, one that no zero may be added
-/// to.
+/// A number whose sums depend on the order of adding; in column 3 a number to which no zero may be
+/// added.
 template <class T>
 T number_of(std::int64_t slice, std::int64_t d) {
   if (d == 3) {

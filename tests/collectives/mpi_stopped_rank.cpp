@@ -1,11 +1,11 @@
-// A library that is preloaded into the ranks of a job and stops one of them for ever, as SIGSTOP
-// does, in a call that tells what the rank is doing. It hangs there first, as a slow disk or
-// network does, so that the beats of the rank say so.
+// A library that is preloaded into the ranks of a job. It stops one rank for ever by SIGSTOP, in a
+// call that belongs to a known phase. The call hangs for 0.8 s before the stop, as with a slow disk
+// or network, so that the beats of the rank tell this phase.
 //
 //   KEYSHARD_STOP_RANK   the rank
 //   KEYSHARD_STOP_IN     reading: in a read of a text file; exchanging: in a message of the main
 //                        thread; saving: in a write of its file of a checkpoint
-//   KEYSHARD_STOP_WHEN   a file: nothing happens before it is there
+//   KEYSHARD_STOP_WHEN   a file: the rank is not stopped before this file exists
 #include <chrono>
 #include <csignal>
 #include <cstdlib>

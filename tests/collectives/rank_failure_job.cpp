@@ -1,5 +1,5 @@
-// A small job under mpirun in which the last rank fails in the way that the argument names. Shows
-// what an abort says on stderr and ends as a program of keyshard does.
+// A small job under mpirun in which the last rank fails in the way that the argument names. Prints
+// the message of an abort on stderr, and ends like a program of keyshard.
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -18,7 +18,7 @@ namespace {
 
 void show(std::string_view why) { fmt::print(stderr, "abort: {}\n", why); }
 
-/// Rank 0 expects more of the last rank than that sends.
+/// Rank 0 expects more bytes from the last rank than the last rank sends.
 void exchange_short(Communicator<Cpu>& communicator) {
   const int last = communicator.size() - 1;
   std::vector<std::int64_t> send_bytes(static_cast<std::size_t>(communicator.size()));

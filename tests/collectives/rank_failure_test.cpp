@@ -14,7 +14,7 @@ struct Ending {
   std::string output;
 };
 
-/// Runs the job on three ranks; what is left of it after a minute is killed.
+/// Runs the job on three ranks; kills the job if it still runs after a minute.
 Ending run_job(const std::string& way) {
   const std::string command =
       fmt::format("timeout -k 1 60 {} -n 3 {} {} 2>&1", KEYSHARD_MPIRUN, KEYSHARD_JOB, way);

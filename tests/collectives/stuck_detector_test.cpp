@@ -1,4 +1,4 @@
-// The judgement of beats, by hand-made times.
+// What the detector finds from beats at times that the test chooses.
 #include "collectives/stuck_detector.hpp"
 
 #include <random>
@@ -99,12 +99,12 @@ TEST(StuckLimits, PhasesThatWaitForADiskOrUnpackHaveTheLongerOne) {
                       phase == Phase::unpacking || phase == Phase::syncing ||
                       phase == Phase::loading;
     EXPECT_EQ(kLimits.of(phase), slow ? 100 : 10) << name_of(phase);
-    // Never less than the limit of all.
+    // Never less than the limit for all phases.
     EXPECT_EQ((StuckLimits{30, 5}).of(phase), 30) << name_of(phase);
   }
 }
 
-/// What the detector has heard of a rank, for a judgement by the words of its header.
+/// What the detector has heard of a rank, for rules written as stuck_detector.hpp states them.
 struct Heard {
   Beat beat;
   double last_beat = 0;

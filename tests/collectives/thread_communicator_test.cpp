@@ -115,7 +115,7 @@ TEST(ThreadCommunicator, DifferentSizesAndRootsFailOnAllRanks) {
 TEST(ThreadCommunicator, PartsOfOtherSizesThanExpectedFailOnAllRanks) {
   auto communicators = make_thread_communicators(3);
   const auto texts = texts_of(communicators, [](Communicator<Cpu>& communicator) {
-    // Rank 0 sends 4 bytes to everyone; rank 2 expects 8 of it.
+    // Rank 0 sends 4 bytes to every rank; rank 2 expects 8 bytes from rank 0.
     Stream<Cpu> stream;
     const std::int64_t sends = communicator.rank() == 0 ? 4 : 0;
     const std::vector<std::int64_t> send_bytes(3, sends);

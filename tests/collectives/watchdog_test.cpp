@@ -1,4 +1,4 @@
-// The watchdog over ranks that are threads: it is heard, names the right rank and ends cleanly.
+// The watchdog over ranks that are threads: it calls on_stuck with the right rank and ends cleanly.
 // Real processes are stopped in rank_failure_test.cpp.
 #include "collectives/watchdog.hpp"
 

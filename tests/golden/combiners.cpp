@@ -12,8 +12,8 @@ namespace {
 
 constexpr double kFlushed = 4 * 0x1p-126;  // subnormal numbers may be zero
 
-/// Half the tolerance of a value over sum |x| (of a product over |value|), and of a gradient over
-/// |gradient|.
+/// Half the relative tolerances: of a value, relative to sum |x| (of a product: to |value|), and of
+/// a gradient, relative to |gradient|.
 struct Tolerance {
   double value;
   double gradient;

@@ -51,8 +51,8 @@ std::string type_of(const std::string& name) {
   return type;
 }
 
-/// The fan by which an initializer scales its variance, for matrices of [in, out]; 1 where it does
-/// not.
+/// The fan by which an initializer divides its variance, for matrices of [in, out]; 1 for an
+/// initializer that does not scale.
 double fan_of(const GoldenValue& value, double in, double out) {
   static const std::map<std::string, std::string> kModes{
       {"GlorotNormal", "fan_avg"}, {"GlorotUniform", "fan_avg"}, {"HeNormal", "fan_in"},
@@ -92,7 +92,7 @@ void check_distribution(const GoldenValue& value, GoldenCase& one) {
   }
   const SettingValue tree = rule_tree(type_of(value["initializer"].text()), keys);
   const std::vector<float> sample = initial_rows(group_of(tree, dim), n);
-  // The distribution of the file has a fan_in of n rows; that of keyshard is 1.
+  // In the file the fan_in is the number of rows n; in keyshard it is 1.
   const double out = static_cast<double>(dim);
   const double stretch =
       std::sqrt(fan_of(value, static_cast<double>(n), out) / fan_of(value, 1, out));
@@ -132,7 +132,7 @@ GroupOptions constant_of(const std::string& name, const GoldenTensor& expected) 
   return group_of(rule_tree("constant", {{"value", {std::stod(name.substr(digit)), ""}}}), dim);
 }
 
-/// A vector that does not fit the rows is refused, where TFRA makes something of it.
+/// keyshard refuses a vector that does not fit the rows; TFRA accepts it.
 void check_refused(GoldenCase& one) {
   GroupOptions group;
   group.dim = 3;

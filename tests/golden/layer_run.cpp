@@ -14,7 +14,7 @@ bool owns(const Table<Cpu>& table, Key key) {
   return table.shards().contains(shard_of(table.partitioner(), key));
 }
 
-/// What a rank without ids gives to a layer in place of these.
+/// The same run with no ids, as a rank that has none calls the layer.
 LayerRun without_ids(LayerRun run) {
   run.ids.clear();
   if (!run.offsets.empty()) {
@@ -34,7 +34,7 @@ LayerOptions options_of(const LayerRun& run) {
   options.embedding_size = run.table.dim;
   options.combiner = run.combiner;
   options.initializer = Constant{run.missing};
-  // SGD with rate 1 that keeps its step, minus the gradient, as a state.
+  // Equal to SGD with rate 1, and its state is the step, minus the gradient.
   options.optimizer = Momentum{1.0f, 0.0f, false};
   options.exchange = run.exchange;
   options.pool_order = run.exchange == ExchangeMode::rows ? PoolOrder::bag : PoolOrder::shard;

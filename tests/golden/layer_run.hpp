@@ -26,8 +26,9 @@ GoldenTable table_of(const GoldenValue& keys, const GoldenValue& rows);
 /// Puts those rows into a table that this rank owns.
 void assign(Stream<Cpu>& stream, Table<Cpu>& table, const GoldenTable& rows);
 
-/// out [keys x width] gets that column of the keys that this rank owns and that have a row; the
-/// others stay as they are. Throws Error{invalid_argument} where there is no such column.
+/// Writes a column of the rows into out [keys x width], for keys that this rank owns and that have
+/// a row; other places of `out` stay as they are. Throws Error{invalid_argument} where there is no
+/// such column.
 void copy_rows(Stream<Cpu>& stream, const Table<Cpu>& table, const std::vector<Key>& keys,
                const std::string& column, std::vector<float>& out);
 

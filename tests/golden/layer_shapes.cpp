@@ -71,13 +71,14 @@ bool refuses_setting(const char* option, SettingValue::Variant value) {
   return !problems->messages.empty();
 }
 
-/// Whether the type of ids that a layer takes lets no `Other` in.
+/// Whether an `Other` cannot be converted to the type of ids that a layer takes.
 template <class Other>
 bool holds_out_ids() {
   return !std::is_convertible_v<Other, Span<const Key>>;
 }
 
-/// The refusals that keyshard has, by name. compute_output_shape, which TFRA refuses, it has.
+/// The refusals of TFRA that keyshard shares, by name. TFRA also refuses compute_output_shape,
+/// which keyshard has.
 const std::map<std::string, std::function<bool()>>& refusals() {
   static const std::map<std::string, std::function<bool()>> all{
       {"rank0", refuses_scalar<SquashedEmbedding<Cpu>>},

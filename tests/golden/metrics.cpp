@@ -38,7 +38,7 @@ void run_classified(const GoldenValue& value, GoldenCase& one) {
     expect("mean_score", metrics.mean_score);
     expect("mean_label", metrics.mean_label);
   });
-  samples.logits = samples.scores;  // which may tie where logits do not
+  samples.logits = samples.scores;  // scores may tie where logits do not
   on_ranks(samples, Loss::log_loss, [&](const Metrics& metrics, const std::string& at) {
     one.near(at + "auc", metrics.auc, value["auc"].number(), kTolerance);
   });

@@ -17,7 +17,7 @@ ModelType type_of(const std::string& name) {
   fail(Kind::not_built, "expected a model that is built: found {}", name);
 }
 
-/// The widths of the hidden layers W1, W2, ...: of all but the last, which has the output.
+/// The widths of the hidden layers W1, W2, ...: of all layers but the last, the output layer.
 std::vector<std::int64_t> hidden_widths(const GoldenValue& parameters, const std::string& suffix) {
   std::vector<std::int64_t> widths;
   for (int i = 1; parameters.has(fmt::format("W{}{}", suffix, i + 1)); ++i) {

@@ -19,12 +19,12 @@ struct ModelCase {
   std::vector<float> parameters;  ///< [model->parameters().size()]
   SliceData data;                 ///< shape alone; the columns are empty
 
-  /// Its models have no batch norm.
+  /// Golden models have no batch norm, so no statistics.
   ModelNumbers numbers() const { return {parameters.data(), nullptr}; }
 };
 
-/// Makes the model of that name; its layers have the widths of the parameters. Throws
-/// Error{not_built} for a name that is none of the library's.
+/// Makes the model of that name, with layer widths from the parameters. Throws Error{not_built}
+/// where the library has no model of that name.
 ModelCase model_case(const std::string& name, const GoldenValue& parameters, std::int64_t features,
                      std::int64_t dim, std::int64_t dense_columns);
 

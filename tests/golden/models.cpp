@@ -29,7 +29,7 @@ ModelCase read_case(const GoldenValue& value) {
   return result;
 }
 
-/// Compares a run with what TensorFlow or the reference, `expected`, had.
+/// Compares a run with `expected`, the results of TensorFlow or of the reference.
 void compare(const ModelCase& c, const SliceRun& run, const GoldenValue& expected,
              const std::string& at, GoldenCase& one) {
   const auto near = [&](const std::string& what, const std::vector<float>& found,

@@ -37,7 +37,7 @@ Rule rule_of(const std::string& rule, const GoldenValue& hyper) {
   return result;
 }
 
-/// Takes a clock to where the next step has this number.
+/// Advances a clock so that its next step has number `first`.
 void start_at(OptimizerClock& clock, std::int64_t first) {
   while (clock.step() + 1 < first) {
     clock.tick(1);

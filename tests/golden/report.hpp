@@ -1,6 +1,6 @@
-// What a run over golden cases says: a line per failing case, a line per part that is not built,
-// and the count at the end. A case that throws fails, except that Error{not_built} makes its part
-// one that is not built: the runner holds no list of what the library can do.
+// What a run over golden cases writes: a line per failing case, a line per part that is not built,
+// and the count at the end. A case that throws has failed, except that Error{not_built} marks its
+// part as not built: so the runner needs no list of what the library can do.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,7 @@ class Report {
   /// Lines go to `out`, which is borrowed.
   explicit Report(std::ostream& out) : out_(out) {}
 
-  /// Runs one case of a part ("file: section", and where needed what of it), and counts it.
+  /// Runs and counts one case of a part ("file: section", or "file: section name").
   void run(const std::string& part, const std::string& name,
            const std::function<void(GoldenCase&)>& body);
 
@@ -68,7 +68,7 @@ class Report {
 
   std::int64_t failed() const noexcept { return failed_; }
 
-  /// How many cases of each part passed; only of parts of which one did.
+  /// The number of passed cases of each part that has any.
   const std::map<std::string, std::int64_t>& passed_of_part() const noexcept {
     return passed_of_part_;
   }

@@ -1,5 +1,5 @@
-// The rules of golden cases as a configuration says them: a table of type and keys. The library
-// reads these as it reads any configuration, so the runner knows no rule by itself.
+// The rules of golden cases in the form of a configuration: a table of type and keys. The library
+// reads these tables like any configuration, so the runner itself contains no rules.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace keyshard::testing {
 /// A flag, a text or a number as a value of a configuration.
 SettingValue setting_of(const GoldenValue& value);
 
-/// {type = TYPE, keys...}, where keys with another name in golden files get that of a
+/// {type = TYPE, keys...}; keys that golden files name differently get their names in a
 /// configuration.
 SettingValue rule_tree(const std::string& type, const SettingValue::Table& keys);
 

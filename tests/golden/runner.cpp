@@ -10,7 +10,7 @@
 namespace keyshard::testing {
 namespace {
 
-/// How a section of a file is run; null for one that holds inputs of others or is informative.
+/// How a section of a file is run; null for a section that only informs or holds inputs of others.
 struct Section {
   const char* file;
   const char* name;
@@ -62,7 +62,7 @@ void run_section(const GoldenValue& file, const std::string& name, Report& repor
   }
   try {
     known->run(file, report);
-  } catch (const std::exception& error) {  // outside of any case: the section does not read
+  } catch (const std::exception& error) {  // outside of any case: the section cannot be read
     report.run(part, "section", [&](GoldenCase& one) { one.expect(false, error.what()); });
   }
 }

@@ -14,7 +14,7 @@ namespace keyshard::testing {
 /// golden files, or a file that cannot be read, is a failure.
 bool run_golden(const std::string& folder, std::ostream& out);
 
-/// The same into a report that is left to the caller to look at.
+/// The same, with a report that the caller can examine afterwards.
 bool run_golden(const std::string& folder, Report& report);
 
 }  // namespace keyshard::testing

@@ -1,5 +1,5 @@
-// What the golden runner says of folders that the test writes: right numbers, wrong ones, sections
-// that are not built, and files that do not read. Expected values are worked by hand.
+// The output of the golden runner for folders that the test writes: right numbers, wrong numbers,
+// sections that are not built, and files that cannot be read. Expected values are worked by hand.
 #include "tests/golden/runner.hpp"
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// The sections of golden files that run, a function each: given the whole file, it runs every case
-// of its section. Tolerances are those of the golden README, whose table names them.
+// The sections of golden files that the runner runs, a function each: it gets the whole file and
+// runs every case of its section. Tolerances are those in the table of the golden README.
 #pragma once
 
 #include "tests/golden/report.hpp"

@@ -19,7 +19,7 @@ constexpr Setting kSettings[] = {{"1 rank", 1, ExchangeMode::rows},
                                  {"3 ranks", 3, ExchangeMode::rows},
                                  {"3 ranks, reduced", 3, ExchangeMode::reduced}};
 
-/// What a case looks up and sends back, in its own table or in that of the file.
+/// The ids and upstream gradients of a case, with the table of the case or else of the file.
 LayerRun layer_run(const GoldenValue& file, const GoldenValue& value) {
   const GoldenValue& table = value.has("table") ? value["table"] : file["table"];
   LayerRun run;
@@ -47,7 +47,7 @@ void in_all_settings(LayerRun run, const Check& check) {
   }
 }
 
-/// Whether nothing is added on the way to the output.
+/// Whether the output is exact: no floats are added to make it.
 bool is_exact(const LayerRun& run) {
   std::int64_t bag = run.shape.size() == 1 ? run.shape[0] : 1;
   for (std::size_t axis = 1; axis < run.shape.size(); ++axis) {

@@ -1,5 +1,5 @@
-// dense.json, training: whole models, for each field a layer of factors and one of linear weights,
-// under one optimizer.
+// dense.json, training: whole models under one optimizer. Each field has a layer of factors and a
+// layer of linear weights.
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -163,7 +163,7 @@ class Training {
              close_to({loss}, tolerance, tolerance).front());
   }
 
-  /// One step of everything; what the model does not read has no gradient.
+  /// One step of layers and dense parameters; a layer that the model does not read has no gradient.
   void learn(const SliceRun& run) {
     for (const std::string& group : column_groups(case_.options.type)) {
       const bool linear = group == "linear";

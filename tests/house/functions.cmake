@@ -1,7 +1,7 @@
 # Measures functions: each has fewer than 40 lines, from the line of its name to its last brace.
 #   cmake -DROOT=<source tree> -P functions.cmake
-# A block begins on the last line of its indentation before the brace that closes it, for that is how clang-format
-# lays code out. Blocks inside a function count with it; types and lists, which end in "};", and namespaces do not.
+# clang-format lays code out so that the head of a block is the last line with the indentation of the closing brace before that
+# brace. Every block is measured: also blocks inside functions, but not namespaces, nor types and lists, which end in "};".
 cmake_minimum_required(VERSION 3.25)
 
 set(limit 40)
@@ -11,7 +11,7 @@ set(functions 0)
 # measure(<file>): adds to `problems` and `functions`.
 function(measure file)
   file(READ ${ROOT}/${file} text)
-  # What CMake would take for its own in a list.
+  # Characters that have a meaning in lists of CMake.
   string(REGEX REPLACE "[][;\\]" "." text "${text}")
   string(REPLACE "\n" ";" lines "${text}")
   set(number 0)

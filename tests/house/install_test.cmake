@@ -1,5 +1,5 @@
-# Installs the build tree into WORK, builds the consumers against the libraries of it and runs them: the program itself, and two
-# programs of which one trains and saves tables on two ranks and the other loads them on three.
+# Installs the build tree into WORK, builds three consumers against the installed libraries and runs them: one uses a table and the
+# command line, one trains and saves tables on two ranks, and one loads these tables on three ranks.
 file(REMOVE_RECURSE ${WORK})
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE error)

@@ -1,4 +1,5 @@
-# Checks the arrows of ARCHITECTURE.md: which folder includes which, and the one home of each foreign header.
+# Checks the arrows of ARCHITECTURE.md: which folder includes which, the one home of each foreign header, that only
+# runtime/for_each_cuda.cuh launches kernels, and that no file has more than 400 lines.
 #   cmake -DROOT=<source tree> -P layering.cmake
 cmake_minimum_required(VERSION 3.25)
 

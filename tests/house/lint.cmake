@@ -24,7 +24,7 @@ function(ban why pattern)
   set(problems "${problems}" PARENT_SCOPE)
 endfunction()
 
-# Floats travel between ranks as bytes; they are added by Fold alone.
+# Floats travel between ranks as bytes; only Fold adds them.
 ban("floats are not added by a transport" "MPI_(FLOAT|DOUBLE|LONG_DOUBLE|C_FLOAT|REAL)|nccl(Float|Double|Half|Bfloat)" ${all})
 ban("its order is its own" "std::(transform_)?reduce[^a-zA-Z_]|std::execution|<execution>" ${all})
 ban("its order is its own" "#[ \t]*pragma[ \t]+omp" ${all})
@@ -51,7 +51,7 @@ foreach(file IN LISTS builds)
   endif()
 endforeach()
 
-# What the compiler was told, source by source.
+# The compile command of each source.
 if(NOT EXISTS ${COMMANDS})
   message(FATAL_ERROR "expected the compile commands of a build: found no ${COMMANDS}")
 endif()

@@ -1,5 +1,5 @@
-# Shows that what is fetched ahead in the source is fetched ahead in the object code: compilers remove
-# calls of functions that do nothing but fetch. Reads the disassembly of ${LIBRARY} by ${OBJDUMP}; each of
+# Checks that prefetches of the source are in the object code: compilers remove calls of functions that do
+# nothing but prefetch. Reads the disassembly of ${LIBRARY} by ${OBJDUMP}; each of
 # the files ${FILES} must hold prefetch instructions.
 execute_process(COMMAND ${OBJDUMP} --disassemble --no-show-raw-insn ${LIBRARY} OUTPUT_VARIABLE code
   RESULT_VARIABLE failed)

@@ -1,10 +1,10 @@
-# A build folder that launch/quickstart.sh has filled is one that tests/run.sh adds to: both configure it so that the compile command
-# of each source of the libraries and of the program is the same string, and nothing is compiled twice.
+# launch/quickstart.sh and tests/run.sh use the same build folder. Checks that both configure it so that each source of the libraries
+# and of the program has the same compile command, so that the second script does not compile them again.
 #   cmake -DROOT=<source tree> -DWORK=<scratch folder> -DCOMPILER=<C++ compiler> -P same_commands_test.cmake
 cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${WORK})
 
-# Configures WORK as the script does, and sets `result` to the compile commands.
+# Configures WORK as `script` does, and sets `result` to the compile commands.
 function(commands_of script result)
   file(STRINGS ${ROOT}/${script} lines REGEX "^cmake --preset ")
   list(LENGTH lines size)

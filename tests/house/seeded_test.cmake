@@ -1,4 +1,4 @@
-# The test of the tests: a tree with one seeded example of each fault, every one of which must be found.
+# The test of the tests in this folder: for each kind of fault a tree with one such fault, which must be found.
 #   cmake -DHOUSE=<tests/house> -DWORK=<scratch folder> -P seeded_test.cmake
 cmake_minimum_required(VERSION 3.25)
 

@@ -1,7 +1,7 @@
-# Holds the rule of one source for two devices (ARCHITECTURE.md, decision 2).
+# Checks the rules of one source for two devices (ARCHITECTURE.md, decision 2).
 #   cmake -DROOT=<source tree> -P single_source.cmake
 # (1) A functor, which is a struct with a KEYSHARD_HD member, holds no std::vector.
-# (2) What has the size of keys, rows or gradients is no std::vector in a lookup: it would be sent, or read by a functor.
+# (2) Data of the size of keys, rows or gradients is no std::vector in a lookup, because it is sent or read by functors.
 # (3) A template is specialised for a backend only where a primitive of that backend lives, and the specialisation is declared in a
 #     header.
 cmake_minimum_required(VERSION 3.25)

@@ -54,7 +54,7 @@ TEST_P(Archive, HoldsTheSameRecordsAsThePlainFile) {
   EXPECT_EQ(expected.size(), 30'000u);
   DataOptions options = options_of(packed_);
   EXPECT_EQ(read_in_order(options), expected);
-  // Too large for the memory allowed: as a stream, unless blocks are asked for.
+  // Files too large for data.memory_bytes are read as a stream, unless blocks are asked for.
   options.memory_bytes = 1000;
   EXPECT_EQ(read_in_order(options), expected);
   options.order = ReadOrder::blocks;

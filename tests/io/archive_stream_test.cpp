@@ -1,5 +1,5 @@
-// The bytes of compressed files and of entries of archives, in pieces and whole, made by programs
-// of the system; and what is said of those that cannot be read.
+// The bytes of compressed files and of entries of archives, in pieces and whole; and the messages
+// about files that cannot be read. Programs of the system make the files.
 #include <cstdlib>
 #include <filesystem>
 
@@ -41,7 +41,7 @@ std::string read_all(const std::string& path, std::int64_t piece_bytes) {
   }
 }
 
-/// What reading a path says, without the names of folders; empty: nothing.
+/// The error of reading a path, without the names of folders; empty: none.
 std::string complaint(const ScratchFolder& folder, const std::string& path) {
   try {
     read_all(path, 1 << 20);

@@ -1,5 +1,5 @@
-// Bad lines are counted over all ranks, and the one that is too many ends the job on every rank
-// with the same message.
+// Bad lines are counted over all ranks; a line beyond the limit ends the job on every rank with the
+// same message.
 #include "io/bad_lines.hpp"
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// Bytes from any place: a file and memory answer alike, also at and beyond the end.
+// Byte sources: a file and memory give the same bytes, also at and beyond the end.
 #include "io/byte_source.hpp"
 
 #include <filesystem>

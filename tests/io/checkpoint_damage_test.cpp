@@ -20,7 +20,7 @@ void write_all(const std::string& path, const std::string& content) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
 }
 
-/// A checkpoint of two ranks, and what refuses it after a change.
+/// A checkpoint of two ranks, which tests change and then expect to be refused.
 class CheckpointDamage : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -39,7 +39,7 @@ class CheckpointDamage : public ::testing::Test {
     EXPECT_NE(refusal.find(reason), std::string::npos) << refusal;
   }
 
-  /// Rewrites the manifest with one text for another and a digest that fits.
+  /// Replaces a text in the manifest and gives the manifest the right digest again.
   void edit_manifest(const std::string& from, const std::string& to) const {
     std::string text = read_all(file("manifest.json"));
     const std::size_t tail = text.rfind(",\n  \"digest\"");

@@ -62,7 +62,7 @@ class FailingFileSystem final : public FileSystem {
   LocalFileSystem files_;
 };
 
-/// Saves on all ranks; returns the error, which must be the same on all of them, or nothing.
+/// Saves on all ranks; returns the error, which must be the same on all ranks, or "".
 std::string error_of_save(FileSystem& files, const std::string& folder, const TestState& state,
                           int ranks) {
   std::vector<std::string> errors(static_cast<std::size_t>(ranks));
@@ -81,8 +81,8 @@ std::string error_of_save(FileSystem& files, const std::string& folder, const Te
   return errors[0];
 }
 
-/// Expects that the last checkpoint of `folder` is whole, and that no other name but committed ones
-/// is in it.
+/// Expects that the last checkpoint of `folder` is whole, and that `folder` contains nothing but
+/// committed checkpoints.
 void expect_only_whole(const std::string& folder) {
   for (const std::string& name : names_in(folder)) {
     EXPECT_EQ(name.find(".tmp-"), std::string::npos) << name;
@@ -111,7 +111,7 @@ TEST(CheckpointFailure, OfAnyCallLeavesTheCheckpointBeforeItAndNoDebrisForLong) 
       EXPECT_NE(error.find("failed on purpose"), std::string::npos) << error;
       EXPECT_NE(error.find(folder.path()), std::string::npos) << error;
     }
-    // What is committed is whole, and there is one that may go on.
+    // Every committed checkpoint is whole, and there is at least one.
     const std::vector<std::string> names = names_in(folder.path());
     EXPECT_TRUE(std::any_of(names.begin(), names.end(), [&](const std::string& name) {
       return (name == "step-000001" || name == "step-000002") && refusal_of(folder / name).empty();
@@ -137,7 +137,7 @@ TEST(CheckpointFailure, OfAnyCallWhileReplacingLeavesOneOrTheOther) {
   }
 }
 
-/// Files of a folder, removed ones too, that this process has open.
+/// The number of files of a folder, removed files too, that this process has open.
 int open_files_in(const std::string& folder) {
   int count = 0;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {

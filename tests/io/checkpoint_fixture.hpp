@@ -1,5 +1,5 @@
-// A small state to save and load, every value of which follows from its key, so that whoever loads
-// it can tell what is right without having saved it. Folders for tests.
+// A small state to save and load. Every value follows from its key, so a test can check a load
+// without the saved state. Folders for tests.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Names in a folder of checkpoints: which are committed, which is the newest, and what is debris.
+// Names in a folder of checkpoints: which are committed, which is the newest, which are debris.
 #include "io/checkpoint_folder.hpp"
 
 #include <atomic>

@@ -64,7 +64,7 @@ TEST(CheckpointKill, AtAnyMomentLeavesANewestCheckpointThatLoads) {
     });
   }
   RecordProperty("killed_inside_a_save", with_debris);
-  // The next save clears what the killed ones left.
+  // The next save removes what killed saves have left.
   save(files, folder.path(), {newest + 1, 8, 40}, 2);
   for (const std::string& name : names_in(folder.path())) {
     EXPECT_TRUE(step_of(name) || name == ".lock") << name;

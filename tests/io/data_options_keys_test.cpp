@@ -1,5 +1,5 @@
-// Every key of [data], its columns and its generator: default, both ends of its range, and what is
-// said of a value beyond.
+// Every key of [data], of its columns and of its generator: default, both ends of its range, and
+// the message about a value beyond.
 #include <functional>
 #include <limits>
 
@@ -51,7 +51,7 @@ Result read_generator(const char* key, SettingValue setting) {
       {{"format", text("generated")}, {"generator", value(Table{{key, std::move(setting)}})}});
 }
 
-/// Legal data with a second column of that role and more.
+/// Legal data with a second column of that role and further keys.
 Result read_column(const char* role, Table more) {
   Table column{{"name", text("x")}, {"index", whole(1)}, {"role", text(role)}};
   column.insert(column.end(), more.begin(), more.end());

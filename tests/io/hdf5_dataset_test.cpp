@@ -1,4 +1,4 @@
-// Rows of a dataset: any run of them written and read, nothing outside, and what a shape means.
+// Rows of a dataset: any run of rows is written and read, none outside, and what a shape means.
 #include <numeric>
 #include <random>
 
@@ -19,7 +19,7 @@ class Hdf5DatasetTest : public ::testing::Test {
   Hdf5File file_ = Hdf5File::create(folder_.path("file.h5"));
 };
 
-/// Holds that a call throws that kind, with that part in its text.
+/// Expects that a call throws an error of that kind, with `part` in its text.
 template <class Body>
 void expect_error(Kind kind, const std::string& part, const Body& body) {
   try {

@@ -1,4 +1,4 @@
-// The kept index of text files: used while size and time of a file stand, and only then.
+// The kept index of text files: used while size and time of a file are the same, and only then.
 #include "io/index_file.hpp"
 
 #include <cstdlib>
@@ -33,7 +33,7 @@ class KeptIndex : public ::testing::Test {
     std::ofstream(path(name), std::ios::binary) << text;
   }
 
-  /// Changes a file in a way that its size and time do not show.
+  /// Changes a file but keeps its size and time.
   void change_unseen(const std::string& name, const std::string& text) const {
     const auto time = fs::last_write_time(path(name));
     ASSERT_EQ(fs::file_size(path(name)), text.size());
@@ -69,7 +69,7 @@ TEST_F(KeptIndex, OfAChangedFileIsMadeAgain) {
   EXPECT_EQ(labels(), (std::vector<float>{1, 2, 3}));
   fs::last_write_time(path("a.csv"), fs::last_write_time(path("a.csv")) + std::chrono::seconds(1));
   change_unseen("b.csv", "3,7\n");
-  change_unseen("a.csv", "7,11111\n");  // of which the new time tells
+  change_unseen("a.csv", "7,11111\n");  // same size, but a new time
   EXPECT_EQ(labels(), (std::vector<float>{7, 3}));
 }
 

@@ -1,5 +1,5 @@
-// The text of a kept index, by FORMATS.md: it comes back as it was, or not at all; and which entry
-// is that of a file.
+// The text of a kept index, by FORMATS.md: an index comes back as it was, or not at all; and which
+// entry fits a file.
 #include <filesystem>
 #include <functional>
 #include <iterator>
@@ -24,7 +24,7 @@ std::vector<IndexedFile> some_files() {
   return {plain, packed};
 }
 
-/// Holds that two lists have the same files with the same blocks.
+/// Expects that two lists have the same files with the same blocks.
 void expect_same(const std::vector<IndexedFile>& found, const std::vector<IndexedFile>& expected) {
   ASSERT_EQ(found.size(), expected.size());
   for (std::size_t f = 0; f < found.size(); ++f) {

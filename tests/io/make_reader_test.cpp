@@ -1,4 +1,4 @@
-// Which reader a configuration makes, and what is said where it makes none; generated records as
+// Which reader a configuration makes, and the error where it makes none; generated records as
 // functions of their number; times of checkpoints.
 #include "io/make_reader.hpp"
 

@@ -1,5 +1,5 @@
-// The manifest of a checkpoint, by FORMATS.md: its text and back, its digest, and every member that
-// is missing, of a wrong type, or at odds with another.
+// The manifest of a checkpoint, by FORMATS.md: written and parsed, its digest, and every member
+// that is missing, has a wrong type, or contradicts another.
 #include "io/manifest.hpp"
 
 #include <gtest/gtest.h>
@@ -34,8 +34,8 @@ Manifest some_manifest() {
   return manifest;
 }
 
-/// A text with the digest at its end made again, as FORMATS.md has it: of all bytes before the
-/// comma in front of it.
+/// A manifest with the right digest at its end, as FORMATS.md defines it: of all bytes before the
+/// comma in front of "digest".
 std::string sealed(const std::string& text) {
   const std::string body = text.substr(0, text.rfind(",\n  \"digest\""));
   return body + ",\n  \"digest\": \"" + digest_of(body.data(), body.size()).hex() + "\"\n}\n";
@@ -49,7 +49,7 @@ std::string with(const std::string& from, const std::string& to) {
   return sealed(at == std::string::npos ? text : text.replace(at, from.size(), to));
 }
 
-/// What parsing a text says; empty: nothing.
+/// The error of parsing a text; empty: none.
 std::string complaint(const std::string& text) {
   try {
     parse_manifest(text, "M");

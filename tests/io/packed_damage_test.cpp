@@ -1,5 +1,5 @@
-// Packed files that are not what their schema says: each is refused with its name and what is
-// wrong, before or when its samples are read.
+// Packed files that contradict their schema: each is refused with its name and the problem, when it
+// is opened or when its samples are read.
 #include <filesystem>
 #include <functional>
 
@@ -59,7 +59,7 @@ class PackedDamage : public ::testing::Test {
     return path;
   }
 
-  /// What a job says that reads files of these contents.
+  /// The error of a job that reads files of these contents.
   std::string complaint_of(const std::vector<Content>& contents) {
     DataOptions options;
     options.format = DataFormat::packed;
@@ -69,7 +69,7 @@ class PackedDamage : public ::testing::Test {
     return folder_.without_path(complaint(options));
   }
 
-  /// Holds that a file is refused by its name, with that part in the message.
+  /// Expects that a changed file is refused by its name, with `part` in the message.
   void expect_refused(const std::string& part, const std::function<void(Content&)>& change) {
     Content content;
     change(content);

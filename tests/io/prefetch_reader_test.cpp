@@ -1,4 +1,4 @@
-// Reading ahead: what the reader says arrives in order, errors where they belong.
+// Reading ahead: batches and errors of the reader arrive in order.
 #include "io/prefetch_reader.hpp"
 
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 namespace keyshard::testing {
 namespace {
 
-/// Counts its steps; the fourth of five fails until it was sought.
+/// Counts its steps; the fourth of five fails, until a seek.
 class CountingReader final : public DataReader {
  public:
   const DataSchema& schema() const override { return schema_; }

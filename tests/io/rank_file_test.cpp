@@ -1,5 +1,5 @@
-// The file of one rank: its layout as FORMATS.md has it, any run of its shards read back and
-// checked, and what is said of a shard that is not what its digest says.
+// The file of one rank: its layout by FORMATS.md, any run of its shards read back and checked, and
+// the message about a shard that does not have its digest.
 #include "io/rank_file.hpp"
 
 #include <cstring>
@@ -59,7 +59,7 @@ std::pair<Digest128, Digest128> digests_of(std::int64_t shard) {
   return {digest_of(keys.data(), keys.size() * 8), digest_of(values.data(), values.size() * 4)};
 }
 
-/// Of all shards of a job, of which this file has a run.
+/// The manifest of a table with all shards of a job; a file has a run of these shards.
 ManifestTable manifest_of(std::int64_t shards) {
   ManifestTable table;
   table.shape = source_of({0, 0}).shape;
@@ -153,7 +153,7 @@ TEST_F(RankFileTest, AnyRunOfItsShardsIsReadOnceAndAsItWasWritten) {
   }
 }
 
-/// What reading all shards of a file says, whose manifest is changed before.
+/// The error of reading all shards of a file by a manifest that was changed; empty: none.
 std::string complaint(RankFileWork work, const std::string& path, const ManifestTable& table,
                       Range held) {
   try {

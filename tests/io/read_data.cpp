@@ -105,7 +105,7 @@ std::string complaint(const DataOptions& options) {
 std::string write_text(const std::string& name, const std::string& content) {
   const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
   std::string test = fmt::format("{}-{}", info->test_suite_name(), info->name());
-  std::replace(test.begin(), test.end(), '/', '-');  // of parametrized tests
+  std::replace(test.begin(), test.end(), '/', '-');  // names of parametrized tests have '/'
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / fmt::format("keyshard-{}-{}", getpid(), test);
   std::filesystem::create_directories(folder);

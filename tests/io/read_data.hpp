@@ -1,5 +1,5 @@
-// Reads data on several ranks and puts the batches of a step together by sample number: what all
-// tests of readers compare.
+// Reads data on several ranks and joins the batches of a step by sample number. All tests of
+// readers compare such steps.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ std::vector<StepSamples> read_steps(const DataOptions& options, Split split, con
 /// All samples of one epoch in input order, on one rank.
 std::vector<Sample> read_in_order(DataOptions options, Split split = Split::train);
 
-/// What reading on one rank complains about; empty: nothing.
+/// The error of reading on one rank; empty: none.
 std::string complaint(const DataOptions& options);
 
 /// A new file in the folder of the running test. Returns its path.

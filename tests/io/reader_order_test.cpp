@@ -141,8 +141,8 @@ TEST(ReaderOrder, GoesOnInTheMiddleOfAnEpochWithAnotherBatchSize) {
       EXPECT_EQ(seen.size(), static_cast<std::size_t>(kRecords));
       EXPECT_EQ(std::set<std::int64_t>(seen.begin(), seen.end()).size(), seen.size());
 
-      // On other ranks, stopped again, and into the next epoch, which has the new size from its
-      // start on.
+      // Resumed on three ranks, stopped again, and read into the next epoch, which has the new
+      // batch size from its start.
       const auto three =
           read_steps(options, Split::train, plan, 5,
                      {.steps = 3, .from = begun, .seek = true, .read_ahead = 2}, &later);

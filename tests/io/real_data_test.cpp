@@ -1,5 +1,5 @@
-// Public data sets with their traps (../shared/data/README.md, which has every number here): read
-// without a lost cell.
+// Public data sets with their oddities are read without a lost cell. Every number here is in
+// ../shared/data/README.md.
 #include <algorithm>
 #include <filesystem>
 #include <set>

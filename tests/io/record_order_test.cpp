@@ -166,8 +166,8 @@ struct Dealt {
     return StepPlan(records, read, cut, position);
   }
 
-  /// Steps of an epoch: full ones and the rest, which is dropped if that is asked for, or joins the
-  /// step before where it has less than a sample for each slice.
+  /// Steps of an epoch: full steps, and a last step for the rest, unless the rest is dropped
+  /// (drop_last) or joins the step before because it has fewer samples than there are slices.
   std::int64_t expected_steps() const {
     const std::int64_t full = records / batch_size, rest = records % batch_size;
     const bool own = rest > 0 && (full == 0 || (!drop_last && rest >= slices));
@@ -201,7 +201,7 @@ std::int64_t record_of(const Dealt& dealt, const StepPlan& plan, std::int64_t sl
              : plan.records_of(slice).begin + plan.taken(slice, step).begin + i;
 }
 
-/// Adds the records of a step to `seen`. Returns how many there are; checks their sample numbers.
+/// Adds the records of a step to `seen` and returns their number. Checks their sample numbers.
 std::int64_t take_step(const Dealt& dealt, const StepPlan& plan, std::int64_t step,
                        std::vector<int>& seen) {
   std::vector<std::int64_t> numbers;

@@ -1,5 +1,5 @@
-// What every reader shares, with records that are only numbers: epochs, steps, positions, the
-// slices of a rank, and the calls that a reader gets.
+// What every reader shares, with numbers as records: epochs, steps, positions, the slices of a
+// rank, and the calls to the derived reader.
 #include "io/sliced_reader.hpp"
 
 #include <map>
@@ -16,7 +16,7 @@ namespace {
 
 using testing::run_ranks;
 
-/// Record r of the epoch's order is a sample with r as its record, of label epoch.
+/// Record r of the epoch's order becomes a sample with record r and the epoch as label.
 class NumberReader final : public SlicedReader {
  public:
   NumberReader(std::vector<std::int64_t> blocks, const ReadPlan& plan,

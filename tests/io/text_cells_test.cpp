@@ -18,7 +18,7 @@ namespace {
 using testing::make_column;
 
 /// Cells of a line, by the rules of the configuration: separators outside quotes end a cell, quotes
-/// are taken away, a doubled one inside quotes stands for one. Nothing where a quote is open.
+/// are removed, a doubled quote inside quotes stands for one quote. Nothing where a quote is open.
 std::optional<std::vector<std::string>> slow_cells(const std::string& line,
                                                    const std::string& separator, bool quote,
                                                    bool trim) {
@@ -68,7 +68,7 @@ DataOptions three_strings(const std::string& separator, bool quote, bool trim) {
   return options;
 }
 
-/// Holds that a line is read as the slow reading has it.
+/// Expects that a line is read as the slow reading reads it.
 void expect_read_alike(const DataOptions& options, const std::string& line) {
   RecordParser parser(options, "", "here:1");
   Batch batch;
@@ -275,7 +275,7 @@ TEST(TextLists, HoldTheIdsBetweenTheirSeparatorsUpToTheirMaximum) {
     if (column.max_length > 0 && static_cast<std::int64_t>(expected.size()) > column.max_length) {
       expected.resize(static_cast<std::size_t>(column.max_length));
     }
-    std::erase(expected, ~Key{0});  // a missing one counts, and is no id
+    std::erase(expected, ~Key{0});  // a missing id counts for max_length, and gives no key
     DataOptions options = label_and(column);
     options.missing = {"", "?"};
     RecordParser parser(options, "", "here:1");

@@ -93,7 +93,7 @@ DataOptions cut_into(std::int64_t block_bytes, std::int64_t skip_lines = 0, bool
   return options;
 }
 
-/// Holds that the blocks of one text are those of its records.
+/// Expects that each block of a text has the records that begin in it.
 void expect_blocks(const std::string& text, std::int64_t skipped, const TextIndex& index) {
   const std::vector<Record> expected = slow_records(text, skipped);
   const auto source = memory_source("text", text);

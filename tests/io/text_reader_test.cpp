@@ -1,4 +1,4 @@
-// Text files as they come: line ends, empty lines, several files, and what is wrong with them.
+// Text files: line ends, empty lines, several files, and the messages about bad lines and files.
 #include <filesystem>
 #include <fstream>
 
@@ -93,7 +93,7 @@ TEST(TextReader, LeavesHolesForBadLinesThatAreAllowed) {
     plan.batch_size = 3;
     plan.slices = 1;
     plan.shuffle = false;
-    // The limit is that of an epoch: a second one goes well too.
+    // The limit holds for each epoch, so a second epoch succeeds too.
     const auto steps = read_steps(form, Split::train, plan, 1, {.steps = 4, .from = {}});
     ASSERT_EQ(steps[2].size(), 2u);
     EXPECT_EQ(steps[0].at(0).label, 1);

@@ -1,4 +1,4 @@
-// Lines and what is in them: every kind of cell, and every kind of wrong one.
+// Lines and their cells: every kind of cell, and every kind of bad cell.
 #include "io/text_record.hpp"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// Records of files in one pass, and windows of them: what the whole text has, in its order, with
-// the place of each.
+// Records of files in one pass, and windows of records: all records of the text, in order, each
+// with its place.
 #include "io/text_stream.hpp"
 
 #include <random>

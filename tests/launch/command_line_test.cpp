@@ -1,5 +1,5 @@
-// The command line inside one process: which options are refused and how, and that what is given
-// reaches the command.
+// The command line inside one process: which options are refused, with which message, and that
+// given options reach the command.
 #include "launch/command_line.hpp"
 
 #include <algorithm>
@@ -44,7 +44,7 @@ Ending run(std::vector<std::string> words) {
   return ending;
 }
 
-/// Holds that a command line is bad usage, and what is said of it.
+/// Expects that a command line is refused as bad usage, with `part` in the message.
 void expect_usage(const std::vector<std::string>& words, const std::string& part) {
   const Ending ending = run(words);
   EXPECT_EQ(ending.code, kExitUsage) << part;

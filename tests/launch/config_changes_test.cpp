@@ -1,4 +1,4 @@
-// Which keys may change at a resume, by the list of the README, and how differences are told.
+// Which keys may change at a resume, by the list of the README, and the messages about differences.
 #include "launch/config_changes.hpp"
 
 #include <gtest/gtest.h>

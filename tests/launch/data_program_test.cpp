@@ -1,5 +1,5 @@
-// The program on files of data: what convert packs trains like the text, predict writes a line per
-// record in input order, evaluate finds the metrics of the training, and a pipe is data too.
+// The program on files of data: packed data trains like its text, predict writes a line per record
+// in input order, evaluate shows the metrics of the training, and data may come through a pipe.
 #include <algorithm>
 #include <sstream>
 
@@ -28,8 +28,8 @@ std::string after(const std::string& text, const std::string& start) {
   return "no " + start + " in: " + text;
 }
 
-/// A generated click log, and a logistic regression on it, whose scores have the same bits wherever
-/// in a batch a sample stands.
+/// A generated click log, and a logistic regression on that log: the bits of its scores do not
+/// depend on the place of a sample in a batch.
 class ProgramOnData : public ProgramTest {
  protected:
   static constexpr std::int64_t kValid = 301;

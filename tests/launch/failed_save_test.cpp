@@ -1,5 +1,5 @@
-// A save that fails because the disk is full: the job says so with the path, keeps the checkpoint
-// before, and stops or goes on as configured.
+// A save that fails because the disk is full: the job reports the path, keeps the previous
+// checkpoint, and stops or goes on as configured.
 #include <fmt/format.h>
 
 #include "tests/launch/program_fixture.hpp"
@@ -8,7 +8,7 @@
 namespace keyshard::testing {
 namespace {
 
-/// A save of this job needs about 300 KB, and as much again while the one before is still there.
+/// A save of this job needs about 300 KB, and the previous checkpoint still takes as much.
 constexpr std::int64_t kRoomForOne = 450 << 10;
 
 class FailedSave : public ProgramTest {

@@ -1,6 +1,6 @@
-// Checkpoints as the program takes them up and refuses them: what is damaged, foreign or newer,
-// with file, reason and exit code, and folders that are in use. Each damage itself is
-// tests/io/checkpoint_damage_test.cpp's.
+// Which checkpoints the program accepts, and how it refuses others (damaged, foreign, of a newer
+// format): with file, reason and exit code; and folders that are in use.
+// tests/io/checkpoint_damage_test.cpp has every kind of damage.
 #include <csignal>
 #include <sstream>
 
@@ -22,7 +22,7 @@ class JobCheckpoint : public ProgramTest {
     ASSERT_EQ(first.code, kExitDone) << first.error;
   }
 
-  /// Goes on on two ranks, which must refuse the checkpoint: exit code 3, one message that holds
+  /// Resumes on two ranks, which must refuse the checkpoint: exit code 3, one message that contains
   /// all of `parts`.
   void expect_refused(const std::string& options, const std::vector<std::string>& parts) {
     const Ending resumed =
@@ -34,7 +34,7 @@ class JobCheckpoint : public ProgramTest {
     }
   }
 
-  /// Writes a manifest whose last member, its digest, is made to fit.
+  /// Writes a manifest with a last member, its digest, that fits the text.
   void write_manifest(const std::string& name, const std::string& text) {
     const std::size_t tail = text.rfind(",\n  \"digest\"");
     folder_.write(name, fmt::format("{},\n  \"digest\": \"{}\"\n}}\n", text.substr(0, tail),
@@ -208,7 +208,7 @@ TEST_F(JobCheckpoint, OfOtherValidationDataIsTakenUpWithAWarning) {
 }
 
 TEST_F(JobCheckpoint, ThatWasBestStaysWhateverComesAfter) {
-  // A learning rate that makes the metric jump, so that the best is not the last.
+  // A learning rate that makes the metric jump, so that the best evaluation is not the last.
   const std::string train =
       "train job.toml --output best --set job.patience=100 --set job.epochs=1000 --set "
       "job.evaluate_every_steps=1 --set checkpoint.keep=1 --set checkpoint.every_steps=1 --set "

@@ -1,6 +1,6 @@
 // kill -9 of ranks and of mpirun while a training saves at every step: the newest checkpoint always
-// loads, the job goes on from it, nothing is left of the saves that did not end, and the end is
-// that of a job that was never killed.
+// loads, the job goes on from there, nothing is left of saves that did not end, and the final
+// digest is that of a job that was never killed.
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -52,7 +52,7 @@ class JobKill : public ProgramTest {
     });
   }
 
-  /// Goes on on three ranks to the digest of a job that nothing has happened to.
+  /// Resumes on three ranks and expects the digest of a job that was never killed.
   void expect_same_end(const std::string& output) {
     const std::string steps = fmt::format(" --steps {}", newest_step(output) + 3);
     const Ending resumed = run(train(output) + steps, mpirun(3));

@@ -1,5 +1,5 @@
-// The process that a rank is: exit codes, what is shown of an error, and how ranks that were
-// started differently are told.
+// A process as one rank of a job: exit codes, how errors are shown, and the refusal of ranks that
+// were started differently.
 #include "launch/process.hpp"
 
 #include <array>
@@ -24,7 +24,7 @@ using testing::ScratchFolder;
 constexpr std::array<const char*, 4> kRankNames{"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK",
                                                 "SLURM_PROCID"};
 
-/// Takes away what a launcher may have said, and gives it back.
+/// Removes the environment variables of a launcher, and restores them at the end.
 class NoLauncher {
  public:
   NoLauncher() {
@@ -218,7 +218,7 @@ TEST(Configure, RefusesADeviceThatIsNotBuilt) {
   }
 }
 
-// The last one, for the note of a signal is never taken back.
+// The last test of this file, because a process never forgets such a signal.
 TEST(StopSignals, AreNotedFromTheWatchOnAndEndNothing) {
   watch_stop_signals();
   EXPECT_FALSE(stop_requested());

@@ -1,5 +1,5 @@
-// The program as a user starts it: commands that run in a folder of one test, alone or under
-// mpirun, to the end or beside the test, which may send signals to mpirun and to its ranks.
+// The program as a user starts it: commands in a folder of one test, alone or under mpirun. A
+// command runs to its end, or beside the test, which may then send signals to mpirun and its ranks.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,8 @@ struct Ending {
   std::string error;
 };
 
-/// A shell command that runs in a folder. What is left of it, ranks too, is killed at the end.
+/// A shell command that runs in a folder. The destructor kills the command and its ranks if they
+/// still run.
 class RunningCommand {
  public:
   /// Its output goes to the files NAME.out and NAME.error of the folder.
@@ -31,7 +32,7 @@ class RunningCommand {
   RunningCommand(const RunningCommand&) = delete;
   RunningCommand& operator=(const RunningCommand&) = delete;
 
-  /// Of the command itself: mpirun, where it is started by launch/mpirun.sh.
+  /// The process of the command itself; with launch/mpirun.sh this is mpirun.
   pid_t process() const { return process_; }
 
   /// Waits until `count` ranks run and returns their processes by rank; fewer after half a minute.
@@ -63,7 +64,7 @@ class ProgramTest : public ::testing::Test {
  protected:
   /// Runs "PREFIX keyshard ARGUMENTS" in the folder of this test.
   Ending run(const std::string& arguments, const std::string& prefix = "");
-  /// Runs any command there.
+  /// Runs any command in that folder.
   Ending shell(const std::string& command);
 
   /// Starts "keyshard ARGUMENTS" on some ranks of mpirun.

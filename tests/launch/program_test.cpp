@@ -163,8 +163,8 @@ TEST_F(Program, RanksWithDifferentOptionsAreRefusedByName) {
   }
 }
 
-/// The environment of a machine whose products take another path; a test needs one that this
-/// machine has and does not take by itself.
+/// An environment in which oneDNN takes another code path for products: one that this machine has
+/// and does not take by itself.
 constexpr const char* kOlderMachine = "env ONEDNN_MAX_CPU_ISA=SSE41 ";
 
 TEST_F(Program, RanksOnMachinesWithOtherNumericsAreRefused) {

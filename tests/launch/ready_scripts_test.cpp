@@ -1,5 +1,5 @@
-// The scripts that start jobs, as in a checkout: those for several nodes turn TERM into a save and
-// an exit code, and what the quickstart prints goes on.
+// The scripts that start jobs, as in a checkout: the scripts for several nodes turn TERM into a
+// save and an exit code, and the resume command that the quickstart prints works.
 #include <csignal>
 
 #include <fmt/format.h>
@@ -27,8 +27,8 @@ class ReadyScripts : public ProgramTest {
     std::filesystem::permissions(folder_.path(name), std::filesystem::perms::owner_all);
   }
 
-  /// Runs a command, sends TERM to it in the middle, and expects that it saves and says so by its
-  /// exit code; then that the same command goes on.
+  /// Runs a command, sends TERM to it in the middle, and expects a save and exit code 75; then
+  /// expects that the same command continues the job.
   void expect_saves_and_goes_on(const std::string& command) {
     RunningCommand job(folder_, command + " --set job.epochs=1000000");
     EXPECT_TRUE(wait_until([&] {
@@ -56,7 +56,7 @@ TEST_F(ReadyScripts, OfAHostfileTurnTermIntoASave) {
 
 TEST_F(ReadyScripts, OfSlurmTurnTermIntoASaveAndQueueTheJobAgain) {
   write_script("scontrol", "echo \"$@\" >> asked\n");
-  // Open MPI must not look for the allocation.
+  // Open MPI must not ask Slurm for the allocation.
   expect_saves_and_goes_on(
       "env PATH=.:\"$PATH\" OMPI_MCA_ras=^slurm OMPI_MCA_plm=^slurm SLURM_NTASKS=2 SLURM_JOB_ID=17 "
       "SLURM_SUBMIT_DIR=. bash launch/slurm.sbatch job.toml --output out");
@@ -64,7 +64,7 @@ TEST_F(ReadyScripts, OfSlurmTurnTermIntoASaveAndQueueTheJobAgain) {
 }
 
 TEST_F(ReadyScripts, QuickstartPrintsACommandThatGoesOnWithOtherRanks) {
-  // All of the script but what installs and builds, on less data.
+  // The whole script except for installing and building, on less data.
   write_script("cmake", "");
   write_script("launch/install-dependencies.sh", "");
   write_script("build/release/bin/keyshard",

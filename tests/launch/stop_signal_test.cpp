@@ -1,5 +1,5 @@
-// A job that is asked to stop, by mpirun or by a rank, saves and goes on later on another number of
-// ranks, as if it had never stopped.
+// A job that gets a stop signal, through mpirun or in one rank, saves; a resume on another number
+// of ranks gives the result of a job that never stopped.
 #include <csignal>
 
 #include <fmt/format.h>
@@ -22,7 +22,7 @@ class StopSignal : public ProgramTest {
     return job->wait();
   }
 
-  /// Goes on from the newest checkpoint for some steps on three ranks, and expects the digest of a
+  /// Resumes from the newest checkpoint for some steps on three ranks, and expects the digest of a
   /// training on one rank that did not stop.
   void expect_same_end_without_stop() {
     const std::string train = fmt::format(

@@ -14,7 +14,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kLimit = 2;     // seconds, as configured
-constexpr double kUntilEnd = 5;  // more, until the job has ended
+constexpr double kUntilEnd = 5;  // seconds after kLimit within which the job must end
 constexpr int kRounds = 10;
 
 const char* const kPhases[] = {"reading", "exchanging", "saving"};
@@ -35,7 +35,7 @@ class StoppedRank : public ProgramTest {
     ASSERT_EQ(generated.code, kExitDone) << generated.error;
   }
 
-  /// Starts a training without end in which a rank stops in a phase once it is told to.
+  /// Starts a training without end in which a rank stops in a phase when the test asks for it.
   std::unique_ptr<RunningCommand> start_job(const std::string& name, const std::string& phase,
                                             int rank) {
     const std::string ranks = fmt::format(

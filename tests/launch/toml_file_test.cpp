@@ -1,4 +1,4 @@
-// Configuration files and --set: what becomes of them, and the place that every message names.
+// Configuration files and --set: the values that are read, and the place that every message names.
 #include "launch/toml_file.hpp"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
-// A job over two hosts that are network namespaces of this machine: one of them dies, or the wire
-// between them breaks, in the middle; the other goes on alone, to the same end. Needs root and
-// iproute2, and is skipped where there is none.
+// A job over two hosts, which are network namespaces of this machine: in the middle one host dies,
+// or the wire between them breaks; the other host resumes alone and reaches the same digest.
+// Skipped without root or iproute2.
 #include <csignal>
 #include <sstream>
 
@@ -14,7 +14,8 @@ namespace {
 
 constexpr double kWatchdogSeconds = 3;
 
-/// Two hosts with a wire between them, gone at the end with all that runs on them.
+/// Two hosts with a wire between them. The destructor removes both, with everything that runs
+/// there.
 class TwoHosts {
  public:
   explicit TwoHosts(const ScratchFolder& folder) : folder_(folder) {
@@ -25,7 +26,7 @@ class TwoHosts {
         "ip -n {0} link set lo up && ip -n {1} link set lo up && "
         "ip -n {0} link set wire up && ip -n {1} link set wire up");
     folder.write("hosts", fmt::format("{} slots=1\n{} slots=1\n", kFirst, kSecond));
-    // What mpirun takes for ssh: enters the other host, whatever its name is.
+    // mpirun uses this in place of ssh: enters the other host, whatever host name is given.
     folder.write("agent.sh",
                  fmt::format("#!/bin/sh\nshift\nexec {} sh -c \"$*\"\n", entering(second_)));
     std::filesystem::permissions(folder.path("agent.sh"), std::filesystem::perms::owner_all);
@@ -86,7 +87,7 @@ class TwoHosts {
   static constexpr const char* kFirst = "10.213.7.1";
   static constexpr const char* kSecond = "10.213.7.2";
 
-  /// A command's start: in the network and under the name of a host.
+  /// The start of a command that enters the network of a host and takes its name.
   static std::string entering(const std::string& host) {
     return fmt::format("ip netns exec {0} unshare --uts sh -c 'hostname {0}; exec \"$@\"' sh",
                        host);
@@ -140,8 +141,8 @@ class TwoHostsTest : public ProgramTest {
     return job;
   }
 
-  /// The first host goes on alone, with another number of ranks, to the digest of a job that was
-  /// never on two hosts.
+  /// Resumes on the first host alone, with another number of ranks, and expects the digest of a job
+  /// that was never on two hosts.
   void expect_same_end_on_first() {
     const std::string steps = fmt::format(" --steps {}", newest_step("out") + 5);
     const Ending resumed = shell(hosts_.on_first(3, train("out") + steps));

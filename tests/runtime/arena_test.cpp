@@ -1,4 +1,4 @@
-// Blocks out of mappings: what is released is used again, in any order of releases.
+// Blocks out of mappings: released memory is used again, in any order of releases.
 #include "runtime/arena.hpp"
 
 #include <algorithm>

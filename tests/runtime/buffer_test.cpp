@@ -12,7 +12,7 @@
 
 std::int64_t allocations = 0;
 
-// Not expanded: compilers would see malloc meet a delete of their own.
+// Not inlined: else g++ sees that memory of malloc goes to operator delete, and warns.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
   ++allocations;
   return std::malloc(bytes);

@@ -1,4 +1,4 @@
-// The one exception: what it says, of which kind, and where in the source it was thrown.
+// The one exception type: its text, its kind, and the place in the source where it was thrown.
 #include "runtime/error.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Folds of vectors against hand work, and their bits against the width of teams.
+// Folds of vectors against hand work, and the same bits with teams of any width.
 #include "runtime/fold_vectors.hpp"
 
 #include <vector>

@@ -16,7 +16,7 @@ namespace {
 
 using testing::ScratchFolder;
 
-/// A text with every digit as 0: what a log says, whenever it says it.
+/// A text with every digit replaced by 0, so that the time of a line does not matter.
 std::string without_time(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return '0' <= c && c <= '9'; }, '0');

@@ -1,4 +1,4 @@
-// What a rank says it does: phases that end where they began, and a counter that moves.
+// The progress of a rank: a phase that ends gives way to the phase before, and a counter advances.
 #include "runtime/progress.hpp"
 
 #include <set>

@@ -1,5 +1,4 @@
-// What Settings says about a configuration: values and defaults, and a message with its place for
-// every mistake.
+// Settings of a configuration: values and defaults, and for every mistake a message with its place.
 #include "runtime/settings.hpp"
 
 #include <gtest/gtest.h>

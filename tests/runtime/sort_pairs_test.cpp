@@ -18,8 +18,8 @@ struct Entry {
   bool operator==(const Entry&) const = default;
 };
 
-/// Sorts entries with these keys, numbered in order, and expects what a stable sort by comparison
-/// makes of them.
+/// Sorts entries with these keys, numbered in order, and expects the result of a stable sort by
+/// comparison.
 void expect_sorted(const std::vector<std::uint64_t>& keys) {
   std::vector<Entry> entries;
   for (const std::uint64_t key : keys) {

@@ -26,7 +26,7 @@ float term(std::int64_t i) {
 
 std::uint32_t bits(float x) { return std::bit_cast<std::uint32_t>(x); }
 
-/// sums[i] = the strided sum of i terms, written by lane 0; others must have the same.
+/// sums[i] = the strided sum of i terms, written by lane 0; other lanes must have the same sum.
 struct SumRow {
   float* sums;
   std::int64_t width;

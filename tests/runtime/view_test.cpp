@@ -21,7 +21,7 @@ TEST(MatrixView, ARowBeginsAStrideAfterTheOneBefore) {
 }
 
 TEST(MatrixView, RowsBeyondTwoGiBLieWhereTheyShould) {
-  // Nothing is read there.
+  // Nothing is read at this address.
   const auto* data = reinterpret_cast<const char*>(std::uintptr_t{4096});
   const MatrixView<const char> view{data, std::int64_t{1} << 22, 1, 4096};
 

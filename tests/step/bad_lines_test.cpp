@@ -1,5 +1,5 @@
-// Lines that do not parse: what they leave, and whether a job goes on, is the same on any number of
-// ranks.
+// Lines that do not parse: the result of a job, and whether it goes on, is the same on any number
+// of ranks.
 #include <fstream>
 #include <sstream>
 
@@ -43,7 +43,7 @@ class BadLinesOfAJob : public ::testing::Test {
     return tiny_job(path(""), "rows", 16, more);
   }
 
-  /// What the job complains about on some ranks; empty: nothing.
+  /// The error of the job on `ranks` ranks; empty: none.
   std::string complaint(std::int64_t allowed, int ranks, const std::string& from = "") const {
     try {
       train_on_threads(job(allowed), ranks, 1, false, from);
@@ -59,7 +59,7 @@ class BadLinesOfAJob : public ::testing::Test {
 TEST_F(BadLinesOfAJob, AllowedOnesLeaveTheSameHolesOnAnyNumberOfRanks) {
   const TinyResult one = train_on_threads(job(7), 1, 1);
 
-  EXPECT_EQ(one.losses.size(), 16u);  // the limit is that of an epoch
+  EXPECT_EQ(one.losses.size(), 16u);  // the limit holds for each epoch
   EXPECT_EQ(train_on_threads(job(7), 2, 2), one);
   EXPECT_EQ(train_on_threads(job(7), 3, 1), one);
 }

@@ -1,5 +1,5 @@
-// Trains the tiny job on the ranks of mpirun and prints losses and state digest on rank 0: to
-// compare numbers of processes and compilers.
+// Trains the tiny job on the ranks of mpirun and prints losses and state digest on rank 0, so that
+// scripts can compare different numbers of processes and different compilers.
 //
 //   digest_program EXCHANGE THREADS [SLICES]
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // The launches of a step: a stage is one launch for all tables, features and ranks, so that their
-// number does not grow with the tables. They are the latency of a small step.
+// number does not grow with the tables. A small step takes as long as its launches.
 #include <array>
 #include <mutex>
 
@@ -40,7 +40,7 @@ TrainerOptions options_of(std::int64_t tables) {
   return options;
 }
 
-/// The launches of three steps on each of `ranks` ranks: all keys are new, some are, none is.
+/// The launches of three steps on each of `ranks` ranks: with all keys new, some new, and none new.
 std::vector<Launches> launches_of(int ranks, std::int64_t tables) {
   std::vector<Launches> all;
   std::mutex mutex;

@@ -1,5 +1,5 @@
-// A number that is not finite ends a job with the step and with where it came from, on any number
-// of ranks.
+// A number that is not finite ends a job with a message that names the step and the source of that
+// number, on any number of ranks.
 #include <functional>
 #include <limits>
 
@@ -26,7 +26,7 @@ void assign_all(Trainer<Cpu>& trainer, const std::vector<std::string>& tables, f
   }
 }
 
-/// What the tiny job ends with where `harm` is done to it on every rank after five steps.
+/// The error of the tiny job when `harm` is called on every rank after five steps.
 std::string complaint(int ranks, const std::function<void(Trainer<Cpu>&)>& harm,
                       const std::vector<std::string>& more = {}) {
   const ScratchFolder folder;
@@ -78,7 +78,7 @@ TEST(NonFinite, WeightsEndAJobWithStepAndTheDensePart) {
 
 TEST(NonFinite, GradientsEndAJobWithStepTableAndFeature) {
   // Products of two embeddings are about 1e30, and so is the error; the gradient of an embedding is
-  // the error by the other one. The loss is a double.
+  // the error times the other embedding. The loss stays finite, because it is a double.
   for (const int ranks : {1, 2, 3}) {
     const std::string text = complaint(ranks,
                                        [](Trainer<Cpu>& trainer) {

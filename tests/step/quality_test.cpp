@@ -1,6 +1,5 @@
-// The examples on real data reach what README.md says of them. Bars are those that a good
-// implementation must reach; the figures of the README lie above. Skipped where ../shared is
-// absent.
+// The examples on real data reach the quality that a good implementation must reach. The figures in
+// README.md are better than these bars. Skipped where ../shared is absent.
 #include <filesystem>
 #include <fstream>
 

@@ -1,5 +1,6 @@
-// Saved in the middle of an epoch on N ranks and resumed on M, all pairs of 1, 2, 3, 4, 8: the
-// digest of never having stopped; from generated, text, compressed and packed data.
+// A job that is saved in the middle of an epoch on N ranks and resumed on M, for all pairs of 1, 2,
+// 3, 4, 8, has the digest of a job that never stopped; on generated, text, compressed and packed
+// data.
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -19,8 +20,8 @@ namespace {
 
 constexpr std::int64_t kStopAt = 11;  // of 16 steps; the epoch ends at 8
 
-/// Trains to kStopAt on some ranks, then goes on from the checkpoint on others, `more` added to the
-/// configuration.
+/// Trains to kStopAt on `from` ranks, then resumes from the checkpoint on `to` ranks, with `more`
+/// added to the configuration.
 TinyResult stop_and_resume(const std::vector<std::string>& data, int from, int to,
                            const std::vector<std::string>& more = {}) {
   const ScratchFolder folder;
@@ -113,7 +114,7 @@ TEST(Resume, AChainOverTwoFiveAndThreeRanksHasTheDigestOfNeverHavingStopped) {
 }
 
 TEST(Resume, StopsEarlyAtTheStepAtWhichItWouldHave) {
-  // A rate so high that the second evaluation is the best by far.
+  // A learning rate so high that the second evaluation is by far the best.
   const std::vector<std::string> job{"job.evaluate_every_steps=1", "job.patience=12",
                                      "embedding.optimizer={type=\"adam\",learning_rate=0.3}"};
   const ScratchFolder folder;
@@ -134,7 +135,7 @@ TEST(Resume, KeepsTheOrderOfReadingThatItsStartHasChosen) {
   write_generated_text(tiny_records(), Split::valid, valid);
   ASSERT_EQ(std::system(fmt::format("gzip -k '{}' '{}'", train, valid).c_str()), 0);
   std::vector<std::string> data = text_data(train + ".gz", valid + ".gz");
-  data.push_back("data.memory_bytes=1000");  // so it is a stream
+  data.push_back("data.memory_bytes=1000");  // so the data is read as a stream
   const std::string whole =
       train_on_threads(tiny_job(folder.path(""), "rows", 16, data), 1, 1).digest;
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The digest program under mpirun on 1 2 3 4 5 8 processes x 1 2 threads prints the same losses and digest each time; the same with 4
-# slices, so that there are more processes than slices.
+# Checks that the digest program under mpirun prints the same losses and digest on 1 2 3 4 5 8 processes x 1 2 threads in every
+# exchange mode; and the same for 4 slices (1 thread, auto), so that there are more processes than slices.
 #
 #   tests/step/same_bits_mpi.sh DIGEST_PROGRAM MPIRUN
 set -euo pipefail

@@ -1,5 +1,5 @@
 // One configuration has one result on any number of ranks and threads and in every exchange mode;
-// and the controls differ.
+// and, as a control, other configurations have other results.
 #include <gtest/gtest.h>
 
 #include "tests/step/tiny_job.hpp"
@@ -20,8 +20,8 @@ TEST(SameBits, HoldOnTwoAndThreeRanksAndTwoThreads) {
 TEST(SameBits, HoldForAJobThatStopsEarly) {
   const ScratchFolder folder;
   const auto job = [&] {
-    // With rates of next to nothing no evaluation is better than the first, at step 3; after those
-    // at 6 and 8, where the epoch ends, the job stops.
+    // With learning rates near 0 no evaluation is better than the first, at step 3. The evaluations
+    // at steps 6 and 8 (the end of the epoch) are not better, so the job stops.
     return tiny_job(
         folder.path(""), "auto", 16,
         {"job.patience=2", "job.evaluate_every_steps=3", "model.batch_norm=false",

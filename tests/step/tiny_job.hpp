@@ -18,7 +18,7 @@ JobConfig tiny_job(const std::string& folder, const std::string& exchange, std::
 /// The records of tiny_job, to be written to files.
 GeneratorOptions tiny_records();
 
-/// The part of tiny_job that says where the data is, for text written by write_generated_text.
+/// Assignments that make tiny_job read text files of write_generated_text.
 std::vector<std::string> text_data(const std::string& train, const std::string& valid);
 
 struct TinyResult {

@@ -1,5 +1,5 @@
-// Delays in places that nobody expects: before and after each collective of a rank, and in any
-// thread of the process at any instruction. What a job computes must not depend on them.
+// Random delays: before and after each collective of a rank, and in any thread of the process at
+// any instruction. The result of a job must not depend on delays.
 #pragma once
 
 #include <atomic>
@@ -11,8 +11,8 @@
 
 namespace keyshard::testing {
 
-/// Sleeps for up to 300 us before and after each collective of another communicator, by its rank
-/// and a seed.
+/// Sleeps for up to 300 us before and after each collective of another communicator; rank and seed
+/// determine how long.
 class DelayedCommunicator final : public ForwardingCommunicator {
  public:
   DelayedCommunicator(Communicator<Cpu>& inner, unsigned seed)
@@ -37,8 +37,8 @@ class DelayedCommunicator final : public ForwardingCommunicator {
   std::mt19937 random_;
 };
 
-/// While it lives, threads of this process drawn at random are stopped for up to 300 us each,
-/// wherever they are. One at a time.
+/// While an object of this class lives, threads of this process, drawn at random, are stopped for
+/// up to 300 us at any instruction, one thread at a time.
 class ThreadDelays {
  public:
   explicit ThreadDelays(unsigned seed);

@@ -27,8 +27,8 @@ struct GoldenTensor {
   std::int64_t size() const;
 };
 
-/// A value of the tree. Every getter throws Error{bad_input} naming file and path when the value is
-/// another one.
+/// A value of the tree. Every getter throws Error{bad_input} naming file and path when the value
+/// has another type.
 class GoldenValue {
  public:
   using List = std::vector<GoldenValue>;

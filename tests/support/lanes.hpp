@@ -1,5 +1,5 @@
-// Runs functors of rows with one lane, as the launcher of a CPU does, and with teams of 8 and 32,
-// as kernels do; and compares what they leave, bit for bit.
+// Runs functors of rows with one lane, as the launcher of a CPU does, and with teams of 8 and 32
+// lanes, as kernels do; and compares the results, bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -93,7 +93,8 @@ class Bits {
   std::vector<unsigned char> bytes_;
 };
 
-/// work(lanes) returns the Bits that its launches left: they are the same at every width.
+/// Expects that work(lanes), which returns the Bits of its results, returns the same at every
+/// width.
 template <class Work>
 void expect_same_bits(const Work& work) {
   const Bits solo = work(Lanes(1));

@@ -7,8 +7,9 @@
 
 namespace keyshard::testing {
 
-/// body(communicator, stream) on `ranks` ranks of `threads` threads each. What the first failing
-/// rank throws aborts the others and is thrown here; what it causes on others is not.
+/// Calls body(communicator, stream) on `ranks` ranks of `threads` threads each. The error of the
+/// first rank that fails aborts the other ranks and is thrown here; errors of aborted ranks are
+/// not.
 void run_ranks(int ranks, int threads,
                const std::function<void(Communicator<Cpu>&, Stream<Cpu>&)>& body);
 

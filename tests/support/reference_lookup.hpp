@@ -1,5 +1,5 @@
-// The lookup and its gradients written from the definition: one process, no sharing of work, maps
-// and recursion. What the library does on any number of ranks and threads must have these bits.
+// The lookup and its gradients written from the definition: in one thread, with maps and recursion.
+// The library must give the same bits on any number of ranks and threads.
 #pragma once
 
 #include <cstdint>

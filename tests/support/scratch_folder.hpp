@@ -1,4 +1,4 @@
-// A folder of one test, with files that it writes; gone at the end.
+// A folder of one test and the files in it; the destructor removes both.
 #pragma once
 
 #include <cstdlib>

@@ -10,7 +10,7 @@
 namespace keyshard::testing {
 namespace {
 
-/// Lanes went apart. Only the first that says so is of interest, and only if no lane has failed.
+/// Lanes reached different collectives. Thrown to the caller only if no lane has another error.
 struct WentApart : Error {
   using Error::Error;
 };

@@ -1,6 +1,6 @@
 // A team of several lanes on the host: each lane is a thread, and lanes meet at every collective,
-// as the lanes of a warp do. Lanes that reach different collectives, or of which one ends early,
-// fail on all lanes with both names: on a GPU that would hang or read rubbish.
+// as the lanes of a warp do. Where lanes reach different collectives, or a lane ends early, all
+// lanes fail with the names of both places: a GPU would hang or read garbage.
 #pragma once
 
 #include <array>
@@ -24,8 +24,8 @@ class TeamMeeting {
 
   int width() const noexcept { return width_; }
 
-  /// Brings the word of a lane to the collective `name`; returns those of all lanes. Throws
-  /// Error{invalid_argument} on every lane when one of them is elsewhere.
+  /// Brings the word of a lane to the collective `name`; returns the words of all lanes. Throws
+  /// Error{invalid_argument} on every lane when one lane is at another collective.
   Words meet(int lane, const char* name, std::uint64_t word);
 
  private:
@@ -35,8 +35,8 @@ class TeamMeeting {
   Words words_{};
 };
 
-/// One lane's view of its team, with the names of cooperative groups. The names of Solo
-/// (runtime/team.hpp).
+/// One lane's view of its team. Members have the names of CUDA's cooperative groups, as those of
+/// Solo do (runtime/team.hpp).
 class SimTeam {
  public:
   SimTeam(TeamMeeting& meeting, int lane) : meeting_(&meeting), lane_(lane) {}
@@ -70,8 +70,8 @@ class SimTeam {
   int lane_;
 };
 
-/// Calls body(team) on `width` lanes, each a thread, and waits. Throws what the lowest failing lane
-/// threw; what it causes on others is not thrown.
+/// Calls body(team) on `width` lanes, each a thread, and waits. Throws the error of the lowest lane
+/// that failed by itself, not an error that this failure caused on other lanes.
 void run_lanes(int width, const std::function<void(const SimTeam&)>& body);
 
 /// body(team) on every lane of a team.

@@ -1,5 +1,5 @@
-// Options of tables and features from a configuration, for column groups and columns that the test
-// names: the folder knows none by itself.
+// Options of tables and features from a configuration. The column groups and columns are names of
+// this test, because embedding/ itself defines none.
 #include "embedding/layers/options.hpp"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Slices whose number is no power of two: a rank that is alone then sends itself one partial sum
-// per node of its run, as several ranks do.
+// Numbers of slices that are no power of two: a single rank then makes one partial sum per node of
+// its run, as several ranks do.
 #include <map>
 #include <mutex>
 #include <vector>
@@ -18,7 +18,7 @@ constexpr std::int64_t kSlices = 12;
 /// The id of the one sample of a slice: two keys, in turn.
 Key id_of(std::int64_t slice) { return static_cast<Key>(slice % 2 == 0 ? 7 : 9); }
 
-/// A gradient that a sum in another order would show.
+/// Gradients whose sum shows the order of adding.
 float gradient_of(std::int64_t slice) {
   return slice % 3 == 0 ? 1.0f + static_cast<float>(slice) * 0x1p-20f : 0x1p-24f;
 }

@@ -1,5 +1,5 @@
-// The layers as a caller uses them, on one small batch worked by hand: outputs, the steps of rows
-// with what shrinks them, sharing, and options that are refused.
+// The layers as a caller uses them, on one small batch worked by hand: outputs, steps of rows with
+// regularization, shared tables, and options that are refused.
 #include "embedding/layers/squashed_embedding.hpp"
 
 #include <functional>
@@ -127,8 +127,8 @@ TEST(SquashedEmbedding, StepsAndShrinksRowsByTheFormula) {
   }
 }
 
-/// The row of key 5, from 0, after one step of two layers that share its table: each is called once
-/// on bags {5}, with these gradients in the order of the calls; then the first one again.
+/// The row of key 5, from 0, after one step of two layers that share a table: each layer is called
+/// once on the bag {5}, then the first layer again, with these gradients in the order of the calls.
 float stepped_by_calls(int ranks, const Optimizer& optimizer, const std::vector<float>& gradients) {
   float result = -1;
   run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
@@ -165,7 +165,7 @@ TEST(SquashedEmbedding, CallsBeforeAStepAreSummedInTheirOrderAndStepOnce) {
     EXPECT_EQ(stepped_by_calls(ranks, Sgd{1}, {1, 2, 4}), -7);
     EXPECT_EQ(stepped_by_calls(ranks, Sgd{1}, {1, 0x1p-24f, 0x1p-24f}), -1);
     EXPECT_EQ(stepped_by_calls(ranks, Sgd{1}, {0x1p-24f, 0x1p-24f, 1}), -(1 + 0x1p-23f));
-    // One step of 7 and not three: 7 / sqrt(49).
+    // One step with the gradient 7, not three steps: 7 / sqrt(49).
     EXPECT_EQ(stepped_by_calls(ranks, Adagrad{1, 0, 0, false}, {1, 2, 4}), -1);
   }
 }

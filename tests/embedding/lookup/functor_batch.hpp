@@ -17,8 +17,8 @@ inline std::vector<Combiner> all_combiners() {
   return combiners;
 }
 
-/// Four samples in the slices 0, 0, 1, 2 of four. Shards fall into two nodes, slices 0 to 2 into
-/// two as well.
+/// Four samples, in slices 0, 0, 1 and 2 of four. The shards fall into two nodes, and so do the
+/// slices 0 to 2.
 struct FunctorBatch {
   static constexpr std::int64_t kSamples = 4;
 

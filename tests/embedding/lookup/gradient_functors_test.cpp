@@ -108,7 +108,7 @@ TEST(GradientFunctors, UpstreamGradientsHaveTheSameBitsAtEveryWidth) {
 
 TEST(GradientFunctors, TermsOfSumsAreTheUpstreamGradients) {
   for (const std::int64_t dim : kDims) {
-    // More features than one, so that keys occur often.
+    // Several features, so that keys occur often.
     Backward back(dim, std::vector<Combiner>(4, Sum{}));
     std::vector<std::byte> messages[2];
     for (const std::size_t sums : {0, 1}) {

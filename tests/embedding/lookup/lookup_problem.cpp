@@ -43,7 +43,7 @@ ReferencePooling pooling_of(const Problem& p, std::size_t f, std::size_t g,
 }
 
 /// Pools bag f of a sample into `out`; returns the gradients of its ids. `columns` [group] is where
-/// its columns start in the upstream gradient, and moves on.
+/// the bag's columns start in the upstream gradient; advances `columns` to those of the next bag.
 std::vector<Vector> pool_and_unpool(const Problem& p, const Table<Cpu>& table, std::size_t sample,
                                     std::size_t f, std::vector<std::size_t>& columns,
                                     Outcome& out) {

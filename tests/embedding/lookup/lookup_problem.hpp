@@ -38,9 +38,9 @@ struct Outcome {
 /// with all combiners, in 8 slices of which one is empty.
 Problem make_problem(unsigned seed, ExchangeMode mode, PoolOrder order, std::int64_t dim = 5);
 
-/// The same, with keys that lie at the borders of what ranks own, for any number of them up to 11:
-/// the first and the last shard of each rank, several keys a shard, which stand mixed in the bags;
-/// and each in one slice only, in the slices beside a border between ranks, or in all.
+/// The same, with keys in the first and the last shard of each rank's run, for every number of
+/// ranks up to 11: several keys a shard, mixed in the bags. Each key occurs in one slice only, in
+/// the slices on both sides of a border between ranks, or in all slices.
 Problem make_border_problem(ExchangeMode mode, PoolOrder order);
 
 /// From the definition: pool each bag; add gradients per slice in (sample, feature, position) and

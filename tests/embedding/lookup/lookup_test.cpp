@@ -1,6 +1,6 @@
-// The lookup against its definition (tests/embedding/lookup_problem), bit for bit: on 1 to 11
-// ranks, 1 and 2 threads, in every exchange mode, with shared tables, ragged bags, keys in one and
-// in all slices, and empty ranks.
+// The lookup against its definition (lookup_problem.hpp), bit for bit: on 1 to 11 ranks, 1 and 2
+// threads, in every exchange mode, with shared tables, ragged bags, keys in one slice and in all
+// slices, and empty ranks.
 #include "embedding/lookup/lookup.hpp"
 
 #include <algorithm>
@@ -89,8 +89,8 @@ struct Matrices {
   }
 };
 
-/// Gives the even keys of a table that the batch has rows, with their initial values: what comes
-/// out is the same as for keys that have none yet.
+/// Makes rows, with their initial values, for the even keys of the batch in a table: the outcome
+/// must be the same as without these rows.
 void make_even_rows(const Problem& p, int number, Table<Cpu>& table, Stream<Cpu>& stream) {
   std::vector<Key> keys;
   for (std::size_t bag = 0; bag < p.bags.size(); ++bag) {
@@ -251,7 +251,8 @@ TEST(Lookup, AddsNoZeroToANegativeZero) {
       }
     }
     for (const int ranks : testing::rank_counts({1, 2, 3, 5, 8})) {
-      // -0 - 1 * -0 = +0; a gradient to which a zero was added is +0 and leaves -0 - +0 = -0.
+      // The gradient is -0: -0 - 1 * -0 = +0. If a zero were added to it, the gradient would be +0
+      // and the row -0 - 1 * +0 = -0.
       for (const std::map<Key, Vector>& rows : run(p, ranks, 2).rows) {
         EXPECT_FALSE(rows.empty());
         for (const auto& [key, row] : rows) {
@@ -297,7 +298,7 @@ TEST(Lookup, RefusesBagsThatDoNotFitTheBatch) {
   EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 1 << 20, 3}), Error);
 }
 
-/// What each of two ranks learns from a lookup of one table, pooled by shard.
+/// The traffic of each of two ranks in a lookup of these bags in one table, pooled by shard.
 std::vector<LookupTraffic> traffic_of(ExchangeMode mode,
                                       const std::vector<std::vector<Key>>& bags) {
   std::vector<LookupTraffic> traffic(2);
@@ -330,8 +331,8 @@ std::vector<LookupTraffic> traffic_of(ExchangeMode mode,
 }
 
 TEST(Lookup, AutoAsksInTheFormOfFewerBytes) {
-  // Two bags of 64 ids each, none twice: 64 rows of 8 floats there and back against a few words and
-  // two vectors a bag.
+  // Two bags of 64 ids, all distinct: about 64 rows of 8 floats from the other rank, and 64
+  // gradients back, against a few words and two vectors a bag.
   std::vector<std::vector<Key>> long_bags(2);
   for (Key key = 0; key < 128; ++key) {
     long_bags[key / 64].push_back(key);

@@ -1,5 +1,5 @@
-// Traces that are older than a step of their tables: rows that were found before it may have been
-// made by it.
+// Traces that are older than a step of their tables: a key that had no row at the lookup may have
+// got a row in that step.
 #include <gtest/gtest.h>
 
 #include "embedding/lookup/lookup.hpp"

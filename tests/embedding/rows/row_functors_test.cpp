@@ -149,7 +149,8 @@ TEST(RowFunctors, RegularizationIsThatOfItsDefinition) {
   EXPECT_NEAR(table.rows[1], 2 - 0.005 * 0.65, 1e-6);
 }
 
-/// Keys that are read, one of them twice; also, from the second on, numbers of rows that are made.
+/// Numbers of keys that are read, one of them twice; from the second entry on also the rows that
+/// are made.
 const std::uint32_t kWhich[] = {4, 1, 1, 0, 2, 3};
 
 /// Reads and locates keys of which some are absent.

@@ -254,7 +254,7 @@ TEST(RowStages, ATableThatCountsNoOccurrencesHidesThoseOfNoOther) {
   EXPECT_EQ(value, 1 - 0.01f * (0.5f * 3)) << "three occurrences in two calls";
 }
 
-/// The tables with two steps made, in which every key has got a row.
+/// The contents of the tables after two steps, in which every key gets a row.
 std::vector<float> contents_after_steps(Stream<Cpu>& stream, bool together) {
   const Tables tables;
   const UpdateContext context{.learning_rate_scale = 0.5f, .valid_samples = 8};

@@ -1,6 +1,6 @@
 // The functors of several tables, launched as runs, with teams of 8 and 32 lanes against one lane,
-// bit for bit. What they do to one row: row_functors_test; what a CPU makes of them:
-// row_stages_test.
+// bit for bit. row_functors_test has the functors of one row, row_stages_test the launches on a
+// CPU.
 #include <algorithm>
 #include <vector>
 

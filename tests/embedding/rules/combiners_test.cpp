@@ -1,4 +1,4 @@
-// The table of combiners: names, and that a number of the variant means its own combiner
+// The table of combiners: names, and that each number of the variant stands for the same combiner
 // everywhere.
 #include "embedding/rules/combiners.hpp"
 
@@ -91,7 +91,7 @@ TEST(Combiner, TheNumberOfAnOccurrenceGivesTheGradientOfItsCombiner) {
   EXPECT_EQ(gradient_of("max"), 0.0f);
   EXPECT_EQ(gradient_of("sqrtn"), 12.0f / std::sqrt(2.0f));
   EXPECT_EQ(gradient_of("prod"), 48.0f);
-  // Of none, and not of the last one.
+  // No combiner has this number: not even the last is taken.
   EXPECT_EQ(gradient_by_kind(kCombiners), -1.0f);
 }
 

@@ -25,7 +25,7 @@ int main(int, char** argv) {
     const std::vector<Key> user_ids{id, id + 7}, word_ids{id, 1, 2, id + 9};
     const auto of_users = users.forward(stream, {user_ids, {samples}, {}});
     const auto of_words = words.forward(stream, {word_ids, {samples, 2}, {}});
-    users.backward(stream, of_users, of_users.values.data());  // of the loss sum of x^2 / 2
+    users.backward(stream, of_users, of_users.values.data());  // the loss is the sum of x^2 / 2
     words.backward(stream, of_words, of_words.values.data());
     tables.apply(stream, {1.0f, samples * world->size()});
   }

@@ -1,5 +1,5 @@
-// What measures have at hand: names, the steps that a race makes and times, the workloads of ranks,
-// and what a communicator counts.
+// The context of measures: names, the steps that a race makes and times, the workloads of ranks;
+// and the counts of a CountingCommunicator.
 #include "launch/bench/context.hpp"
 
 #include <set>

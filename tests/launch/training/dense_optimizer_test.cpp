@@ -1,4 +1,4 @@
-// Steps of the dense parameters against hand work, and their bits against the cut into chunks and
+// Steps of the dense parameters against hand work, and the same bits for any number of chunks and
 // threads.
 #include "launch/training/dense_optimizer.hpp"
 
@@ -98,8 +98,8 @@ TEST(DenseOptimizer, StatesBeginWithTheirInitialValuesAndAreThoseThatWereGiven) 
   EXPECT_EQ(optimizer.states(stream), given);
 }
 
-/// An optimizer of more states than any of the library: each counts the gradients it was given,
-/// times its number.
+/// An optimizer with more states than any rule of the library: each state adds up the gradients,
+/// times the number of the state.
 struct ThreeCounts {
   static constexpr int kStates = 3;
 

@@ -1,5 +1,5 @@
-// The dense side by itself: what it refuses, and how its state is saved and taken up. Its bits over
-// ranks, threads and slices are those of whole steps (tests/step).
+// The dense side by itself: what it refuses, and how its state is saved and restored. tests/step
+// checks its bits over ranks and threads in whole steps.
 #include "launch/training/dense_side.hpp"
 
 #include <gtest/gtest.h>

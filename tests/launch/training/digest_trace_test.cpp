@@ -1,4 +1,5 @@
-// The file of a trace: what is written, what a comparison takes as equal, and what it names.
+// The file of a trace: what is written, which files a comparison accepts, and which tensor it names
+// otherwise.
 #include "launch/training/digest_trace.hpp"
 
 #include <gtest/gtest.h>

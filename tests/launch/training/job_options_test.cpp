@@ -1,5 +1,5 @@
-// [job] and [checkpoint]: every key with its default, both ends of its range, and what is said of a
-// value beyond.
+// [job] and [checkpoint]: every key with its default, both ends of its range, and the message about
+// a value beyond.
 #include "launch/training/job_options.hpp"
 
 #include <functional>

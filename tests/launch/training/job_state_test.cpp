@@ -46,13 +46,13 @@ SettingValue& entry(Table& table, const std::string& key) {
   throw std::out_of_range(key);
 }
 
-/// The position of a state, after a way through JSON.
+/// The position of a state that was written as JSON and parsed.
 TrainingPosition position_of(const Table& state) {
   const SettingValue tree = parse_json(json_text(value_of(state)), "manifest.json");
   return position_in(ValueReader(tree, "manifest.json"));
 }
 
-/// Holds that a changed state is refused by the name of that key.
+/// Expects that a changed state is refused with the name of that key.
 void expect_refused(const std::string& key, const std::function<void(Table&)>& change) {
   Table state = some_state();
   change(state);

@@ -1,5 +1,5 @@
-// The schedule against a plain account of the same metrics, on random sequences of them; and the
-// clock of a step.
+// The schedule against a plain computation from all metrics at once, on random sequences of
+// metrics; and the clock of a step.
 #include <algorithm>
 #include <cmath>
 #include <random>

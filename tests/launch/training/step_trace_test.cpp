@@ -1,5 +1,5 @@
-// Traces of whole trainings: the same on any number of ranks and threads, and where a run differs,
-// the step, stage and tensor that are named are those that were changed.
+// Traces of whole trainings: the same on any number of ranks and threads; and a run that was
+// changed is found at the step, stage and tensor of the change.
 #include "launch/training/step_trace.hpp"
 
 #include <functional>
@@ -95,7 +95,7 @@ TEST_F(StepTraces, NameTheStepAtWhichAWeightIsChanged) {
 TEST_F(StepTraces, NameTheTableOfWhichARowIsChanged) {
   trace(job());
 
-  // A key that no batch has: it is first seen in its table.
+  // No batch has this key, so the first tensor that differs is its table.
   const BeforeStep poke = [](Trainer<Cpu>& trainer) {
     Table<Cpu>& table = trainer.tables().at("C3");
     const Key key = 1'000'000;

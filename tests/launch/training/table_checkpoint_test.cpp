@@ -125,7 +125,7 @@ TEST_F(TableCheckpoint, SavedByAnyRanksLoadsOnAnyOthersAndTrainsOn) {
         const TableLoad load = load_tables(path_, program.tables, stream);
         EXPECT_EQ(load.step, kSaved);
         EXPECT_EQ(state_digest(program.tables, stream, kSaved).hex(), saved);
-        // Adam corrects its bias by the clock, so the clock came back, too.
+        // Adam corrects its bias by the clock, so this also shows that the clock was restored.
         program.train(stream, kSaved, kTrained);
         EXPECT_EQ(state_digest(program.tables, stream, kTrained).hex(), whole);
       });
@@ -200,7 +200,7 @@ TEST_F(TableCheckpoint, IsNotLoadedIntoFewerTablesOrOverRows) {
 
 TEST_F(TableCheckpoint, WithOtherClocksIsRefusedBeforeRowsAreLoaded) {
   save(2);
-  // A clock more than there are column groups, in a manifest whose digest fits.
+  // One clock more than there are column groups, in a manifest whose digest is right.
   const std::string name = "saved/step-000003/manifest.json";
   std::string text = folder_.read(name);
   text = text.substr(0, text.rfind(",\n  \"digest\""));

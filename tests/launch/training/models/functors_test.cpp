@@ -1,5 +1,5 @@
-// The functors of the models with teams of 8 and 32 lanes against one lane. What one lane computes
-// is held against formulas by model_test.
+// The functors of the models with teams of 8 and 32 lanes against one lane. model_test compares
+// what one lane computes with formulas.
 #include <cstring>
 #include <random>
 #include <string>

@@ -1,4 +1,5 @@
-// Pinning the code path, which only the first call of a process can do: a test of its own.
+// Pinning the code path. Only the first call of a process can pin, so this test has its own
+// process.
 #include <array>
 
 #include <gtest/gtest.h>

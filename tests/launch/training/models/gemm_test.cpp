@@ -1,5 +1,5 @@
-// Products against their definition in double, at every small shape, and their bits against what a
-// caller has set for OpenMP.
+// Products against their definition in double, at every small shape; and that the number of threads
+// that a caller has set for OpenMP does not change their bits.
 #include "launch/training/models/gemm.hpp"
 
 #include <cmath>
@@ -81,7 +81,7 @@ TEST(Gemm, ProductsAreThoseOfTheDefinitionAtEveryShape) {
 }
 
 TEST(Gemm, BitsDoNotDependOnTheThreadsOfTheCallerWhichStayAsTheyWere) {
-  // These shapes have other bits on two threads.
+  // oneDNN gives these shapes other bits on two threads.
   const int before = omp_get_max_threads();
   Serial queue;
   for (const auto& [n, k, m] : {std::array{128, 512, 1}, std::array{1, 429, 256}}) {

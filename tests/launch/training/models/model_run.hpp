@@ -9,7 +9,7 @@
 
 namespace keyshard::testing {
 
-/// The columns of some samples, with their values: of one slice, or of several behind each other.
+/// The columns of the samples of one slice, or of several slices one after another.
 struct SliceData {
   ModelShape shape;
   std::int64_t samples = 0;
@@ -40,7 +40,7 @@ struct SliceData {
   }
 };
 
-/// What slices gave, slice behind slice. Unwritten places hold NaN.
+/// The results of slices, slice after slice. Unwritten places hold NaN.
 struct SliceRun {
   std::vector<double> losses;
   std::vector<float> logits;

@@ -1,4 +1,4 @@
-// What a slice gives follows from that slice alone: not from the group it is in, the slices before
+// The results of a slice follow from that slice alone, and not from its group, the slices before it
 // or the number of threads.
 #include <cmath>
 #include <cstring>
@@ -72,7 +72,7 @@ TEST(ModelSlices, BitsOfASliceDoNotDependOnThreadsOrOnSlicesBefore) {
   }
 }
 
-/// Places that neither wrote hold the same NaN.
+/// Equal bits; places that neither run wrote hold the same NaN.
 template <class T>
 void expect_same_bits(const std::vector<T>& found, const std::vector<T>& expected,
                       const std::string& what) {

@@ -1,5 +1,5 @@
-// The models against central differences of their formulas in double; their bits are held by
-// model_slices_test. The golden runner compares the models with golden vectors.
+// The models against central differences of their formulas in double. model_slices_test checks the
+// bits of a slice, and the golden runner compares the models with golden vectors.
 #include "launch/training/models/model.hpp"
 
 #include <cmath>
@@ -49,7 +49,7 @@ ReferenceModel make_reference(const Problem& p) {
   return reference;
 }
 
-/// The gradient of the reference's loss by the numbers at `at`, which are its own.
+/// The gradient of the reference's loss by the numbers `at`, which are part of the reference.
 Numbers differences(const ReferenceModel& reference, Numbers& at) {
   constexpr double kStep = 1e-6;
   Numbers gradient;
@@ -148,7 +148,7 @@ TEST(Model, DlrmTakesMoreAndWiderFeaturesThanItSumsAtOnce) {
 }
 
 TEST(Model, BatchStatisticsAreTheMeanAndBiasedVarianceOfTheSlice) {
-  // One layer on one column: h W + b is the column itself.
+  // A hidden layer of one unit on one column, all parameters 1: h W + b is the column plus 1.
   ModelOptions options;
   options.type = ModelType::mlp;
   options.hidden = {1};
@@ -166,7 +166,7 @@ TEST(Model, BatchStatisticsAreTheMeanAndBiasedVarianceOfTheSlice) {
       run_slice(*model, data, {parameters.data(), statistics.data()}, {1, 1, 8}, workspace);
   EXPECT_EQ(run.batch_statistics, (std::vector<float>{5.5f, 5.25f}));
 
-  // Two slices: their fold is a sum, the step takes a quarter of its mean.
+  // Two slices: `folded` is the sum of their statistics; the step takes a quarter of the mean.
   const std::vector<float> folded{11.0f, 10.5f}, none{0, 0};
   model->update_statistics(stream, folded.data(), 2, statistics.data());
   EXPECT_EQ(statistics, (std::vector<float>{0.25f * 5.5f, 0.75f + 0.25f * 5.25f}));

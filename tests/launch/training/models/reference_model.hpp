@@ -1,6 +1,6 @@
-// The models in double, forward only, written from their formulas sample by sample: what gradients
-// are compared with, by central differences. The one thing it shares with the library is which
-// units dropout keeps.
+// The models in double, forward only, written from their formulas sample by sample. Central
+// differences of these models are the expected gradients. The reference shares only one thing with
+// the library: which units dropout keeps.
 #pragma once
 
 #include <cstdint>

@@ -34,6 +34,8 @@ int narrow(std::int64_t count) {
 class MpiCommunicator final : public Communicator<Cpu> {
  public:
   MpiCommunicator(MPI_Comm parent, MpiOptions options) : options_(std::move(options)) {
+    require(options_.piece_bytes > 0, Kind::invalid_argument,
+            "expected pieces of at least one byte: found {}", options_.piece_bytes);
     check_mpi(MPI_Comm_dup(parent, &comm_), "MPI_Comm_dup");
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm_, &rank_);

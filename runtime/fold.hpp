@@ -16,6 +16,9 @@ KEYSHARD_HD inline int fold_level(std::uint64_t a, std::uint64_t b) {
   return 63 - std::countl_zero(a ^ b);
 }
 
+/// The numbers of slices and shards that a Fold takes lie below.
+inline constexpr std::int64_t kMostSlices = 2048;
+
 /// Whether the terms of three ascending numbers fold as (a + b) + c and not as a + (b + c). Terms
 /// of one number are added in their order. For a < b < c, the levels at which a, b and b, c part
 /// differ, and the higher level has the larger exclusive or.
@@ -40,7 +43,7 @@ struct AddTerms {
 template <class T, class Merge = AddTerms<T>, class Dim = std::int64_t>
 class Fold {
  public:
-  static constexpr int kDepth = 12;  // numbers below 2^11: 1024 shards, at most 2048 slices
+  static constexpr int kDepth = 12;  // log2(kMostSlices) + 1
 
   KEYSHARD_HD Fold(T* stack, Dim dim) : stack_(stack), dim_(dim) {}
 

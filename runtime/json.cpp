@@ -48,6 +48,8 @@ SettingValue from_json(const Json& json, const std::string& place) {
   result.place = place;
   if (json.is_boolean()) {
     result.value = json.get<bool>();
+  } else if (json.is_number_unsigned() && json.get<std::uint64_t>() > std::uint64_t{INT64_MAX}) {
+    result.value = json.get<double>();  // no setting is an integer of that size
   } else if (json.is_number_integer()) {
     result.value = json.get<std::int64_t>();
   } else if (json.is_number()) {

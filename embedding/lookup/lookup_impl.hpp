@@ -10,6 +10,7 @@
 #include "embedding/lookup/owner_impl.hpp"
 #include "embedding/lookup/read_parts_impl.hpp"
 #include "runtime/error.hpp"
+#include "runtime/fold.hpp"
 #include "runtime/primitives.hpp"
 
 namespace keyshard {
@@ -294,6 +295,16 @@ Lookup<B>::Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
   }
 }
 
+/// Backward counts on it that the slices of a rank are those of run_of.
+inline void check_run(const LookupInput& input, std::int64_t rank, std::int64_t ranks) {
+  require(input.slices >= 1 && input.slices <= kMostSlices, Kind::invalid_argument,
+          "expected 1 to {} slices: found {}", kMostSlices, input.slices);
+  const Range run = run_of(rank, ranks, input.slices);
+  require(input.run == run, Kind::invalid_argument,
+          "expected the slices {} to {} of {} on rank {} of {}: found {} to {}", run.begin, run.end,
+          input.slices, rank, ranks, input.run.begin, input.run.end);
+}
+
 template <Backend B>
 LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, bool training,
                                   Span<const std::int64_t> carry,
@@ -305,6 +316,7 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
 
   // Ids: what is asked, of whom, and in which form.
   try {
+    check_run(input, communicator_->rank(), shape_.ranks);
     plan_batch(stream, shape_, input, asker);
   } catch (const Error&) {
     refuse_batch(*communicator_, counts, std::current_exception());

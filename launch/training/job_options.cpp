@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/fold.hpp"
+
 namespace keyshard {
 namespace {
 
@@ -38,7 +40,7 @@ JobOptions read_job_options(Settings settings, const std::vector<std::string>& f
   job.epochs = settings.integer("epochs", job.epochs, 1);
   job.steps = settings.integer("steps", job.steps, 0);
   job.batch_size = settings.integer("batch_size", job.batch_size, 1, std::int64_t{1} << 31);
-  job.slices = settings.integer("slices", job.slices, 1, 2048);
+  job.slices = settings.integer("slices", job.slices, 1, kMostSlices);
   job.threads = settings.integer("threads", job.threads, 0, 4096);
   job.numerics = settings.choice("numerics", job.numerics, {"native", "avx2"});
   job.evaluate_every_steps = settings.integer("evaluate_every_steps", job.evaluate_every_steps, 0);

@@ -34,6 +34,8 @@ TEST(Json, NumbersComeBackAsTheyWere) {
     EXPECT_EQ(std::get<std::int64_t>(parse_json(json_text(value_of(number)), "test").value),
               number);
   }
+  // An integer that no int64 holds does not wrap.
+  EXPECT_EQ(std::get<double>(parse_json("18446744073709551615", "test").value), 0x1p64);
 }
 
 TEST(Json, WhatIsNoNumberIsNull) {

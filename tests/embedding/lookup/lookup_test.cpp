@@ -269,33 +269,33 @@ TEST(Lookup, DiffersWhenSlicesAreCutOtherwise) {
   Problem p = make_problem(3, ExchangeMode::rows, PoolOrder::bag);
   const Outcome before = run(p, 1, 1);
   p.slice_samples = {p.samples(), 0, 0, 0, 0, 0, 0, 0};
-
   EXPECT_FALSE(run(p, 1, 1) == before);
 }
 
 TEST(Lookup, RefusesBagsThatDoNotFitTheBatch) {
   const Problem p = make_problem(1, ExchangeMode::rows, PoolOrder::bag);
-  const auto look_up = [&](std::vector<std::int64_t> offsets,
-                           std::vector<std::int64_t> slice_offsets) {
-    const auto slices = static_cast<std::int64_t>(slice_offsets.size()) - 1;
+  using Offsets = std::vector<std::int64_t>;
+  const auto look_up = [&](Offsets offsets, Offsets slice_offsets, std::int64_t more_slices = 0) {
+    const Range run{0, static_cast<std::int64_t>(slice_offsets.size()) - 1};
     testing::run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
       Table<Cpu> table(p.tables[1], Range{0, kShards});
       Lookup<Cpu> lookup(communicator, {&table}, {{"b", 0, {Sum{}, Sum{}}}});
       std::vector<float> out(100);
       const MatrixView<float> views[] = {{out.data(), 3, 5, 5}, {out.data() + 50, 3, 1, 1}};
       const std::vector<Key> ids{1, 2, 3};
-      lookup.forward(stream, LookupInput{{ids, offsets}, 3, slices, {0, slices}, slice_offsets},
-                     true, {}, views);
+      lookup.forward(stream, {{ids, offsets}, 3, run.end + more_slices, run, slice_offsets}, true,
+                     {}, views);
     });
   };
 
-  EXPECT_NO_THROW(look_up({0, 1, 2, 3}, {0, 3}));
-  EXPECT_THROW(look_up({0, 1, 3}, {0, 3}), Error);
-  EXPECT_THROW(look_up({0, 1, 2, 4}, {0, 3}), Error);
-  EXPECT_THROW(look_up({0, 2, 1, 3}, {0, 3}), Error);
+  for (const auto& offsets : {Offsets{0, 1, 3}, Offsets{0, 1, 2, 4}, Offsets{0, 2, 1, 3}}) {
+    EXPECT_THROW(look_up(offsets, {0, 3}), Error);
+  }
   EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 2}), Error);
   EXPECT_NO_THROW(look_up({0, 1, 2, 3}, {0, 1, 3}));
   EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 1 << 20, 3}), Error);
+  EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 3}, 3), Error);  // a lone rank has all slices
+  EXPECT_THROW(look_up({0, 1, 2, 3}, Offsets(kMostSlices + 2)), Error);  // deeper than a fold
 }
 
 /// The traffic of each of two ranks in a lookup of these bags in one table, pooled by shard.

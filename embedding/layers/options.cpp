@@ -41,9 +41,9 @@ const std::vector<std::string>& later_of_a_layer() {
 
 void refuse_later(Settings& settings) {
   refuse(settings, later_of_a_layer());
-  refuse(settings, {"seed", "max_norm", "bp_v2", "restrict_policy", "max_rows", "admit_after",
-                    "kv_creator", "devices", "keep_distribution", "key_dtype", "value_dtype",
-                    "dtype_policy", "empty_bag", "clip_value", "clip_norm"});
+  refuse(settings,
+         {"seed", "max_norm", "bp_v2", "admit_after", "kv_creator", "devices", "keep_distribution",
+          "key_dtype", "value_dtype", "dtype_policy", "empty_bag", "clip_value", "clip_norm"});
 }
 
 void read_group(Settings& settings, Group& group) {
@@ -65,6 +65,17 @@ void read_group(Settings& settings, Group& group) {
   shrink.weight_decay = static_cast<float>(settings.number("weight_decay", shrink.weight_decay, 0));
 }
 
+void read_restriction(Settings& settings, TableOptions& table) {
+  table.restrict_policy = read_policy(settings, "restrict_policy", table.restrict_policy);
+  table.max_rows = settings.integer("max_rows", table.max_rows, 0);
+  table.restrict_every = settings.integer("restrict_every", table.restrict_every, 1);
+  if (table.max_rows > 0 && !has_status(table.restrict_policy)) {
+    settings.problem("max_rows",
+                     "max_rows needs restrict_policy = \"timestamp\" or \"frequency\", which says "
+                     "which rows stay");
+  }
+}
+
 void read_table(Settings& settings, Defaults& d) {
   refuse_later(settings);
   for (Group& group : d.groups) {
@@ -83,6 +94,7 @@ void read_table(Settings& settings, Defaults& d) {
   table.pool_order = settings.option("pool_order", table.pool_order, names_of(table.pool_order));
   table.missing = settings.option("missing", table.missing, names_of(table.missing));
   table.init_capacity = settings.integer("init_capacity", table.init_capacity, 0);
+  read_restriction(settings, table);
   if (table.exchange != ExchangeMode::rows && table.pool_order == PoolOrder::bag) {
     settings.problem(
         "exchange", "exchange \"reduced\" and \"auto\" need pool_order = \"shard\": found \"bag\"");

@@ -130,6 +130,10 @@ class KeyIndex {
   /// segment where needed. Threads may insert keys of different shards at once.
   void insert(Key key, std::uint32_t shard, RowId row);
 
+  /// Replaces the content of a shard by keys [0, n) and their rows. Gives back room that `n` keys
+  /// do not need. Threads may replace different shards at once.
+  void replace(std::uint32_t shard, const Key* keys, const RowId* rows, std::int64_t n);
+
   /// Makes room for `keys` in all, spread evenly over the shards.
   void reserve(std::int64_t keys);
 
@@ -161,6 +165,17 @@ class KeyIndex {
   KeySegment* segments_;  // [shards], in the arena
 };
 
+/// The keys of all shards of an index and their rows, shard after shard: [index.size()] each, on
+/// the device. One launch.
+template <Backend B>
+void list_keys(Stream<B>& stream, const KeyIndex<B>& index, Key* keys, RowId* rows);
+
+/// Replaces the content of all shards: shard first + s gets the keys starts[s] .. starts[s + 1] and
+/// their rows, which lie on the device. One launch.
+template <Backend B>
+void replace_keys(Stream<B>& stream, KeyIndex<B>& index, Span<const std::int64_t> starts,
+                  const Key* keys, const RowId* rows);
+
 /// Inserts the keys of several tables: keys [n] and their shards [n]; each of `tables` says which
 /// of the keys are its own. One launch.
 template <Backend B>
@@ -187,6 +202,14 @@ template <>
 void KeyIndex<Cpu>::grow(KeySegment& segment, std::uint32_t num_buckets);
 template <>
 void KeyIndex<Cpu>::place(KeySegment& segment, std::uint64_t hash, Key key, RowId row);
+template <>
+void KeyIndex<Cpu>::replace(std::uint32_t shard, const Key* keys, const RowId* rows,
+                            std::int64_t n);
+template <>
+void list_keys(Stream<Cpu>& stream, const KeyIndex<Cpu>& index, Key* keys, RowId* rows);
+template <>
+void replace_keys(Stream<Cpu>& stream, KeyIndex<Cpu>& index, Span<const std::int64_t> starts,
+                  const Key* keys, const RowId* rows);
 template <>
 void insert_keys(Stream<Cpu>& stream, const std::vector<NewKeys<Cpu>>& tables, const Key* keys,
                  const std::uint16_t* shards);

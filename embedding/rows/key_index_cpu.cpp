@@ -92,6 +92,26 @@ void KeyIndex<Cpu>::insert(Key key, std::uint32_t shard, RowId row) {
 }
 
 template <>
+void KeyIndex<Cpu>::replace(std::uint32_t shard, const Key* keys, const RowId* rows,
+                            std::int64_t n) {
+  KeySegment& segment = segment_of(shard);
+  const KeySegment before = segment;
+  segment = {};
+  // Buckets that are there may go on to be used: a table at its limit fills up again.
+  const std::uint32_t needed = buckets_for(static_cast<std::uint64_t>(n));
+  if (n > 0) {
+    grow(segment, std::max(needed, std::min(before.num_buckets, grown_buckets(needed, shard))));
+  }
+  for (std::int64_t i = 0; i < n; ++i) {
+    place(segment, ref().hash(keys[i]), keys[i], rows[i]);
+  }
+  segment.size = static_cast<std::uint32_t>(n);
+  if (before.buckets != nullptr) {
+    arena_.release(before.buckets, std::size_t{before.num_buckets} * sizeof(KeyBucket));
+  }
+}
+
+template <>
 std::int64_t KeyIndex<Cpu>::size() const noexcept {
   std::int64_t keys = 0;
   for (std::int64_t shard = shards_.begin; shard < shards_.end; ++shard) {
@@ -159,6 +179,29 @@ void insert_run(const NewKeys<Cpu>& table, Range run, const Key* keys,
 }
 
 }  // namespace
+
+template <>
+void list_keys(Stream<Cpu>& stream, const KeyIndex<Cpu>& index, Key* keys, RowId* rows) {
+  const Range shards = index.shards();
+  std::vector<std::int64_t> starts{0};
+  for (std::int64_t shard = shards.begin; shard < shards.end; ++shard) {
+    starts.push_back(starts.back() + index.size(shard));
+  }
+  stream.threads().for_tasks(shards.size(), [&](std::int64_t s, int) {
+    const std::int64_t start = starts[static_cast<std::size_t>(s)];
+    index.entries(shards.begin + s, keys + start, rows + start);
+  });
+}
+
+template <>
+void replace_keys(Stream<Cpu>& stream, KeyIndex<Cpu>& index, Span<const std::int64_t> starts,
+                  const Key* keys, const RowId* rows) {
+  const Range shards = index.shards();
+  stream.threads().for_tasks(shards.size(), [&](std::int64_t s, int) {
+    index.replace(static_cast<std::uint32_t>(shards.begin + s), keys + starts[s], rows + starts[s],
+                  starts[s + 1] - starts[s]);
+  });
+}
 
 /// Every share of the work has its own run of the shards of each table.
 template <>

@@ -121,9 +121,11 @@ struct LocateRow {
   }
 };
 
-/// Writes the initial values and states of a row.
+/// Writes the initial values, states and status of a row.
 template <class Team>
-KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key, float* row) {
+KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key, RowId id) {
+  float* row = table.store.row(id);
+  table.status.bear(team, id);
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
     const GroupRef& group = table.groups[g];
     visit_variant(group.initializer, [&](const auto& initializer) {
@@ -152,7 +154,7 @@ struct InitializeRow {
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
     const RowId row = first_row + static_cast<RowId>(i - first);
-    initialize(team, *table, keys[i], table->store.row(row));
+    initialize(team, *table, keys[i], row);
     if (team.thread_rank() == 0) {
       rows[which == nullptr ? i : which[i]] = row;
     }
@@ -185,6 +187,7 @@ struct UpdateRow {
 
   KEYSHARD_HD void fetch(std::int64_t i) const {
     prefetch_to_write(table.store.row(rows[i]), table.store.stride);
+    table.status.fetch(rows[i]);
   }
 
   template <class Team>
@@ -198,6 +201,7 @@ struct UpdateRow {
         step(team, table.groups[g], other, count, row, gradient);
       });
     }
+    table.status.touch(team, rows[i]);
   }
 
   template <class Team, class Rule>

@@ -17,8 +17,8 @@ RowLayout::RowLayout(const std::vector<GroupOptions>& options) {
   stride = (end + 3) / 4 * 4;
 }
 
-std::vector<RowColumn> row_columns(const std::vector<GroupOptions>& groups,
-                                   const RowLayout& layout) {
+std::vector<RowColumn> row_columns(const TableOptions& options, const RowLayout& layout) {
+  const std::vector<GroupOptions>& groups = options.groups;
   std::vector<RowColumn> columns;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     columns.push_back(
@@ -30,6 +30,10 @@ std::vector<RowColumn> row_columns(const std::vector<GroupOptions>& groups,
       columns.push_back({"state/" + groups[g].name + "/" + state.name, offset, state.width});
       offset += state.width;
     }
+  }
+  if (has_status(options.restrict_policy)) {
+    columns.push_back(
+        {std::string("status/") + name_of(options.restrict_policy), 0, 1, /*is_status=*/true});
   }
   return columns;
 }

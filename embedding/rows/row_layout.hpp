@@ -27,13 +27,13 @@ struct RowLayout {
 
 /// A named part of every row, as a checkpoint and a digest see it.
 struct RowColumn {
-  std::string name;  ///< "values/GROUP" or "state/GROUP/STATE"
+  std::string name;  ///< "values/GROUP", "state/GROUP/STATE" or "status/POLICY"
   std::int64_t offset;
   std::int64_t width;
+  bool is_status = false;  ///< the status of the row, an unsigned number of 32 bits
 };
 
 /// All columns of a table, in fixed order.
-std::vector<RowColumn> row_columns(const std::vector<GroupOptions>& groups,
-                                   const RowLayout& layout);
+std::vector<RowColumn> row_columns(const TableOptions& options, const RowLayout& layout);
 
 }  // namespace keyshard

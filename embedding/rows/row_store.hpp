@@ -45,6 +45,9 @@ class RowStore {
   /// where the system has no memory, or for more than 2^32 - 1 rows in all. Thread-safe.
   RowId allocate(std::int64_t rows);
 
+  /// Takes back all rows but the first `rows`, and gives the memory of empty slabs back.
+  void truncate(std::int64_t rows);
+
   /// Rows handed out.
   std::int64_t size() const noexcept { return size_; }
 

@@ -50,4 +50,17 @@ RowId RowStore<B>::allocate(std::int64_t rows) {
   return first;
 }
 
+template <Backend B>
+void RowStore<B>::truncate(std::int64_t rows) {
+  const std::lock_guard lock(mutex_);
+  size_ = rows;
+  while (slabs_ > 0 && capacity_ - (std::int64_t{ref_.first_rows} << (slabs_ - 1)) >= rows) {
+    --slabs_;
+    unmap_memory<B>(ref_.slabs[slabs_], slab_bytes(slabs_));
+    ref_.slabs[slabs_] = nullptr;
+    bytes_ -= slab_bytes(slabs_);
+    capacity_ -= std::int64_t{ref_.first_rows} << slabs_;
+  }
+}
+
 }  // namespace keyshard

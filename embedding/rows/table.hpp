@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,10 +71,16 @@ class Table {
   /// Rows of this rank.
   std::int64_t size() const noexcept { return index_.size(); }
 
-  /// Bytes of index and rows.
-  std::size_t bytes() const noexcept { return index_.bytes() + store_.bytes(); }
+  /// Rows over all ranks that restrictions have removed in the life of this object.
+  std::int64_t removed() const noexcept { return removed_; }
 
-  /// Steps of this object; those before a resume are not counted.
+  void count_removed(std::int64_t rows) noexcept { removed_ += rows; }
+
+  /// Bytes of index and rows.
+  std::size_t bytes() const noexcept { return index_.bytes() + store_.bytes() + statuses_.bytes(); }
+
+  /// Steps and restrictions of this object; those before a resume are not counted. Rows that were
+  /// found at another count are to be found again.
   std::int64_t steps() const noexcept { return steps_; }
 
   // One table alone; several at once: row_stages.hpp.
@@ -110,7 +117,11 @@ class Table {
   KeyIndex<B>& index() noexcept { return index_; }
 
   /// The first of `rows` new rows, uninitialised.
-  RowId allocate(std::int64_t rows) { return store_.allocate(rows); }
+  RowId allocate(std::int64_t rows);
+
+  /// Leaves the rows [0, rows) after the index has forgotten all others. Rows that were found
+  /// before are to be found again.
+  void truncate(std::int64_t rows);
 
   /// Appends the column groups as functors see them.
   void add_group_refs(std::vector<GroupRef>& refs) const;
@@ -123,7 +134,7 @@ class Table {
   // Contents, shard by shard, on the host: what checkpoints and digests are made of. Threads may
   // take and load different shards; there is no other work on the table at that time.
 
-  std::vector<RowColumn> columns() const { return row_columns(options_.groups, layout_); }
+  std::vector<RowColumn> columns() const { return row_columns(options_, layout_); }
 
   /// Rows of a shard of this rank.
   std::int64_t shard_size(std::int64_t shard) const { return index_.size(shard); }
@@ -140,15 +151,21 @@ class Table {
   std::vector<OptimizerClock>& clocks() noexcept { return clocks_; }
 
  private:
+  /// The time as the restrict policy counts it.
+  std::uint32_t now() const;
+
   TableOptions options_;
   std::vector<std::string> readers_;
   Partitioner partitioner_;
   RowLayout layout_;
   KeyIndex<B> index_;
   RowStore<B> store_;
+  RowStore<B> statuses_;  // row r has the status of row r of store_; empty without a policy
+  std::mutex allocation_;
   std::vector<OptimizerClock> clocks_;  // one per group
   std::vector<RowGradients<B>> calls_;
   std::int64_t steps_ = 0;
+  std::int64_t removed_ = 0;
 };
 
 }  // namespace keyshard

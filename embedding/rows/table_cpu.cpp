@@ -1,3 +1,4 @@
+#include "embedding/rows/restrict_impl.hpp"
 #include "embedding/rows/row_stages_impl.hpp"
 #include "embedding/rows/table_impl.hpp"
 #include "embedding/rows/table_set_impl.hpp"
@@ -15,5 +16,8 @@ template Buffer<float, Cpu> locate_rows(Stream<Cpu>&, const TableRefs<Cpu>&, con
                                         const RowId*, bool, const float**);
 template void insert_missing(Stream<Cpu>&, Span<Table<Cpu>* const>, const TableKeys&, RowId*);
 template void apply_gradients(Stream<Cpu>&, Span<Table<Cpu>* const>, const UpdateContext&);
+
+template Restriction restrict_rows(Stream<Cpu>&, Communicator<Cpu>&, Table<Cpu>&, std::int64_t,
+                                   std::int64_t);
 
 }  // namespace keyshard

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "embedding/rows/dedup.hpp"
@@ -20,7 +21,8 @@ Table<B>::Table(TableOptions options, Range shards)
       partitioner_(partitioner_of(options_.partitioner, options_.name)),
       layout_(options_.groups),
       index_(shards, hash_of(options_.seed, 0x1DE)),
-      store_(layout_.stride) {
+      store_(layout_.stride),
+      statuses_(1) {
   for (GroupOptions& group : options_.groups) {
     if (!group.constant.empty()) {
       group.initializer = ConstantVector{group.constant.data()};
@@ -59,11 +61,44 @@ template <Backend B>
 TableRef Table<B>::ref(const GroupRef* groups) const {
   return {.index = index_.ref(),
           .store = store_.ref(),
+          .status = {options_.restrict_policy, statuses_.ref(), now()},
           .partitioner = partitioner_,
           .groups = groups,
           .num_groups = static_cast<std::int64_t>(layout_.groups.size()),
           .dim = layout_.dim,
           .zeros = options_.missing == Missing::zeros};
+}
+
+template <Backend B>
+std::uint32_t Table<B>::now() const {
+  const std::int64_t time = std::holds_alternative<TimestampSeconds>(options_.restrict_policy)
+                                ? static_cast<std::int64_t>(std::time(nullptr))
+                                : clocks_.front().step();
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(time, UINT32_MAX));
+}
+
+template <Backend B>
+RowId Table<B>::allocate(std::int64_t rows) {
+  if (!has_status(options_.restrict_policy)) {
+    return store_.allocate(rows);
+  }
+  // Both stores give out the same numbers; threads load different shards at once.
+  const std::lock_guard lock(allocation_);
+  const RowId first = store_.allocate(rows);
+  try {
+    statuses_.allocate(rows);
+  } catch (...) {
+    store_.truncate(first);
+    throw;
+  }
+  return first;
+}
+
+template <Backend B>
+void Table<B>::truncate(std::int64_t rows) {
+  store_.truncate(rows);
+  statuses_.truncate(std::min(rows, statuses_.size()));
+  ++steps_;
 }
 
 template <Backend B>
@@ -160,7 +195,7 @@ struct AssignRow {
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
     float* row = table->store.row(rows[i]);
-    initialize(team, *table, keys[i], row);
+    initialize(team, *table, keys[i], rows[i]);
     team.sync();
     for (std::int64_t d = team.thread_rank(); d < table->dim; d += team.num_threads()) {
       row[d] = values[i * table->dim + d];
@@ -202,21 +237,22 @@ ShardRows Table<B>::shard_rows(std::int64_t shard) const {
 
 template <Backend B>
 void Table<B>::copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const {
-  copy_rows_out<B>(store_.ref(), rows, {column.offset, column.width}, out);
+  copy_rows_out<B>((column.is_status ? statuses_ : store_).ref(), rows,
+                   {column.offset, column.width}, out);
 }
 
 template <Backend B>
 void Table<B>::load_shard(std::int64_t shard, Span<const Key> keys,
                           const std::vector<const float*>& columns) {
-  const RowId first = store_.allocate(keys.size());
+  const RowId first = allocate(keys.size());
   index_.reserve(static_cast<std::uint32_t>(shard), keys.size());
   for (std::int64_t i = 0; i < keys.size(); ++i) {
     index_.insert(keys[i], static_cast<std::uint32_t>(shard), first + static_cast<RowId>(i));
   }
   const std::vector<RowColumn> places = this->columns();
   for (std::size_t c = 0; c < places.size(); ++c) {
-    copy_rows_in<B>(store_.ref(), {first, keys.size()}, {places[c].offset, places[c].width},
-                    columns[c]);
+    copy_rows_in<B>((places[c].is_status ? statuses_ : store_).ref(), {first, keys.size()},
+                    {places[c].offset, places[c].width}, columns[c]);
   }
 }
 

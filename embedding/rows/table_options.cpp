@@ -33,10 +33,14 @@ const std::vector<std::string>& l2_per_names() {
 }
 
 SettingValue saved_options(const TableOptions& options) {
-  return {SettingValue::Table{{"partitioner", {options.partitioner, ""}},
-                              {"seed", {static_cast<std::int64_t>(options.seed), ""}},
-                              {"pool_order", {option_name(options.pool_order), ""}}},
-          ""};
+  SettingValue::Table saved{{"partitioner", {options.partitioner, ""}},
+                            {"seed", {static_cast<std::int64_t>(options.seed), ""}},
+                            {"pool_order", {option_name(options.pool_order), ""}}};
+  if (options.max_rows > 0) {
+    saved.emplace_back("max_rows", value_of(options.max_rows));
+    saved.emplace_back("restrict_every", value_of(options.restrict_every));
+  }
+  return value_of(std::move(saved));
 }
 
 void check(const TableOptions& options) {
@@ -56,6 +60,13 @@ void check(const TableOptions& options) {
   }
   require(options.init_capacity >= 0, Kind::invalid_argument,
           "table {}: expected init_capacity >= 0: found {}", options.name, options.init_capacity);
+  require(options.max_rows >= 0 && options.restrict_every >= 1, Kind::invalid_argument,
+          "table {}: expected max_rows >= 0 and restrict_every >= 1: found {} and {}", options.name,
+          options.max_rows, options.restrict_every);
+  require(options.max_rows == 0 || has_status(options.restrict_policy), Kind::invalid_argument,
+          "table {}: max_rows needs a restrict_policy that says which rows stay, \"timestamp\" or "
+          "\"frequency\": found \"none\"",
+          options.name);
   require(options.exchange == ExchangeMode::rows || options.pool_order == PoolOrder::shard,
           Kind::invalid_argument,
           "table {}: exchange \"reduced\" and \"auto\" need pool_order \"shard\": found \"bag\"",

@@ -9,6 +9,7 @@
 
 #include "embedding/rules/initializers.hpp"
 #include "embedding/rules/optimizers.hpp"
+#include "embedding/rules/policies.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
@@ -61,6 +62,9 @@ struct TableOptions {
   PoolOrder pool_order = PoolOrder::bag;
   Missing missing = Missing::initial;
   std::int64_t init_capacity = 0;  ///< rows to make room for, over all ranks
+  RestrictPolicy restrict_policy = KeepAll{};
+  std::int64_t max_rows = 0;           ///< over all ranks, kept by `restrict_every`; 0: no limit
+  std::int64_t restrict_every = 1000;  ///< steps from one look at the number of rows to the next
 
   std::int64_t dim() const;  ///< of all groups together
 };

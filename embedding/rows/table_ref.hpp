@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <variant>
 
@@ -11,6 +12,9 @@
 #include "embedding/rules/initializers.hpp"
 #include "embedding/rules/optimizers.hpp"
 #include "embedding/rules/partitioners.hpp"
+#include "embedding/rules/policies.hpp"
+#include "runtime/prefetch.hpp"
+#include "runtime/visit.hpp"
 
 namespace keyshard {
 
@@ -48,9 +52,53 @@ struct GroupRef {
   float decay;             ///< learning rate of the step * weight decay
 };
 
+/// The statuses of the rows. They lie apart from values and states: only an update touches them,
+/// and a lookup reads no more bytes for them. A status is kept as the bits of a float.
+struct StatusRef {
+  RestrictPolicy policy;
+  RowStoreRef store;  ///< rows of one number
+  std::uint32_t now;  ///< what a policy takes for the time
+
+  KEYSHARD_HD std::uint32_t at(RowId row) const {
+    return std::bit_cast<std::uint32_t>(*store.row(row));
+  }
+
+  KEYSHARD_HD void fetch(RowId row) const {
+    if (policy.index() != 0) {
+      prefetch_to_write(store.row(row), 1);
+    }
+  }
+
+  /// Writes the status of a new row.
+  template <class Team>
+  KEYSHARD_HD void bear(const Team& team, RowId row) const {
+    write(team, row, [&](const auto& rule) { return rule.birth(now); });
+  }
+
+  /// Counts an optimizer step of a row.
+  template <class Team>
+  KEYSHARD_HD void touch(const Team& team, RowId row) const {
+    write(team, row, [&](const auto& rule) { return rule.touched(at(row), now); });
+  }
+
+ private:
+  template <class Team, class Status>
+  KEYSHARD_HD void write(const Team& team, RowId row, const Status& status) const {
+    if (policy.index() == 0 || team.thread_rank() != 0) {
+      return;
+    }
+    visit_variant(policy, [&](const auto& rule) {
+      if constexpr (requires { rule.birth(0u); }) {
+        *store.row(row) = std::bit_cast<float>(status(rule));
+      }
+    });
+  }
+};
+
 struct TableRef {
   KeyIndexRef index;
   RowStoreRef store;
+  StatusRef status;
   Partitioner partitioner;
   const GroupRef* groups;
   std::int64_t num_groups;

@@ -1,6 +1,7 @@
 // The bodies of TableSet.
 #pragma once
 
+#include "embedding/rows/restrict.hpp"
 #include "embedding/rows/row_stages.hpp"
 #include "embedding/rows/table_set.hpp"
 #include "runtime/error.hpp"
@@ -41,6 +42,12 @@ void TableSet<B>::apply(Stream<B>& stream, const UpdateContext& context) {
     all.push_back(table.get());
   }
   apply_gradients<B>(stream, all, context);
+  for (Table<B>* table : all) {
+    const std::int64_t most = table->options().max_rows;
+    if (most > 0 && table->clocks().front().step() % table->options().restrict_every == 0) {
+      restrict_rows(stream, *communicator_, *table, most, most);
+    }
+  }
 }
 
 }  // namespace keyshard

@@ -15,7 +15,8 @@ template <Backend B>
 TableShape shape_of(const Table<B>& table) {
   TableShape shape{table.options().name, {}, saved_options(table.options())};
   for (const RowColumn& column : table.columns()) {
-    shape.columns.push_back({column.name, ElementType::f32, column.width});
+    shape.columns.push_back(
+        {column.name, column.is_status ? ElementType::u32 : ElementType::f32, column.width});
   }
   return shape;
 }

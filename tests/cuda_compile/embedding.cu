@@ -2,6 +2,7 @@
 // nvcc and ptxas accept the sources that a CPU runs. Nothing is linked: the primitives of the
 // device are only declared.
 #include "embedding/layers/squashed_embedding_impl.hpp"
+#include "embedding/rows/restrict_impl.hpp"
 #include "embedding/rows/row_stages_impl.hpp"
 #include "embedding/rows/row_store_impl.hpp"
 #include "embedding/rows/table_impl.hpp"
@@ -20,6 +21,8 @@ template void read_rows(Stream<Cuda>&, const TableRefs<Cuda>&, const TableKeys&,
                         float*);
 template Buffer<float, Cuda> locate_rows(Stream<Cuda>&, const TableRefs<Cuda>&, const TableKeys&,
                                          const RowId*, bool, const float**);
+template Restriction restrict_rows(Stream<Cuda>&, Communicator<Cuda>&, Table<Cuda>&, std::int64_t,
+                                   std::int64_t);
 template void insert_missing(Stream<Cuda>&, Span<Table<Cuda>* const>, const TableKeys&, RowId*);
 template void apply_gradients(Stream<Cuda>&, Span<Table<Cuda>* const>, const UpdateContext&);
 template class LookupTrace<Cuda>;

@@ -34,6 +34,7 @@ constexpr Section kSections[] = {
     {"optimizers", "table", nullptr},
     {"partition", "cases", run_partition},
     {"partition", "keys", nullptr},
+    {"restrict", "scenarios", run_restrict},
     {"squashed_layer", "embedding", run_embedding},
     {"squashed_layer", "empty", run_empty},
     {"squashed_layer", "output_shapes", run_output_shapes},

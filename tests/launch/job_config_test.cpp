@@ -138,18 +138,44 @@ TEST(JobConfig, AVersionIsRequiredAndANewerOneRefused) {
 }
 
 TEST(JobConfig, WhatIsNotBuiltIsSaidSo) {
-  for (const std::string key :
-       {"seed",        "max_norm",     "bp_v2",      "restrict_policy",   "max_rows",
-        "admit_after", "kv_creator",   "devices",    "keep_distribution", "key_dtype",
-        "value_dtype", "dtype_policy", "empty_bag",  "clip_value",        "clip_norm",
-        "mask",        "padding_id",   "id_weights", "trainable",         "activity_regularizer",
-        "nslots",      "slot_map_fn"}) {
+  for (const std::string key : {"seed",
+                                "max_norm",
+                                "bp_v2",
+                                "admit_after",
+                                "kv_creator",
+                                "devices",
+                                "keep_distribution",
+                                "key_dtype",
+                                "value_dtype",
+                                "dtype_policy",
+                                "empty_bag",
+                                "clip_value",
+                                "clip_norm",
+                                "mask",
+                                "padding_id",
+                                "id_weights",
+                                "trainable",
+                                "activity_regularizer",
+                                "nslots",
+                                "slot_map_fn"}) {
     const std::string end = key + ": " + key + " is not built in this version";
     EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\n" + key + " = 1\n"),
               "train.toml:5: embedding." + end);
     EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding.linear]\n" + key + " = 1\n"),
               "train.toml:5: embedding.linear." + end);
   }
+}
+
+TEST(JobConfig, ALimitOfRowsNeedsAPolicy) {
+  const std::string embedding = std::string(kSmall) + "[embedding]\n";
+  EXPECT_EQ(problems_of(embedding + "restrict_policy = \"frequency\"\nmax_rows = 10\n"), "");
+  EXPECT_EQ(problems_of(embedding + "max_rows = 10\n"),
+            "train.toml:5: embedding.max_rows: max_rows needs restrict_policy = \"timestamp\" or "
+            "\"frequency\", which says which rows stay");
+  EXPECT_EQ(problems_of(embedding + "restrict_policy = \"frequent\"\n"),
+            "train.toml:5: embedding.restrict_policy: expected one of none, timestamp, "
+            "timestamp_seconds, "
+            "frequency: found \"frequent\"; did you mean \"frequency\"?");
 }
 
 TEST(JobConfig, AColumnThatAsksForWhatIsNotBuiltIsToldSo) {

@@ -113,6 +113,24 @@ TEST(Resume, AChainOverTwoFiveAndThreeRanksHasTheDigestOfNeverHavingStopped) {
   EXPECT_EQ(chain(stream, stream), whole(stream));
 }
 
+TEST(Resume, TablesWithALimitKeepTheRowsThatTheyWouldHaveKept) {
+  for (const char* policy : {"timestamp", "frequency"}) {
+    // Restricted at steps 4, 8, 12 and 16; saved at 11, with statuses. The job that stops evaluates
+    // at 11 as well, which no learning rate may depend on.
+    const std::vector<std::string> job{fmt::format("embedding.restrict_policy=\"{}\"", policy),
+                                       "embedding.max_rows=20", "embedding.restrict_every=4",
+                                       "job.decay=1"};
+    const ScratchFolder folder;
+    const TinyResult whole = train_on_threads(tiny_job(folder.path(""), "rows", 16, job), 1, 1);
+    const TinyResult free = train_on_threads(tiny_job(folder.path(""), "rows", 16), 1, 1);
+    EXPECT_NE(whole.losses, free.losses) << "the limit changes what is learned";
+    for (const auto& [from, to] : {std::pair(1, 1), std::pair(2, 3), std::pair(4, 1)}) {
+      EXPECT_EQ(stop_and_resume(job, from, to).digest, whole.digest)
+          << policy << ": " << from << " -> " << to;
+    }
+  }
+}
+
 TEST(Resume, StopsEarlyAtTheStepAtWhichItWouldHave) {
   // A learning rate so high that the second evaluation is by far the best.
   const std::vector<std::string> job{"job.evaluate_every_steps=1", "job.patience=12",

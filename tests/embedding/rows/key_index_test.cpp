@@ -1,6 +1,7 @@
 // The index against a plain map, while it grows.
 #include "embedding/rows/key_index.hpp"
 
+#include <algorithm>
 #include <map>
 #include <thread>
 
@@ -32,6 +33,37 @@ TEST(KeyIndex, FindsEveryKeyAndNoOtherWhileItGrows) {
     EXPECT_EQ(find(index, Key{row} * 3 - 1000), row);
     EXPECT_EQ(find(index, Key{row} * 3 - 999), kNoRow);
   }
+}
+
+TEST(KeyIndex, AReplacedShardHasItsNewKeysAloneAndGivesRoomBack) {
+  KeyIndex<Cpu> index({0, kShards}, 7);
+  std::vector<Key> keys;
+  for (Key key = 0; keys.size() < 1000; ++key) {
+    if (kPartitioner.shard(key) == 3) {
+      index.insert(key, 3, static_cast<RowId>(keys.size()));
+      keys.push_back(key);
+    }
+  }
+  const std::uint32_t full = index.ref().segments[3].num_buckets;
+  const std::vector<Key> kept{keys[5], keys[999], keys[17]};
+  const std::vector<RowId> rows{0, 1, 2};
+  index.replace(3, kept.data(), rows.data(), 3);
+  EXPECT_EQ(index.size(), 3);
+  EXPECT_LT(index.ref().segments[3].num_buckets, full / 10);
+  for (const Key key : keys) {
+    const auto at = std::find(kept.begin(), kept.end(), key);
+    EXPECT_EQ(find(index, key), at == kept.end() ? kNoRow : static_cast<RowId>(at - kept.begin()));
+  }
+  // No mark of a key that is gone sends a search on: every search for another key ends at once.
+  const KeySegment& segment = index.ref().segments[3];
+  for (std::uint32_t bucket = 0; bucket < segment.num_buckets; ++bucket) {
+    EXPECT_EQ(segment.buckets[bucket].marks, 0);
+  }
+  index.replace(3, kept.data(), rows.data(), 0);
+  EXPECT_EQ(index.size(), 0);
+  EXPECT_EQ(find(index, keys[5]), kNoRow);
+  index.insert(keys[5], 3, 9);
+  EXPECT_EQ(find(index, keys[5]), 9u);
 }
 
 TEST(KeyIndex, EveryValueIsAKey) {

@@ -3,11 +3,13 @@
 #include "embedding/rows/row_functors.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
 #include <gtest/gtest.h>
 
+#include "embedding/rows/restrict_impl.hpp"
 #include "embedding/rows/row_stages_impl.hpp"
 #include "embedding/rows/table.hpp"
 #include "embedding/rows/table_impl.hpp"
@@ -34,6 +36,7 @@ struct PlainTable {
   Table<Cpu> table;
   std::vector<GroupRef> groups;
   std::vector<float> rows;
+  std::vector<float> statuses;
   float* slab;
   TableRef ref;
 
@@ -41,6 +44,7 @@ struct PlainTable {
   explicit PlainTable(const TableOptions& options)
       : table(options, {0, kShards}),
         rows(random_floats(kRows * table.layout().stride, 3)),
+        statuses(kRows, std::bit_cast<float>(6u)),
         slab(rows.data()) {
     std::transform(rows.begin(), rows.end(), rows.begin(), [](float x) { return std::abs(x); });
     table.add_group_refs(groups);
@@ -48,6 +52,8 @@ struct PlainTable {
     ref = table.ref(groups.data());
     ref.store = {
         .slabs = {slab}, .stride = table.layout().stride, .first_rows = 1024, .first_bits = 10};
+    ref.status.store = {
+        .slabs = {statuses.data()}, .stride = 1, .first_rows = 1024, .first_bits = 10};
   }
 };
 
@@ -59,6 +65,7 @@ TableOptions options_of(std::int64_t dim, const Initializer& initializer,
   TableOptions options;
   options.name = "items";
   options.seed = 11;
+  options.restrict_policy = Frequency{};
   options.groups = {{.name = "values",
                      .dim = dim,
                      .initializer = initializer,
@@ -89,6 +96,7 @@ TEST(RowFunctors, OptimizersHaveTheSameBitsAtEveryWidth) {
                                                          .first = 0,
                                                          .gradients = gradients.data(),
                                                          .occurrences = occurrences});
+        EXPECT_EQ(table.statuses, std::vector<float>(kRows, std::bit_cast<float>(7u)));
         Bits bits;
         bits.add(table.rows);
         bits.add(gradients);
@@ -193,6 +201,7 @@ Bits make_read_and_assign(const TableOptions& options, const Lanes& lanes) {
                                   .first = 0,
                                   .first_row = 0,
                                   .rows = made.data()});
+  EXPECT_EQ(table.statuses, std::vector<float>(kRows, std::bit_cast<float>(0u)));
   Bits bits;
   bits.add(table.rows);
   bits.add(made);
@@ -226,7 +235,7 @@ TEST(RowFunctors, AnAbsentKeyReadsAsANewRowOrAsZeros) {
   for (const bool zeros : {false, true}) {
     for (const bool inference : {false, true}) {
       table.ref.zeros = zeros;
-      std::vector<float> out(7, -1.0f), row(static_cast<std::size_t>(table.ref.store.stride));
+      std::vector<float> out(7, -1.0f);
       ReadRow{.table = &table.ref,
               .keys = &key,
               .rows = &none,
@@ -234,11 +243,38 @@ TEST(RowFunctors, AnAbsentKeyReadsAsANewRowOrAsZeros) {
               .first = 0,
               .inference = inference,
               .out = out.data()}(0, Solo{});
-      initialize(Solo{}, table.ref, key, row.data());
+      initialize(Solo{}, table.ref, key, RowId{2});
+      const float* made = table.ref.store.row(2);
+      const std::vector<float> row(made, made + 7);
       EXPECT_EQ(row[3], 0.5f);
-      row.resize(7);
       EXPECT_EQ(out, zeros && inference ? std::vector<float>(7) : row);
     }
+  }
+}
+
+TEST(RowFunctors, AMovedRowTakesItsStatusAlong) {
+  for (const std::int64_t dim : kDims) {
+    expect_same_bits([&](const Lanes& lanes) {
+      PlainTable table(options_of(dim, Normal{}, Adam{}));
+      for (std::size_t row = 0; row < kRows; ++row) {
+        table.statuses[row] = static_cast<float>(row);
+      }
+      const std::vector<float> before = table.rows;
+      const std::uint32_t moving[] = {0, 2}, holes[] = {0, 2};
+      RowId rows[] = {3, 1, 4};  // of the three rows that stay
+      lanes.rows(2, MoveRow{table.ref, moving, holes, rows});
+      EXPECT_EQ(std::vector<RowId>(rows, rows + 3), (std::vector<RowId>{0, 1, 2}));
+      EXPECT_EQ(table.statuses, (std::vector<float>{3, 1, 4, 3, 4}));
+      const auto row_of = [&](const std::vector<float>& all, std::int64_t row) {
+        const auto first = all.begin() + row * table.ref.store.stride;
+        return std::vector<float>(first, first + table.ref.store.stride);
+      };
+      EXPECT_EQ(row_of(table.rows, 0), row_of(before, 3));
+      EXPECT_EQ(row_of(table.rows, 2), row_of(before, 4));
+      Bits bits;
+      bits.add(table.rows);
+      return bits;
+    });
   }
 }
 

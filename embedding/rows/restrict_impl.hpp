@@ -1,0 +1,221 @@
+// The bodies of a restriction. Let (status, key) be the rank of a row: higher statuses first, then
+// lower keys. The last row that stays is found bit by bit, with one count over all ranks a bit.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "embedding/rows/restrict.hpp"
+#include "embedding/rows/row_stages.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/error.hpp"
+#include "runtime/primitives.hpp"
+
+namespace keyshard {
+
+/// The rows of this rank, shard after shard.
+struct RankedRows {
+  const Key* keys;
+  const std::uint32_t* statuses;
+};
+
+struct TakeStatus {
+  const TableRef* table;
+  const RowId* rows;
+  std::uint32_t* statuses;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { statuses[i] = table->status.at(rows[i]); }
+};
+
+/// Whether a row has at least this status.
+struct HasStatus {
+  RankedRows in;
+  std::uint32_t least;
+
+  KEYSHARD_HD std::int64_t operator()(std::int64_t i) const {
+    return in.statuses[i] >= least ? 1 : 0;
+  }
+};
+
+/// Whether a row has this status and a key below `end`.
+struct HasKeyBelow {
+  RankedRows in;
+  std::uint32_t status;
+  Key end;
+
+  KEYSHARD_HD std::int64_t operator()(std::int64_t i) const {
+    return in.statuses[i] == status && in.keys[i] < end ? 1 : 0;
+  }
+};
+
+/// Whether a row stays: it ranks no lower than the last one that does.
+struct Stays {
+  RankedRows in;
+  std::uint32_t status;
+  Key key;
+
+  KEYSHARD_HD bool operator()(std::int64_t i) const {
+    return in.statuses[i] > status || (in.statuses[i] == status && in.keys[i] <= key);
+  }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t /*shard*/, const Body& body) const {
+    body(*this);
+  }
+};
+
+/// The `kept`-th row of all ranks in the order of ranks, kept >= 1.
+template <Backend B>
+Stays last_kept(Stream<B>& stream, Communicator<B>& communicator, const RankedRows& in,
+                std::int64_t n, std::int64_t kept) {
+  const auto count = [&](const auto& term) {
+    std::int64_t found = sum(stream, n, term);
+    communicator.all_reduce(Span<std::int64_t>(&found, 1), Reduction::sum);
+    return found;
+  };
+  Stays last{in, 0, 0};
+  for (int bit = 31; bit >= 0; --bit) {
+    const std::uint32_t higher = last.status | (1u << bit);
+    last.status = count(HasStatus{in, higher}) >= kept ? higher : last.status;
+  }
+  const std::int64_t above = last.status == UINT32_MAX ? 0 : count(HasStatus{in, last.status + 1});
+  for (int bit = 63; bit >= 0; --bit) {
+    const Key higher = last.key | (Key{1} << bit);
+    last.key = count(HasKeyBelow{in, last.status, higher}) < kept - above ? higher : last.key;
+  }
+  return last;
+}
+
+/// used[row] = 0.
+struct ClearUsed {
+  std::uint8_t* used;
+
+  KEYSHARD_HD void operator()(std::int64_t row) const { used[row] = 0; }
+};
+
+/// Takes the keys and rows that stay, and marks which of the first rows are in use.
+struct TakeKept {
+  const std::uint32_t* kept;
+  const Key* keys;
+  const RowId* rows;
+  std::int64_t count;  ///< of what stays
+  Key* kept_keys;
+  RowId* kept_rows;
+  std::uint8_t* used;  ///< [count], 0 before
+
+  KEYSHARD_HD void operator()(std::int64_t i) const {
+    const RowId row = rows[kept[i]];
+    kept_keys[i] = keys[kept[i]];
+    kept_rows[i] = row;
+    if (std::int64_t{row} < count) {
+      used[row] = 1;
+    }
+  }
+};
+
+/// Whether a row of the first ones is a hole.
+struct IsHole {
+  const std::uint8_t* used;
+
+  KEYSHARD_HD bool operator()(std::int64_t row) const { return used[row] == 0; }
+};
+
+/// Whether a row that stays lies behind the first ones.
+struct LiesBehind {
+  const RowId* rows;
+  std::int64_t count;
+
+  KEYSHARD_HD bool operator()(std::int64_t i) const { return std::int64_t{rows[i]} >= count; }
+};
+
+/// Moves a row that lies behind the first ones into a hole among them.
+struct MoveRow {
+  TableRef table;
+  const std::uint32_t* moving;  ///< numbers of rows that stay
+  const std::uint32_t* holes;
+  RowId* rows;  ///< of all that stay
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t m, const Team& team) const {
+    const RowId to = holes[m], from = rows[moving[m]];
+    const float* source = table.store.row(from);
+    float* target = table.store.row(to);
+    for (std::int64_t d = team.thread_rank(); d < table.store.stride; d += team.num_threads()) {
+      target[d] = source[d];
+    }
+    team.sync();
+    if (team.thread_rank() == 0) {
+      *table.status.store.row(to) = *table.status.store.row(from);
+      rows[moving[m]] = to;
+    }
+  }
+};
+
+/// Leaves the rows `kept` of the listed ones, of which those of shard s are starts[s] .. starts[s +
+/// 1], and closes the holes.
+template <Backend B>
+void keep_rows(Stream<B>& stream, Table<B>& table, const Selection<B>& kept, const Key* keys,
+               const RowId* rows) {
+  const std::int64_t n = kept.size();
+  Buffer<Key, B> kept_keys(stream, n);
+  Buffer<RowId, B> kept_rows(stream, n);
+  Buffer<std::uint8_t, B> used(stream, n);
+  for_each(stream, n, ClearUsed{used.data()});
+  for_each(stream, n,
+           TakeKept{.kept = kept.indices.data(),
+                    .keys = keys,
+                    .rows = rows,
+                    .count = n,
+                    .kept_keys = kept_keys.data(),
+                    .kept_rows = kept_rows.data(),
+                    .used = used.data()});
+  const Buffer<std::uint32_t, B> holes = select(stream, n, IsHole{used.data()});
+  const Buffer<std::uint32_t, B> moving = select(stream, n, LiesBehind{kept_rows.data(), n});
+  for_each_row(stream, moving.size(),
+               MoveRow{table.ref(nullptr), moving.data(), holes.data(), kept_rows.data()});
+  replace_keys(stream, table.index(), kept.starts, kept_keys.data(), kept_rows.data());
+  stream.wait();  // the memory of the rows behind goes
+  table.truncate(n);
+}
+
+template <Backend B>
+Restriction restrict_rows(Stream<B>& stream, Communicator<B>& communicator, Table<B>& table,
+                          std::int64_t num_reserved, std::int64_t trigger) {
+  require(has_status(table.options().restrict_policy), Kind::invalid_argument,
+          "table {}: expected a restrict_policy, which says what rows stay: found \"none\"",
+          table.options().name);
+  require(num_reserved >= 0 && trigger >= 0, Kind::invalid_argument,
+          "table {}: expected num_reserved >= 0 and trigger >= 0: found {} and {}",
+          table.options().name, num_reserved, trigger);
+  const std::int64_t n = table.size();
+  Restriction result{n, 0};
+  communicator.all_reduce(Span<std::int64_t>(&result.before, 1), Reduction::sum);
+  if (result.before <= trigger || result.before <= num_reserved) {
+    return result;
+  }
+  result.removed = result.before - num_reserved;
+  table.count_removed(result.removed);
+  Buffer<Key, B> keys(stream, n);
+  Buffer<RowId, B> rows(stream, n);
+  Buffer<std::uint32_t, B> statuses(stream, n);
+  list_keys(stream, table.index(), keys.data(), rows.data());
+  const Table<B>* const self[] = {&table};
+  const TableRefs<B> refs(stream, self);
+  for_each(stream, n, TakeStatus{refs.data(), rows.data(), statuses.data()});
+  const RankedRows ranked{keys.data(), statuses.data()};
+  std::vector<std::int64_t> starts{0};
+  for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
+    starts.push_back(starts.back() + table.shard_size(shard));
+  }
+  if (num_reserved == 0) {
+    keep_rows(stream, table, Selection<B>{{}, std::vector<std::int64_t>(starts.size())},
+              keys.data(), rows.data());
+    return result;
+  }
+  const Stays stays = last_kept(stream, communicator, ranked, n, num_reserved);
+  keep_rows(stream, table, select_runs(stream, Span<const std::int64_t>(starts), stays),
+            keys.data(), rows.data());
+  return result;
+}
+
+}  // namespace keyshard

@@ -34,6 +34,10 @@ struct AskerState {
   Buffer<std::uint16_t, B> slice_of;    ///< [samples]
   Buffer<std::int64_t, B> bag_offsets;  ///< empty where every bag has one id
   Buffer<std::uint32_t, B> bag_of;      ///< [occurrences]; empty likewise
+  Buffer<float, B> weights;             ///< [occurrences]; empty where no feature has weights
+  Buffer<float, B> pooled_weights;      ///< the same beside `distinct.inverse`; empty where that is
+                                        ///< in the order of the occurrences
+  Buffer<BagWeight, B> bag_weights;     ///< [bags]; empty where no feature has weights
   Distinct<B> distinct;
   Buffer<std::uint16_t, B> shards;    ///< of the distinct keys; empty where no table pools by shard
   std::vector<std::uint8_t> reduced;  ///< [tables] asked in reduced form
@@ -49,6 +53,16 @@ struct AskerState {
 
   BagRanges bags() const {
     return BagRanges{.offsets = bag_offsets.empty() ? nullptr : bag_offsets.data()};
+  }
+
+  /// Beside the occurrences, or beside `distinct.inverse`.
+  IdWeights weights_of_occurrences() const {
+    return weights.empty() ? IdWeights{} : IdWeights{weights.data(), bag_weights.data()};
+  }
+
+  IdWeights weights_of_items() const {
+    return {pooled_weights.empty() ? weights_of_occurrences().of_ids : pooled_weights.data(),
+            weights_of_occurrences().of_bags};
   }
 
   ItemOffsets value_offset(const LookupShape& shape) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "embedding/lookup/asker.hpp"
@@ -74,21 +75,47 @@ struct ShardsOfKeys {
   }
 };
 
+/// Adds up the weights of the ids of each bag.
+struct WeighBags {
+  BagRanges bags;
+  const float* weights;  ///< of the ids
+  BagWeight* bag_weights;
+
+  KEYSHARD_HD void operator()(std::int64_t bag) const {
+    BagWeight total{0, 0};
+    for (std::int64_t i = bags.begin(bag); i < bags.begin(bag) + bags.size(bag); ++i) {
+      total.sum += weights[i];
+      total.squares += weights[i] * weights[i];
+    }
+    bag_weights[bag] = total;
+  }
+};
+
 /// An id of a bag, to be sorted by its shard.
 struct ShardItem {
   std::uint16_t key;
   std::uint32_t item;
 };
 
+struct WeightedShardItem {
+  std::uint16_t key;
+  std::uint32_t item;
+  float weight;
+};
+
 /// Orders the ids of a bag of a table that is pooled by shard: (shard, position in bag).
+template <class Item>
 struct SortBag {
   ShapeRef shape;
   Divider by_features;
   BagRanges bags;
   const std::uint16_t* shards;  ///< of the distinct keys
   std::uint32_t* items;         ///< inverse, bag after bag
-  ShardItem* pairs;             ///< [occurrences]
-  ShardItem* scratch;           ///< [occurrences]
+  float* weights;               ///< beside `items`; null without weights
+  Item* pairs;                  ///< [occurrences]
+  Item* scratch;                ///< [occurrences]
+
+  static constexpr bool kWeighted = std::is_same_v<Item, WeightedShardItem>;
 
   std::int64_t work() const { return 50; }
 
@@ -99,11 +126,18 @@ struct SortBag {
       return;
     }
     for (std::int64_t i = begin; i < begin + n; ++i) {
-      pairs[i] = {shards[items[i]], items[i]};
+      if constexpr (kWeighted) {
+        pairs[i] = {shards[items[i]], items[i], weights[i]};
+      } else {
+        pairs[i] = {shards[items[i]], items[i]};
+      }
     }
     sort_pairs(pairs + begin, n, scratch + begin);
     for (std::int64_t i = begin; i < begin + n; ++i) {
       items[i] = pairs[i].item;
+      if constexpr (kWeighted) {
+        weights[i] = pairs[i].weight;
+      }
     }
   }
 };
@@ -147,6 +181,9 @@ inline void check_shape_of(const LookupShape& shape, const LookupInput& input) {
           Kind::invalid_argument,
           "expected samples x features bags: samples {}, features {}, bags {}", input.samples,
           shape.num_features(), input.bags.lists());
+  require(!shape.weighted || input.weights.size() == input.bags.values.size(),
+          Kind::invalid_argument, "expected a weight for each of {} ids: found {}",
+          input.bags.values.size(), input.weights.size());
   require(input.slice_offsets.size() == input.run.size() + 1 && input.slice_offsets.front() == 0 &&
               input.slice_offsets.back() == input.samples &&
               std::is_sorted(input.slice_offsets.begin(), input.slice_offsets.end()),
@@ -185,6 +222,22 @@ Buffer<std::uint16_t, B> shards_of(Stream<B>& stream, const LookupShape& shape, 
   return shards;
 }
 
+template <class Item, Backend B>
+void sort_bags(Stream<B>& stream, const LookupShape& shape, const DeviceShape<B>& device,
+               AskerState<B>& asker) {
+  const std::int64_t n = asker.distinct.inverse.size();
+  Buffer<Item, B> pairs(stream, n), scratch(stream, n);
+  for_each(stream, asker.samples * shape.num_features(),
+           SortBag<Item>{.shape = device.ref,
+                         .by_features = device.by_features,
+                         .bags = asker.bags(),
+                         .shards = asker.shards.data(),
+                         .items = asker.distinct.inverse.data(),
+                         .weights = asker.pooled_weights.data(),
+                         .pairs = pairs.data(),
+                         .scratch = scratch.data()});
+}
+
 /// Orders the ids of each bag by shard, in `inverse`, where the table of the bag is pooled by
 /// shard. `occurrences` stays as it is: for the gradient of a key only the bag of an occurrence
 /// counts.
@@ -198,16 +251,23 @@ void order_bags(Stream<B>& stream, const LookupShape& shape, const DeviceShape<B
   if (asker.bag_offsets.empty()) {
     return;
   }
-  const std::int64_t n = asker.distinct.inverse.size();
-  Buffer<ShardItem, B> pairs(stream, n), scratch(stream, n);
-  for_each(stream, asker.samples * shape.num_features(),
-           SortBag{.shape = device.ref,
-                   .by_features = device.by_features,
-                   .bags = asker.bags(),
-                   .shards = asker.shards.data(),
-                   .items = asker.distinct.inverse.data(),
-                   .pairs = pairs.data(),
-                   .scratch = scratch.data()});
+  if (asker.weights.empty()) {
+    sort_bags<ShardItem>(stream, shape, device, asker);
+  } else {
+    asker.pooled_weights = {stream, asker.weights.size()};
+    copy(stream, asker.weights.data(), asker.weights.size(), asker.pooled_weights.data());
+    sort_bags<WeightedShardItem>(stream, shape, device, asker);
+  }
+}
+
+/// Keeps the weights of the ids, and adds up those of each bag.
+template <Backend B>
+void weigh_bags(Stream<B>& stream, const LookupInput& input, AskerState<B>& asker) {
+  const std::int64_t bags = input.bags.lists();
+  asker.weights = {stream, input.weights.size()};
+  copy(stream, input.weights.data(), input.weights.size(), asker.weights.data());
+  asker.bag_weights = {stream, bags};
+  for_each(stream, bags, WeighBags{asker.bags(), asker.weights.data(), asker.bag_weights.data()});
 }
 
 template <Backend B>
@@ -241,6 +301,9 @@ void plan_batch(Stream<B>& stream, const LookupShape& shape, const LookupInput& 
                                              .tables = tables.empty() ? nullptr : tables.data(),
                                              .partitioners = shape.partitioners,
                                              .ranks = shape.ranks});
+  if (shape.weighted) {
+    weigh_bags(stream, input, asker);
+  }
   order_bags(stream, shape, device, asker);
 }
 
@@ -313,6 +376,7 @@ void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& as
                       .reduced = device_view<std::uint8_t>(stream, asker.reduced, reduced_storage),
                       .rows = {asker.values, asker.value_offset(shape), asker.rows.data()},
                       .items = asker.distinct.inverse.data(),
+                      .weights = asker.weights_of_items(),
                       .bags = asker.bags(),
                       .shards = asker.shards.data(),
                       .pooled = device_view(stream, pooled, pooled_storage),

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "embedding/lookup/shape.hpp"
-#include "embedding/rules/combiners.hpp"
+#include "embedding/rules/combine_weighted.hpp"
 #include "runtime/columns.hpp"
 #include "runtime/divider.hpp"
 #include "runtime/fold.hpp"
@@ -52,35 +52,70 @@ struct BagRanges {
   }
 };
 
+/// The weights of ids; null, both, where no feature is weighted.
+struct IdWeights {
+  const float* of_ids = nullptr;  ///< in the order of the ids beside which they are read
+  const BagWeight* of_bags = nullptr;
+};
+
+/// What a combiner needs to know of a bag beside its state: the number of its ids, or their
+/// weights.
+template <class C>
+KEYSHARD_HD auto size_of_bag(const BagRanges& bags, const IdWeights& weights, std::int64_t bag) {
+  if constexpr (TakesWeights<C>) {
+    return weights.of_bags[bag];
+  } else {
+    return bags.size(bag);
+  }
+}
+
+/// What one number of a row adds to a state.
+template <class C>
+KEYSHARD_HD float term_of(float x, [[maybe_unused]] const float* weights,
+                          [[maybe_unused]] std::int64_t j) {
+  if constexpr (TakesWeights<C>) {
+    return x * weights[j];
+  } else {
+    return x;
+  }
+}
+
 /// Scratch of a fold of combiner states over kColumns columns, private to a lane.
 template <class C, int kColumns>
 struct StateStack {
   typename C::State states[Fold<typename C::State, C>::kDepth * kColumns];
 };
 
-/// Adds the rows items[0 .. n) of a bag into a fold, one state per run of equal numbers(item).
+/// The ids of a bag.
+struct BagItems {
+  ItemRows rows;
+  const std::uint32_t* items;  ///< [n] distinct keys
+  const float* weights;        ///< [n]; null without weights
+  std::int64_t n;
+};
+
+/// Adds the rows of a bag into a fold, one state per run of equal numbers(item).
 template <class C, class Width, class Numbers>
-KEYSHARD_HD void fold_rows(Fold<typename C::State, C, Width>& fold, const ItemRows& rows,
-                           const std::uint32_t* items, std::int64_t n, std::int64_t column,
-                           Width width, const Numbers& numbers) {
+KEYSHARD_HD void fold_rows(Fold<typename C::State, C, Width>& fold, const BagItems& bag,
+                           std::int64_t column, Width width, const Numbers& numbers) {
   fold_terms(
-      fold, 0, n, [&](std::int64_t j) { return numbers(items[j]); },
+      fold, 0, bag.n, [&](std::int64_t j) { return numbers(bag.items[j]); },
       [&](std::int64_t j, typename C::State* state, bool starts) {
-        const float* x = rows(items[j]) + column;
+        const float* row = bag.rows(bag.items[j]) + column;
         for (std::int64_t d = 0; d < width; ++d) {
-          state[d] = starts ? C::start(x[d]) : C::add(state[d], x[d]);
+          const float x = term_of<C>(row[d], bag.weights, j);
+          state[d] = starts ? C::start(x) : C::add(state[d], x);
         }
       });
 }
 
 /// One column group of one bag: out [dim] = its value, 0 if the bag is empty.
-template <class C, int kColumns>
+template <class C, int kColumns, class Size>
 struct PoolBag {
   using State = typename C::State;
 
-  ItemRows rows;
-  const std::uint32_t* items;  ///< [n] distinct keys
-  std::int64_t n;
+  BagItems bag;
+  Size size;                ///< as size_of_bag has it
   std::int64_t row_offset;  ///< of the group in a row
   std::int64_t dim;
   const std::uint16_t* shards;  ///< of each distinct key; null: pooled in the order of the bag
@@ -90,11 +125,11 @@ struct PoolBag {
   template <class Team>
   KEYSHARD_HD void operator()(const Team& team) const {
     for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
-      if (n == 0) {
+      if (bag.n == 0) {
         for (std::int64_t d = 0; d < width; ++d) {
           out[first + d] = 0.0f;
         }
-      } else if (shards == nullptr || n == 1) {
+      } else if (shards == nullptr || bag.n == 1) {
         pool_in_order(first, width);
       } else {
         pool_by_shard(first, width);
@@ -105,14 +140,14 @@ struct PoolBag {
   template <class Width>
   KEYSHARD_HD void pool_in_order(std::int64_t first, Width width) const {
     State state[kColumns];
-    const float* x = rows(items[0]) + row_offset + first;
+    const float* x = bag.rows(bag.items[0]) + row_offset + first;
     for (std::int64_t d = 0; d < width; ++d) {
-      state[d] = C::start(x[d]);
+      state[d] = C::start(term_of<C>(x[d], bag.weights, 0));
     }
-    for (std::int64_t j = 1; j < n; ++j) {
-      x = rows(items[j]) + row_offset + first;
+    for (std::int64_t j = 1; j < bag.n; ++j) {
+      x = bag.rows(bag.items[j]) + row_offset + first;
       for (std::int64_t d = 0; d < width; ++d) {
-        state[d] = C::add(state[d], x[d]);
+        state[d] = C::add(state[d], term_of<C>(x[d], bag.weights, j));
       }
     }
     write(state, first, width);
@@ -123,7 +158,7 @@ struct PoolBag {
     StateStack<C, kColumns> stack;
     Fold<State, C, Width> fold(stack.states, width);
     const std::uint16_t* shard = shards;
-    fold_rows<C>(fold, rows, items, n, row_offset + first, width,
+    fold_rows<C>(fold, bag, row_offset + first, width,
                  [shard](std::uint32_t item) { return std::int64_t{shard[item]}; });
     write(fold.finish(Solo{}), first, width);
   }
@@ -136,7 +171,7 @@ struct PoolBag {
       }
     }
     for (std::int64_t d = 0; d < width; ++d) {
-      out[first + d] = C::value(state[d], n);
+      out[first + d] = C::value(state[d], size);
     }
   }
 };
@@ -156,6 +191,7 @@ struct PoolBags {
   const std::uint8_t* reduced;  ///< of each table: its bags come as parts, which MergeBags merges
   ItemRows rows;
   const std::uint32_t* items;  ///< distinct key of each occurrence, bag after bag
+  IdWeights weights;           ///< beside `items`
   BagRanges bags;
   const std::uint16_t* shards;      ///< of each distinct key
   const MatrixView<float>* pooled;  ///< of each group
@@ -196,12 +232,12 @@ struct PoolBags {
     const std::int64_t begin = bags.begin(bag), n = bags.size(bag);
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[f * shape.num_groups + g];
-      with_alternative<Combiner>(group.kind, [&](auto c) {
+      with_alternative<BagCombiner>(group.kind, [&](auto c) {
         using C = decltype(c);
-        PoolBag<C, kLaneColumns<Team>>{
-            .rows = rows,
-            .items = items + begin,
-            .n = n,
+        const auto size = size_of_bag<C>(bags, weights, bag);
+        PoolBag<C, kLaneColumns<Team>, std::remove_const_t<decltype(size)>>{
+            .bag = {rows, items + begin, TakesWeights<C> ? weights.of_ids + begin : nullptr, n},
+            .size = size,
             .row_offset = group.offset,
             .dim = group.dim,
             .shards = feature.by_shard ? shards : nullptr,

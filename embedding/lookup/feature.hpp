@@ -14,6 +14,7 @@ struct FeatureOptions {
   std::string name;
   int table = 0;
   std::vector<Combiner> combiners;
+  bool weighted = false;  ///< every id has a weight; combiners are sum, mean or sqrtn
 };
 
 }  // namespace keyshard

@@ -40,6 +40,7 @@ struct KeyOccurrences {
   const std::uint32_t* occurrences;  ///< ascending in each key
   const std::uint32_t* bag_of;       ///< [occurrences]; null: the occurrence itself
   BagRanges bags;
+  IdWeights weights;                        ///< beside the occurrences
   const std::uint16_t* slice_of;            ///< [samples] slice of the global batch
   const std::uint16_t* node_of;             ///< [slices] first slice of its node of this rank's run
   const std::uint8_t* sums;                 ///< of each group: all features pool by sum
@@ -53,6 +54,7 @@ struct KeyOccurrences {
 
   /// Where an occurrence stands.
   struct Place {
+    std::uint32_t occurrence;
     std::uint32_t bag;
     std::uint32_t sample;
     std::uint32_t feature;
@@ -61,7 +63,7 @@ struct KeyOccurrences {
   KEYSHARD_HD Place place(std::uint32_t occurrence) const {
     const std::uint32_t bag = bag_of == nullptr ? occurrence : bag_of[occurrence];
     const std::uint32_t sample = by_features.quotient(bag);
-    return {bag, sample, bag - sample * by_features.divisor()};
+    return {occurrence, bag, sample, bag - sample * by_features.divisor()};
   }
 };
 
@@ -216,17 +218,33 @@ struct SumOccurrences {
                        Width width) const {
     const FeatureGroup& column = column_of(at);
     const float* g = upstream_of(at, first);
-    with_alternative<Combiner>(column.kind, [&](auto c) {
+    with_alternative<BagCombiner>(column.kind, [&](auto c) {
       using C = decltype(c);
       using State = typename C::State;
-      const float* x = nullptr;
-      const State* state = nullptr;
-      if constexpr (C::kBackNeedsState) {
-        x = in->values + in->value_offset(u) + of_table.offset + first;
-        state = kept_states<const State>(in->kept, in->kept_bytes, at.sample, column) + first;
+      if constexpr (TakesWeights<C>) {
+        add_weighted<C>(sum, starts, g, at, width);
+      } else {
+        const float* x = nullptr;
+        const State* state = nullptr;
+        if constexpr (C::kBackNeedsState) {
+          x = in->values + in->value_offset(u) + of_table.offset + first;
+          state = kept_states<const State>(in->kept, in->kept_bytes, at.sample, column) + first;
+        }
+        add_term<C>(sum, starts, g, state, x, in->bags.size(at.bag), width);
       }
-      add_term<C>(sum, starts, g, state, x, in->bags.size(at.bag), width);
     });
+  }
+
+  /// The terms of an occurrence whose id has a weight.
+  template <class C, class Width>
+  KEYSHARD_HD void add_weighted(float* sum, bool starts, const float* g, const Place& at,
+                                Width width) const {
+    const float weight = in->weights.of_ids[at.occurrence];
+    const BagWeight bag = in->weights.of_bags[at.bag];
+    for (std::int64_t d = 0; d < width; ++d) {
+      const float term = C::gradient(C::back(g[d], C::start(0.0f), bag), 0.0f) * weight;
+      sum[d] = starts ? term : sum[d] + term;
+    }
   }
 
   template <class Width>

@@ -34,6 +34,8 @@ struct LookupInput {
   Range run;                               ///< slices of this rank: run_of(rank, ranks, slices)
   Span<const std::int64_t> slice_offsets;  ///< [run.size() + 1] samples of slice run.begin + i:
                                            ///< offsets[i] .. offsets[i + 1]
+  Span<const float> weights = {};  ///< of each id, on the device; empty where no feature has
+                                   ///< weights. Those of features without weights are not read
 };
 
 /// What a lookup moved, on this rank.

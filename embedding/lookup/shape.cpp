@@ -1,6 +1,7 @@
 #include "embedding/lookup/shape.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
@@ -12,23 +13,40 @@ std::int64_t rounded(std::int64_t bytes, std::int64_t alignment) {
   return (bytes + alignment - 1) / alignment * alignment;
 }
 
+CombinerKind kind_of(const FeatureOptions& feature, const Combiner& combiner) {
+  if (!feature.weighted) {
+    return static_cast<CombinerKind>(combiner.index());
+  }
+  const std::optional<std::size_t> place = weighted_place(combiner);
+  require(place.has_value(), Kind::invalid_argument,
+          "feature {}: expected combiner sum, mean or sqrtn where ids have weights: found {}",
+          feature.name, name_of(combiner));
+  return static_cast<CombinerKind>(*place);
+}
+
 /// Adds a feature and its groups to a shape whose `widths` has room for all groups.
 void add_feature(const FeatureOptions& feature, const TableOptions& table, LookupShape& shape) {
   require(feature.combiners.size() == table.groups.size(), Kind::invalid_argument,
           "feature {}: expected a combiner for each of the {} column groups of table {}: found {}",
           feature.name, table.groups.size(), table.name, feature.combiners.size());
+  require(!feature.weighted || table.exchange == ExchangeMode::rows, Kind::not_built,
+          "feature {}: weights of ids with exchange \"reduced\" or \"auto\" are not built in this "
+          "version; give table {} exchange \"rows\"",
+          feature.name, table.name);
   const RowLayout layout(table.groups);
   FeatureShape& added = shape.features.emplace_back();
   added.table = static_cast<std::uint16_t>(feature.table);
   added.by_shard = table.pool_order == PoolOrder::shard;
+  added.weighted = feature.weighted;
   added.row_dim = table.dim();
+  shape.weighted |= feature.weighted;
   for (std::size_t g = 0; g < shape.widths.size(); ++g) {
     FeatureGroup& group = shape.groups.emplace_back();
     if (g >= table.groups.size()) {
       continue;
     }
     const Combiner& combiner = feature.combiners[g];
-    group.kind = static_cast<CombinerKind>(combiner.index());
+    group.kind = kind_of(feature, combiner);
     group.column = shape.widths[g];
     group.offset = layout.groups[g].value_offset;
     group.dim = table.groups[g].dim;
@@ -39,7 +57,7 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table, Looku
       shape.kept_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);
     }
     shape.widths[g] += group.dim;
-    if (!std::holds_alternative<Sum>(combiner)) {
+    if (!std::holds_alternative<Sum>(combiner) || feature.weighted) {
       shape.sums[g] = 0;
     }
     added.state_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);

@@ -8,13 +8,13 @@
 #include "embedding/lookup/feature.hpp"
 #include "embedding/rows/row_layout.hpp"
 #include "embedding/rows/table_options.hpp"
-#include "embedding/rules/combiners.hpp"
+#include "embedding/rules/combine_weighted.hpp"
 #include "embedding/rules/partitioners.hpp"
 #include "runtime/copy.hpp"
 
 namespace keyshard {
 
-/// The number of a combiner in the variant, for a choice per bag or occurrence.
+/// The place of a combiner in BagCombiner, for a choice per bag or occurrence.
 using CombinerKind = std::uint8_t;
 
 /// One column group of one feature. A feature whose table has fewer groups than others has dim 0 in
@@ -32,6 +32,7 @@ struct FeatureGroup {
 struct FeatureShape {
   std::uint16_t table = 0;
   bool by_shard = false;         ///< bags are added by (shard, position)
+  bool weighted = false;         ///< ids have weights
   std::int64_t row_dim = 0;      ///< of the table
   std::int64_t state_bytes = 0;  ///< of one partial state of a bag, all groups
   std::int64_t back_bytes = 0;   ///< of the backward message of a bag, all groups
@@ -79,6 +80,7 @@ struct LookupShape {
   std::int64_t kept_bytes = 0;             ///< of the states that a sample keeps for backward
   std::int64_t alignment = sizeof(float);  ///< of states and blocks in messages, in bytes
   bool counts_occurrences = false;         ///< a table has L2 per occurrence
+  bool weighted = false;                   ///< a feature is
   std::int64_t ranks = 1;
   std::vector<std::uint16_t> node_of_shard;  ///< [kShards], as in ShapeRef
 

@@ -162,6 +162,7 @@ struct OccurrencesView {
            .occurrences = asker.distinct.occurrences.data(),
            .bag_of = asker.bag_of.empty() ? nullptr : asker.bag_of.data(),
            .bags = asker.bags(),
+           .weights = asker.weights_of_occurrences(),
            .slice_of = asker.slice_of.data(),
            .node_of = nodes.first_of(),
            .sums = device_view<std::uint8_t>(stream, shape.sums, sums_storage),

@@ -20,6 +20,7 @@ struct Section {
 constexpr Section kSections[] = {
     {"combiners", "bags", nullptr},
     {"combiners", "cases", run_combiners},
+    {"combiners", "weighted", run_weighted},
     {"dense", "models", run_models},
     {"dense", "training", run_training},
     {"initializers", "missing_key", run_missing_keys},

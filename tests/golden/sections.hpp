@@ -9,6 +9,7 @@ namespace keyshard::testing {
 
 void run_combiners(const GoldenValue& file, Report& report);
 void run_optimizers(const GoldenValue& file, Report& report);
+void run_weighted(const GoldenValue& file, Report& report);
 void run_restrict(const GoldenValue& file, Report& report);
 void run_partition(const GoldenValue& file, Report& report);
 void run_random_initializers(const GoldenValue& file, Report& report);

@@ -51,6 +51,7 @@ struct Backward {
                    .occurrences = asker.distinct.occurrences.data(),
                    .bag_of = asker.bag_of.data(),
                    .bags = asker.bags(),
+                   .weights = asker.weights_of_occurrences(),
                    .slice_of = asker.slice_of.data(),
                    .node_of = nodes.first_of(),
                    .sums = sums.data(),

@@ -1,0 +1,227 @@
+// Ids with weights: against the formula, and the same bits on any number of ranks, in both orders
+// of pooling.
+#include <cmath>
+#include <map>
+#include <mutex>
+
+#include <gtest/gtest.h>
+
+#include "embedding/lookup/lookup.hpp"
+#include "embedding/rows/table_set.hpp"
+#include "runtime/error.hpp"
+#include "runtime/hash.hpp"
+#include "tests/support/ranks.hpp"
+
+namespace keyshard {
+namespace {
+
+constexpr std::int64_t kSamples = 24, kDim = 3;
+const char* const kCombiners[] = {"sum", "mean", "sqrtn"};
+
+/// A sample is a slice and has a bag per combiner, then one without weights.
+constexpr std::int64_t kFeatures = 4;
+
+struct Id {
+  Key key;
+  float weight;
+};
+
+/// Bag (sample, feature): ids that repeat; weights of both signs, and one bag whose weights are 0.
+std::vector<Id> bag_of(std::int64_t sample, std::int64_t feature) {
+  const std::uint64_t seed = mix64(static_cast<std::uint64_t>(sample * kFeatures + feature));
+  std::vector<Id> bag(seed % 6);
+  for (std::size_t i = 0; i < bag.size(); ++i) {
+    const std::uint64_t draw = mix64(seed + i);
+    bag[i] = {draw % 17, sample == 5 ? 0.0f : static_cast<float>(draw % 64) / 16.0f - 1.0f};
+  }
+  return bag;
+}
+
+float upstream_of(std::int64_t sample, std::int64_t column) {
+  return static_cast<float>(mix64(static_cast<std::uint64_t>(sample * 100 + column)) % 32) / 8.0f -
+         2.0f;
+}
+
+struct Outcome {
+  std::map<std::int64_t, std::vector<float>> pooled;  // by sample
+  std::map<Key, std::vector<float>> rows;             // after a step of SGD with rate 1
+
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome run(int ranks, PoolOrder order) {
+  Outcome outcome;
+  std::mutex mutex;
+  testing::run_ranks(ranks, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableOptions options;
+    options.name = "items";
+    options.groups = {{"values", kDim, Uniform{-1, 1}, {}, Sgd{1}, {}}};
+    options.pool_order = order;
+    TableSet<Cpu> tables(communicator);
+    Table<Cpu>& table = tables.create(options);
+    std::vector<FeatureOptions> features;
+    for (const char* combiner : kCombiners) {
+      features.push_back({combiner, 0, {combiner_of(combiner)}, true});
+    }
+    features.push_back({"plain", 0, {Max{}}, false});
+    Lookup<Cpu> lookup(communicator, {&table}, features);
+
+    const Range mine = run_of(communicator.rank(), ranks, kSamples);
+    const std::int64_t width = kFeatures * kDim;
+    std::vector<Key> ids;
+    std::vector<float> weights, upstream;
+    std::vector<std::int64_t> offsets{0}, slice_offsets{0};
+    for (std::int64_t sample = mine.begin; sample < mine.end; ++sample) {
+      for (std::int64_t f = 0; f < kFeatures; ++f) {
+        for (const Id& id : bag_of(sample, f)) {
+          ids.push_back(id.key);
+          weights.push_back(id.weight);
+        }
+        offsets.push_back(static_cast<std::int64_t>(ids.size()));
+      }
+      for (std::int64_t c = 0; c < width; ++c) {
+        upstream.push_back(upstream_of(sample, c));
+      }
+      slice_offsets.push_back(slice_offsets.back() + 1);
+    }
+    std::vector<float> out(upstream.size());
+    const MatrixView<float> pooled{out.data(), mine.size(), width, width};
+    const auto trace = lookup.forward(stream,
+                                      {.bags = {ids, offsets},
+                                       .samples = mine.size(),
+                                       .slices = kSamples,
+                                       .run = mine,
+                                       .slice_offsets = slice_offsets,
+                                       .weights = weights},
+                                      true, {}, Span<const MatrixView<float>>(&pooled, 1));
+    const MatrixView<const float> gradient{upstream.data(), mine.size(), width, width};
+    lookup.backward(stream, trace, Span<const MatrixView<const float>>(&gradient, 1));
+    tables.apply(stream, {});
+    const std::lock_guard lock(mutex);
+    for (std::int64_t s = 0; s < mine.size(); ++s) {
+      const auto first = out.begin() + s * width;
+      outcome.pooled[mine.begin + s].assign(first, first + width);
+    }
+    for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
+      const ShardRows rows = table.shard_rows(shard);
+      for (std::size_t i = 0; i < rows.keys.size(); ++i) {
+        std::vector<float>& row = outcome.rows[rows.keys[i]];
+        row.resize(kDim);
+        table.copy_column(Span<const RowId>(&rows.rows[i], 1), table.columns().front(), row.data());
+      }
+    }
+  });
+  return outcome;
+}
+
+/// The initial values of a key.
+std::vector<double> initial(Key key) {
+  std::vector<double> row;
+  testing::run_ranks(1, 1, [&](Communicator<Cpu>& /*communicator*/, Stream<Cpu>& stream) {
+    TableOptions options;
+    options.name = "items";
+    options.groups = {{"values", kDim, Uniform{-1, 1}, {}, Sgd{1}, {}}};
+    const Table<Cpu> table(options, {0, kShards});
+    std::vector<float> out(kDim);
+    const RowId none = kNoRow;
+    table.read(stream, Span<const Key>(&key, 1), &none, false, out.data());
+    row.assign(out.begin(), out.end());
+  });
+  return row;
+}
+
+/// The divisor of a bag by the formula.
+double divisor_of(std::int64_t feature, const std::vector<Id>& bag) {
+  double sum = 0, squares = 0;
+  for (const Id& id : bag) {
+    sum += id.weight;
+    squares += static_cast<double>(id.weight) * id.weight;
+  }
+  return feature == 0 ? 1 : feature == 1 ? sum : std::sqrt(squares);
+}
+
+TEST(Weights, PoolAndGiveGradientsByTheFormula) {
+  const Outcome found = run(1, PoolOrder::bag);
+  std::map<Key, std::vector<double>> initials, lost;
+  for (Key key = 0; key < 17; ++key) {
+    initials[key] = initial(key);
+    lost[key].resize(kDim);
+  }
+  for (std::int64_t sample = 0; sample < kSamples; ++sample) {
+    for (std::int64_t f = 0; f < 3; ++f) {
+      const std::vector<Id> bag = bag_of(sample, f);
+      const double divisor = divisor_of(f, bag);
+      for (std::int64_t d = 0; d < kDim; ++d) {
+        double sum = 0;
+        for (const Id& id : bag) {
+          sum += id.weight * initials[id.key][static_cast<std::size_t>(d)];
+          lost[id.key][static_cast<std::size_t>(d)] +=
+              divisor == 0 ? 0 : id.weight * upstream_of(sample, f * kDim + d) / divisor;
+        }
+        const double expected = divisor == 0 ? 0 : sum / divisor;
+        EXPECT_NEAR(found.pooled.at(sample)[static_cast<std::size_t>(f * kDim + d)], expected,
+                    1e-5 * (1 + std::abs(expected)))
+            << "sample " << sample << " " << kCombiners[f];
+      }
+    }
+    // Without weights: the gradient of a maximum goes to the ids that have it.
+    const std::vector<Id> bag = bag_of(sample, 3);
+    for (std::int64_t d = 0; d < kDim && !bag.empty(); ++d) {
+      const auto at = [&](const Id& id) { return initials[id.key][static_cast<std::size_t>(d)]; };
+      double most = -2, ties = 0;
+      for (const Id& id : bag) {
+        most = std::max(most, at(id));
+      }
+      for (const Id& id : bag) {
+        ties += at(id) == most ? 1 : 0;
+      }
+      for (const Id& id : bag) {
+        lost[id.key][static_cast<std::size_t>(d)] +=
+            at(id) == most ? upstream_of(sample, 3 * kDim + d) / ties : 0;
+      }
+    }
+  }
+  for (const auto& [key, row] : found.rows) {
+    for (std::size_t d = 0; d < row.size(); ++d) {
+      EXPECT_NEAR(row[d], initials[key][d] - lost[key][d], 1e-4 * (1 + std::abs(lost[key][d])))
+          << "key " << key << " column " << d;
+    }
+  }
+}
+
+TEST(Weights, HaveTheSameBitsOnAnyNumberOfRanks) {
+  for (const PoolOrder order : {PoolOrder::bag, PoolOrder::shard}) {
+    const Outcome one = run(1, order);
+    for (const int ranks : {2, 3, 4, 8}) {
+      EXPECT_EQ(run(ranks, order), one) << ranks << " ranks";
+    }
+  }
+}
+
+TEST(Weights, AreRefusedWhereTheyDoNotFit) {
+  testing::run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableOptions options;
+    options.name = "items";
+    options.groups = {{"values", kDim, Constant{1}, {}, Sgd{1}, {}}};
+    Table<Cpu> table(options, {0, kShards});
+    EXPECT_THROW(Lookup<Cpu>(communicator, {&table}, {{"best", 0, {Max{}}, true}}), Error);
+    Lookup<Cpu> lookup(communicator, {&table}, {{"items", 0, {Mean{}}, true}});
+    const std::vector<Key> ids{1, 2};
+    const std::int64_t offsets[] = {0, 2}, slices[] = {0, 1};
+    std::vector<float> out(kDim);
+    const MatrixView<float> pooled{out.data(), 1, kDim, kDim};
+    const std::vector<float> one_weight{1};
+    EXPECT_THROW(lookup.forward(stream,
+                                {.bags = {ids, offsets},
+                                 .samples = 1,
+                                 .slices = 1,
+                                 .run = {0, 1},
+                                 .slice_offsets = slices,
+                                 .weights = one_weight},
+                                true, {}, Span<const MatrixView<float>>(&pooled, 1)),
+                 Error);
+  });
+}
+
+}  // namespace
+}  // namespace keyshard

@@ -35,58 +35,69 @@ struct WeightedBags {
       offsets.push_back(static_cast<std::int64_t>(ids.size()));
     }
   }
+
+  std::int64_t size() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
+
+  LookupInput input(Span<const std::int64_t> slice_offsets) const {
+    return {.bags = {ids, offsets},
+            .samples = size(),
+            .slices = 1,
+            .run = {0, 1},
+            .slice_offsets = slice_offsets,
+            .weights = weights};
+  }
 };
 
-/// Looks up and steps with rate 1: the pooled bags, and what each row has lost.
+/// The pooled bags, and the gradient of each row.
 struct WeightedRun {
   std::vector<float> pooled;
   std::vector<float> gradient;
 
   explicit WeightedRun(const GoldenValue& value) {
+    run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      look_up(value, communicator, stream);
+    });
+  }
+
+  void look_up(const GoldenValue& value, Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     const GoldenTensor& rows = value["table"].tensor();
     const std::int64_t dim = rows.shape[1];
-    const std::vector<float> before = rows.floats();
+    TableOptions options;
+    options.name = "table";
+    options.groups = {{"values", dim, Constant{0}, {}, Sgd{1}, {}}};
+    TableSet<Cpu> tables(communicator);
+    Table<Cpu>& table = tables.create(options);
     std::vector<Key> keys;
     for (std::int64_t key = 0; key < rows.shape[0]; ++key) {
       keys.push_back(static_cast<Key>(key));
     }
-    WeightedBags bags(value);
-    run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-      TableOptions options;
-      options.name = "table";
-      options.groups = {{"values", dim, Constant{0}, {}, Sgd{1}, {}}};
-      TableSet<Cpu> tables(communicator);
-      Table<Cpu>& table = tables.create(options);
-      table.assign(stream, keys, before.data());
-      FeatureOptions feature{"bag", 0, {combiner_of(value["combiner"].text())}};
-      feature.weighted = true;
-      Lookup<Cpu> lookup(communicator, {&table}, {feature});
-      const auto samples = static_cast<std::int64_t>(bags.offsets.size()) - 1;
-      const std::int64_t slice_offsets[] = {0, samples};
-      pooled.resize(static_cast<std::size_t>(samples * dim));
-      const MatrixView<float> out{pooled.data(), samples, dim, dim};
-      const auto trace = lookup.forward(stream,
-                                        {.bags = {bags.ids, bags.offsets},
-                                         .samples = samples,
-                                         .slices = 1,
-                                         .run = {0, 1},
-                                         .slice_offsets = slice_offsets,
-                                         .weights = bags.weights},
-                                        true, {}, Span<const MatrixView<float>>(&out, 1));
-      const std::vector<float> upstream = value["upstream"].tensor().floats();
-      const MatrixView<const float> g{upstream.data(), samples, dim, dim};
-      lookup.backward(stream, trace, Span<const MatrixView<const float>>(&g, 1));
-      // Rows are zero for the step: what they become is the gradient, negated.
-      table.assign(stream, keys, std::vector<float>(before.size()).data());
-      tables.apply(stream, {});
-      std::vector<RowId> found(keys.size());
-      gradient.resize(before.size());
-      table.find(stream, keys, found.data());
-      table.read(stream, keys, found.data(), true, gradient.data());
-      for (float& number : gradient) {
-        number = -number;
-      }
-    });
+    table.assign(stream, keys, rows.floats().data());
+    Lookup<Cpu> lookup(communicator, {&table},
+                       {{"bag", 0, {combiner_of(value["combiner"].text())}, true}});
+    const WeightedBags bags(value);
+    const std::int64_t slice_offsets[] = {0, bags.size()};
+    pooled.resize(static_cast<std::size_t>(bags.size() * dim));
+    const MatrixView<float> out{pooled.data(), bags.size(), dim, dim};
+    const auto trace = lookup.forward(stream, bags.input(slice_offsets), true, {},
+                                      Span<const MatrixView<float>>(&out, 1));
+    const std::vector<float> upstream = value["upstream"].tensor().floats();
+    const MatrixView<const float> g{upstream.data(), bags.size(), dim, dim};
+    lookup.backward(stream, trace, Span<const MatrixView<const float>>(&g, 1));
+    step_from_zero(stream, tables, keys);
+  }
+
+  /// SGD with rate 1 on rows that are zero: what they become is the gradient, negated.
+  void step_from_zero(Stream<Cpu>& stream, TableSet<Cpu>& tables, const std::vector<Key>& keys) {
+    Table<Cpu>& table = *tables.tables().front();
+    gradient.resize(keys.size() * static_cast<std::size_t>(table.layout().dim));
+    table.assign(stream, keys, gradient.data());
+    tables.apply(stream, {});
+    std::vector<RowId> found(keys.size());
+    table.find(stream, keys, found.data());
+    table.read(stream, keys, found.data(), true, gradient.data());
+    for (float& number : gradient) {
+      number = -number;
+    }
   }
 };
 

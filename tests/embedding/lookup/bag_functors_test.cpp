@@ -20,15 +20,20 @@ using testing::PooledBatch;
 
 TEST(BagFunctors, PoolingReducingAndMergingHaveTheSameBitsAtEveryWidth) {
   for (const std::int64_t dim : kDims) {
-    FunctorBatch batch(dim, all_combiners());
-    EXPECT_GT(batch.received.parts.size(), 0);
-    expect_same_bits([&](const Lanes& lanes) {
-      std::vector<std::byte> answers = testing::answers_of(batch);
-      Bits bits;
-      testing::pool_all(batch, lanes, answers).add_to(bits);
-      bits.add(answers);
-      return bits;
-    });
+    for (const bool weighted : {false, true}) {
+      FunctorBatch batch(dim,
+                         weighted ? std::vector<Combiner>{Sum{}, Mean{}, SqrtN{}} : all_combiners(),
+                         weighted);
+      EXPECT_GT(batch.received.parts.size(), 0);
+      EXPECT_EQ(batch.asker.bag_weights.empty(), !weighted);
+      expect_same_bits([&](const Lanes& lanes) {
+        std::vector<std::byte> answers = testing::answers_of(batch);
+        Bits bits;
+        testing::pool_all(batch, lanes, answers).add_to(bits);
+        bits.add(answers);
+        return bits;
+      });
+    }
   }
 }
 

@@ -26,6 +26,7 @@ struct FunctorBatch {
   LookupShape shape;
   std::vector<Key> ids;
   std::vector<std::int64_t> bags{0};
+  std::vector<float> weights;
   AskerState<Cpu> asker;
   BagParts<Cpu> received;                      // the parts, as their owner reads them
   std::vector<std::vector<float>> upstream;    // of each group
@@ -34,8 +35,9 @@ struct FunctorBatch {
   std::vector<float> values;                   // [distinct keys x row_dim] of the owner
 
   /// Tables: pooled as a bag stands, by shard, and in reduced form; the first one has two groups.
-  FunctorBatch(std::int64_t dim, const std::vector<Combiner>& combiners)
-      : shape(make_shape(dim, combiners)), row_dim(dim + 3) {
+  /// Where `weighted`, the ids of the first two have weights.
+  FunctorBatch(std::int64_t dim, const std::vector<Combiner>& combiners, bool weighted = false)
+      : shape(make_shape(dim, combiners, weighted)), row_dim(dim + 3) {
     std::fill(shape.node_of_shard.begin(), shape.node_of_shard.begin() + kShards / 2, 0);
     std::fill(shape.node_of_shard.begin() + kShards / 2, shape.node_of_shard.end(), kShards / 2);
     for (std::uint64_t bag = 0; bag < kSamples * shape.features.size(); ++bag) {
@@ -44,12 +46,14 @@ struct FunctorBatch {
       }
       bags.push_back(static_cast<std::int64_t>(ids.size()));
     }
+    weights = random_floats(static_cast<std::int64_t>(ids.size()), 20);
     const std::int64_t slice_offsets[] = {0, 2, 3, 4};
     const LookupInput input{.bags = {ids, bags},
                             .samples = kSamples,
                             .slices = 4,
                             .run = {0, 3},
-                            .slice_offsets = slice_offsets};
+                            .slice_offsets = slice_offsets,
+                            .weights = weights};
     plan_batch(stream, shape, input, asker);
     plan_parts(stream, shape, 0, asker);
     plan_answers(stream, shape, asker);
@@ -64,7 +68,8 @@ struct FunctorBatch {
   std::int64_t num_bags() const { return kSamples * shape.num_features(); }
 
  private:
-  static LookupShape make_shape(std::int64_t dim, const std::vector<Combiner>& combiners) {
+  static LookupShape make_shape(std::int64_t dim, const std::vector<Combiner>& combiners,
+                                bool weighted) {
     const GroupOptions values{.name = "values",
                               .dim = dim,
                               .initializer = Normal{},
@@ -88,7 +93,8 @@ struct FunctorBatch {
       for (const Combiner& combiner : combiners) {
         features.push_back({.name = table.name + name_of(combiner),
                             .table = t,
-                            .combiners = std::vector<Combiner>(table.groups.size(), combiner)});
+                            .combiners = std::vector<Combiner>(table.groups.size(), combiner),
+                            .weighted = weighted && t < 2});
       }
     }
     return make_lookup_shape(pointers, features, 1);
@@ -150,6 +156,7 @@ inline PoolBags pool_bags(FunctorBatch& batch, const DeviceShape<Cpu>& device, P
           .reduced = asker.reduced.data(),
           .rows = {asker.values, asker.value_offset(batch.shape), nullptr},
           .items = asker.distinct.inverse.data(),
+          .weights = asker.weights_of_items(),
           .bags = asker.bags(),
           .shards = asker.shards.data(),
           .pooled = out.views.data(),

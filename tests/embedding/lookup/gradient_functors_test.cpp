@@ -28,8 +28,8 @@ struct Backward {
   Buffer<std::uint32_t, Cpu> masks;
   PartialPlan<Cpu> plan;
 
-  Backward(std::int64_t dim, const std::vector<Combiner>& combiners)
-      : batch(dim, combiners),
+  Backward(std::int64_t dim, const std::vector<Combiner>& combiners, bool weighted = false)
+      : batch(dim, combiners, weighted),
         answers(testing::answers_of(batch)),
         pooled(testing::pool_all(batch, Lanes(1), answers)),
         device(batch.device()),
@@ -85,13 +85,16 @@ struct Backward {
 
 TEST(GradientFunctors, SumsOfKeysHaveTheSameBitsAtEveryWidth) {
   for (const std::int64_t dim : kDims) {
-    Backward back(dim, all_combiners());
-    EXPECT_EQ(back.nodes.size(), 2);
-    expect_same_bits([&](const Lanes& lanes) {
-      Bits bits;
-      bits.add(back.message(lanes));
-      return bits;
-    });
+    for (const bool weighted : {false, true}) {
+      Backward back(dim, weighted ? std::vector<Combiner>{Sum{}, Mean{}, SqrtN{}} : all_combiners(),
+                    weighted);
+      EXPECT_EQ(back.nodes.size(), 2);
+      expect_same_bits([&](const Lanes& lanes) {
+        Bits bits;
+        bits.add(back.message(lanes));
+        return bits;
+      });
+    }
   }
 }
 

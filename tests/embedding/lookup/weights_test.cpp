@@ -42,36 +42,36 @@ float upstream_of(std::int64_t sample, std::int64_t column) {
          2.0f;
 }
 
-struct Outcome {
-  std::map<std::int64_t, std::vector<float>> pooled;  // by sample
-  std::map<Key, std::vector<float>> rows;             // after a step of SGD with rate 1
+TableOptions table_options(PoolOrder order) {
+  TableOptions options;
+  options.name = "items";
+  options.groups = {{"values", kDim, Uniform{-1, 1}, {}, Sgd{1}, {}}};
+  options.pool_order = order;
+  return options;
+}
 
-  bool operator==(const Outcome&) const = default;
-};
+std::vector<FeatureOptions> feature_options() {
+  std::vector<FeatureOptions> features;
+  for (const char* combiner : kCombiners) {
+    features.push_back({combiner, 0, {combiner_of(combiner)}, true});
+  }
+  features.push_back({"plain", 0, {Max{}}, false});
+  return features;
+}
 
-Outcome run(int ranks, PoolOrder order) {
-  Outcome outcome;
-  std::mutex mutex;
-  testing::run_ranks(ranks, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-    TableOptions options;
-    options.name = "items";
-    options.groups = {{"values", kDim, Uniform{-1, 1}, {}, Sgd{1}, {}}};
-    options.pool_order = order;
-    TableSet<Cpu> tables(communicator);
-    Table<Cpu>& table = tables.create(options);
-    std::vector<FeatureOptions> features;
-    for (const char* combiner : kCombiners) {
-      features.push_back({combiner, 0, {combiner_of(combiner)}, true});
-    }
-    features.push_back({"plain", 0, {Max{}}, false});
-    Lookup<Cpu> lookup(communicator, {&table}, features);
+/// The samples of one rank.
+struct Part {
+  static constexpr std::int64_t kWidth = kFeatures * kDim;
 
-    const Range mine = run_of(communicator.rank(), ranks, kSamples);
-    const std::int64_t width = kFeatures * kDim;
-    std::vector<Key> ids;
-    std::vector<float> weights, upstream;
-    std::vector<std::int64_t> offsets{0}, slice_offsets{0};
-    for (std::int64_t sample = mine.begin; sample < mine.end; ++sample) {
+  Range run;
+  std::vector<Key> ids;
+  std::vector<float> weights;
+  std::vector<float> upstream;
+  std::vector<std::int64_t> offsets{0};
+  std::vector<std::int64_t> slice_offsets{0};
+
+  Part(int rank, int ranks) : run(run_of(rank, ranks, kSamples)) {
+    for (std::int64_t sample = run.begin; sample < run.end; ++sample) {
       for (std::int64_t f = 0; f < kFeatures; ++f) {
         for (const Id& id : bag_of(sample, f)) {
           ids.push_back(id.key);
@@ -79,55 +79,78 @@ Outcome run(int ranks, PoolOrder order) {
         }
         offsets.push_back(static_cast<std::int64_t>(ids.size()));
       }
-      for (std::int64_t c = 0; c < width; ++c) {
+      for (std::int64_t c = 0; c < kWidth; ++c) {
         upstream.push_back(upstream_of(sample, c));
       }
       slice_offsets.push_back(slice_offsets.back() + 1);
     }
-    std::vector<float> out(upstream.size());
-    const MatrixView<float> pooled{out.data(), mine.size(), width, width};
-    const auto trace = lookup.forward(stream,
-                                      {.bags = {ids, offsets},
-                                       .samples = mine.size(),
-                                       .slices = kSamples,
-                                       .run = mine,
-                                       .slice_offsets = slice_offsets,
-                                       .weights = weights},
-                                      true, {}, Span<const MatrixView<float>>(&pooled, 1));
-    const MatrixView<const float> gradient{upstream.data(), mine.size(), width, width};
+  }
+
+  LookupInput input() const {
+    return {.bags = {ids, offsets},
+            .samples = run.size(),
+            .slices = kSamples,
+            .run = run,
+            .slice_offsets = slice_offsets,
+            .weights = weights};
+  }
+};
+
+struct Outcome {
+  std::map<std::int64_t, std::vector<float>> pooled;  // by sample
+  std::map<Key, std::vector<float>> rows;             // after a step of SGD with rate 1
+
+  bool operator==(const Outcome&) const = default;
+
+  void add(const Part& part, const std::vector<float>& out, const Table<Cpu>& table) {
+    for (std::int64_t s = 0; s < part.run.size(); ++s) {
+      const auto first = out.begin() + s * Part::kWidth;
+      pooled[part.run.begin + s].assign(first, first + Part::kWidth);
+    }
+    for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
+      const ShardRows found = table.shard_rows(shard);
+      for (std::size_t i = 0; i < found.keys.size(); ++i) {
+        std::vector<float>& row = rows[found.keys[i]];
+        row.resize(kDim);
+        table.copy_column(Span<const RowId>(&found.rows[i], 1), table.columns().front(),
+                          row.data());
+      }
+    }
+  }
+};
+
+Outcome run(int ranks, PoolOrder order) {
+  Outcome outcome;
+  std::mutex mutex;
+  testing::run_ranks(ranks, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    Table<Cpu>& table = tables.create(table_options(order));
+    Lookup<Cpu> lookup(communicator, {&table}, feature_options());
+    const Part part(communicator.rank(), ranks);
+    const std::int64_t samples = part.run.size(), width = Part::kWidth;
+    std::vector<float> out(part.upstream.size());
+    const MatrixView<float> pooled{out.data(), samples, width, width};
+    const auto trace =
+        lookup.forward(stream, part.input(), true, {}, Span<const MatrixView<float>>(&pooled, 1));
+    const MatrixView<const float> gradient{part.upstream.data(), samples, width, width};
     lookup.backward(stream, trace, Span<const MatrixView<const float>>(&gradient, 1));
     tables.apply(stream, {});
     const std::lock_guard lock(mutex);
-    for (std::int64_t s = 0; s < mine.size(); ++s) {
-      const auto first = out.begin() + s * width;
-      outcome.pooled[mine.begin + s].assign(first, first + width);
-    }
-    for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
-      const ShardRows rows = table.shard_rows(shard);
-      for (std::size_t i = 0; i < rows.keys.size(); ++i) {
-        std::vector<float>& row = outcome.rows[rows.keys[i]];
-        row.resize(kDim);
-        table.copy_column(Span<const RowId>(&rows.rows[i], 1), table.columns().front(), row.data());
-      }
-    }
+    outcome.add(part, out, table);
   });
   return outcome;
 }
 
+using Numbers = std::vector<double>;
+
 /// The initial values of a key.
-std::vector<double> initial(Key key) {
-  std::vector<double> row;
-  testing::run_ranks(1, 1, [&](Communicator<Cpu>& /*communicator*/, Stream<Cpu>& stream) {
-    TableOptions options;
-    options.name = "items";
-    options.groups = {{"values", kDim, Uniform{-1, 1}, {}, Sgd{1}, {}}};
-    const Table<Cpu> table(options, {0, kShards});
-    std::vector<float> out(kDim);
-    const RowId none = kNoRow;
-    table.read(stream, Span<const Key>(&key, 1), &none, false, out.data());
-    row.assign(out.begin(), out.end());
-  });
-  return row;
+Numbers initial(Key key) {
+  Stream<Cpu> stream(1);
+  const Table<Cpu> table(table_options(PoolOrder::bag), {0, kShards});
+  std::vector<float> out(kDim);
+  const RowId none = kNoRow;
+  table.read(stream, Span<const Key>(&key, 1), &none, false, out.data());
+  return {out.begin(), out.end()};
 }
 
 /// The divisor of a bag by the formula.
@@ -140,50 +163,65 @@ double divisor_of(std::int64_t feature, const std::vector<Id>& bag) {
   return feature == 0 ? 1 : feature == 1 ? sum : std::sqrt(squares);
 }
 
+/// By the formula: what each bag pools to, and what each row loses.
+struct Formula {
+  std::map<Key, Numbers> rows, lost;
+
+  Formula() {
+    for (Key key = 0; key < 17; ++key) {
+      rows[key] = initial(key);
+      lost[key].resize(kDim);
+    }
+  }
+
+  double weighted(std::int64_t sample, std::int64_t f, std::size_t d) {
+    const std::vector<Id> bag = bag_of(sample, f);
+    const double divisor = divisor_of(f, bag);
+    const double g = upstream_of(sample, f * kDim + static_cast<std::int64_t>(d));
+    double sum = 0;
+    for (const Id& id : bag) {
+      sum += id.weight * rows[id.key][d];
+      lost[id.key][d] += divisor == 0 ? 0 : id.weight * g / divisor;
+    }
+    return divisor == 0 ? 0 : sum / divisor;
+  }
+
+  /// Without weights; the gradient goes to the ids that have the maximum.
+  double maximum(std::int64_t sample, std::int64_t f, std::size_t d) {
+    const std::vector<Id> bag = bag_of(sample, f);
+    double most = -2, ties = 0;
+    for (const Id& id : bag) {
+      most = std::max(most, rows[id.key][d]);
+    }
+    for (const Id& id : bag) {
+      ties += rows[id.key][d] == most ? 1 : 0;
+    }
+    const double g = upstream_of(sample, f * kDim + static_cast<std::int64_t>(d));
+    for (const Id& id : bag) {
+      lost[id.key][d] += rows[id.key][d] == most ? g / ties : 0;
+    }
+    return bag.empty() ? 0 : most;
+  }
+};
+
 TEST(Weights, PoolAndGiveGradientsByTheFormula) {
   const Outcome found = run(1, PoolOrder::bag);
-  std::map<Key, std::vector<double>> initials, lost;
-  for (Key key = 0; key < 17; ++key) {
-    initials[key] = initial(key);
-    lost[key].resize(kDim);
-  }
+  Formula formula;
   for (std::int64_t sample = 0; sample < kSamples; ++sample) {
-    for (std::int64_t f = 0; f < 3; ++f) {
-      const std::vector<Id> bag = bag_of(sample, f);
-      const double divisor = divisor_of(f, bag);
-      for (std::int64_t d = 0; d < kDim; ++d) {
-        double sum = 0;
-        for (const Id& id : bag) {
-          sum += id.weight * initials[id.key][static_cast<std::size_t>(d)];
-          lost[id.key][static_cast<std::size_t>(d)] +=
-              divisor == 0 ? 0 : id.weight * upstream_of(sample, f * kDim + d) / divisor;
-        }
-        const double expected = divisor == 0 ? 0 : sum / divisor;
-        EXPECT_NEAR(found.pooled.at(sample)[static_cast<std::size_t>(f * kDim + d)], expected,
+    for (std::int64_t f = 0; f < kFeatures; ++f) {
+      for (std::size_t d = 0; d < kDim; ++d) {
+        const double expected =
+            f < 3 ? formula.weighted(sample, f, d) : formula.maximum(sample, f, d);
+        EXPECT_NEAR(found.pooled.at(sample)[static_cast<std::size_t>(f * kDim) + d], expected,
                     1e-5 * (1 + std::abs(expected)))
-            << "sample " << sample << " " << kCombiners[f];
-      }
-    }
-    // Without weights: the gradient of a maximum goes to the ids that have it.
-    const std::vector<Id> bag = bag_of(sample, 3);
-    for (std::int64_t d = 0; d < kDim && !bag.empty(); ++d) {
-      const auto at = [&](const Id& id) { return initials[id.key][static_cast<std::size_t>(d)]; };
-      double most = -2, ties = 0;
-      for (const Id& id : bag) {
-        most = std::max(most, at(id));
-      }
-      for (const Id& id : bag) {
-        ties += at(id) == most ? 1 : 0;
-      }
-      for (const Id& id : bag) {
-        lost[id.key][static_cast<std::size_t>(d)] +=
-            at(id) == most ? upstream_of(sample, 3 * kDim + d) / ties : 0;
+            << "sample " << sample << " feature " << f;
       }
     }
   }
   for (const auto& [key, row] : found.rows) {
     for (std::size_t d = 0; d < row.size(); ++d) {
-      EXPECT_NEAR(row[d], initials[key][d] - lost[key][d], 1e-4 * (1 + std::abs(lost[key][d])))
+      const double lost = formula.lost[key][d];
+      EXPECT_NEAR(row[d], formula.rows[key][d] - lost, 1e-4 * (1 + std::abs(lost)))
           << "key " << key << " column " << d;
     }
   }

@@ -1,6 +1,7 @@
-// log, exp and power in double from + - * / alone, so that CPUs with and without FMA, GPUs and
-// library versions agree on every bit. Relative error below 1e-14 in the ranges of use. Slower than
-// libm: for initial values and rare exponents.
+// log, exp and power from + - * / alone, so that CPUs with and without FMA, GPUs and library
+// versions agree on every bit. In double: relative error below 1e-14 in the ranges of use, slower
+// than libm, for initial values and rare exponents. In float, for every row: portable_decay,
+// portable_log_float.
 #pragma once
 
 #include <bit>
@@ -40,6 +41,55 @@ KEYSHARD_HD inline double portable_exp(double x) {
     series = 1.0 + series * r / n;
   }
   return series * std::bit_cast<double>(static_cast<std::uint64_t>(k + 1023) << 52);
+}
+
+/// `yes` where the condition holds, else `no`: by bits, where a compiler would make a branch of ?:,
+/// which keeps a loop from becoming vector instructions.
+KEYSHARD_HD KEYSHARD_INLINE float choose(bool condition, float yes, float no) {
+  const std::uint32_t mask = 0u - static_cast<std::uint32_t>(condition);
+  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(yes) & mask) |
+                              (std::bit_cast<std::uint32_t>(no) & ~mask));
+}
+
+/// e^x as a float, for x <= 0: relative error below 2^-23; 0 below -87, where floats end. NaN stays
+/// NaN. Without a branch, so that loops of it become vector instructions. x = k log 2 + r; e^r by
+/// the polynomial of expf in S. L. Moshier's Cephes library (1989).
+KEYSHARD_HD KEYSHARD_INLINE float portable_decay(float x) {
+  // The sum rounds x / log 2 to an integer k, which then stands in the low bits of the sum.
+  const float rounder = 0x1.8p23f;
+  const float rounded = x * 1.44269504f + rounder;
+  const float k = rounded - rounder;
+  const float r = (x - k * 0.693359375f) - k * -2.12194440e-4f;
+  float series = 1.9875691500e-4f;
+  series = series * r + 1.3981999507e-3f;
+  series = series * r + 8.3334519073e-3f;
+  series = series * r + 4.1665795894e-2f;
+  series = series * r + 1.6666665459e-1f;
+  series = series * r + 5.0000001201e-1f;
+  series = (series * r * r + r) + 1.0f;
+  const std::uint32_t power = (std::bit_cast<std::uint32_t>(rounded) << 23) + 0x3F800000u;
+  return choose(x < -87.0f, 0.0f, series * std::bit_cast<float>(power));
+}
+
+/// log x as a float, for a positive, finite, normal x: relative error below 2^-23; 0 at 1. Without
+/// a branch, as portable_decay. x = m 2^e with m in [sqrt(1/2), sqrt(2)); log m by the polynomial
+/// of logf in S. L. Moshier's Cephes library (1989).
+KEYSHARD_HD KEYSHARD_INLINE float portable_log_float(float x) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x) - 0x3F3504F3u;  // of sqrt(1/2)
+  const float exponent = static_cast<float>(static_cast<std::int32_t>(bits) >> 23);
+  const float m = std::bit_cast<float>((bits & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
+  float series = 7.0376836292e-2f;
+  series = series * m - 1.1514610310e-1f;
+  series = series * m + 1.1676998740e-1f;
+  series = series * m - 1.2420140846e-1f;
+  series = series * m + 1.4249322787e-1f;
+  series = series * m - 1.6668057665e-1f;
+  series = series * m + 2.0000714765e-1f;
+  series = series * m - 2.4999993993e-1f;
+  series = series * m + 3.3333331174e-1f;
+  const float square = m * m;
+  const float rest = (m * square * series + exponent * -2.12194440e-4f) - 0.5f * square;
+  return (m + rest) + exponent * 0.693359375f;
 }
 
 /// x^p for x >= 0 and p > 0; 0 at 0.

@@ -73,6 +73,52 @@ TEST(PortableExp, UndoesTheLogarithm) {
   }
 }
 
+TEST(PortableDecay, IsTheExponentialOfNegativeNumbers) {
+  EXPECT_EQ(portable_decay(0.0f), 1.0f);
+  std::mt19937_64 random(14);
+  for (const float range : {1e-6f, 0.5f, 10.0f, 87.0f}) {
+    std::uniform_real_distribution<float> draw(-range, 0.0f);
+    for (int i = 0; i < 20'000; ++i) {
+      const float x = draw(random);
+      ASSERT_LT(relative_error(static_cast<double>(portable_decay(x)),
+                               std::exp(static_cast<long double>(x))),
+                0x1p-23)
+          << x;
+    }
+  }
+}
+
+TEST(PortableDecay, IsZeroWhereFloatsEndAndKeepsWhatIsNoNumber) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  EXPECT_GT(portable_decay(-87.0f), std::numeric_limits<float>::min());
+  EXPECT_EQ(portable_decay(std::nextafter(-87.0f, -kInfinity)), 0.0f);
+  EXPECT_EQ(portable_decay(-1e30f), 0.0f);
+  EXPECT_EQ(portable_decay(-kInfinity), 0.0f);
+  EXPECT_TRUE(std::isnan(portable_decay(std::numeric_limits<float>::quiet_NaN())));
+}
+
+TEST(PortableLogFloat, IsTheLogarithmOfAnyNormalNumber) {
+  EXPECT_EQ(portable_log_float(1.0f), 0.0f);
+  std::mt19937_64 random(15);
+  for (const float range : {0.01f, 1.0f, 20.0f, 126.0f}) {
+    std::uniform_real_distribution<float> exponent(-range, range);
+    for (int i = 0; i < 20'000; ++i) {
+      const float x = std::exp2(exponent(random));
+      const long double expected = std::log(static_cast<long double>(x));
+      ASSERT_LE(std::fabs(static_cast<long double>(portable_log_float(x)) - expected),
+                0x1p-23L * std::fabs(expected))
+          << x;
+    }
+  }
+}
+
+TEST(Choose, TakesOneOfTwoNumbersAsItIs) {
+  EXPECT_EQ(choose(true, 1.5f, 2.5f), 1.5f);
+  EXPECT_EQ(choose(false, 1.5f, 2.5f), 2.5f);
+  EXPECT_TRUE(std::signbit(choose(true, -0.0f, 1.0f)));
+  EXPECT_TRUE(std::isnan(choose(false, 1.0f, std::numeric_limits<float>::quiet_NaN())));
+}
+
 TEST(PortablePower, IsThePowerAndZeroAtZero) {
   EXPECT_EQ(portable_power(0.0, 0.5), 0.0);
   EXPECT_EQ(portable_power(1.0, 123.0), 1.0);

@@ -204,7 +204,7 @@ void measure_pool(BenchContext& context) {
   const IdBatches& own = context.own("W2");
   const auto floor = filled_floor(context, own);
   std::vector<float> out(static_cast<std::size_t>(own.bags() * context.dim()));
-  for (const char* combiner : {"sum", "mean", "max"}) {
+  for (const std::string& combiner : combiner_names()) {
     PoolingLayers layers(context, combiner);
     const std::vector<BenchResult> results = context.race(
         fmt::format("W2 layers {}", combiner), own.steps(),

@@ -2,6 +2,7 @@
 
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
+#include "runtime/settings.hpp"
 
 namespace keyshard {
 namespace {
@@ -25,7 +26,9 @@ void check(const LayerOptions& options) {
                 "float32");
   require_built(options.dtype_policy == "float32", options, "dtype_policy", options.dtype_policy,
                 "float32");
-  require_built(options.empty_bag == "zeros", options, "empty_bag", options.empty_bag, "zeros");
+  require(options.empty_bag == "zeros" || options.empty_bag == "tf", Kind::invalid_argument,
+          "layer {}: expected empty_bag of zeros, tf: found \"{}\"{}", options.name,
+          options.empty_bag, did_you_mean(options.empty_bag, {"zeros", "tf"}));
   require_built(options.restrict_policy.empty(), options, "restrict_policy",
                 options.restrict_policy, "none");
   require_built(options.kv_creator.empty() || options.kv_creator == "host", options, "kv_creator",

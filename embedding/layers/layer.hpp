@@ -31,12 +31,14 @@ struct LayerOptions {
   ExchangeMode exchange = ExchangeMode::rows;
   PoolOrder pool_order = PoolOrder::bag;
   bool trainable = true;  ///< false: backward changes nothing
+  /// SquashedEmbedding: what a bag with no ids gives: "zeros", or "tf": what TensorFlow reduces it
+  /// to. Either way the bag has no gradient.
+  std::string empty_bag = "zeros";
 
   // Only the default, or what is named beside it, is built in this version.
   std::string key_dtype = "int64";  ///< "int64" or "uint64": the same 64 bits
   std::string value_dtype = "float32";
   std::string dtype_policy = "float32";
-  std::string empty_bag = "zeros";
   std::string restrict_policy;
   std::string kv_creator;  ///< "" or "host"
   std::vector<std::string> devices;

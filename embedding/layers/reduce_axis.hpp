@@ -9,12 +9,14 @@
 
 namespace keyshard {
 
-/// One sample: out[b] = combiner of in[b, 0 .. n), column by column, in order; zeros where n is 0.
+/// One sample: out[b] = combiner of in[b, 0 .. n), column by column, in order; `empty` where n is
+/// 0.
 template <class C>
 struct ReduceAxis {
   const float* in;
   std::int64_t n;
   std::int64_t columns;  ///< inner x D
+  float empty;
   float* out;
 
   KEYSHARD_HD typename C::State state(std::int64_t b, std::int64_t column) const {
@@ -29,7 +31,7 @@ struct ReduceAxis {
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t b, const Team& team) const {
     for (std::int64_t c = team.thread_rank(); c < columns; c += team.num_threads()) {
-      out[b * columns + c] = n == 0 ? 0.0f : C::value(state(b, c), n);
+      out[b * columns + c] = n == 0 ? empty : C::value(state(b, c), n);
     }
   }
 };

@@ -48,7 +48,7 @@ class SquashedEmbedding : public TableLayer<B> {
   /// rows [B, n, m, ..., D] are reduced along axis 1, r - 1 times -> [B, D]; so `mean` with 3 axes
   /// is a mean of means. A scalar, and ids that do not fit their shape, offsets or slices, throw
   /// Error{invalid_argument} on this rank and Error{communication} on the others. A bag with no ids
-  /// gives zeros. `training` = false is inference. Collective.
+  /// gives what `empty_bag` says. `training` = false is inference. Collective.
   LayerOutput<B> forward(Stream<B>& stream, const IdsView& ids, bool training = true,
                          const SliceLayout* slices = nullptr);
 

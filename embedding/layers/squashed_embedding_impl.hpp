@@ -48,6 +48,20 @@ struct TransposeIds {
   }
 };
 
+/// Puts `value` into the columns of every bag with no ids.
+struct FillEmptyBags {
+  const std::int64_t* offsets;  ///< [bags + 1]
+  std::int64_t dim;
+  float value;
+  float* out;  ///< [bags x dim]
+
+  KEYSHARD_HD void operator()(std::int64_t bag) const {
+    for (std::int64_t d = 0; d < dim && offsets[bag] == offsets[bag + 1]; ++d) {
+      out[bag * dim + d] = value;
+    }
+  }
+};
+
 /// The ids of a call as bags, bag after bag. Sample b of the first axis has `per_sample` bags, or
 /// the bags firsts[b] .. firsts[b + 1] where `firsts` is given.
 template <Backend B>
@@ -167,6 +181,21 @@ void send_back(Stream<B>& stream, Lookup<B>& lookup, const LayerOutput<B>& outpu
   lookup.backward(stream, output.trace, Span<const MatrixView<const float>>(&gradient, 1));
 }
 
+/// Reduces axis 1 of the values, which have the shape of the newest stage, over its `n` elements
+/// or none (0), and keeps them as that stage.
+template <Backend B>
+void reduce_stage(Stream<B>& stream, const Combiner& combiner, std::int64_t n, float empty,
+                  LayerOutput<B>& output) {
+  const Shape& shape = output.stage_shapes.back();
+  Buffer<float, B> reduced(stream, shape[0] * shape[2]);
+  visit_variant(combiner, [&](auto c) {
+    for_each_row(stream, shape[0],
+                 ReduceAxis<decltype(c)>{output.values.data(), n, shape[2], empty, reduced.data()});
+  });
+  output.stages.push_back(std::move(output.values));
+  output.values = std::move(reduced);
+}
+
 template <Backend B>
 Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
   check(options);
@@ -240,21 +269,23 @@ LayerOutput<B> SquashedEmbedding<B>::forward(Stream<B>& stream, const IdsView& i
     check_slices(options_, slices, bags.samples);
   });
   look_up(stream, lookup_, bags, training, this->slices_of(slices, bags.samples), output);
+  const EmptyForm form = ids.ragged() ? EmptyForm::ragged : EmptyForm::rectangle;
+  const float empty = options_.empty_bag == "tf" ? empty_value(combiner_, form) : 0.0f;
+  if (options_.empty_bag == "tf") {
+    for_each(
+        stream, bags.size(),
+        FillEmptyBags{bags.offsets.data(), options_.embedding_size, empty, output.values.data()});
+  }
   if (ids.ragged()) {
     output.shape = {bags.samples, options_.embedding_size};
   }
-  // The vectors [B, m, ..., D] that pooling leaves are reduced along one axis after another.
+  // The vectors [B, m, ..., D] that pooling leaves are reduced along one axis after another. Zeros
+  // of bags with no ids take no part.
+  const bool absent = options_.empty_bag == "zeros" && bags.values.empty();
   for (std::size_t axis = 2; axis < ids.shape.size(); ++axis) {
-    const std::int64_t n = ids.shape[axis],
-                       columns = product_of(ids.shape, axis + 1) * options_.embedding_size;
-    Buffer<float, B> reduced(stream, bags.samples * columns);
-    visit_variant(combiner_, [&](auto c) {
-      for_each_row(stream, bags.samples,
-                   ReduceAxis<decltype(c)>{output.values.data(), n, columns, reduced.data()});
-    });
-    output.stages.push_back(std::move(output.values));
-    output.stage_shapes.push_back({bags.samples, n, columns});
-    output.values = std::move(reduced);
+    const std::int64_t columns = product_of(ids.shape, axis + 1) * options_.embedding_size;
+    output.stage_shapes.push_back({bags.samples, ids.shape[axis], columns});
+    reduce_stage(stream, combiner_, absent ? 0 : ids.shape[axis], empty, output);
   }
   return output;
 }
@@ -271,7 +302,7 @@ void SquashedEmbedding<B>::backward(Stream<B>& stream, const LayerOutput<B>& out
     const Shape& shape = output.stage_shapes[stage];
     Buffer<float, B> before(stream, product_of(shape));
     visit_variant(combiner_, [&](auto c) {
-      const ReduceAxis<decltype(c)> forward{output.stages[stage].data(), shape[1], shape[2],
+      const ReduceAxis<decltype(c)> forward{output.stages[stage].data(), shape[1], shape[2], 0,
                                             nullptr};
       for_each_row(stream, shape[0],
                    ReduceAxisGradient<decltype(c)>{forward, upstream, before.data()});

@@ -3,7 +3,9 @@
 // or the stack.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #include "embedding/lookup/shape.hpp"
 #include "embedding/rules/combine_weighted.hpp"
@@ -80,6 +82,37 @@ KEYSHARD_HD float term_of(float x, [[maybe_unused]] const float* weights,
   }
 }
 
+/// The states of kColumns columns, number by number, so that loops over columns become vector
+/// instructions. A state consists of numbers of one type.
+template <class State, int kColumns>
+class StateColumns {
+ public:
+  KEYSHARD_HD State operator[](std::int64_t column) const {
+    Packed packed;
+    for (int k = 0; k < kNumbers; ++k) {
+      packed.numbers[k] = numbers_[k][column];
+    }
+    return std::bit_cast<State>(packed);
+  }
+
+  KEYSHARD_HD void put(std::int64_t column, State state) {
+    const Packed packed = std::bit_cast<Packed>(state);
+    for (int k = 0; k < kNumbers; ++k) {
+      numbers_[k][column] = packed.numbers[k];
+    }
+  }
+
+ private:
+  using Number = std::conditional_t<alignof(State) == alignof(double), double, float>;
+  static constexpr int kNumbers = sizeof(State) / sizeof(Number);
+
+  struct Packed {
+    Number numbers[kNumbers];
+  };
+
+  Number numbers_[kNumbers][kColumns];
+};
+
 /// Scratch of a fold of combiner states over kColumns columns, private to a lane.
 template <class C, int kColumns>
 struct StateStack {
@@ -124,7 +157,7 @@ struct PoolBag {
 
   template <class Team>
   KEYSHARD_HD void operator()(const Team& team) const {
-    for_columns<kColumns>(team, dim, [&](std::int64_t first, auto width) {
+    for_columns<kColumns, C::kWidths>(team, dim, [&](std::int64_t first, auto width) {
       if (bag.n == 0) {
         for (std::int64_t d = 0; d < width; ++d) {
           out[first + d] = 0.0f;
@@ -139,15 +172,15 @@ struct PoolBag {
 
   template <class Width>
   KEYSHARD_HD void pool_in_order(std::int64_t first, Width width) const {
-    State state[kColumns];
+    StateColumns<State, kColumns> state;
     const float* x = bag.rows(bag.items[0]) + row_offset + first;
     for (std::int64_t d = 0; d < width; ++d) {
-      state[d] = C::start(term_of<C>(x[d], bag.weights, 0));
+      state.put(d, C::start(term_of<C>(x[d], bag.weights, 0)));
     }
     for (std::int64_t j = 1; j < bag.n; ++j) {
       x = bag.rows(bag.items[j]) + row_offset + first;
       for (std::int64_t d = 0; d < width; ++d) {
-        state[d] = C::add(state[d], term_of<C>(x[d], bag.weights, j));
+        state.put(d, C::add(state[d], term_of<C>(x[d], bag.weights, j)));
       }
     }
     write(state, first, width);
@@ -163,8 +196,8 @@ struct PoolBag {
     write(fold.finish(Solo{}), first, width);
   }
 
-  template <class Width>
-  KEYSHARD_HD void write(const State* state, std::int64_t first, Width width) const {
+  template <class States, class Width>
+  KEYSHARD_HD void write(const States& state, std::int64_t first, Width width) const {
     if (kept != nullptr) {
       for (std::int64_t d = 0; d < width; ++d) {
         kept[first + d] = state[d];

@@ -9,10 +9,8 @@ namespace keyshard {
 namespace {
 
 const FamilyNames& family() {
-  static const FamilyNames kFamily{"a combiner",
-                                   names_of_rules<Combiner>(),
-                                   {"prod", "variance", "std", "logsumexp", "euclidean_norm"},
-                                   {{"sqrt_n", "sqrtn"}}};
+  static const FamilyNames kFamily{
+      "a combiner", names_of_rules<Combiner>(), {}, {{"sqrt_n", "sqrtn"}}};
   return kFamily;
 }
 
@@ -61,6 +59,10 @@ std::int64_t combiner_alignment(const Combiner& combiner) {
 
 bool back_needs_state(const Combiner& combiner) {
   return visit_variant(combiner, [](auto c) { return decltype(c)::kBackNeedsState; });
+}
+
+float empty_value(const Combiner& combiner, EmptyForm form) {
+  return visit_variant(combiner, [form](auto c) { return decltype(c)::empty(form); });
 }
 
 }  // namespace keyshard

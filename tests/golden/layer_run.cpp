@@ -33,6 +33,7 @@ LayerOptions options_of(const LayerRun& run) {
   options.name = "golden";
   options.embedding_size = run.table.dim;
   options.combiner = run.combiner;
+  options.empty_bag = run.empty_bag;
   options.initializer = Constant{run.missing};
   // Equal to SGD with rate 1, and its state is the step, minus the gradient.
   options.optimizer = Momentum{1.0f, 0.0f, false};

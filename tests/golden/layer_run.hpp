@@ -35,6 +35,7 @@ void copy_rows(Stream<Cpu>& stream, const Table<Cpu>& table, const std::vector<K
 struct LayerRun {
   GoldenTable table;
   std::string combiner = "sum";
+  std::string empty_bag = "zeros";
   float missing = 0;  ///< what absent keys read
   std::vector<Key> ids;
   std::vector<std::int64_t> shape;

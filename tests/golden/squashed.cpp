@@ -130,21 +130,31 @@ void run_ragged(const GoldenValue& file, Report& report) {
 }
 
 void run_empty(const GoldenValue& file, Report& report) {
+  struct Form {
+    const char* part;
+    const char* empty_bag;
+    const char* expected;
+  };
+
   for (const GoldenValue& value : file["empty"].list()) {
-    report.run("squashed_layer: empty " + value["combiner"].text(), value["name"].text(),
-               [&](GoldenCase& one) {
-                 LayerRun run = layer_run(file, value);
-                 for (const GoldenValue& extent : value["ids_shape"].list()) {
-                   run.shape.push_back(extent.integer());
-                 }
-                 const GoldenTensor& expected = value["contract"].tensor();
-                 in_all_settings<SquashedEmbedding<Cpu>>(
-                     run, [&](const LayerResult& found, const std::string& at) {
-                       one.equal(at + "shape", found.shape, expected.shape);
-                       one.near(at + "output", found.output, expected.reals,
-                                Numbers(expected.reals.size(), 0));
-                     });
-               });
+    for (const Form& form :
+         {Form{"empty", "zeros", "contract"}, Form{"empty as TensorFlow", "tf", "tfra"}}) {
+      report.run(fmt::format("squashed_layer: {} {}", form.part, value["combiner"].text()),
+                 value["name"].text(), [&](GoldenCase& one) {
+                   LayerRun run = layer_run(file, value);
+                   run.empty_bag = form.empty_bag;
+                   for (const GoldenValue& extent : value["ids_shape"].list()) {
+                     run.shape.push_back(extent.integer());
+                   }
+                   const GoldenTensor& expected = value[form.expected].tensor();
+                   in_all_settings<SquashedEmbedding<Cpu>>(
+                       run, [&](const LayerResult& found, const std::string& at) {
+                         one.equal(at + "shape", found.shape, expected.shape);
+                         one.near(at + "output", found.output, expected.reals,
+                                  Numbers(expected.reals.size(), 0));
+                       });
+                 });
+    }
   }
 }
 

@@ -22,7 +22,7 @@ TEST(ReduceAxis, HasTheSameBitsAtEveryWidth) {
         testing::expect_same_bits([&](const testing::Lanes& lanes) {
           std::vector<float> out(static_cast<std::size_t>(2 * columns));
           std::vector<float> gradient(in.size());
-          const ReduceAxis<C> forward{in.data(), n, columns, out.data()};
+          const ReduceAxis<C> forward{in.data(), n, columns, 0, out.data()};
           lanes.rows(2, forward);
           lanes.rows(2, ReduceAxisGradient<C>{forward, upstream.data(), gradient.data()});
           testing::Bits bits;

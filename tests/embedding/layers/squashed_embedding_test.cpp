@@ -1,5 +1,5 @@
 // The layers as a caller uses them, on one small batch worked by hand: outputs, steps of rows with
-// regularization, shared tables, and options that are refused.
+// regularization, and shared tables.
 #include "embedding/layers/squashed_embedding.hpp"
 
 #include <functional>
@@ -336,32 +336,6 @@ TEST(Embedding, GivesARowPerIdOfRaggedLists) {
         EXPECT_EQ(found, (std::vector<float>{5 - 0.5f * 3, -5 - 0.5f * 6}));
       }
     });
-  }
-}
-
-TEST(LayerOptions, ThatAreNotBuiltAreRefusedByName) {
-  const std::map<std::string, std::function<void(LayerOptions&)>> changes{
-      {"key_dtype", [](LayerOptions& o) { o.key_dtype = "int32"; }},
-      {"value_dtype", [](LayerOptions& o) { o.value_dtype = "float16"; }},
-      {"dtype_policy", [](LayerOptions& o) { o.dtype_policy = "mixed_float16"; }},
-      {"empty_bag", [](LayerOptions& o) { o.empty_bag = "nan"; }},
-      {"restrict_policy", [](LayerOptions& o) { o.restrict_policy = "timestamp"; }},
-      {"kv_creator", [](LayerOptions& o) { o.kv_creator = "redis"; }},
-      {"devices", [](LayerOptions& o) { o.devices = {"cuda:0"}; }},
-      {"max_norm", [](LayerOptions& o) { o.max_norm = 1.0; }},
-      {"bp_v2", [](LayerOptions& o) { o.bp_v2 = true; }},
-      {"combiner \"variance\"", [](LayerOptions& o) { o.combiner = "variance"; }}};
-  for (const auto& [name, change] : changes) {
-    LayerOptions options = layer_options(2);
-    change(options);
-    try {
-      check(options);
-      ADD_FAILURE() << "expected a refusal of " << name;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), Kind::not_built) << name;
-      EXPECT_NE(error.text().find(name), std::string::npos) << error.text();
-      EXPECT_NE(error.text().find("not built in this version"), std::string::npos) << error.text();
-    }
   }
 }
 

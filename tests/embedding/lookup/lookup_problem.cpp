@@ -1,5 +1,6 @@
 #include "tests/embedding/lookup/lookup_problem.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <memory>
 #include <random>
@@ -42,6 +43,61 @@ ReferencePooling pooling_of(const Problem& p, std::size_t f, std::size_t g,
           }};
 }
 
+/// What a bag comes to: its value, and the gradient of the row of each id.
+struct PooledBag {
+  Vector value;
+  std::vector<Vector> gradients;
+};
+
+/// Pools with the states of combiner C: a state per shard, or one in all, and the states of shards
+/// merged by the recursive definition of a fold.
+template <class C>
+PooledBag pool_by_states(const ReferencePooling& pooling, const std::vector<Key>& bag,
+                         const Vector& upstream) {
+  using States = std::vector<typename C::State>;
+  std::map<std::int64_t, States> shards;
+  for (const Key key : bag) {
+    const Vector row = pooling.row(key);
+    const auto [found, first] =
+        shards.emplace(pooling.by_shard ? pooling.shard(key) : 0, States(row.size()));
+    for (std::size_t d = 0; d < row.size(); ++d) {
+      found->second[d] = first ? C::start(row[d]) : C::add(found->second[d], row[d]);
+    }
+  }
+  const States states = *tree_fold(shards, 0, 1024, [](const States& a, const States& b) {
+    States merged;
+    for (std::size_t d = 0; d < a.size(); ++d) {
+      merged.push_back(C::merge(a[d], b[d]));
+    }
+    return merged;
+  });
+  const auto n = static_cast<std::int64_t>(bag.size());
+  PooledBag pooled{Vector(upstream.size()), std::vector<Vector>(bag.size())};
+  for (std::size_t d = 0; d < upstream.size(); ++d) {
+    pooled.value[d] = C::value(states[d], n);
+    const typename C::Back back = C::back(upstream[d], states[d], n);
+    for (std::size_t i = 0; i < bag.size(); ++i) {
+      pooled.gradients[i].push_back(C::gradient(back, pooling.row(bag[i])[d]));
+    }
+  }
+  return pooled;
+}
+
+PooledBag pool_bag(const ReferencePooling& pooling, const std::vector<Key>& bag,
+                   const Vector& upstream) {
+  PooledBag pooled{Vector(upstream.size(), 0.0f), {}};
+  const std::set<std::string> defined{"sum", "mean", "sqrtn", "min", "max"};
+  if (defined.count(pooling.combiner) == 1) {
+    return {pooling.value(bag, upstream.size()), pooling.gradients(bag, upstream)};
+  }
+  if (!bag.empty()) {
+    with_alternative<Combiner>(combiner_of(pooling.combiner).index(), [&](auto c) {
+      pooled = pool_by_states<decltype(c)>(pooling, bag, upstream);
+    });
+  }
+  return pooled;
+}
+
 /// Pools bag f of a sample into `out`; returns the gradients of its ids. `columns` [group] is where
 /// the bag's columns start in the upstream gradient; advances `columns` to those of the next bag.
 std::vector<Vector> pool_and_unpool(const Problem& p, const Table<Cpu>& table, std::size_t sample,
@@ -50,16 +106,15 @@ std::vector<Vector> pool_and_unpool(const Problem& p, const Table<Cpu>& table, s
   const std::vector<Key>& bag = p.bags[sample * p.features.size() + f];
   std::vector<Vector> terms(bag.size());
   for (std::size_t g = 0; g < 2; ++g) {
-    ReferencePooling pooling = pooling_of(p, f, g, table);
     const auto dim = static_cast<std::size_t>(table.layout().groups[g].dim);
-    const Vector value = pooling.value(bag, dim);
-    out.pooled[g][sample].insert(out.pooled[g][sample].end(), value.begin(), value.end());
     const auto begin = p.upstream[g][sample].begin() + static_cast<std::ptrdiff_t>(columns[g]);
-    const std::vector<Vector> gradients =
-        pooling.gradients(bag, Vector(begin, begin + static_cast<std::ptrdiff_t>(dim)));
+    const PooledBag pooled = pool_bag(pooling_of(p, f, g, table), bag,
+                                      Vector(begin, begin + static_cast<std::ptrdiff_t>(dim)));
+    out.pooled[g][sample].insert(out.pooled[g][sample].end(), pooled.value.begin(),
+                                 pooled.value.end());
     columns[g] += dim;
     for (std::size_t j = 0; j < bag.size(); ++j) {
-      terms[j].insert(terms[j].end(), gradients[j].begin(), gradients[j].end());
+      terms[j].insert(terms[j].end(), pooled.gradients[j].begin(), pooled.gradients[j].end());
     }
   }
   return terms;
@@ -150,17 +205,17 @@ Problem make_problem(unsigned seed, ExchangeMode mode, PoolOrder order, std::int
     samples += p.slice_samples.back();
   }
   p.tables = three_tables(mode, order, dim);
-  p.features = {{"a", 0, {Mean{}, Sum{}}},
-                {"b", 1, {Sum{}, Sum{}}},
-                {"c", 0, {Max{}, SqrtN{}}},
-                {"d", 2, {Min{}, Mean{}}}};
+  p.features = {{"a", 0, {Mean{}, Sum{}}},     {"b", 1, {Sum{}, Sum{}}},
+                {"c", 0, {Max{}, SqrtN{}}},    {"d", 2, {Min{}, Mean{}}},
+                {"e", 0, {Variance{}, Std{}}}, {"f", 1, {LogSumExp{}, EuclideanNorm{}}},
+                {"g", 2, {Std{}, Prod{}}}};
   p.upstream.resize(2);
   for (std::int64_t b = 0; b < samples; ++b) {
     for (std::size_t f = 0; f < p.features.size(); ++f) {
       p.bags.push_back(draw_bag(random, f == 1));
     }
-    p.upstream[0].push_back(draw_gradient(random, 3 * dim + 3));
-    p.upstream[1].push_back(draw_gradient(random, 4));
+    p.upstream[0].push_back(draw_gradient(random, 5 * dim + 6));
+    p.upstream[1].push_back(draw_gradient(random, 7));
   }
   return p;
 }
@@ -192,6 +247,24 @@ Problem make_border_problem(ExchangeMode mode, PoolOrder order) {
                            : std::vector<Key>{here + of_slice, 0, here, kShards - 1, here + of_two,
                                               here + of_slice};
     }
+  }
+  return p;
+}
+
+Problem make_zero_problem(ExchangeMode mode) {
+  Problem p = make_problem(2, mode, PoolOrder::shard);
+  for (TableOptions& table : p.tables) {
+    for (GroupOptions& group : table.groups) {
+      group.initializer = Constant{-0.0f};
+    }
+  }
+  for (std::vector<Vector>& samples : p.upstream) {
+    for (Vector& gradients : samples) {
+      std::fill(gradients.begin(), gradients.end(), -0.0f);
+    }
+  }
+  for (std::size_t f = 4; f < p.features.size(); ++f) {
+    p.features[f].combiners = {Sum{}, SqrtN{}};
   }
   return p;
 }

@@ -34,14 +34,18 @@ struct Outcome {
   bool operator==(const Outcome& other) const;
 };
 
-/// Three tables, two of them with rows of `dim` and 1 columns and one of 3 and 1; four features
-/// with all combiners, in 8 slices of which one is empty.
+/// Three tables, two of them with rows of `dim` and 1 columns and one of 3 and 1; seven
+/// features with all combiners, in 8 slices of which one is empty.
 Problem make_problem(unsigned seed, ExchangeMode mode, PoolOrder order, std::int64_t dim = 5);
 
 /// The same, with keys in the first and the last shard of each rank's run, for every number of
 /// ranks up to 11: several keys a shard, mixed in the bags. Each key occurs in one slice only, in
 /// the slices on both sides of a border between ranks, or in all slices.
 Problem make_border_problem(ExchangeMode mode, PoolOrder order);
+
+/// As make_problem, pooled by shard, with rows and gradients of -0, and only with combiners whose
+/// gradient is -0 then.
+Problem make_zero_problem(ExchangeMode mode);
 
 /// From the definition: pool each bag; add gradients per slice in (sample, feature, position) and
 /// fold over slices.

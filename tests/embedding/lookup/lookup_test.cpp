@@ -238,17 +238,7 @@ TEST(Lookup, IsItsDefinitionForKeysAtTheBordersOfRanksAndBagsOfOneShard) {
 
 TEST(Lookup, AddsNoZeroToANegativeZero) {
   for (const auto mode : {ExchangeMode::rows, ExchangeMode::reduced}) {
-    Problem p = make_problem(2, mode, PoolOrder::shard);
-    for (TableOptions& table : p.tables) {
-      for (GroupOptions& group : table.groups) {
-        group.initializer = Constant{-0.0f};
-      }
-    }
-    for (std::vector<Vector>& samples : p.upstream) {
-      for (Vector& gradients : samples) {
-        std::fill(gradients.begin(), gradients.end(), -0.0f);
-      }
-    }
+    const Problem p = testing::make_zero_problem(mode);
     for (const int ranks : testing::rank_counts({1, 2, 3, 5, 8})) {
       // The gradient is -0: -0 - 1 * -0 = +0. If a zero were added to it, the gradient would be +0
       // and the row -0 - 1 * +0 = -0.

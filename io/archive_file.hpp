@@ -10,13 +10,25 @@
 
 namespace keyshard {
 
+/// A path as it is meant: a file, and where it is an archive of which one entry is named, the
+/// entry. A file that exists under the whole path has no entry; else the part before the first '!'
+/// that is a file is the archive.
+struct ArchivePath {
+  std::string file;
+  std::string entry;  ///< empty: none
+};
+
+ArchivePath archive_path(const std::string& path);
+
 /// Whether a path names a compressed file or an entry of an archive.
 bool is_archive(const std::string& path);
 
 /// The bytes of a compressed file, one after another.
 class ArchiveStream {
  public:
-  /// Throws Error{bad_input} with the path when the file cannot be opened or has no such entry.
+  /// Throws Error{bad_input} with the path when the file cannot be opened, when it has no such
+  /// entry, and when it is a tar or zip archive and no entry is named; then the message lists the
+  /// first entries.
   explicit ArchiveStream(const std::string& path);
   ~ArchiveStream();
   ArchiveStream(const ArchiveStream&) = delete;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,26 +15,50 @@
 namespace keyshard {
 namespace {
 
-class FileSource final : public ByteSource {
+/// A descriptor that is closed at the end of its scope.
+class OpenFile {
  public:
-  explicit FileSource(const std::string& path)
-      : path_(path), file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    require(file_ >= 0, Kind::bad_input, "{}: expected a readable file: {}", path,
+  explicit OpenFile(const std::string& path) : number_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    require(number_ >= 0, Kind::bad_input, "{}: expected a readable file: {}", path,
             std::strerror(errno));
-
-    struct stat status {};
-
-    if (fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) {
-      close(file_);
-      fail(Kind::bad_input, "{}: expected a regular file", path);
-    }
-    size_ = status.st_size;
   }
 
-  ~FileSource() override { close(file_); }
+  OpenFile(OpenFile&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
 
-  FileSource(const FileSource&) = delete;
-  FileSource& operator=(const FileSource&) = delete;
+  OpenFile& operator=(OpenFile&&) = delete;
+
+  ~OpenFile() {
+    if (number_ >= 0) {
+      close(number_);
+    }
+  }
+
+  int number() const noexcept { return number_; }
+
+  struct stat status(const std::string& path) const {
+    struct stat status {};
+
+    require(fstat(number_, &status) == 0 && S_ISREG(status.st_mode), Kind::bad_input,
+            "{}: expected a regular file", path);
+    return status;
+  }
+
+ private:
+  int number_;
+};
+
+class FileSource final : public ByteSource {
+ public:
+  FileSource(const std::string& path, Descriptor descriptor) : path_(path) {
+    OpenFile file(path);
+    const auto status = file.status(path);
+    size_ = status.st_size;
+    device_ = status.st_dev;
+    inode_ = status.st_ino;
+    if (descriptor == Descriptor::kept) {
+      kept_.emplace(std::move(file));
+    }
+  }
 
   const std::string& name() const override { return path_; }
 
@@ -41,10 +67,27 @@ class FileSource final : public ByteSource {
   void read(std::int64_t offset, std::int64_t bytes, std::string& out) const override {
     bytes = std::clamp<std::int64_t>(size_ - offset, 0, bytes);
     out.resize(static_cast<std::size_t>(bytes));
+    if (bytes == 0) {
+      return;
+    }
+    if (kept_) {
+      read_from(kept_->number(), offset, out);
+      return;
+    }
+    const OpenFile file(path_);
+    const auto status = file.status(path_);
+    require(status.st_dev == device_ && status.st_ino == inode_, Kind::io,
+            "{}: expected the file of the start: found another one in its place", path_);
+    read_from(file.number(), offset, out);
+  }
+
+ private:
+  void read_from(int file, std::int64_t offset, std::string& out) const {
+    const std::int64_t bytes = std::ssize(out);
     std::int64_t done = 0;
     while (done < bytes) {
       const ssize_t got =
-          pread(file_, out.data() + done, static_cast<std::size_t>(bytes - done), offset + done);
+          pread(file, out.data() + done, static_cast<std::size_t>(bytes - done), offset + done);
       if (got < 0 && errno == EINTR) {
         continue;
       }
@@ -57,10 +100,11 @@ class FileSource final : public ByteSource {
     }
   }
 
- private:
   std::string path_;
-  int file_;
   std::int64_t size_ = 0;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+  std::optional<OpenFile> kept_;
 };
 
 class MemorySource final : public ByteSource {
@@ -85,8 +129,8 @@ class MemorySource final : public ByteSource {
 
 }  // namespace
 
-std::unique_ptr<ByteSource> open_file(const std::string& path) {
-  return std::make_unique<FileSource>(path);
+std::unique_ptr<ByteSource> open_file(const std::string& path, Descriptor descriptor) {
+  return std::make_unique<FileSource>(path, descriptor);
 }
 
 std::unique_ptr<ByteSource> memory_source(std::string name, std::string bytes) {

@@ -20,9 +20,15 @@ class ByteSource {
   virtual void read(std::int64_t offset, std::int64_t bytes, std::string& out) const = 0;
 };
 
+/// Whether a file keeps its descriptor, of which a process has about a thousand, or is opened for
+/// each read.
+enum class Descriptor { kept, per_read };
+
 /// A plain file, read by position. Throws Error{bad_input} with path and reason when it cannot be
-/// opened or is no file.
-std::unique_ptr<ByteSource> open_file(const std::string& path);
+/// opened or is no file. A file that is opened again must still be the same one: else `read` throws
+/// Error{io}.
+std::unique_ptr<ByteSource> open_file(const std::string& path,
+                                      Descriptor descriptor = Descriptor::kept);
 
 /// Bytes in memory.
 std::unique_ptr<ByteSource> memory_source(std::string name, std::string bytes);

@@ -1,16 +1,25 @@
 #include "io/data_options.hpp"
 
 #include <algorithm>
-#include <filesystem>
+#include <cmath>
 #include <iterator>
 
 #include <fmt/format.h>
-#include <glob.h>
+
+#include "io/data_files.hpp"
 
 namespace keyshard {
 namespace {
 
 constexpr const char* kOrders[] = {"auto", "blocks", "files", "stream"};
+
+/// Records a problem unless a number is finite as the float that it becomes.
+void require_float(Settings& settings, const char* key, double value) {
+  if (!std::isfinite(static_cast<float>(value))) {
+    settings.problem(key,
+                     fmt::format("expected a number that is finite as float32: found {}", value));
+  }
+}
 
 void read_dense(Settings& settings, ColumnOptions& column) {
   column.transform = settings.option("transform", column.transform, {"none", "log", "standard"});
@@ -18,8 +27,16 @@ void read_dense(Settings& settings, ColumnOptions& column) {
   column.stddev = settings.number("stddev", 1);
   column.fill = settings.number("fill", 0);
   column.buckets = settings.numbers("buckets");
+  require_float(settings, "fill", column.fill);
+  if (!std::isfinite(column.mean) || !std::isfinite(column.stddev)) {
+    settings.problem("mean", "expected mean and stddev to be finite");
+  }
   if (!std::is_sorted(column.buckets.begin(), column.buckets.end())) {
     settings.problem("buckets", "expected ascending boundaries");
+  }
+  if (std::any_of(column.buckets.begin(), column.buckets.end(),
+                  [](double boundary) { return std::isnan(boundary); })) {
+    settings.problem("buckets", "expected boundaries that are numbers: found nan");
   }
   if (column.stddev == 0) {
     settings.problem("stddev", "expected a number other than 0");
@@ -51,6 +68,9 @@ ColumnOptions read_column(Settings& settings, bool header,
   }
   if (column.name.empty()) {
     settings.problem("name", "expected a name for every column");
+  }
+  if (column.name.find('\0') != std::string::npos) {
+    settings.problem("name", "expected a name without NUL characters");
   }
   if (column.index < 0 && !header) {
     settings.problem("index",
@@ -95,32 +115,15 @@ void check_columns(Settings& settings, const DataOptions& options) {
   }
 }
 
-/// Adds the files that match a pattern, sorted by name; false if there are none.
-bool add_matches(const std::string& pattern, std::vector<std::string>& files) {
-  glob_t found = {};
-  const int status = glob(pattern.c_str(), 0, nullptr, &found);
-  if (status == 0) {
-    files.insert(files.end(), found.gl_pathv, found.gl_pathv + found.gl_pathc);
+/// Reads the files of all splits.
+void read_files(Settings& settings, const std::string& folder, DataOptions& options) {
+  std::vector<std::string>* const lists[] = {&options.train, &options.valid, &options.test};
+  for (const Split split : {Split::train, Split::valid, Split::test}) {
+    const auto s = static_cast<std::size_t>(split);
+    DataFiles found = read_data_files(settings, name_of(split), folder);
+    *lists[s] = std::move(found.files);
+    options.markers_by_split[s] = std::move(found.markers);
   }
-  globfree(&found);
-  return status == 0;
-}
-
-std::vector<std::string> read_files(Settings& settings, const char* key,
-                                    const std::string& folder) {
-  std::vector<std::string> files;
-  for (const std::string& file : settings.texts(key)) {
-    const std::filesystem::path path(file);
-    const std::string whole = path.is_absolute() || folder.empty() || file == "-"
-                                  ? file
-                                  : (std::filesystem::path(folder) / path).string();
-    if (file.find_first_of("*?[") == std::string::npos) {
-      files.push_back(whole);
-    } else if (!add_matches(whole, files)) {
-      settings.problem(key, fmt::format("expected files that match \"{}\": found none", whole));
-    }
-  }
-  return files;
 }
 
 GeneratorOptions read_generator(Settings settings) {
@@ -172,9 +175,7 @@ DataOptions read_data_options(Settings settings, const std::string& folder,
                               const std::vector<std::string>& foreign) {
   DataOptions options;
   options.format = settings.option("format", options.format, {"text", "packed", "generated"});
-  options.train = read_files(settings, "train", folder);
-  options.valid = read_files(settings, "valid", folder);
-  options.test = read_files(settings, "test", folder);
+  read_files(settings, folder, options);
   options.separator = settings.text("separator", options.separator);
   options.header = settings.flag("header", options.header);
   options.trim = settings.flag("trim", options.trim);

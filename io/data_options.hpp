@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -62,10 +63,21 @@ struct GeneratorOptions {
   std::uint64_t seed = 1;
 };
 
+/// The labels that a loss can use.
+struct LabelRange {
+  float least = -std::numeric_limits<float>::infinity();
+  float most = std::numeric_limits<float>::infinity();
+  std::string reason;  ///< what needs them, for messages: "log loss"
+
+  bool has(float label) const noexcept { return label >= least && label <= most; }
+};
+
 struct DataOptions {
   DataFormat format = DataFormat::text;
   /// Paths of the files; read_data_options has resolved them against the configuration's folder.
   std::vector<std::string> train, valid, test;
+  /// By split: files that a pattern or folder has, and that are no data (data_files.hpp).
+  std::vector<std::vector<std::string>> markers_by_split = std::vector<std::vector<std::string>>(3);
   std::string separator = ",";
   bool header = false;
   bool trim = false;            ///< spaces and tabs around cells
@@ -86,6 +98,8 @@ struct DataOptions {
   std::int64_t block_bytes = std::int64_t{4} << 20;
   std::string index_folder;  ///< where the indices of text files are kept; empty: nowhere
   std::vector<ColumnOptions> columns;
+  /// Samples with other labels are bad lines, and make a packed file unfit.
+  LabelRange labels;
   GeneratorOptions generator;
 
   const std::vector<std::string>& files(Split split) const {

@@ -21,6 +21,8 @@ struct DataSchema {
   std::vector<std::string> dense;
   std::vector<std::string> features;
   bool weighted = false;
+
+  bool operator==(const DataSchema&) const = default;
 };
 
 /// How the records of files come to slices. blocks: a slice reads byte ranges of files; files: the
@@ -75,6 +77,9 @@ class DataReader {
 
   /// Records of each block, in input order: the grain of the shuffle.
   virtual std::vector<std::int64_t> block_records() const = 0;
+
+  /// Lines for the user about what was found and left out when the data was opened; empty: none.
+  virtual std::string note() const { return ""; }
 
   /// Names the data (sizes and records of blocks), without paths and times.
   virtual Digest128 index_digest() const = 0;

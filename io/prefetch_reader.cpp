@@ -31,6 +31,8 @@ class PrefetchReader final : public DataReader {
 
   ReadOrder order() const override { return reader_->order(); }
 
+  std::string note() const override { return reader_->note(); }
+
   bool next(Batch& batch) override {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [&] { return !items_.empty(); });

@@ -22,12 +22,15 @@ class StreamReader final : public SlicedReader {
         skip_lines_(options.skipped(split) + (options.header ? 1 : 0)),
         progress_(&communicator.progress()),
         digest_(index.digest()),
+        note_(index.note(options, split)),
         parser_(options, options.files(split), index.starts),
         files_(std::move(files)) {}
 
   ReadOrder order() const override { return ReadOrder::stream; }
 
   Digest128 index_digest() const override { return digest_; }
+
+  std::string note() const override { return note_; }
 
  private:
   void place_changed() override {
@@ -71,6 +74,7 @@ class StreamReader final : public SlicedReader {
   std::int64_t skip_lines_;
   Progress* progress_;
   Digest128 digest_;
+  std::string note_;
   WindowParser parser_;
   std::vector<TextFile> files_;
   std::unique_ptr<TextStream> stream_;

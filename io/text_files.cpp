@@ -10,6 +10,7 @@
 
 #include "collectives/vote.hpp"
 #include "io/archive_file.hpp"
+#include "io/first_bytes.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -17,9 +18,10 @@ namespace {
 
 constexpr std::int64_t kPiece = std::int64_t{1} << 20;
 constexpr std::int64_t kMessage = std::int64_t{1} << 28;
+constexpr std::int64_t kKeptDescriptors = 64;  // of a split; other files are opened for each read
 
 struct stat status_of(const std::string& path) {
-  const std::string file = path.substr(0, path.find('!'));
+  const std::string file = archive_path(path).file;
 
   struct stat status {};
 
@@ -101,9 +103,11 @@ class Opening {
   }
 
   void open_plain() {
+    std::int64_t open = 0;
     for (TextFile& file : files_) {
       if (file.bytes == nullptr && !is_archive(file.path)) {
-        file.bytes = open_file(file.path);
+        const bool kept = open++ < kKeptDescriptors;
+        file.bytes = text_of(open_file(file.path, kept ? Descriptor::kept : Descriptor::per_read));
       }
     }
   }
@@ -121,7 +125,7 @@ class Opening {
           return &files_[f];
         }
         left -= static_cast<std::int64_t>(bytes.size());
-        unpacked[f] = memory_source(files_[f].path, std::move(bytes));
+        unpacked[f] = text_in_memory(files_[f].path, std::move(bytes));
       }
     }
     for (std::size_t f = 0; f < files_.size(); ++f) {
@@ -144,7 +148,7 @@ class Opening {
     spread(bytes, communicator_);
     file.stamp.bytes = static_cast<std::int64_t>(bytes.size());
     left_ -= file.stamp.bytes;
-    file.bytes = memory_source(file.path, std::move(bytes));
+    file.bytes = text_in_memory(file.path, std::move(bytes));
   }
 
   std::int64_t allowed_;

@@ -1,14 +1,20 @@
 #include "io/text_index.hpp"
 
 #include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
 
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
+#include "io/data_files.hpp"
 #include "io/index_file.hpp"
+#include "io/text_header.hpp"
 #include "io/text_record.hpp"
 #include "io/text_stream.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
+#include "runtime/shown.hpp"
 
 namespace keyshard {
 namespace {
@@ -73,33 +79,48 @@ void count_file(const TextFile& file, std::int64_t skip_lines, Progress& progres
   block.end = stream.file_bytes();
 }
 
-TextStart find_start(const ByteSource& source, std::int64_t skip_lines, bool header) {
+/// Finds in the first bytes of a file where its records begin, and without a header, the first one.
+/// Nothing where the bytes end before that; `whole` says that they are all there are.
+std::optional<TextStart> start_in(std::string_view bytes, bool whole, std::int64_t skip_lines,
+                                  bool header) {
   TextStart start;
-  std::string bytes;
-  std::int64_t size = kPiece;
-  for (;;) {
-    source.read(0, size, bytes);
-    std::size_t at = 0;
-    std::int64_t lines = 0;
-    std::string_view last;
-    const std::int64_t wanted = skip_lines + (header ? 1 : 0);
-    while (lines < wanted && at < bytes.size()) {
-      const TextLine line = line_at(bytes, at);
-      if (line.next == bytes.size() && static_cast<std::int64_t>(bytes.size()) < source.size()) {
-        break;  // the line goes on behind what was read
-      }
+  std::size_t at = 0;
+  std::string_view last;
+  const std::int64_t wanted = skip_lines + (header ? 1 : 0);
+  for (std::int64_t lines = 0; at < bytes.size() && !(header && lines == wanted);) {
+    const TextLine line = line_at(bytes, at);
+    if (line.next == bytes.size() && !whole) {
+      return std::nullopt;  // the line goes on behind what was read
+    }
+    if (lines >= wanted && !line.text.empty()) {
+      start.first_record = std::string(line.text);
+      start.first_record_line = lines + 1;
+      break;
+    }
+    ++lines;
+    at = line.next;
+    if (lines <= wanted) {
       last = line.text;
-      at = line.next;
-      ++lines;
-    }
-    if (lines == wanted || static_cast<std::int64_t>(bytes.size()) >= source.size()) {
       start.offset = static_cast<std::int64_t>(at);
-      start.line = lines + 1;
-      start.header = header && lines == wanted ? std::string(last) : std::string();
       start.header_line = lines;
-      return start;
     }
-    size *= 4;
+  }
+  if (at == bytes.size() && !whole && !(header && start.header_line == wanted)) {
+    return std::nullopt;
+  }
+  start.line = start.header_line + 1;
+  start.header = header && start.header_line == wanted ? std::string(last) : std::string();
+  return start;
+}
+
+TextStart find_start(const ByteSource& source, std::int64_t skip_lines, bool header) {
+  std::string bytes;
+  for (std::int64_t size = kPiece;; size *= 4) {
+    source.read(0, size, bytes);
+    const bool whole = std::ssize(bytes) >= source.size();
+    if (std::optional<TextStart> start = start_in(bytes, whole, skip_lines, header)) {
+      return *std::move(start);
+    }
   }
 }
 
@@ -111,8 +132,13 @@ TextStart start_of(const TextFile& file, std::int64_t skip_lines, bool header) {
   TextStream stream({&file, 1}, skip_lines, header);
   std::string_view text;
   TextPlace place;
-  stream.next(text, place);
-  return stream.starts().front();
+  const bool found = stream.next(text, place);
+  TextStart start = stream.starts().front();
+  if (found && !header) {
+    start.first_record = std::string(text);
+    start.first_record_line = place.line;
+  }
+  return start;
 }
 
 void require_same_files(Communicator<Cpu>& communicator, const std::vector<TextFile>& files) {
@@ -207,14 +233,40 @@ TextIndex join(const std::vector<TextFile>& files, std::vector<TextStart> starts
       line += block.lines;
       index.records += block.records;
     }
-    require(index.records > before, Kind::bad_input, "{}: expected records: found none in {} bytes",
-            files[f].path, files[f].stamp.bytes);
+    starts[f].empty = index.records == before;
   }
+  require(
+      index.records > 0, Kind::bad_input, "{}: expected records: found none in {} bytes{}",
+      files.front().path, files.front().stamp.bytes,
+      files.size() > 1 ? fmt::format(", and none in the other {} files", files.size() - 1) : "");
   index.starts = std::move(starts);
   return index;
 }
 
 }  // namespace
+
+std::string TextIndex::note(const DataOptions& options, Split split) const {
+  std::string note = note_of_markers(options, split);
+  std::vector<std::string> names;
+  const TextStart* first = nullptr;
+  for (std::size_t f = 0; f < starts.size(); ++f) {
+    if (starts[f].empty) {
+      names.push_back(options.files(split)[f]);
+    } else if (first == nullptr) {
+      first = &starts[f];
+    }
+  }
+  if (!names.empty()) {
+    note += fmt::format("{}data.{}: {} of {} files have no records and are skipped: {}",
+                        note.empty() ? "" : "\n", name_of(split), names.size(), starts.size(),
+                        some_of(names));
+  }
+  if (options.header && all_by_index(options) && first != nullptr) {
+    note += fmt::format("{}data.{}: the first line of each file is a header and no record: \"{}\"",
+                        note.empty() ? "" : "\n", name_of(split), shown(first->header));
+  }
+  return note;
+}
 
 std::vector<std::int64_t> TextIndex::block_records() const {
   std::vector<std::int64_t> counts;

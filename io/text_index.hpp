@@ -22,6 +22,10 @@ struct TextStart {
   std::int64_t line = 1;  ///< number of the line there
   std::string header;
   std::int64_t header_line = 0;
+  /// Where the data has no header: the first record, which says how many cells a record has.
+  std::string first_record;
+  std::int64_t first_record_line = 0;
+  bool empty = false;  ///< no record follows
 };
 
 struct TextBlock {
@@ -39,14 +43,19 @@ struct TextIndex {
   std::vector<std::int64_t> first_records;  ///< records before each block, in input order
   std::int64_t records = 0;
 
+  /// What a user is told about the files: those without records, which are skipped, and what was
+  /// taken for a header though no name shows that it is one. Empty: nothing.
+  std::string note(const DataOptions& options, Split split) const;
+
   std::vector<std::int64_t> block_records() const;
   /// Of sizes and counts, without names.
   Digest128 digest() const;
 };
 
 /// Counts the records of all files, except those whose index in `options.index_folder` still fits
-/// on all ranks, and keeps the new index there. Collective. Throws Error{bad_input} on all ranks
-/// where two ranks see files of different sizes, and naming the file where one has no records.
+/// on all ranks, and keeps the new index there. Files without records have no part in the index.
+/// Collective. Throws Error{bad_input} on all ranks where two ranks see files of different sizes,
+/// and where no file has a record.
 TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                           const DataOptions& options, Split split,
                           const std::vector<TextFile>& files);

@@ -33,12 +33,15 @@ class TextReader final : public SlicedReader {
         files_(std::move(files)),
         parser_(options, options.files(split), index.starts),
         index_(std::move(index)),
+        note_(index_.note(options, split)),
         windows_(static_cast<std::size_t>(run().size())),
         open_files_(windows_.size()) {}
 
   ReadOrder order() const override { return files_.order; }
 
   Digest128 index_digest() const override { return index_.digest(); }
+
+  std::string note() const override { return note_; }
 
  private:
   void place_changed() override {
@@ -135,6 +138,7 @@ class TextReader final : public SlicedReader {
   TextFiles files_;
   WindowParser parser_;
   TextIndex index_;
+  std::string note_;
   std::vector<TextWindow> windows_;   // of each slice of this rank
   std::vector<OpenFile> open_files_;  // of each slice of this rank
   TextRecords block_;

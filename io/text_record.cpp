@@ -1,79 +1,40 @@
 #include "io/text_record.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
 
+#include "io/text_header.hpp"
+#include "io/text_number.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
 #include "runtime/portable_math.hpp"
+#include "runtime/shown.hpp"
 
 namespace keyshard {
 namespace {
 
-std::string_view trimmed(std::string_view cell) {
-  while (!cell.empty() && (cell.front() == ' ' || cell.front() == '\t')) {
-    cell.remove_prefix(1);
-  }
-  while (!cell.empty() && (cell.back() == ' ' || cell.back() == '\t')) {
-    cell.remove_suffix(1);
-  }
-  return cell;
-}
-
-std::optional<double> parse_number(std::string_view cell) {
-  double value = 0;
-  // from_chars takes no plus.
-  const char* begin = cell.data() + (cell.starts_with('+') && !cell.starts_with("+-") ? 1 : 0);
-  const auto [end, error] = std::from_chars(begin, cell.data() + cell.size(), value);
-  if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value)) {
-    return std::nullopt;
-  }
-  return value;
+std::string no_number(std::string_view cell, const ColumnOptions& column) {
+  return fmt::format("column \"{}\": expected a number: found \"{}\"", column.name, shown(cell));
 }
 
 /// The problem with a cell whose number is no finite float; nothing where the number is finite.
 std::optional<std::string> float_problem(float value, std::string_view cell,
                                          const ColumnOptions& column) {
-  return std::isfinite(value)
-             ? std::nullopt
-             : std::optional(fmt::format(
-                   "column \"{}\": expected a number of 32 bits: found \"{}\"", column.name, cell));
+  return std::isfinite(value) ? std::nullopt
+                              : std::optional(fmt::format(
+                                    "column \"{}\": expected a number of 32 bits: found \"{}\", "
+                                    "which is not finite as float32",
+                                    column.name, shown(cell)));
 }
 
-/// A whole number from -2^63 to 2^64 - 1, as 64 bits.
-std::optional<Key> parse_integer(std::string_view cell) {
-  std::int64_t number = 0;
-  std::uint64_t large = 0;
-  const char* end = cell.data() + cell.size();
-  if (const auto [at, error] = std::from_chars(cell.data(), end, number);
-      error == std::errc() && at == end) {
-    return static_cast<Key>(number);
-  }
-  if (const auto [at, error] = std::from_chars(cell.data(), end, large);
-      error == std::errc() && at == end) {
-    return large;
-  }
-  return std::nullopt;
-}
-
-std::size_t column_of(const ColumnOptions& column, const std::vector<std::string_view>& header,
-                      const std::string& place) {
-  if (column.index >= 0) {
-    return static_cast<std::size_t>(column.index);
-  }
-  const auto found = std::find(header.begin(), header.end(), column.name);
-  if (found != header.end()) {
-    return static_cast<std::size_t>(found - header.begin());
-  }
-  const std::string near = nearest_word(column.name, {header.begin(), header.end()});
-  fail(Kind::bad_input, "{}: expected a column \"{}\" in the header: found {} other columns{}",
-       place, column.name, header.size(),
-       near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near));
+/// The options that a parser reads: lists of files can be long, and each parser has a copy.
+DataOptions without_files(DataOptions options) {
+  options.train = options.valid = options.test = {};
+  return options;
 }
 
 /// Sizes of a batch, to take back the sample of a bad line.
@@ -112,80 +73,79 @@ TextLine line_at(std::string_view bytes, std::size_t at) {
 
 Key missing_key(const std::string& key_space) { return hash_of(hash_bytes(key_space), 0x3155146); }
 
-RecordParser::RecordParser(const DataOptions& options, std::string_view header,
+RecordParser::RecordParser(const DataOptions& options, std::string_view first,
                            const std::string& place)
-    : options_(options) {
-  std::vector<std::string_view> names;
-  if (options_.header) {
-    require(split(header), Kind::bad_input, "{}: expected a header: found an open quote", place);
-    names = cells_;
+    : options_(without_files(options)), splitter_(options), first_place_(place) {
+  read_first(first, place);
+  if (options_.header && all_by_index(options_)) {
+    require_no_record(first, place);
   }
+}
+
+void RecordParser::read_first(std::string_view first, const std::string& place) {
+  const char* problem = splitter_.split(first);
+  require(problem == nullptr || !options_.header, Kind::bad_input, "{}: {}, in the header", place,
+          problem == nullptr ? "" : problem);
+  const std::vector<std::string_view>& cells = splitter_.cells();
+  if (problem == nullptr && (options_.header || !first.empty())) {
+    width_ = cells.size();
+    last_is_unnamed_ = options_.header && cells.back().empty();
+  }
+  const std::vector<std::size_t> places = cells_of_columns(options_, cells, place);
   for (const ColumnOptions& column : options_.columns) {
-    if (column.role == ColumnRole::ignore) {
-      continue;
+    if (column.role != ColumnRole::ignore) {
+      columns_.push_back({column, places[columns_.size()], hash_bytes(column.key_space)});
+      least_cells_ = std::max(least_cells_, columns_.back().cell + 1);
     }
-    columns_.push_back({column, column_of(column, names, place), hash_bytes(column.key_space)});
-    least_cells_ = std::max(least_cells_, columns_.back().cell + 1);
   }
 }
 
-bool RecordParser::split(std::string_view line) {
-  cells_.clear();
-  if (options_.quote && line.find('"') != std::string_view::npos) {
-    return split_quoted(line);
-  }
-  const std::string& separator = options_.separator;
-  std::size_t begin = 0;
-  for (;;) {
-    std::size_t end;
-    if (separator.size() == 1) {
-      const void* found = std::memchr(line.data() + begin, separator[0], line.size() - begin);
-      end = found == nullptr
-                ? line.size()
-                : static_cast<std::size_t>(static_cast<const char*>(found) - line.data());
-    } else {
-      end = std::min(line.find(separator, begin), line.size());
+/// Refuses a header that reads as a record: no cell has the name of its column, one at least shows
+/// a value, and all that must be numbers are.
+void RecordParser::require_no_record(std::string_view header, const std::string& place) {
+  bool shows_value = false;
+  for (const Column& column : columns_) {
+    const std::string_view cell = splitter_.cells()[column.cell];
+    const ColumnOptions& options = column.options;
+    const bool is_value = options.positive.empty()
+                              ? parse_number(cell).has_value()
+                              : std::find(options.positive.begin(), options.positive.end(), cell) !=
+                                    options.positive.end();
+    const bool is_number = options.role == ColumnRole::weight ||
+                           options.role == ColumnRole::dense ||
+                           (options.role == ColumnRole::label && options.positive.empty()) ||
+                           (options.role == ColumnRole::id && options.integer);
+    if (cell == options.name || (is_number && !is_value && !is_missing(cell))) {
+      return;
     }
-    const std::string_view cell = line.substr(begin, end - begin);
-    cells_.push_back(options_.trim ? trimmed(cell) : cell);
-    if (end == line.size()) {
-      return true;
-    }
-    begin = end + separator.size();
+    shows_value |= is_value && (is_number || !options.positive.empty());
   }
+  require(!shows_value, Kind::bad_input,
+          "{}: expected a header, for data.header = true: found a line that reads as a record: "
+          "\"{}\"; set header = false, or skip_lines to drop lines",
+          place, shown(header));
 }
 
-bool RecordParser::split_quoted(std::string_view line) {
-  // Cells are rebuilt without quotes; a doubled quote inside stands for one. The buffer never grows
-  // while views point into it.
-  unquoted_.clear();
-  unquoted_.reserve(line.size());
-  std::size_t at = 0;
-  for (;;) {
-    const std::size_t begin = unquoted_.size();
-    bool quoted = false;
-    while (at < line.size() &&
-           (quoted || line.substr(at, options_.separator.size()) != options_.separator)) {
-      if (line[at] == '"' && quoted && at + 1 < line.size() && line[at + 1] == '"') {
-        unquoted_.push_back('"');
-        ++at;
-      } else if (line[at] == '"') {
-        quoted = !quoted;
-      } else {
-        unquoted_.push_back(line[at]);
-      }
-      ++at;
-    }
-    if (quoted) {
-      return false;
-    }
-    const std::string_view cell(unquoted_.data() + begin, unquoted_.size() - begin);
-    cells_.push_back(options_.trim ? trimmed(cell) : cell);
-    if (at >= line.size()) {
-      return true;
-    }
-    at += options_.separator.size();
-  }
+bool RecordParser::has_all_cells() const {
+  const std::size_t cells = splitter_.cells().size();
+  return cells >= least_cells_ && (cells == width_ || width_ == 0 ||
+                                   (cells == width_ + 1 && splitter_.cells().back().empty()) ||
+                                   (cells + 1 == width_ && last_is_unnamed_));
+}
+
+/// What is wrong with a line that has too many or too few cells.
+std::string RecordParser::wrong_cells(std::string_view line) const {
+  const std::size_t found = splitter_.cells().size();
+  const std::string hint = line.find('\r') != std::string_view::npos
+                               ? "; the line holds a carriage return: lines end with LF or CR LF"
+                           : !options_.quote && line.find('"') != std::string_view::npos
+                               ? "; data.quote = true reads cells in quotes"
+                               : "";
+  return width_ < least_cells_
+             ? fmt::format("expected at least {} cells: found {}{}", least_cells_, found, hint)
+             : fmt::format("expected {} cells as in {}, {}: found {}{}", width_,
+                           options_.header ? "the header" : "the first record", first_place_, found,
+                           hint);
 }
 
 bool RecordParser::is_missing(std::string_view cell) const {
@@ -203,20 +163,39 @@ std::optional<std::string> RecordParser::parse_label(std::string_view cell,
                                : 0.0f);
     return is_missing(cell)
                ? std::optional(fmt::format("column \"{}\": expected a label: found \"{}\"",
-                                           column.name, cell))
+                                           column.name, shown(cell)))
                : std::nullopt;
   }
   const std::optional<double> number = parse_number(cell);
   if (!number) {
-    return fmt::format("column \"{}\": expected a number: found \"{}\"", column.name, cell);
+    return no_number(cell, column);
   }
-  (column.role == ColumnRole::weight ? batch.weights : batch.labels)
-      .push_back(static_cast<float>(*number));
-  if (column.role == ColumnRole::weight && *number < 0) {
+  const auto label = static_cast<float>(*number);
+  batch.labels.push_back(label);
+  if (!std::isfinite(label) || options_.labels.has(label)) {
+    return float_problem(label, cell, column);
+  }
+  return fmt::format(
+      "column \"{}\": expected a label from {} to {}, for {} needs such: found \"{}\"; positive = "
+      "[\"...\"] on the column names the cells that count as 1",
+      column.name, options_.labels.least, options_.labels.most, options_.labels.reason,
+      shown(cell));
+}
+
+std::optional<std::string> RecordParser::parse_weight(std::string_view cell,
+                                                      const ColumnOptions& column,
+                                                      Batch& batch) const {
+  const std::optional<double> number = parse_number(cell);
+  if (!number) {
+    return no_number(cell, column);
+  }
+  const auto weight = static_cast<float>(*number);
+  batch.weights.push_back(weight);
+  if (*number < 0) {
     return fmt::format("column \"{}\": expected a weight of at least 0: found \"{}\"", column.name,
-                       cell);
+                       shown(cell));
   }
-  return float_problem(static_cast<float>(*number), cell, column);
+  return float_problem(weight, cell, column);
 }
 
 std::optional<std::string> RecordParser::parse_dense(std::string_view cell,
@@ -225,7 +204,7 @@ std::optional<std::string> RecordParser::parse_dense(std::string_view cell,
   const bool missing = is_missing(cell);
   const std::optional<double> number = missing ? std::optional(0.0) : parse_number(cell);
   if (!number) {
-    return fmt::format("column \"{}\": expected a number: found \"{}\"", column.name, cell);
+    return no_number(cell, column);
   }
   if (!column.buckets.empty()) {
     const auto bucket = std::upper_bound(column.buckets.begin(), column.buckets.end(), *number) -
@@ -262,7 +241,7 @@ std::optional<std::string> RecordParser::parse_id(std::string_view cell, std::si
   const std::optional<Key> key = parse_integer(cell);
   if (!key) {
     return fmt::format("column \"{}\": expected an integer of 64 bits: found \"{}\"",
-                       column.options.name, cell);
+                       column.options.name, shown(cell));
   }
   batch.ids.push_back(*key);
   return std::nullopt;
@@ -280,7 +259,8 @@ std::optional<std::string> RecordParser::parse_ids(std::string_view cell, std::s
     while (!problem && begin <= cell.size() &&
            (column.max_length == 0 || length < column.max_length)) {
       const std::size_t end = std::min(cell.find(column.list_separator, begin), cell.size());
-      problem = parse_id(cell.substr(begin, end - begin), c, batch);
+      const std::string_view id = cell.substr(begin, end - begin);
+      problem = parse_id(options_.trim ? trimmed(id) : id, c, batch);
       begin = end + column.list_separator.size();
       ++length;
     }
@@ -289,34 +269,38 @@ std::optional<std::string> RecordParser::parse_ids(std::string_view cell, std::s
   return problem;
 }
 
+std::optional<std::string> RecordParser::parse_cells(Batch& batch) const {
+  std::optional<std::string> problem;
+  for (std::size_t c = 0; c < columns_.size() && !problem; ++c) {
+    const ColumnOptions& column = columns_[c].options;
+    const std::string_view cell = splitter_.cells()[columns_[c].cell];
+    problem = column.role == ColumnRole::label    ? parse_label(cell, column, batch)
+              : column.role == ColumnRole::weight ? parse_weight(cell, column, batch)
+              : column.role == ColumnRole::dense  ? parse_dense(cell, column, batch)
+                                                  : parse_ids(cell, c, batch);
+  }
+  return problem;
+}
+
 std::optional<std::string> RecordParser::parse(std::string_view line, Batch& batch) {
   if (line.find('\0') != std::string_view::npos) {
     return "expected text: found a NUL byte, so a binary file";
   }
-  if (!split(line)) {
-    return "expected every quote to be closed: found an open one";
+  if (const char* problem = splitter_.split(line)) {
+    return problem;
   }
-  if (cells_.size() < least_cells_) {
-    return fmt::format("expected at least {} cells: found {}", least_cells_, cells_.size());
+  if (!has_all_cells()) {
+    return wrong_cells(line);
   }
   const Mark mark(batch);
   if (batch.id_offsets.empty()) {
     batch.id_offsets.push_back(0);
   }
-  for (std::size_t c = 0; c < columns_.size(); ++c) {
-    const ColumnOptions& column = columns_[c].options;
-    const std::string_view cell = cells_[columns_[c].cell];
-    const std::optional<std::string> problem =
-        column.role == ColumnRole::label || column.role == ColumnRole::weight
-            ? parse_label(cell, column, batch)
-        : column.role == ColumnRole::dense ? parse_dense(cell, column, batch)
-                                           : parse_ids(cell, c, batch);
-    if (problem) {
-      mark.restore(batch);
-      return problem;
-    }
+  std::optional<std::string> problem = parse_cells(batch);
+  if (problem) {
+    mark.restore(batch);
   }
-  return std::nullopt;
+  return problem;
 }
 
 }  // namespace keyshard

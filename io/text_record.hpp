@@ -12,6 +12,7 @@
 
 #include "io/batch.hpp"
 #include "io/data_options.hpp"
+#include "io/text_cells.hpp"
 
 namespace keyshard {
 
@@ -26,25 +27,33 @@ TextLine line_at(std::string_view bytes, std::size_t at);
 
 class RecordParser {
  public:
-  /// Columns without an index are found in `header`, the first line after the skipped ones. Throws
-  /// Error{bad_input} with the nearest name where a column is missing; `place` is "file:line" of
-  /// the header.
-  RecordParser(const DataOptions& options, std::string_view header, const std::string& place);
+  /// `first` is the header, or where there is none, the first record: it says how many cells a
+  /// record has. Where it is empty and no header, records have any number. Columns without an index
+  /// are found in the header. `place` is "file:line" of `first`. Throws Error{bad_input} where a
+  /// column is missing or stands there twice, and where every column has an index and the header
+  /// reads as a record, for then one would be dropped.
+  RecordParser(const DataOptions& options, std::string_view first, const std::string& place);
 
-  /// Adds the sample of a line: labels, weights, dense, ids, id_offsets. Returns what is wrong with
-  /// the line, if anything.
+  /// Adds the sample of a line: labels, weights, dense, ids, id_offsets. A line has as many cells
+  /// as the first one, and may have one empty cell more at its end. Returns what is wrong with the
+  /// line, if anything.
   std::optional<std::string> parse(std::string_view line, Batch& batch);
 
  private:
-  bool split(std::string_view line);
-  bool split_quoted(std::string_view line);
+  void read_first(std::string_view first, const std::string& place);
+  void require_no_record(std::string_view header, const std::string& place);
+  bool has_all_cells() const;
+  std::string wrong_cells(std::string_view line) const;
   bool is_missing(std::string_view cell) const;
   std::optional<std::string> parse_label(std::string_view cell, const ColumnOptions& column,
                                          Batch& batch) const;
+  std::optional<std::string> parse_weight(std::string_view cell, const ColumnOptions& column,
+                                          Batch& batch) const;
   std::optional<std::string> parse_dense(std::string_view cell, const ColumnOptions& column,
                                          Batch& batch) const;
   std::optional<std::string> parse_ids(std::string_view cell, std::size_t c, Batch& batch) const;
   std::optional<std::string> parse_id(std::string_view cell, std::size_t c, Batch& batch) const;
+  std::optional<std::string> parse_cells(Batch& batch) const;
 
   struct Column {
     ColumnOptions options;
@@ -52,11 +61,13 @@ class RecordParser {
     std::uint64_t seed;  ///< of the hash that makes keys of strings
   };
 
-  const DataOptions options_;
+  const DataOptions options_;  // without the names of files
+  CellSplitter splitter_;
   std::vector<Column> columns_;
   std::size_t least_cells_ = 0;
-  std::vector<std::string_view> cells_;
-  std::string unquoted_;
+  std::size_t width_ = 0;         // cells of a record; 0: any number
+  bool last_is_unnamed_ = false;  // the last cell of the header is empty, and records may lack it
+  std::string first_place_;
 };
 
 /// The key of a missing cell in a column with on_missing = "own".

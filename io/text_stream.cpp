@@ -2,6 +2,7 @@
 
 #include "io/archive_file.hpp"
 #include "io/byte_source.hpp"
+#include "io/first_bytes.hpp"
 #include "io/text_record.hpp"
 
 namespace keyshard {
@@ -11,15 +12,21 @@ constexpr std::int64_t kPiece = std::int64_t{1} << 20;
 
 std::function<void(std::string&)> open_bytes(const TextFile& file) {
   if (!file.bytes && is_archive(file.path)) {
-    return [archive = std::make_shared<ArchiveStream>(file.path)](std::string& out) {
+    return [archive = std::make_shared<ArchiveStream>(file.path), name = file.path,
+            begun = false](std::string& out) mutable {
       archive->read(kPiece, out);
+      if (!begun) {
+        begun = true;
+        const auto first = std::string_view(out).substr(0, static_cast<std::size_t>(kFirstBytes));
+        out.erase(0, static_cast<std::size_t>(check_first_bytes(first, name)));
+      }
     };
   }
   std::shared_ptr<const ByteSource> source;
   if (file.bytes) {
     source = std::shared_ptr<const ByteSource>(std::shared_ptr<void>(), file.bytes.get());
   } else {
-    source = open_file(file.path);
+    source = text_of(open_file(file.path));
   }
   return [source, at = std::int64_t{0}](std::string& out) mutable {
     source->read(at, kPiece, out);

@@ -1,6 +1,12 @@
 #include "io/text_window.hpp"
 
+#include <map>
+
 #include <fmt/format.h>
+
+#include "io/text_header.hpp"
+#include "runtime/error.hpp"
+#include "runtime/shown.hpp"
 
 namespace keyshard {
 
@@ -36,10 +42,26 @@ void TextWindow::prefetch(std::int64_t i) const {
 
 WindowParser::WindowParser(const DataOptions& options, std::vector<std::string> names,
                            const std::vector<TextStart>& starts)
-    : names_(std::move(names)) {
+    : names_(std::move(names)), parser_of_(names_.size()) {
+  std::map<std::string_view, std::size_t> parsers;  // by the header
+  const bool by_index = options.header && all_by_index(options);
+  std::string first_place;
   for (std::size_t f = 0; f < names_.size(); ++f) {
-    parsers_.emplace_back(options, starts[f].header,
-                          fmt::format("{}:{}", names_[f], starts[f].header_line));
+    const TextStart& start = starts[f];
+    if (start.empty) {
+      continue;
+    }
+    const std::string place = fmt::format(
+        "{}:{}", names_[f], options.header ? start.header_line : start.first_record_line);
+    const auto [found, added] = parsers.emplace(start.header, parsers_.size());
+    require(!by_index || !added || parsers_.empty(), Kind::bad_input,
+            "{}: expected the header of {}, for every column has an index: found \"{}\"", place,
+            first_place, shown(start.header));
+    if (added) {
+      parsers_.emplace_back(options, options.header ? start.header : start.first_record, place);
+      first_place = place;
+    }
+    parser_of_[f] = found->second;
   }
 }
 
@@ -47,7 +69,7 @@ void WindowParser::add(const TextWindow& window, std::int64_t i, std::int64_t sa
                        Batch& batch) {
   const TextPlace& place = window.place(i);
   const auto file = static_cast<std::size_t>(place.file);
-  if (const auto problem = parsers_[file].parse(window.text(i), batch)) {
+  if (const auto problem = parsers_[parser_of_[file]].parse(window.text(i), batch)) {
     if (batch.bad_lines++ == 0) {
       batch.first_bad_line = fmt::format("{}:{}: {}", names_[file], place.line, *problem);
     }

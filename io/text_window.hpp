@@ -55,8 +55,10 @@ class TextWindow {
 
 class WindowParser {
  public:
-  /// `names` and `starts` are those of the files. Throws Error{bad_input} where a header lacks a
-  /// column.
+  /// `names` and `starts` are those of the files; files without records need no header. Files with
+  /// equal headers share a parser. Without a header, records of all files have as many cells as the
+  /// first one. Throws Error{bad_input} where a header lacks a column, and where every column has
+  /// an index and two headers differ.
   WindowParser(const DataOptions& options, std::vector<std::string> names,
                const std::vector<TextStart>& starts);
 
@@ -65,7 +67,8 @@ class WindowParser {
 
  private:
   std::vector<std::string> names_;
-  std::vector<RecordParser> parsers_;  // of each file
+  std::vector<RecordParser> parsers_;
+  std::vector<std::size_t> parser_of_;  // of each file
 };
 
 }  // namespace keyshard

@@ -63,6 +63,20 @@ TEST(IsArchive, KnowsEndingsAndEntries) {
   }
 }
 
+TEST(ArchivePath, TakesAFileThatExistsForThatFile) {
+  const ScratchFolder folder;
+  const std::string plain = folder.write("wow!.csv", "1\n");
+  EXPECT_FALSE(is_archive(plain));
+  EXPECT_EQ(archive_path(plain).file, plain);
+  EXPECT_EQ(archive_path(plain).entry, "");
+  std::filesystem::create_directories(folder.path("d!"));
+  const std::string archive = folder.write("d!/a.tar", "");
+  EXPECT_EQ(archive_path(archive + "!b!c").file, archive);
+  EXPECT_EQ(archive_path(archive + "!b!c").entry, "b!c");
+  EXPECT_FALSE(is_archive(folder.write("d!/a.csv", "")));
+  EXPECT_TRUE(is_archive(folder.write("d!/a.csv.gz", "")));
+}
+
 TEST(ArchiveStream, GivesTheSameBytesInPiecesOfAnySize) {
   const ScratchFolder folder;
   const std::string text = some_text();
@@ -115,9 +129,19 @@ TEST_P(ArchiveEntries, AreFoundByTheirNamesWithAndWithoutDot) {
 TEST_P(ArchiveEntries, ThatAreNotThereAreNamed) {
   for (const char* entry : {"third.csv", "second.csv", "first"}) {
     EXPECT_EQ(complaint(folder_, archive_ + "!" + entry),
-              fmt::format("both.tar{}: expected an entry \"{}\" in the archive: found none",
+              fmt::format("both.tar{}: expected an entry \"{}\" in the archive: found none; it "
+                          "holds first.csv, sub/second.csv",
                           GetParam(), entry));
   }
+  EXPECT_NE(complaint(folder_, archive_ + "!sub").find("found none; it holds first.csv"),
+            std::string::npos);
+}
+
+TEST_P(ArchiveEntries, AreListedWhereNoneIsNamed) {
+  EXPECT_EQ(complaint(folder_, archive_),
+            fmt::format("both.tar{0}: expected a compressed file: found an archive; name an entry: "
+                        "both.tar{0}!ENTRY; it holds first.csv, sub/second.csv",
+                        GetParam()));
 }
 
 TEST_P(ArchiveEntries, OfADamagedArchiveAreRefused) {

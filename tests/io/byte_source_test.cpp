@@ -30,6 +30,18 @@ std::pair<Kind, std::string> thrown_by(const std::function<void()>& body) {
   return {Kind::other_bits, "nothing"};
 }
 
+TEST(OpenFile, ThatKeepsNoDescriptorIsTheSameFileAtEveryRead) {
+  const ScratchFolder folder;
+  const std::string path = folder.write("a.csv", "abcdef");
+  const auto bytes = open_file(path, Descriptor::per_read);
+  EXPECT_EQ(read(*bytes, 2, 3), "cde");
+  std::filesystem::rename(folder.write("b.csv", "uvwxyz"), path);
+  const auto [kind, text] = thrown_by([&] { read(*bytes, 2, 3); });
+  EXPECT_EQ(kind, Kind::io);
+  EXPECT_EQ(folder.without_path(text),
+            "a.csv: expected the file of the start: found another one in its place");
+}
+
 class ByteSources : public ::testing::TestWithParam<bool> {
  public:
   std::unique_ptr<ByteSource> source(const std::string& content) const {

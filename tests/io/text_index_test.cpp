@@ -195,16 +195,42 @@ TEST(TextIndex, AFileWithoutRandomAccessIsOneBlock) {
   });
 }
 
-TEST(TextIndex, AFileWithoutRecordsIsRefusedByItsName) {
+TEST(TextIndex, SkipsFilesWithoutRecordsAndCountsThem) {
+  for (const char* empty : {"", "\n\r\n\n", "head", "head\n", "head\n\n"}) {
+    DataOptions options = cut_into(4, 0, true);
+    options.train = {"file-0", "file-1", "file-2"};
+    const TextIndex index = index_of({empty, "head\na\n", "head\nb"}, options);
+    EXPECT_EQ(index.records, 2);
+    EXPECT_TRUE(index.starts[0].empty);
+    EXPECT_FALSE(index.starts[1].empty || index.starts[2].empty);
+    EXPECT_EQ(index.note(options, Split::train)
+                  .find("data.train: 1 of 3 files have no records and are skipped: file-0"),
+              0u)
+        << index.note(options, Split::train);
+  }
+}
+
+TEST(TextIndex, OfFilesThatAllHaveNoRecordsIsRefused) {
   for (const char* empty : {"", "\n\r\n\n", "head"}) {
     try {
-      index_of({"head\na\n", empty}, cut_into(4, 0, true));
+      index_of({empty, empty}, cut_into(4, 0, true));
       ADD_FAILURE() << "expected an error";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), Kind::bad_input);
-      EXPECT_EQ(error.text().find("file-1: expected records: found none"), 0u) << error.text();
+      EXPECT_EQ(error.text().find("file-0: expected records: found none"), 0u) << error.text();
     }
   }
+}
+
+TEST(TextIndex, KeepsTheFirstRecordOfAFileWithoutAHeader) {
+  const std::string longer(100'000, 'x');
+  const TextIndex index =
+      index_of({"note\n\n\na,b\nc,d\n", "note\n" + longer + "\nend\n"}, cut_into(64, 1));
+  EXPECT_EQ(index.starts[0].first_record, "a,b");
+  EXPECT_EQ(index.starts[0].first_record_line, 4);
+  EXPECT_EQ(index.starts[0].offset, 5);
+  EXPECT_EQ(index.starts[1].first_record, longer);
+  EXPECT_EQ(index.starts[1].first_record_line, 2);
 }
 
 TEST(TextIndex, FindsAHeaderThatIsLongerThanWhatIsReadAtOnce) {

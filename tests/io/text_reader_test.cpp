@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "io/make_reader.hpp"
 #include "runtime/error.hpp"
@@ -80,9 +81,11 @@ TEST(TextReader, NamesFileAndLineOfABadLine) {
                                    ":3: column \"c\": expected an integer of 64 bits: found \"x\" "
                                    "(bad lines: 1, allowed: 0)");
   }
-  EXPECT_EQ(complaint(numbers_of({write_text("short", "1,1\n2\n")})),
-            std::filesystem::path(path).replace_filename("short").string() +
-                ":2: expected at least 2 cells: found 1 (bad lines: 1, allowed: 0)");
+  EXPECT_EQ(
+      complaint(numbers_of({write_text("short", "1,1\n2\n")})),
+      fmt::format("{0}:2: expected 2 cells as in the first record, {0}:1: found 1 (bad lines: "
+                  "1, allowed: 0)",
+                  std::filesystem::path(path).replace_filename("short").string()));
 }
 
 TEST(TextReader, LeavesHolesForBadLinesThatAreAllowed) {
@@ -106,7 +109,7 @@ TEST(TextReader, LeavesHolesForBadLinesThatAreAllowed) {
 TEST(TextReader, RefusesEmptyBinaryAndMissingFiles) {
   const std::string empty = write_text("empty", ""), lines = write_text("lines", "\n\n");
   const std::string binary = write_text("binary", std::string("1,1\n1,\0x\n", 9));
-  for (const DataOptions& form : both_orders(numbers_of({write_text("good", "1,1\n"), empty}))) {
+  for (const DataOptions& form : both_orders(numbers_of({empty, lines}))) {
     EXPECT_NE(complaint(form).find(empty + ": expected records: found none"), std::string::npos);
   }
   EXPECT_NE(complaint(numbers_of({lines})).find(lines + ": expected records"), std::string::npos);
@@ -119,6 +122,49 @@ TEST(TextReader, RefusesEmptyBinaryAndMissingFiles) {
     EXPECT_NE(complaint(form).find("/nowhere/a: expected a readable file"), std::string::npos);
   }
   EXPECT_NE(complaint(numbers_of({"/tmp"})).find("expected a regular file"), std::string::npos);
+}
+
+TEST(TextReader, SkipsFilesWithoutRecordsWhereverTheyStand) {
+  const std::string empty = write_text("empty", ""), lines = write_text("lines", "\n\n");
+  for (const DataOptions& form : both_orders(
+           numbers_of({empty, write_text("a", "1,1\n"), lines, write_text("b", "2,1\n"), empty}))) {
+    EXPECT_EQ(labels_of(read_in_order(form)), (std::vector<float>{1, 2}));
+  }
+}
+
+TEST(TextReader, DropsAByteOrderMarkAtTheStartOfEveryFile) {
+  const std::string mark = "\xEF\xBB\xBF";
+  for (const DataOptions& form :
+       both_orders(numbers_of({write_text("a", mark + "1,1\n2,1\n"), write_text("b", "3,1\n"),
+                               write_text("c", mark + "4,1\n")}))) {
+    EXPECT_EQ(labels_of(read_in_order(form)), (std::vector<float>{1, 2, 3, 4}));
+  }
+  DataOptions options = numbers_of({write_text("d", mark + "y,c\n5,1\n")});
+  options.header = true;
+  options.columns[0].index = options.columns[1].index = -1;
+  options.columns[0].name = "y";
+  options.columns[1].name = "c";
+  for (const DataOptions& form : both_orders(options)) {
+    EXPECT_EQ(labels_of(read_in_order(form)), std::vector<float>{5});
+  }
+}
+
+TEST(TextReader, ReadsMoreFilesThanAProcessMayOpen) {
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  std::vector<std::string> files;
+  for (int i = 0; i < 300; ++i) {
+    files.push_back(write_text(fmt::format("part-{:03}", i), fmt::format("{},1\n", i)));
+  }
+  const rlimit few = {128, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<float> labels;
+  for (const DataOptions& form : both_orders(numbers_of(files))) {
+    labels = labels_of(read_in_order(form));
+    ASSERT_EQ(labels.size(), 300u);
+    EXPECT_EQ(labels[299], 299);
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(TextReader, SaysWhichColumnAHeaderLacks) {

@@ -55,6 +55,24 @@ TEST(TextRecord, ReadsIntegersOfTheWholeRangeOf64Bits) {
   EXPECT_NE(problem_of(options, "1,-9223372036854775809"), "");
   EXPECT_NE(problem_of(options, "1,1.5"), "");
   EXPECT_NE(problem_of(options, "1, 1"), "");
+  EXPECT_EQ(parsed(options, "1,+5").ids[0], 5u);
+  EXPECT_NE(problem_of(options, "1,+-5"), "");
+  EXPECT_NE(problem_of(options, "1,++5"), "");
+  EXPECT_NE(problem_of(options, "1,+"), "");
+}
+
+TEST(TextRecord, ReadsTheSameSpellingsOfIntegersInAllColumns) {
+  DataOptions options = label_and({integer_id("c", 1), make_column("x", 2, ColumnRole::dense)});
+  for (const bool trim : {false, true}) {
+    options.trim = trim;
+    for (const char* cell : {"5", "+5", "-5", "005", " 5", "5 ", "+-5", "--5", "5_0", "0x5"}) {
+      std::string as_id, as_number;
+      parsed(options, fmt::format("1,{},1", cell), &as_id);
+      parsed(options, fmt::format("1,1,{}", cell), &as_number);
+      EXPECT_EQ(as_id.empty(), as_number.empty()) << cell << ": " << as_id << as_number;
+    }
+  }
+  EXPECT_EQ(parsed(options, "1, 5 , +5").ids[0], 5u);
 }
 
 TEST(TextRecord, KeepsStringsThatLookLikeNumbersApart) {
@@ -173,7 +191,106 @@ TEST(TextRecord, TakesSeparatorsInsideQuotes) {
   DataOptions options = label_and({make_column("c", 1, ColumnRole::id)});
   options.quote = true;
   EXPECT_EQ(parsed(options, "1,\"a, \"\"b\"\"\"").ids[0], hash_bytes("a, \"b\"", hash_bytes("c")));
-  EXPECT_EQ(problem_of(options, "1,\"a"), "expected every quote to be closed: found an open one");
+  EXPECT_EQ(problem_of(options, "1,\"a"),
+            "expected a closing quote on the same line: found none; a line break inside quotes is "
+            "not read");
+}
+
+/// What is wrong with a line of a text whose first line is `first`.
+std::string problem_behind(const DataOptions& options, std::string_view first,
+                           std::string_view line) {
+  RecordParser parser(options, first, "a.csv:1");
+  Batch batch;
+  return parser.parse(line, batch).value_or("");
+}
+
+TEST(TextRecord, HasAsManyCellsAsTheHeaderAndMayHaveAnEmptyOneMore) {
+  DataOptions options = label_and({make_column("c", -1, ColumnRole::id)});
+  options.header = true;
+  options.columns[0].index = -1;
+  EXPECT_EQ(problem_behind(options, "y,c,note", "1,x,n"), "");
+  EXPECT_EQ(problem_behind(options, "y,c,note", "1,x,n,"), "");
+  EXPECT_EQ(problem_behind(options, "y,c,note", "1,x, y,n"),
+            "expected 3 cells as in the header, a.csv:1: found 4");
+  EXPECT_EQ(problem_behind(options, "y,c,note", "1,x,n,,"),
+            "expected 3 cells as in the header, a.csv:1: found 5");
+  EXPECT_EQ(problem_behind(options, "y,c,note", "1,x"),
+            "expected 3 cells as in the header, a.csv:1: found 2");
+  EXPECT_EQ(problem_behind(options, "y,c,note", "1,\"x, y\",n"),
+            "expected 3 cells as in the header, a.csv:1: found 4; data.quote = true reads cells in "
+            "quotes");
+  EXPECT_EQ(
+      problem_behind(options, "y,c", "1,x\r0,z"),
+      "expected 2 cells as in the header, a.csv:1: found 3; the line holds a carriage return: "
+      "lines end with LF or CR LF");
+}
+
+TEST(TextRecord, MayLackTheCellThatAHeaderLeavesUnnamedAtItsEnd) {
+  DataOptions options = label_and({make_column("c", -1, ColumnRole::id)});
+  options.header = true;
+  options.columns[0].index = -1;
+  EXPECT_EQ(problem_behind(options, "y,c,", "1,x,"), "");
+  EXPECT_EQ(problem_behind(options, "y,c,", "1,x"), "");
+}
+
+TEST(TextRecord, WithoutAHeaderHasAsManyCellsAsTheFirstOne) {
+  const DataOptions options = label_and({make_column("c", 1, ColumnRole::id)});
+  EXPECT_EQ(problem_behind(options, "1,x,n", "0,z,m"), "");
+  EXPECT_EQ(problem_behind(options, "1,x,n", "0,z,m,"), "");
+  EXPECT_EQ(problem_behind(options, "1,x,n", "0,z z,m,m"),
+            "expected 3 cells as in the first record, a.csv:1: found 4");
+  EXPECT_EQ(problem_behind(options, "1,x,n", "0,z"),
+            "expected 3 cells as in the first record, a.csv:1: found 2");
+}
+
+TEST(TextRecord, AQuoteInsideACellIsText) {
+  DataOptions options = label_and({make_column("c", 1, ColumnRole::id)});
+  options.quote = true;
+  EXPECT_EQ(parsed(options, "1,5\" screen").ids[0], hash_bytes("5\" screen", hash_bytes("c")));
+  EXPECT_EQ(parsed(options, "1,a\"b\"c").ids[0], hash_bytes("a\"b\"c", hash_bytes("c")));
+  EXPECT_EQ(problem_of(options, "1,\"say \"hi\"\""),
+            "expected a separator behind a closing quote: found text; a quote inside quotes is "
+            "written as two");
+  options.trim = true;
+  EXPECT_EQ(parsed(options, "1, \"a, b\" ").ids[0], hash_bytes("a, b", hash_bytes("c")));
+}
+
+TEST(TextRecord, TrimsTheIdsOfListsAsItTrimsCells) {
+  DataOptions options = label_and({make_column("c", 1, ColumnRole::ids), integer_id("d", 2)});
+  options.columns[1].list_separator = ",";
+  options.columns[2].role = ColumnRole::ids;
+  options.columns[2].list_separator = "|";
+  options.separator = ";";
+  options.trim = true;
+  const std::uint64_t seed = hash_bytes("c");
+  EXPECT_EQ(parsed(options, "1;red, green ,blue; 5 | +6|7").ids,
+            (std::vector<Key>{hash_bytes("red", seed), hash_bytes("green", seed),
+                              hash_bytes("blue", seed), 5, 6, 7}));
+  options.trim = false;
+  EXPECT_EQ(parsed(options, "1;red, green;5").ids[1], hash_bytes(" green", seed));
+}
+
+TEST(TextRecord, ALabelThatTheLossCannotUseMakesABadLine) {
+  DataOptions options = label_and({});
+  options.labels = {0, 1, "log loss"};
+  for (const char* label : {"0", "1", "0.25", "-0", "+1"}) {
+    EXPECT_EQ(problem_of(options, label), "") << label;
+  }
+  EXPECT_EQ(problem_of(options, "-1"),
+            "column \"y\": expected a label from 0 to 1, for log loss needs such: found \"-1\"; "
+            "positive = [\"...\"] on the column names the cells that count as 1");
+  EXPECT_NE(problem_of(options, "5").find("positive ="), std::string::npos);
+  options.columns[0].positive = {"5", "4"};
+  EXPECT_EQ(parsed(options, "5").labels[0], 1);
+  EXPECT_EQ(parsed(options, "-1").labels[0], 0);
+}
+
+TEST(TextRecord, ShowsAtMostAHundredCharactersOfACell) {
+  const DataOptions options = label_and({make_column("x", 1, ColumnRole::dense)});
+  EXPECT_EQ(problem_of(options, "1," + std::string(5000, 'a')),
+            "column \"x\": expected a number: found \"" + std::string(97, 'a') + "...\"");
+  EXPECT_EQ(problem_of(options, "1,\x1b[31m"),
+            "column \"x\": expected a number: found \"\\x1b[31m\"");
 }
 
 TEST(TextRecord, LeavesTheBatchAsItWasAfterABadLine) {

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "runtime/error.hpp"
@@ -226,6 +227,56 @@ TEST(WindowParser, FindsTheColumnsOfEachFileByItsOwnHeader) {
   EXPECT_EQ(batch.dense, (std::vector<float>{5, 6}));
 }
 
+/// The error of a parser of files with these headers, of columns with an index.
+std::string complaint_of_headers(const std::vector<std::string>& headers) {
+  DataOptions options = label_and_number();
+  options.header = true;
+  std::vector<std::string> names;
+  std::vector<TextStart> starts;
+  for (const std::string& header : headers) {
+    names.push_back(fmt::format("part-{}", names.size()));
+    starts.push_back({});
+    starts.back().header = header;
+    starts.back().header_line = 1;
+  }
+  try {
+    WindowParser(options, names, starts);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::bad_input);
+    return error.text();
+  }
+  return "";
+}
+
+TEST(WindowParser, TakesNoRecordForAHeaderWhereColumnsHaveAnIndex) {
+  EXPECT_EQ(complaint_of_headers({"y,x", "y,x"}), "");
+  EXPECT_EQ(complaint_of_headers({"label,price"}), "");
+  EXPECT_EQ(complaint_of_headers({"1,5"}),
+            "part-0:1: expected a header, for data.header = true: found a line that reads as a "
+            "record: \"1,5\"; set header = false, or skip_lines to drop lines");
+  EXPECT_EQ(complaint_of_headers({"label,price", "0,6"}),
+            "part-1:1: expected the header of part-0:1, for every column has an index: found "
+            "\"0,6\"");
+}
+
+TEST(WindowParser, HoldsAllFilesWithoutAHeaderToTheFirstRecord) {
+  TextStart empty, first;
+  empty.empty = true;
+  first.first_record = "1,5,x";
+  first.first_record_line = 2;
+  WindowParser parser(label_and_number(), {"a", "b", "c"}, {empty, first, TextStart{}});
+  TextWindow window;
+  window.begin(0);
+  window.add("1,5,x", {0, 1, 2});
+  window.add("0,6", {1, 2, 1});
+  window.set_order({0, 1});
+  Batch batch;
+  parser.add(window, 0, 0, batch);
+  parser.add(window, 1, 1, batch);
+  EXPECT_EQ(batch.samples(), 1);
+  EXPECT_EQ(batch.first_bad_line, "c:1: expected 3 cells as in the first record, b:2: found 2");
+}
+
 TEST(WindowParser, NamesFileAndLineOfAHeaderThatLacksAColumn) {
   DataOptions options = label_and_number();
   options.header = true;
@@ -239,10 +290,9 @@ TEST(WindowParser, NamesFileAndLineOfAHeaderThatLacksAColumn) {
     FAIL() << "expected an error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Kind::bad_input);
-    EXPECT_EQ(
-        error.text(),
-        "a.csv:3: expected a column \"price\" in the header: found 2 other columns; did you mean "
-        "\"pirce\"?");
+    EXPECT_EQ(error.text(),
+              "a.csv:3: expected a column \"price\" in the header: found 2 other columns, between "
+              "separators \",\": \"y\", \"pirce\"; did you mean \"pirce\"?");
   }
 }
 

@@ -1,117 +1,25 @@
 #include "io/packed_reader.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <numeric>
 
 #include <fmt/ranges.h>
 
 #include "collectives/vote.hpp"
-#include "io/packed_schema.hpp"
+#include "io/packed_file.hpp"
 #include "io/sliced_reader.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
 namespace {
 
-/// Consecutive samples of one file.
-struct PackedRows {
-  std::int64_t first_record = 0;  // in input order, over all files
-  std::vector<float> labels, weights, dense;
-  std::vector<std::int64_t> id_offsets;  // of the file
-  std::vector<Key> ids;
-};
-
-/// One open file.
-class PackedFile {
- public:
-  explicit PackedFile(const std::string& path) : file_(Hdf5File::open(path)) {
-    schema_ = read_schema(file_);
-    labels_ = file_.open_dataset("labels");
-    id_offsets_ = file_.open_dataset("id_offsets");
-    const std::int64_t samples = labels_.rows();
-    const auto dense = static_cast<std::int64_t>(schema_.dense.size());
-    labels_.expect(ElementType::f32, {samples});
-    id_offsets_.expect(ElementType::i64, {samples * features() + 1});
-    if (schema_.weighted) {
-      weights_ = file_.open_dataset("weights");
-      weights_.expect(ElementType::f32, {samples});
-    }
-    if (dense > 0) {
-      dense_ = file_.open_dataset("dense");
-      dense_.expect(ElementType::f32, {samples, dense});
-    }
-    if (file_.has("ids")) {
-      ids_ = file_.open_dataset("ids");
-      ids_count_ = ids_.rows();
-      ids_.expect(ElementType::u64, {ids_count_});
-    }
-    read_blocks();
-  }
-
-  const std::string& path() const { return file_.path(); }
-
-  const DataSchema& schema() const { return schema_; }
-
-  const std::vector<std::int64_t>& blocks() const { return blocks_; }
-
-  std::int64_t samples() const { return labels_.rows(); }
-
-  std::int64_t features() const { return static_cast<std::int64_t>(schema_.features.size()); }
-
-  /// Reads samples [first, first + count).
-  void read(std::int64_t first, std::int64_t count, PackedRows& out) const {
-    const auto rows = static_cast<std::size_t>(count);
-    out.labels.resize(rows);
-    labels_.read(first, count, out.labels.data());
-    if (schema_.weighted) {
-      out.weights.resize(rows);
-      weights_.read(first, count, out.weights.data());
-    }
-    if (!schema_.dense.empty()) {
-      out.dense.resize(rows * schema_.dense.size());
-      dense_.read(first, count, out.dense.data());
-    }
-    out.id_offsets.resize(rows * schema_.features.size() + 1);
-    id_offsets_.read(first * features(), count * features() + 1, out.id_offsets.data());
-    require(out.id_offsets.front() >= 0 && out.id_offsets.back() <= ids_count_ &&
-                std::is_sorted(out.id_offsets.begin(), out.id_offsets.end()),
-            Kind::corrupt_data, "{}: expected ascending id_offsets of at most {}: samples {} to {}",
-            path(), ids_count_, first, first + count);
-    const std::int64_t ids = out.id_offsets.back() - out.id_offsets.front();
-    out.ids.resize(static_cast<std::size_t>(ids));
-    if (ids > 0) {
-      ids_.read(out.id_offsets.front(), ids, out.ids.data());
-    }
-  }
-
- private:
-  void read_blocks() {
-    const Hdf5Dataset blocks = file_.open_dataset("blocks");
-    blocks.expect(ElementType::i64, {blocks.rows()});
-    blocks_.resize(static_cast<std::size_t>(blocks.rows()));
-    blocks.read(0, blocks.rows(), blocks_.data());
-    std::int64_t left = samples();
-    for (const std::int64_t block : blocks_) {
-      require(block >= 0 && block <= left, Kind::corrupt_data,
-              "{}: expected blocks of {} samples in all: found a block of {}", path(), samples(),
-              block);
-      left -= block;
-    }
-    require(left == 0, Kind::corrupt_data,
-            "{}: expected blocks of {} samples in all: found {} samples in no block", path(),
-            samples(), left);
-  }
-
-  Hdf5File file_;
-  DataSchema schema_;
-  Hdf5Dataset labels_, weights_, dense_, id_offsets_, ids_;
-  std::int64_t ids_count_ = 0;
-  std::vector<std::int64_t> blocks_;
-};
+constexpr std::int64_t kOpenFiles = 32;  // of a split
 
 /// Where a block lies.
 struct PackedBlock {
   std::size_t file = 0;
+  std::int64_t number = 0;  // in the file
   std::int64_t first = 0;   // sample of the file
   std::int64_t record = 0;  // in input order, over all files
 };
@@ -130,6 +38,7 @@ class PackedReader final : public SlicedReader {
                std::vector<PackedFile> files, const Digest128& digest)
       : SlicedReader(files[0].schema(), blocks_of(files), plan, communicator),
         window_records_(options.window),
+        labels_(options.labels),
         progress_(&communicator.progress()),
         files_(std::move(files)),
         digest_(digest),
@@ -137,8 +46,9 @@ class PackedReader final : public SlicedReader {
     std::int64_t record = 0;
     for (std::size_t f = 0; f < files_.size(); ++f) {
       std::int64_t first = 0;
+      std::int64_t number = 0;
       for (const std::int64_t block : files_[f].blocks()) {
-        blocks_.push_back({f, first, record});
+        blocks_.push_back({f, number++, first, record});
         first += block;
         record += block;
       }
@@ -201,11 +111,9 @@ class PackedReader final : public SlicedReader {
     window.pieces.resize(pieces.size());
     window.places.clear();
     for (std::size_t p = 0; p < pieces.size(); ++p) {
-      const PackedBlock& block = blocks_[static_cast<std::size_t>(pieces[p].block)];
-      files_[block.file].read(block.first + pieces[p].first, pieces[p].count, window.pieces[p]);
-      window.pieces[p].first_record = block.record + pieces[p].first;
+      const auto before = static_cast<std::uint32_t>(load_piece(pieces[p], window.pieces[p]));
       for (std::uint32_t i = 0; i < pieces[p].count; ++i) {
-        window.places.emplace_back(static_cast<std::uint32_t>(p), i);
+        window.places.emplace_back(static_cast<std::uint32_t>(p), before + i);
       }
       progress_->advance();
     }
@@ -214,8 +122,28 @@ class PackedReader final : public SlicedReader {
     window.number = number;
   }
 
+  /// Reads a piece of a block. Returns how many samples in `rows` lie before it.
+  std::int64_t load_piece(const BlockPiece& piece, PackedRows& rows) {
+    const PackedBlock& block = blocks_[static_cast<std::size_t>(piece.block)];
+    PackedFile& file = files_[block.file];
+    if (!file.is_open()) {
+      open_.push_back(block.file);
+      if (std::ssize(open_) > kOpenFiles) {
+        files_[open_.front()].close();
+        open_.pop_front();
+      }
+    }
+    const std::int64_t before =
+        file.read(block.number, block.first, {piece.first, piece.first + piece.count}, rows);
+    rows.first_record = block.record + piece.first - before;
+    check_numbers(rows, labels_, file.path(), block.first + piece.first - before);
+    return before;
+  }
+
   std::int64_t window_records_;
+  LabelRange labels_;
   Progress* progress_;
+  std::deque<std::size_t> open_;  // files, the one that was opened first in front
   std::vector<PackedFile> files_;
   Digest128 digest_;
   std::vector<PackedBlock> blocks_;
@@ -245,6 +173,7 @@ std::unique_ptr<DataReader> make_packed_reader(const DataOptions& options, Split
   vote(communicator, [&] {
     for (const std::string& path : options.files(split)) {
       files.emplace_back(path);
+      files.back().close();
       check_schema(files.back(), options.columns.empty() ? files[0].schema() : options.schema());
       digest.add(Span<const std::int64_t>(files.back().blocks()));
     }

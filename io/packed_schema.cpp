@@ -5,27 +5,15 @@
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
 #include "runtime/settings.hpp"
+#include "runtime/shown.hpp"
 
 namespace keyshard {
-void write_schema(Hdf5File& file, const DataSchema& schema) {
-  file.set_text("/", "format", kPackedFormat);
-  file.set_integer("/", "version", kPackedVersion);
-  file.set_text("/", "schema",
-                json_text(value_of(SettingValue::Table{{"dense", value_of(schema.dense)},
-                                                       {"features", value_of(schema.features)},
-                                                       {"weighted", value_of(schema.weighted)}})));
-}
+namespace {
 
-DataSchema read_schema(const Hdf5File& file) {
-  const std::string format = file.text("/", "format");
-  require(format == kPackedFormat, Kind::corrupt_data, "{}: expected a {} file: found \"{}\"",
-          file.path(), kPackedFormat, format);
-  const std::int64_t version = file.integer("/", "version");
-  require(version == kPackedVersion, Kind::corrupt_data, "{}: expected version {}: found {}",
-          file.path(), kPackedVersion, version);
-  const SettingValue tree = parse_json(file.text("/", "schema"), file.path() + ": schema");
+DataSchema parse_schema(const std::string& text, const std::string& path) {
+  const SettingValue tree = parse_json(text, path + ": schema");
   require(std::holds_alternative<SettingValue::Table>(tree.value), Kind::corrupt_data,
-          "{}: expected a schema that is a table", file.path());
+          "{}: expected a schema that is a table", path);
   const auto problems = std::make_shared<SettingsReport>();
   Settings settings(tree, "schema", problems);
   DataSchema schema;
@@ -33,9 +21,42 @@ DataSchema read_schema(const Hdf5File& file) {
   schema.features = settings.texts("features");
   schema.weighted = settings.flag("weighted", false);
   settings.finish();
-  require(problems->messages.empty(), Kind::corrupt_data, "{}: {}", file.path(),
+  require(problems->messages.empty(), Kind::corrupt_data, "{}: {}", path,
           fmt::join(problems->messages, "; "));
   return schema;
+}
+
+}  // namespace
+
+std::string schema_text(const DataSchema& schema) {
+  return json_text(value_of(SettingValue::Table{{"dense", value_of(schema.dense)},
+                                                {"features", value_of(schema.features)},
+                                                {"weighted", value_of(schema.weighted)}}));
+}
+
+void write_content(Hdf5File& file, const std::string& schema, const std::string& digest) {
+  file.set_text("/", "format", kPackedFormat);
+  file.set_integer("/", "version", kPackedVersion);
+  file.set_text("/", "schema", schema);
+  file.set_text("/", "digest", digest);
+}
+
+PackedContent read_content(const Hdf5File& file) {
+  PackedContent content;
+  const std::string format = file.text("/", "format");
+  require(format == kPackedFormat, Kind::corrupt_data, "{}: expected a {} file: found \"{}\"",
+          file.path(), kPackedFormat, shown(format));
+  content.version = file.integer("/", "version");
+  require(content.version == kPackedVersion || content.version == kUncheckedVersion,
+          Kind::corrupt_data, "{}: expected version {} or {}: found {}", file.path(),
+          kUncheckedVersion, kPackedVersion, content.version);
+  require(content.version == kPackedVersion || !file.has("digests"), Kind::corrupt_data,
+          "{}: expected no digests in a file of version {}: found some; the file is damaged",
+          file.path(), kUncheckedVersion);
+  content.schema_text = file.text("/", "schema");
+  content.schema = parse_schema(content.schema_text, file.path());
+  content.digest = content.version == kPackedVersion ? file.text("/", "digest") : "";
+  return content;
 }
 
 }  // namespace keyshard

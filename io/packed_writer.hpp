@@ -16,6 +16,7 @@ struct PackedCounts {
   std::int64_t samples = 0;
   std::int64_t ids = 0;
   std::int64_t bad_lines = 0;
+  std::string note;  ///< of the reader
 };
 
 /// Writes a split to a new file at `path`, which appears when it is whole. Reads the data twice.

@@ -1,5 +1,6 @@
-// Packed files that contradict their schema: each is refused with its name and the problem, when it
-// is opened or when its samples are read.
+// Packed files, of the version without digests, that contradict their schema: each is refused with
+// its name and the problem, when it is opened or when its samples are read.
+#include <cmath>
 #include <filesystem>
 #include <functional>
 
@@ -21,7 +22,7 @@ using testing::ScratchFolder;
 /// What a packed file of three samples, two features and one dense column holds.
 struct Content {
   std::string format = kPackedFormat;
-  std::int64_t version = kPackedVersion;
+  std::int64_t version = kUncheckedVersion;
   std::string schema = R"({"dense": ["x"], "features": ["c", "d"], "weighted": true})";
   std::vector<float> labels{1, 0, 1};
   std::vector<float> weights{1, 2, 0.5f};
@@ -103,7 +104,8 @@ TEST_F(PackedDamage, AFileByTheFormatIsReadAsItStands) {
 TEST_F(PackedDamage, AnotherFormatOrVersionIsRefused) {
   expect_refused("expected a keyshard-packed file: found \"other\"",
                  [](Content& c) { c.format = "other"; });
-  expect_refused("expected version 1: found 2", [](Content& c) { c.version = 2; });
+  expect_refused("expected version 1 or 2: found 3", [](Content& c) { c.version = 3; });
+  expect_refused("digest", [](Content& c) { c.version = 2; });
 }
 
 TEST_F(PackedDamage, ASchemaThatIsNoneIsRefused) {
@@ -145,6 +147,31 @@ TEST_F(PackedDamage, BlocksThatAreNotTheSamplesAreRefused) {
   });
 }
 
+TEST_F(PackedDamage, NumbersThatNoTextCouldHaveAreRefusedWithTheirSample) {
+  const float infinite = std::numeric_limits<float>::infinity();
+  expect_refused("sample 1: expected finite numbers", [&](Content& c) { c.dense[1] = infinite; });
+  expect_refused("sample 2: expected finite numbers", [&](Content& c) { c.labels[2] = -infinite; });
+  expect_refused("sample 0: expected finite numbers", [&](Content& c) { c.weights[0] = NAN; });
+  expect_refused("sample 2: expected a weight of at least 0: found -0.5",
+                 [](Content& c) { c.weights[2] = -0.5f; });
+}
+
+TEST_F(PackedDamage, LabelsThatTheLossCannotUseAreRefusedWithTheWayOut) {
+  Content content;
+  content.labels = {1, -1, 1};
+  EXPECT_EQ(complaint_of({content}), "");
+  DataOptions options;
+  options.format = DataFormat::packed;
+  options.labels = {0, 1, "log loss"};
+  options.train = {write(content)};
+  const std::string message = complaint(options);
+  EXPECT_NE(
+      message.find("sample 1: expected a label from 0 to 1, for log loss needs such: found -1; "
+                   "convert the text again with positive = "),
+      std::string::npos)
+      << message;
+}
+
 TEST_F(PackedDamage, AFileWithAnotherSchemaThanTheFirstIsRefused) {
   const std::vector<std::pair<const char*, const char*>> schemas{
       {R"({"dense": ["x"], "features": ["c", "e"], "weighted": true})",
@@ -180,21 +207,22 @@ TEST(PackedSchema, ComesBackAsItWasWritten) {
   const ScratchFolder folder;
   const DataSchema schema{{"x", "\"quoted\", \xC3\xA4"}, {"C1", ""}, true};
   Hdf5File file = Hdf5File::create(folder.path("a.h5"));
-  write_schema(file, schema);
-  const DataSchema found = read_schema(file);
+  write_content(file, schema_text(schema), "d1");
+  const DataSchema found = read_content(file).schema;
+  EXPECT_EQ(read_content(file).digest, "d1");
 
   EXPECT_EQ(found.dense, schema.dense);
   EXPECT_EQ(found.features, schema.features);
   EXPECT_TRUE(found.weighted);
   EXPECT_EQ(file.text("/", "format"), "keyshard-packed");
-  EXPECT_EQ(file.integer("/", "version"), 1);
+  EXPECT_EQ(file.integer("/", "version"), 2);
 }
 
 TEST(PackedSchema, OfAnyOtherHdf5FileIsRefusedByItsName) {
   const ScratchFolder folder;
   Hdf5File::create(folder.path("a.h5")).close();
   try {
-    read_schema(Hdf5File::open(folder.path("a.h5")));
+    read_content(Hdf5File::open(folder.path("a.h5")));
     FAIL() << "expected an error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Kind::corrupt_data);

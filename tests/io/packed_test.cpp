@@ -1,12 +1,15 @@
 // Packed files: the same batches as the text they were made of.
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "io/packed_schema.hpp"
 #include "io/packed_writer.hpp"
+#include "runtime/digest.hpp"
 #include "runtime/error.hpp"
 #include "tests/io/read_data.hpp"
 #include "tests/support/ranks.hpp"
@@ -94,7 +97,7 @@ TEST(Packed, NamesItsColumnsAndCountsWhatItHolds) {
   EXPECT_EQ(counts.samples, 2 * kRecords);
   // Every record has an id of c; 752 of 1003 have two of d.
   EXPECT_EQ(counts.ids, 2 * (kRecords + 2 * 752));
-  const DataSchema schema = read_schema(Hdf5File::open(path));
+  const DataSchema schema = read_content(Hdf5File::open(path)).schema;
   EXPECT_EQ(schema.dense, (std::vector<std::string>{"x", "y"}));
   EXPECT_EQ(schema.features, (std::vector<std::string>{"c", "d"}));
   EXPECT_TRUE(schema.weighted);
@@ -117,6 +120,122 @@ TEST(Packed, RefusesACutFile) {
   const auto size = std::filesystem::file_size(packed.train[0]);
   std::filesystem::resize_file(packed.train[0], size / 2);
   EXPECT_NE(complaint(packed).find("packed.h5"), std::string::npos) << complaint(packed);
+}
+
+/// The bytes of a file.
+std::string bytes_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// Text of 3,000 samples in two blocks: so a block has pieces of 1,024, 1,024 and the rest.
+DataOptions long_text() {
+  std::string text;
+  for (int i = 0; i < 3000; ++i) {
+    text += fmt::format("{},{},{:.1f}\n", i % 2, i % 50, i * 0.5);
+  }
+  DataOptions options;
+  options.train = {write_text("long.csv", text)};
+  options.columns = {make_column("click", 0, ColumnRole::label),
+                     make_column("c", 1, ColumnRole::id), make_column("x", 2, ColumnRole::dense)};
+  options.block_bytes = std::ssize(text) / 2 + 1;
+  options.window = 700;
+  return options;
+}
+
+TEST(Packed, OfBlocksLongerThanAPieceHasTheBatchesOfTheText) {
+  const DataOptions text = long_text();
+  const DataOptions packed = packed_of(text);
+  const auto expected = read_steps(text, Split::train, plan_of(true), 2, {.steps = 90, .from = {}});
+  EXPECT_EQ(read_steps(packed, Split::train, plan_of(true), 3, {.steps = 90, .from = {}}),
+            expected);
+}
+
+TEST(Packed, HasADigestOfEachPieceThatIsByTheFormat) {
+  const DataOptions packed = packed_of(long_text());
+  const Hdf5File file = Hdf5File::open(packed.train[0]);
+  const Hdf5Dataset blocks = file.open_dataset("blocks"), digests = file.open_dataset("digests");
+  std::vector<std::int64_t> sizes(static_cast<std::size_t>(blocks.rows()));
+  blocks.read(0, blocks.rows(), sizes.data());
+  ASSERT_EQ(sizes.size(), 2u);
+  ASSERT_EQ(digests.shape(), (std::vector<std::int64_t>{4, 2}));  // 1,024 and the rest, twice
+  std::vector<std::uint64_t> found(8);
+  digests.read(0, 4, found.data());
+
+  // The last piece: its columns from the file, and their digests by the words of FORMATS.md.
+  const std::int64_t count = sizes[1] - 1024, first = 3000 - count;
+  std::vector<float> labels(static_cast<std::size_t>(count)), dense(labels.size());
+  std::vector<std::int64_t> offsets(labels.size() + 1);
+  std::vector<Key> ids(labels.size());
+  file.open_dataset("labels").read(first, count, labels.data());
+  file.open_dataset("dense").read(first, count, dense.data());
+  file.open_dataset("id_offsets").read(first, count + 1, offsets.data());
+  file.open_dataset("ids").read(first, count, ids.data());
+  const auto digest = [](const auto& values) {
+    return digest_of(values.data(), values.size() * sizeof(values[0]));
+  };
+  Digest piece;
+  piece.add(digest(labels)).add(digest_of(nullptr, 0)).add(digest(dense));
+  piece.add(digest(offsets)).add(digest(ids));
+  EXPECT_EQ(piece.result(), (Digest128{found[6], found[7]}));
+}
+
+TEST(Packed, WithAnyByteChangedHasTheSameBatchesOrIsRefused) {
+  DataOptions packed = packed_of(long_text());
+  const std::string whole = bytes_of(packed.train[0]);
+  const std::vector<Sample> expected = read_in_order(packed);
+  std::mt19937 random(9);
+  int refused = 0;
+  for (int i = 0; i < 150; ++i) {
+    std::string changed = whole;
+    const std::size_t at = random() % changed.size();
+    changed[at] = static_cast<char>(changed[at] ^ (1 + random() % 255));
+    packed.train = {write_text(fmt::format("changed-{}.h5", i), changed)};
+    try {
+      ASSERT_EQ(read_in_order(packed), expected) << "byte " << at;
+    } catch (const Error& error) {
+      ++refused;
+      EXPECT_NE(error.text().find(fmt::format("changed-{}.h5", i)), std::string::npos)
+          << error.text();
+    }
+    std::filesystem::remove(packed.train[0]);
+  }
+  EXPECT_GT(refused, 100);
+}
+
+TEST(Packed, CannotPassForAFileWithoutDigests) {
+  const DataOptions packed = packed_of(long_text());
+  const std::string path = write_text("old.h5", "");
+  std::filesystem::remove(path);
+  Hdf5File file = Hdf5File::create(path);
+  file.set_text("/", "format", kPackedFormat);
+  file.set_integer("/", "version", kUncheckedVersion);
+  file.set_text("/", "schema", "{}");
+  const std::uint64_t digests[] = {1, 2};
+  file.write("digests", ElementType::u64, {1, 2}, digests);
+  try {
+    read_content(file);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_NE(error.text().find("expected no digests in a file of version 1"), std::string::npos);
+  }
+}
+
+TEST(Packed, ReadsMoreFilesThanAProcessMayOpen) {
+  DataOptions packed = packed_of(long_text());
+  const std::string one = packed.train[0];
+  packed.train.clear();
+  for (int i = 0; i < 150; ++i) {
+    packed.train.push_back(fmt::format("{}.{}", one, i));
+    std::filesystem::create_hard_link(one, packed.train.back());
+  }
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few = {100, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  const std::size_t samples = read_in_order(packed).size();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(samples, 450'000u);
 }
 
 TEST(Packed, LeavesOutBadLines) {

@@ -24,6 +24,9 @@ int run_convert(const ConvertCommand& command) {
       const PackedCounts counts = write_packed(config.data, split, path, communicator, stream);
       fmt::print("{}: {} samples, {} ids, {} bad lines left out\n", path, counts.samples,
                  counts.ids, counts.bad_lines);
+      if (!counts.note.empty()) {
+        fmt::print("{}\n", counts.note);
+      }
     }
     fmt::print("train on it with data.format = \"packed\" and these files\n");
     return kExitDone;

@@ -40,6 +40,9 @@ struct Session {
             Kind::invalid_argument, "expected files in data.{}: found none", command.split);
     checkpoint = find_checkpoint(command.checkpoint, communicator);
     reader = make_reader(config.data, split, read_plan(config, false), communicator, stream);
+    if (communicator.rank() == 0 && !reader->note().empty()) {
+      fmt::print(stderr, "{}\n", reader->note());
+    }
     trainer = std::make_unique<Trainer<Cpu>>(trainer_options(config), reader->schema(),
                                              communicator, stream);
     load_checkpoint(checkpoint, *trainer);

@@ -67,6 +67,7 @@ void TrainingRun::open_data(Stream<Cpu>& stream) {
   train_ = read_ahead(
       make_reader(config_.data, Split::train, read_plan(config_, true), communicator_, stream),
       kReadAhead);
+  tell_note(*train_);
   if (train_->order() == ReadOrder::stream && communicator_.size() > 1) {
     reporter_.note(
         "warning: every rank unpacks all of the training data; `keyshard convert` makes a file of "
@@ -75,10 +76,39 @@ void TrainingRun::open_data(Stream<Cpu>& stream) {
   if (config_.data.format == DataFormat::generated || !config_.data.valid.empty()) {
     valid_ =
         make_reader(config_.data, Split::valid, read_plan(config_, false), communicator_, stream);
+    tell_note(*valid_);
     if (!config_.job.unseen.empty()) {
       unseen_ = std::make_unique<UnseenIds>(config_, *valid_, communicator_, stream);
     }
   }
+}
+
+void TrainingRun::tell_note(const DataReader& reader) {
+  if (!reader.note().empty()) {
+    reporter_.note(reader.note());
+  }
+}
+
+/// Says once what is wrong with the labels that were trained on so far. Collective.
+void TrainingRun::tell_labels() {
+  if (labels_told_ || config_.model.loss != Loss::log_loss) {
+    return;
+  }
+  labels_told_ = true;
+  if (const std::string problem = labels_.problem(communicator_, config_.data, Split::train);
+      !problem.empty()) {
+    reporter_.note("warning: " + problem);
+  }
+}
+
+/// Says once where the validation data have labels of one class.
+void TrainingRun::tell_labels_of(const Metrics& valid) {
+  const bool one_class = valid.mean_label == 0 || valid.mean_label == 1;
+  if (one_class && !valid_labels_told_ && config_.model.loss == Loss::log_loss) {
+    reporter_.note(fmt::format("warning: data.valid: all {} labels are {:g}, so there is no AUC",
+                               valid.samples, valid.mean_label));
+  }
+  valid_labels_told_ = true;
 }
 
 TrainingPosition TrainingRun::take_up_config(const std::string& checkpoint) {
@@ -137,6 +167,7 @@ bool TrainingRun::evaluation_is_due() const {
 
 void TrainingRun::evaluate() {
   const SplitMetrics metrics = evaluate_split(*trainer_, *valid_, unseen_.get());
+  tell_labels_of(metrics.all);
   const double scale = schedule_.state().scale;
   const bool best = schedule_.observe(chosen(metrics.all, config_.job.metric), trainer_->steps());
   reporter_.evaluation("valid", trainer_->steps(), train_->position().epoch, trainer_->loss(),
@@ -207,7 +238,11 @@ RunEnd TrainingRun::run(const std::function<bool()>& stop) {
   while (trainer_->steps() < total_steps() && !schedule_.stopped()) {
     if (!read_next(*train_, batch, communicator_.progress())) {
       trainer_->bad_lines().begin_epoch();
+      tell_labels();
       continue;
+    }
+    if (!labels_told_) {
+      labels_.add(batch);
     }
     trainer_->clock().stop(StepPart::read);
     const StepResult result = trainer_->step(batch, schedule_.state().scale, stop && stop());
@@ -216,6 +251,7 @@ RunEnd TrainingRun::run(const std::function<bool()>& stop) {
       return RunEnd::stopped_by_signal;
     }
   }
+  tell_labels();
   if (schedule_.stopped()) {
     reporter_.note(fmt::format("stopped early: {} was best at step {}: {:.4f}",
                                name_of(config_.job.metric), schedule_.state().best_step,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "io/data_reader.hpp"
+#include "io/label_counts.hpp"
 #include "launch/job_checkpoint.hpp"
 #include "launch/reporter.hpp"
 #include "launch/training/job_config.hpp"
@@ -47,6 +48,9 @@ class TrainingRun {
   enum class SaveReason { best, routine, ending };
 
   void open_data(Stream<Cpu>& stream);
+  void tell_note(const DataReader& reader);
+  void tell_labels();
+  void tell_labels_of(const Metrics& valid);
   TrainingPosition take_up_config(const std::string& checkpoint);
   void check_data(const std::string& checkpoint, const TrainingPosition& saved);
   void resume(const std::string& checkpoint);
@@ -66,6 +70,9 @@ class TrainingRun {
   std::unique_ptr<UnseenIds> unseen_;  // null: not asked for
   std::unique_ptr<Trainer<Cpu>> trainer_;
   Schedule schedule_;
+  LabelCounts labels_;  // of the first epoch
+  bool labels_told_ = false;
+  bool valid_labels_told_ = false;
   std::vector<double> losses_;
   std::int64_t examples_ = 0;
   std::int64_t total_steps_ = 0;

@@ -44,9 +44,8 @@ SettingValue saved_options(const TableOptions& options) {
 }
 
 void check(const TableOptions& options) {
-  require(!options.name.empty() && options.name.find('/') == std::string::npos,
-          Kind::invalid_argument,
-          "expected a table name that is not empty and has no \"/\": found \"{}\"", options.name);
+  require(!options.name.empty() && options.name.find('\0') == std::string::npos,
+          Kind::invalid_argument, "expected a table name of one character at least, and no NUL");
   require(!options.groups.empty(), Kind::invalid_argument,
           "table {}: expected at least one column group", options.name);
   for (const GroupOptions& group : options.groups) {

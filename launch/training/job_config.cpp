@@ -44,6 +44,9 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
   const std::vector<std::string> features = config.data.schema().features;
   config.job = read_job_options(root.table("job"), features);
   config.model = read_model_options(root.table("model"));
+  if (config.model.loss == Loss::log_loss) {
+    config.data.labels = {0, 1, "log loss"};
+  }
   config.checkpoint = read_checkpoint_options(root.table("checkpoint"));
   config.embedding = read_embedding_options(root, features, group_defaults(config.model.type),
                                             columns_of(root), config.job.seed);

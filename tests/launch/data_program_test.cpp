@@ -84,6 +84,77 @@ TEST_F(ProgramOnData, PacksTextThatTrainsToTheSameDigest) {
   EXPECT_EQ(digest_in(train("two", files, mpirun(2))), digest_in(text));
 }
 
+/// A configuration of parts with a header, a column "item/cat" and labels of the words yes and no.
+constexpr const char* kParts = R"(config_version = 1
+[job]
+output = "parts-out"
+batch_size = 16
+slices = 4
+threads = 1
+[data]
+train = ["parts"]
+header = true
+[model]
+type = "fm"
+[embedding]
+dim = 4
+[[data.columns]]
+name = "click"
+role = "label"
+positive = ["yes"]
+[[data.columns]]
+name = "item/cat"
+role = "id"
+)";
+
+TEST_F(ProgramTest, TellsWhichPartsItSkipsAndKeepsColumnsOfAnyName) {
+  std::string part = "click,item/cat\n";
+  for (int i = 0; i < 40; ++i) {
+    part += std::string(i % 3 == 0 ? "yes" : "no") + ",i" + std::to_string(i % 7) + "\n";
+  }
+  ASSERT_EQ(shell("mkdir parts").code, 0);
+  folder_.write("parts/part-0", part);
+  folder_.write("parts/part-1", "");
+  folder_.write("parts/part-2", "click,item/cat\n");
+  folder_.write("parts/_SUCCESS", "");
+  folder_.write("parts.toml", kParts);
+  const Ending trained = run("train parts.toml");
+  ASSERT_EQ(trained.code, kExitDone) << trained.error;
+  EXPECT_NE(trained.out.find("data.train: 2 of 3 files have no records and are skipped: "),
+            std::string::npos)
+      << trained.out;
+  EXPECT_NE(trained.out.find("data.train: markers and hidden files are skipped (1): "),
+            std::string::npos);
+  EXPECT_EQ(trained.out.find("warning"), std::string::npos) << trained.out;
+  EXPECT_EQ(run("train parts.toml --resume latest --set job.epochs=2").code, kExitDone);
+  EXPECT_NE(run("inspect parts-out").out.find("\"item/cat\""), std::string::npos);
+}
+
+TEST_F(ProgramTest, TellsLabelsOfOneClassAndRefusesThoseThatTheLossCannotUse) {
+  ASSERT_EQ(shell("mkdir parts").code, 0);
+  folder_.write("parts/part-0", "click,item/cat\n1,a\n-1,b\n1,a\n-1,c\n");
+  folder_.write("parts.toml", kParts);
+  const Ending none = run("train parts.toml");
+  ASSERT_EQ(none.code, kExitDone) << none.error;
+  EXPECT_EQ(count(none.out,
+                  "warning: data.train: no cell of column \"click\" is one of positive = "
+                  "[\"yes\"], so all 4 labels are 0"),
+            1u)
+      << none.out;
+
+  std::string config = kParts;
+  config.erase(config.find("positive"), std::string("positive = [\"yes\"]").size());
+  folder_.write("numbers.toml", config);
+  const Ending refused = run("train numbers.toml --output numbers");
+  EXPECT_EQ(refused.code, kExitUsage);
+  EXPECT_NE(refused.error.find("part-0:3: column \"click\": expected a label from 0 to 1, for log "
+                               "loss needs such: found \"-1\"; positive = "),
+            std::string::npos)
+      << refused.error;
+  EXPECT_EQ(run("train numbers.toml --output squared --set model.loss=squared_error").code,
+            kExitDone);
+}
+
 TEST_F(ProgramOnData, PacksOnOneRankOnly) {
   const Ending two = run("convert data/click-log.toml data/packed", mpirun(2));
   EXPECT_NE(two.code, kExitDone);

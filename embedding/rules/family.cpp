@@ -77,6 +77,18 @@ void FieldReader::operator()(const char* key, bool& value) const {
   value = settings_.flag(key, value);
 }
 
+void FieldWriter::operator()(const char* key, float value, double, double) const {
+  table_.emplace_back(key, value_of(decimal_of(value)));
+}
+
+void FieldWriter::operator()(const char* key, double value, double, double) const {
+  table_.emplace_back(key, value_of(value));
+}
+
+void FieldWriter::operator()(const char* key, bool value) const {
+  table_.emplace_back(key, value_of(value));
+}
+
 void require_no_problems(const SettingsReport& report) {
   require(report.messages.empty(), Kind::invalid_argument, "{}", fmt::join(report.sorted(), "\n"));
 }

@@ -79,6 +79,29 @@ class FieldReader {
   Settings& settings_;
 };
 
+/// Writes the fields of a rule into a table, as FieldReader reads them.
+class FieldWriter {
+ public:
+  explicit FieldWriter(SettingValue::Table& table) : table_(table) {}
+
+  void operator()(const char* key, float value, double = 0, double = 0) const;
+  void operator()(const char* key, double value, double = 0, double = 0) const;
+  void operator()(const char* key, bool value) const;
+
+  void not_built(const char* /*key*/) const {}
+
+ private:
+  SettingValue::Table& table_;
+};
+
+/// The table {type = NAME, fields...} that a configuration would hold for this rule.
+template <class Rule>
+SettingValue tree_of_rule(const char* name, const Rule& rule) {
+  SettingValue::Table table{{"type", value_of(std::string(name))}};
+  Rule::fields(rule, FieldWriter(table));
+  return value_of(std::move(table));
+}
+
 /// Throws Error{invalid_argument} with every problem that the reading of a configuration has found.
 void require_no_problems(const SettingsReport& report);
 

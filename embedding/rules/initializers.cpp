@@ -69,6 +69,14 @@ constexpr Name kNames[] = {
     {"lecun_uniform", scaling<1, Fan::in, Distribution::uniform>},
 };
 
+const char* name_of_rule(const Constant&) { return "constant"; }
+
+const char* name_of_rule(const Uniform&) { return "uniform"; }
+
+const char* name_of_rule(const Normal&) { return "normal"; }
+
+const char* name_of_rule(const TruncatedNormal&) { return "truncated_normal"; }
+
 const FamilyNames& family() {
   static const FamilyNames kFamily = [] {
     FamilyNames names{"an initializer", {}, {}};
@@ -119,6 +127,27 @@ InitialValues initializer_of(const SettingValue& tree, std::int64_t dim) {
   InitialValues result = read_initializer(Settings(tree, "initializer", report), {}, dim);
   require_no_problems(*report);
   return result;
+}
+
+SettingValue initializer_tree(const InitialValues& initial, std::int64_t dim) {
+  std::vector<float> constant = initial.constant;
+  if (const auto* borrowed = std::get_if<ConstantVector>(&initial.initializer);
+      borrowed != nullptr && constant.empty()) {
+    constant.assign(borrowed->values, borrowed->values + dim);
+  }
+  if (!constant.empty()) {
+    return value_of(SettingValue::Table{
+        {"type", value_of(std::string("constant"))},
+        {"values", value_of(std::vector<double>(constant.begin(), constant.end()))}});
+  }
+  return visit_variant(initial.initializer, [](const auto& rule) {
+    using Rule = std::decay_t<decltype(rule)>;
+    if constexpr (std::is_same_v<Rule, ConstantVector>) {
+      return SettingValue();  // written above
+    } else {
+      return tree_of_rule(name_of_rule(rule), rule);
+    }
+  });
 }
 
 }  // namespace keyshard

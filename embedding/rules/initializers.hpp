@@ -114,6 +114,10 @@ InitialValues read_initializer(Settings settings, const InitialValues& otherwise
 /// Error{invalid_argument} with all of its problems.
 InitialValues initializer_of(const SettingValue& tree, std::int64_t dim);
 
+/// The table that `initializer_of` reads back as these initial values, bit for bit. `dim` is that
+/// of the rows.
+SettingValue initializer_tree(const InitialValues& initial, std::int64_t dim);
+
 /// Writes the initial values of one row of `dim` columns. Lanes take four columns at a time.
 template <class I, class Team>
 KEYSHARD_HD void initialize_row(const Team& team, const I& initializer, std::uint64_t seed,

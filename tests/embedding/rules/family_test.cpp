@@ -8,6 +8,7 @@
 #include "embedding/rules/partitioners.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
+#include "tests/support/lanes.hpp"
 
 namespace keyshard {
 namespace {
@@ -66,6 +67,28 @@ TEST(OptimizerTree, WhatIsNotGivenIsTheDefaultAsItIsWritten) {
   EXPECT_EQ(told("learning_rate"), 0.001);
   EXPECT_EQ(told("initial_accumulator"), 0.1);
   EXPECT_EQ(told("epsilon"), 1e-7);
+}
+
+TEST(OptimizerTree, EveryRuleIsReadBackAsItIsWritten) {
+  testing::for_alternatives<Optimizer>([](auto rule) {
+    using Rule = decltype(rule);
+    rule.learning_rate = 0.3f;
+    const std::string text = json_text(tree_of_rule(Rule::kName, rule));
+    const Rule back = std::get<Rule>(optimizer(text));
+    EXPECT_EQ(back.learning_rate, 0.3f) << text;
+    EXPECT_EQ(json_text(tree_of_rule(Rule::kName, back)), text);
+    EXPECT_NE(json_text(tree_of_rule(Rule::kName, Rule{})), text);
+  });
+}
+
+TEST(InitializerTree, EveryRuleIsReadBackAsItIsWritten) {
+  for (const char* text :
+       {R"({"type":"constant","value":0.1})", R"({"type":"constant","values":[0.5,2.0]})",
+        R"({"type":"uniform","low":-0.3,"high":0.7})",
+        R"({"type":"normal","mean":1.0,"stddev":0.1})",
+        R"({"type":"truncated_normal","mean":-1.0,"stddev":0.25})"}) {
+    EXPECT_EQ(json_text(initializer_tree(initial(text, 2), 2)), text);
+  }
 }
 
 TEST(OptimizerTree, AllMistakesAreSaidAtOnce) {

@@ -112,6 +112,10 @@ class Table {
   /// are distinct and owned by this rank; keys and values lie on the device.
   void assign(Stream<B>& stream, Span<const Key> keys, const float* values);
 
+  /// Removes all rows with their states and statuses, and the gradients since the last step; the
+  /// clocks of the optimizers go on. Rows that were found before are to be found again.
+  void clear(Stream<B>& stream);
+
   // What stages of rows are made of.
 
   KeyIndex<B>& index() noexcept { return index_; }

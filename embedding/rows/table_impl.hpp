@@ -102,6 +102,14 @@ void Table<B>::truncate(std::int64_t rows) {
 }
 
 template <Backend B>
+void Table<B>::clear(Stream<B>& stream) {
+  const std::vector<std::int64_t> none(static_cast<std::size_t>(shards().size()) + 1);
+  replace_keys<B>(stream, index_, none, nullptr, nullptr);
+  calls_.clear();
+  truncate(0);
+}
+
+template <Backend B>
 void Table<B>::begin_step(const UpdateContext& context, GroupRef* groups) {
   ++steps_;
   const auto samples = static_cast<float>(std::max<std::int64_t>(context.valid_samples, 1));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "collectives/communicator.hpp"
+#include "embedding/rows/name_scopes.hpp"
 #include "embedding/rows/table.hpp"
 
 namespace keyshard {
@@ -27,6 +28,9 @@ class TableSet {
   /// there is none.
   Table<B>& at(std::string_view name) const;
 
+  /// The names and scopes of the layers over these tables; each layer shares them.
+  const std::shared_ptr<NameScopes>& scopes() const noexcept { return scopes_; }
+
   /// In the order of creation.
   const std::vector<std::unique_ptr<Table<B>>>& tables() const noexcept { return tables_; }
 
@@ -37,6 +41,7 @@ class TableSet {
 
  private:
   Communicator<B>* communicator_;
+  std::shared_ptr<NameScopes> scopes_ = std::make_shared<NameScopes>();
   std::vector<std::unique_ptr<Table<B>>> tables_;
 };
 

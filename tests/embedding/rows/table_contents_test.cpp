@@ -221,5 +221,29 @@ TEST(TableContents, AreLoadedByManyThreadsIntoATableThatGrowsOn) {
   }
 }
 
+TEST(TableContents, AClearedTableIsAsNew) {
+  Stream<Cpu> stream;
+  Table<Cpu> table(options(), {0, kShards}), fresh(options(), {0, kShards});
+  std::vector<Key> keys(2000);
+  std::iota(keys.begin(), keys.end(), Key{1});
+  std::vector<RowId> rows(keys.size());
+  table.find_or_insert(stream, keys, rows.data());
+  RowGradients<Cpu> gradients;
+  gradients.size = 1;
+  gradients.keys = keys.data();
+  gradients.rows = rows.data();
+  table.add(std::move(gradients));
+  const std::int64_t before = table.steps();
+  table.clear(stream);
+  EXPECT_NE(table.steps(), before);  // rows are to be found again
+  EXPECT_EQ(table.size(), 0);
+  EXPECT_TRUE(table.take_gradients().empty());
+  EXPECT_EQ(table.bytes(), fresh.bytes());
+  table.find(stream, keys, rows.data());
+  EXPECT_EQ(std::count(rows.begin(), rows.end(), kNoRow), 2000);
+  table.find_or_insert(stream, Span<const Key>(keys).first(1), rows.data());
+  EXPECT_EQ(rows[0], 0u);
+}
+
 }  // namespace
 }  // namespace keyshard

@@ -1,42 +1,95 @@
 #include "embedding/layers/layer.hpp"
 
-#include "runtime/digest.hpp"
+#include <algorithm>
+
+#include "embedding/layers/devices.hpp"
+#include "embedding/layers/dtype_policy.hpp"
+#include "embedding/rules/combiners.hpp"
 #include "runtime/error.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
 namespace {
 
-void require_built(bool built, const LayerOptions& options, const char* option,
-                   const std::string& value, const char* allowed) {
-  require(built, Kind::not_built,
+using Names = std::vector<std::string>;
+
+bool holds(const Names& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Throws unless `value` is one of the `built` names; `later` are the other names of the contract.
+void require_name(const LayerOptions& options, const char* option, const std::string& value,
+                  const Names& built, const Names& later) {
+  require(!holds(later, value), Kind::not_built,
           "layer {}: option {} = {} is not built in this version; built is {}", options.name,
-          option, value, allowed);
+          option, value, built.empty() ? "none" : fmt::format("{}", fmt::join(built, " or ")));
+  Names all = built;
+  all.insert(all.end(), later.begin(), later.end());
+  require(holds(built, value), Kind::invalid_argument,
+          "layer {}: expected {} of {}: found \"{}\"{}", options.name, option, fmt::join(all, ", "),
+          value, did_you_mean(value, all));
+}
+
+void require_built(bool built, const LayerOptions& options, const char* option,
+                   const std::string& value) {
+  require(built, Kind::not_built, "layer {}: option {} = {} is not built in this version",
+          options.name, option, value);
+}
+
+void check_dtypes(const LayerOptions& options) {
+  require_name(options, "key_dtype", options.key_dtype, {"int64", "uint64"},
+               {"int32", "uint32", "string"});
+  const Names integers{"int8", "int32", "int64"};
+  require(!options.trainable || !holds(integers, options.value_dtype), Kind::invalid_argument,
+          "layer {}: rows of integers need trainable = false: found value_dtype {}", options.name,
+          options.value_dtype);
+  require_name(options, "value_dtype", options.value_dtype, {"float32"},
+               {"float64", "float16", "bfloat16", "int8", "int32", "int64"});
+  const DtypePolicy policy =
+      dtype_policy_of(options.name, options.dtype_policy, options.value_dtype);
+  require_built(policy.compute_dtype == "float32", options, "dtype_policy", policy.name);
+}
+
+void check_numbers(const LayerOptions& options) {
+  require(options.embedding_size >= 1, Kind::invalid_argument,
+          "layer {}: expected embedding_size >= 1: found {}", options.name, options.embedding_size);
+  require(options.init_capacity >= 0, Kind::invalid_argument,
+          "layer {}: expected init_capacity >= 0: found {}", options.name, options.init_capacity);
+  require(!options.max_norm || *options.max_norm > 0, Kind::invalid_argument,
+          "layer {}: expected max_norm > 0: found {}", options.name, options.max_norm.value_or(0));
+  const ActivityOptions activity = options.activity_regularizer.value_or(ActivityOptions{});
+  require(activity.l1 >= 0 && activity.l2 >= 0, Kind::invalid_argument,
+          "layer {}: expected an activity_regularizer with l1 >= 0 and l2 >= 0: found {} and {}",
+          options.name, activity.l1, activity.l2);
 }
 
 }  // namespace
 
+RestrictPolicy restrict_policy_of(const LayerOptions& options) {
+  return options.restrict_policy.empty() ? RestrictPolicy{} : policy_of(options.restrict_policy);
+}
+
 void check(const LayerOptions& options) {
-  require(options.embedding_size >= 1, Kind::invalid_argument,
-          "layer {}: expected embedding_size >= 1: found {}", options.name, options.embedding_size);
+  require(
+      !options.name.empty() && options.name.find('/') == std::string::npos, Kind::invalid_argument,
+      "expected a name of a layer that is not empty and has no \"/\": found \"{}\"", options.name);
+  check_numbers(options);
   combiner_of(options.combiner);
-  require_built(options.key_dtype == "int64" || options.key_dtype == "uint64", options, "key_dtype",
-                options.key_dtype, "int64 or uint64");
-  require_built(options.value_dtype == "float32", options, "value_dtype", options.value_dtype,
-                "float32");
-  require_built(options.dtype_policy == "float32", options, "dtype_policy", options.dtype_policy,
-                "float32");
-  require(options.empty_bag == "zeros" || options.empty_bag == "tf", Kind::invalid_argument,
-          "layer {}: expected empty_bag of zeros, tf: found \"{}\"{}", options.name,
-          options.empty_bag, did_you_mean(options.empty_bag, {"zeros", "tf"}));
-  require_built(options.restrict_policy.empty(), options, "restrict_policy",
-                options.restrict_policy, "none");
-  require_built(options.kv_creator.empty() || options.kv_creator == "host", options, "kv_creator",
-                options.kv_creator, "host");
-  require_built(options.devices.empty(), options, "devices", "a list", "none: all ranks");
+  check_dtypes(options);
+  require_name(options, "empty_bag", options.empty_bag, {"zeros", "tf"}, {});
+  check_device_names(options.name, options.devices);
+  require(options.distribute_strategy.empty(), Kind::invalid_argument,
+          "layer {}: expected no distribute_strategy, for the ranks of a layer are the processes "
+          "that mpirun starts (mpirun -n RANKS ...): found \"{}\"",
+          options.name, options.distribute_strategy);
+  restrict_policy_of(options);
+  if (!options.kv_creator.empty()) {
+    require_name(options, "kv_creator", options.kv_creator, {"host"},
+                 {"device", "tiered", "rocksdb", "redis"});
+  }
   require_built(!options.max_norm.has_value(), options, "max_norm",
-                fmt::format("{}", options.max_norm.value_or(0)), "none");
-  require_built(!options.bp_v2, options, "bp_v2", "true", "false");
+                fmt::format("{}", options.max_norm.value_or(0)));
+  require_built(!options.bp_v2, options, "bp_v2", "true");
 }
 
 }  // namespace keyshard

@@ -98,8 +98,8 @@ class Lookup {
                          Span<const std::int64_t> carry, Span<const MatrixView<float>> pooled);
 
   /// In place of `forward`, on a rank whose ids were refused: throws `failure` here and
-  /// Error{communication} on the ranks that call `forward`, whose `carry` must be empty.
-  [[noreturn]] void refuse(Stream<B>& stream, std::exception_ptr failure);
+  /// Error{communication} on the ranks that call `forward`, whose `carry` has `carried` numbers.
+  [[noreturn]] void refuse(Stream<B>& stream, std::exception_ptr failure, std::int64_t carried = 0);
 
   /// gradients[g] [samples x width(g)], on the device, are the gradients of the pooled rows. Gives
   /// each table the gradient sums per key (Table::add). Collective.

@@ -343,8 +343,8 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
 }
 
 template <Backend B>
-void Lookup<B>::refuse(Stream<B>& /*stream*/, std::exception_ptr failure) {
-  refuse_batch(*communicator_, {shape_.tables(), 0}, failure);
+void Lookup<B>::refuse(Stream<B>& /*stream*/, std::exception_ptr failure, std::int64_t carried) {
+  refuse_batch(*communicator_, {shape_.tables(), carried}, failure);
 }
 
 template <Backend B>

@@ -1,6 +1,7 @@
-// Instantiates tables, the stages of their rows, lookups and both layers for a CUDA device, so that
+// Instantiates tables, the stages of their rows, lookups and the layers for a CUDA device, so that
 // nvcc and ptxas accept the sources that a CPU runs. Nothing is linked: the primitives of the
 // device are only declared.
+#include "embedding/layers/field_wise_embedding_impl.hpp"
 #include "embedding/layers/squashed_embedding_impl.hpp"
 #include "embedding/rows/restrict_impl.hpp"
 #include "embedding/rows/row_stages_impl.hpp"
@@ -30,5 +31,6 @@ template class Lookup<Cuda>;
 template class TableLayer<Cuda>;
 template class SquashedEmbedding<Cuda>;
 template class Embedding<Cuda>;
+template class FieldWiseEmbedding<Cuda>;
 
 }  // namespace keyshard

@@ -29,9 +29,7 @@ TEST(LayerOptions, ThatAreNotBuiltAreRefusedByName) {
       {"key_dtype", [](LayerOptions& o) { o.key_dtype = "int32"; }},
       {"value_dtype", [](LayerOptions& o) { o.value_dtype = "float16"; }},
       {"dtype_policy", [](LayerOptions& o) { o.dtype_policy = "mixed_float16"; }},
-      {"restrict_policy", [](LayerOptions& o) { o.restrict_policy = "timestamp"; }},
       {"kv_creator", [](LayerOptions& o) { o.kv_creator = "redis"; }},
-      {"devices", [](LayerOptions& o) { o.devices = {"cuda:0"}; }},
       {"max_norm", [](LayerOptions& o) { o.max_norm = 1.0; }},
       {"bp_v2", [](LayerOptions& o) { o.bp_v2 = true; }}};
   for (const auto& [name, change] : changes) {

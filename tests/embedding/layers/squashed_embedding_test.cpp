@@ -237,7 +237,8 @@ TEST(SquashedEmbedding, AbsentKeysReadAsTheOptionsSayAndALookupMakesNoRow) {
 /// One rank of three calls the layer with `bad` ids, the others with good ones: all fail, and those
 /// that did nothing wrong say which rank did.
 template <class Layer>
-void expect_refused_by_all(const IdsView& bad, const SliceLayout* slices = nullptr) {
+void expect_refused_by_all(const IdsView& bad, const SliceLayout* slices = nullptr,
+                           const std::string& start = "layer items: expected ") {
   std::vector<std::string> errors(3);
   run_ranks(3, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     TableSet<Cpu> tables(communicator);
@@ -255,7 +256,7 @@ void expect_refused_by_all(const IdsView& bad, const SliceLayout* slices = nullp
   });
   EXPECT_EQ(errors[0], "expected a batch from every rank: rank 1 refused its own");
   EXPECT_EQ(errors[2], errors[0]);
-  EXPECT_EQ(errors[1].find("layer items: expected "), 0u) << errors[1];
+  EXPECT_EQ(errors[1].find(start), 0u) << errors[1];
 }
 
 TEST(Layers, RefuseBadIdsOfOneRankOnAll) {
@@ -264,7 +265,9 @@ TEST(Layers, RefuseBadIdsOfOneRankOnAll) {
   expect_refused_by_all<SquashedEmbedding<Cpu>>({ids, {3}, {}});
   expect_refused_by_all<SquashedEmbedding<Cpu>>({ids, {}, far});
   expect_refused_by_all<SquashedEmbedding<Cpu>>({ids, {}, falling});
-  expect_refused_by_all<SquashedEmbedding<Cpu>>({Span<const Key>(ids).first(1), {}, {}});  // rank 0
+  expect_refused_by_all<SquashedEmbedding<Cpu>>(
+      {Span<const Key>(ids).first(1), {}, {}}, nullptr,
+      "Input 0 of layer items is incompatible with the layer: expected min_ndim=1, found ndim=0.");
   expect_refused_by_all<Embedding<Cpu>>({ids, {2, 2}, {}});
   expect_refused_by_all<Embedding<Cpu>>({ids, {}, far});
   const std::vector<std::int64_t> lists{0, 1, 2};

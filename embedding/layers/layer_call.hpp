@@ -1,0 +1,76 @@
+// What a call of a layer takes and returns.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "embedding/layers/output_function.hpp"
+#include "embedding/lookup/lookup.hpp"
+#include "runtime/buffer.hpp"
+#include "runtime/runs.hpp"
+
+namespace keyshard {
+
+/// Ids as a rectangle with any number of axes, row-major; or as lists, where list i is
+/// values[offsets[i]] .. values[offsets[i + 1]], `offsets` has one element more than lists, and
+/// `shape` is empty. Borrowed; ids and offsets lie on the device of the layer.
+struct IdsView {
+  Span<const Key> values;
+  std::vector<std::int64_t> shape;
+  Span<const std::int64_t> offsets;
+
+  bool ragged() const { return !offsets.empty(); }
+};
+
+/// Which slices of the global batch the samples (the first axis) of a call belong to. A call
+/// without a SliceLayout takes the batch of a rank as one slice, numbered by the rank; results then
+/// depend on the number of ranks.
+struct SliceLayout {
+  std::int64_t slices = 1;            ///< of the global batch
+  Range run;                          ///< slices of this rank: run_of(rank, ranks, slices)
+  std::vector<std::int64_t> offsets;  ///< [run.size() + 1] in samples
+};
+
+/// The keywords of a call.
+struct CallOptions {
+  bool training = true;  ///< false: inference; the same on all ranks
+  const SliceLayout* slices = nullptr;
+  /// One byte per id, in the order of the ids, on the device: an id whose byte is 0 is in no bag.
+  /// Empty: every id counts.
+  Span<const std::uint8_t> mask = {};
+};
+
+/// A function of the output whose gradient backward adds.
+template <Backend B>
+struct OutputTerm {
+  std::shared_ptr<const OutputFunction<B>> function;
+  double scale = 1;
+};
+
+/// Vectors [B, n, columns] that were reduced along their second axis.
+template <Backend B>
+struct ReducedStage {
+  Buffer<float, B> values;
+  std::vector<std::int64_t> shape;  ///< {B, n, columns}
+  /// [B, n, columns / D]: 0 for a vector that is absent; empty where all are present.
+  Buffer<std::uint8_t, B> present;
+};
+
+/// What a call returns: numbers, their shape, and what backward needs.
+template <Backend B>
+struct LayerOutput {
+  Buffer<float, B> values;  ///< row-major
+  std::vector<std::int64_t> shape;
+  bool training = false;   ///< of the call
+  bool trainable = false;  ///< the layer was, at the call
+  LookupTrace<B> trace;    ///< of a training call
+  std::vector<ReducedStage<B>>
+      stages;          ///< reductions after the pooling of bags, in order, of a training call
+  SliceLayout slices;  ///< of the call
+  std::vector<std::int64_t> slice_starts;  ///< [slices of this rank + 1] in `values`
+  std::int64_t batch = 1;  ///< samples of all ranks; 1 where the ids have one axis or none
+  std::vector<OutputTerm<B>> terms;
+};
+
+}  // namespace keyshard

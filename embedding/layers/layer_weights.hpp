@@ -1,0 +1,33 @@
+// The weights of a layer outside of it: the rows of its table as keys and values on the host.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/portable.hpp"
+
+namespace keyshard {
+
+/// Keys and their values [keys x embedding_size], on the host.
+struct LayerWeights {
+  std::string value_dtype = "float32";
+  std::int64_t embedding_size = 0;
+  std::vector<Key> keys;
+  std::vector<float> values;
+
+  bool operator==(const LayerWeights&) const = default;
+};
+
+/// A weight of a layer as it stands: what it is, not its numbers.
+struct WeightView {
+  std::string name;  ///< of the table
+  std::string key_dtype;
+  std::string value_dtype;
+  std::int64_t embedding_size = 0;
+  std::int64_t size = 0;  ///< rows of this rank
+
+  bool operator==(const WeightView&) const = default;
+};
+
+}  // namespace keyshard

@@ -1,0 +1,231 @@
+// The bodies of TableLayer.
+#pragma once
+
+#include <algorithm>
+#include <exception>
+#include <functional>
+#include <vector>
+
+#include "embedding/layers/devices.hpp"
+#include "embedding/layers/id_bags.hpp"
+#include "embedding/layers/layer_config.hpp"
+#include "embedding/layers/table_layer.hpp"
+#include "embedding/layers/table_weights_impl.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/digest.hpp"
+#include "runtime/error.hpp"
+#include "runtime/for_each.hpp"
+
+namespace keyshard {
+
+/// What travels with the counts of a call: trainable, training, samples.
+inline constexpr std::int64_t kLayerCarry = 3;
+
+template <Backend B>
+Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
+  check(options);
+  check_devices(options.name, options.devices, tables.communicator().size(),
+                std::same_as<B, Cpu> ? "cpu" : "gpu");
+  tables.scopes()->require_free(options.name);
+  if (!options.share.empty()) {
+    Table<B>& shared = tables.at(options.share);
+    require(shared.layout().dim == options.embedding_size, Kind::invalid_argument,
+            "layer {}: expected embedding_size {} of the shared table {}: found {}", options.name,
+            shared.layout().dim, options.share, options.embedding_size);
+    tables.scopes()->take(options.name);
+    return shared;
+  }
+  TableOptions table;
+  table.name = options.name;
+  table.groups = {{"values", options.embedding_size, options.initializer, options.constant,
+                   options.optimizer, options.regularization}};
+  table.partitioner = options.partitioner;
+  table.seed = options.seed.value_or(hash_bytes(options.name));
+  table.exchange = options.exchange;
+  table.pool_order = options.pool_order;
+  table.missing = options.missing;
+  table.init_capacity = options.init_capacity;
+  table.restrict_policy = restrict_policy_of(options);
+  table.max_rows = options.max_rows;
+  table.restrict_every = options.restrict_every;
+  Table<B>& made = tables.create(table);
+  tables.scopes()->take(options.name);
+  return made;
+}
+
+/// The function of an option: one that is built in, or a registered one.
+template <Backend B>
+std::shared_ptr<const OutputFunction<B>> make_regularizer(
+    const std::optional<ActivityOptions>& options, const UserFunctions<B>& functions) {
+  if (!options) {
+    return nullptr;
+  }
+  return std::make_shared<const OutputFunction<B>>(
+      options->function.empty()
+          ? output_function<B>("l1_l2", L1L2{options->l1, options->l2})
+          : registered(functions.output_functions, options->function, "an activity_regularizer"));
+}
+
+template <Backend B>
+TableLayer<B>::TableLayer(TableSet<B>& tables, const LayerOptions& options, const InputSpec& spec,
+                          const Combiner& combiner, const UserFunctions<B>& functions)
+    : LayerBase(host_of(tables.communicator()), tables.scopes(), options, spec),
+      combiner_(combiner),
+      device_communicator_(&tables.communicator()),
+      // What can fail for want of a function comes before the table is made.
+      table_((make_regularizer(options.activity_regularizer, functions),
+              &layer_table(tables, options))),
+      lookup_(tables.communicator(), {table_}, {FeatureOptions{options.name, 0, {combiner}}}),
+      regularizer_(make_regularizer(options.activity_regularizer, functions)) {}
+
+template <Backend B>
+void TableLayer<B>::build(const FreeShape& input_shape) {
+  check_input(input_spec(), name(), {options_.key_dtype, input_shape});
+  record(input_shape, output_shape(input_shape));
+  built_ = true;
+}
+
+template <Backend B>
+SettingValue TableLayer<B>::config() const {
+  require(regularizer_ == nullptr || !regularizer_->name.empty(), Kind::invalid_argument,
+          "layer {}: expected an activity_regularizer that is registered under a name, for "
+          "get_config: found one without",
+          name());
+  return layer_config(options_);
+}
+
+template <Backend B>
+void TableLayer<B>::set_activity_regularizer(const std::optional<ActivityOptions>& options) {
+  require(!options || options->function.empty(), Kind::invalid_argument,
+          "layer {}: expected the function of an activity_regularizer itself: found the name {}",
+          name(), options ? options->function : "");
+  regularizer_ = make_regularizer<B>(options, {});
+  options_.activity_regularizer = options;
+}
+
+template <Backend B>
+void TableLayer<B>::set_activity_regularizer(const OutputFunction<B>& function) {
+  require(static_cast<bool>(function), Kind::invalid_argument,
+          "layer {}: expected an activity_regularizer with values and gradients: found none",
+          name());
+  regularizer_ = std::make_shared<const OutputFunction<B>>(function);
+  options_.activity_regularizer = ActivityOptions{0, 0, function.name};
+}
+
+template <Backend B>
+void TableLayer<B>::check_call(Stream<B>& stream, const IdsView& ids,
+                               const CallOptions& call) const {
+  check_input(input_spec(), name(), {options_.key_dtype, free_shape(ids)});
+  check_ids(stream, name(), ids, call.mask);
+}
+
+template <Backend B>
+void TableLayer<B>::accept(Stream<B>& stream, const std::function<void()>& prepare) {
+  try {
+    prepare();
+  } catch (const std::exception&) {
+    lookup_.refuse(stream, std::current_exception(), kLayerCarry);
+  }
+}
+
+template <Backend B>
+LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
+                                      const CallOptions& call) {
+  const std::int64_t rows = bags.size(), dim = options_.embedding_size;
+  LayerOutput<B> output;
+  output.training = call.training;
+  output.trainable = options_.trainable;
+  output.slices = slices_of(call.slices, bags.samples);
+  std::vector<std::int64_t> offsets;
+  for (const std::int64_t sample : output.slices.offsets) {
+    offsets.push_back(bags.firsts == nullptr ? sample * bags.per_sample
+                                             : value_at(stream, bags.firsts + sample));
+  }
+  for (const std::int64_t offset : offsets) {
+    output.slice_starts.push_back(offset * dim);
+  }
+  output.values = {stream, rows * dim};
+  const MatrixView<float> pooled{output.values.data(), rows, dim, dim};
+  const LookupInput input{
+      {bags.values, bags.offsets}, rows, output.slices.slices, output.slices.run, offsets};
+  const std::int64_t carry[kLayerCarry] = {output.trainable ? 1 : 0, call.training ? 1 : 0,
+                                           bags.samples};
+  output.trace = lookup_.forward(stream, input, call.training, carry,
+                                 Span<const MatrixView<float>>(&pooled, 1));
+  const std::vector<std::int64_t>& all = output.trace.carried();
+  for (const std::size_t flag : {0u, 1u}) {
+    require(all[flag] == 0 || all[flag] == device_communicator_->size(), Kind::invalid_argument,
+            "layer {}: expected the same value of {} on all ranks: found true on {} of {}", name(),
+            flag == 0 ? "trainable" : "training", all[flag], device_communicator_->size());
+  }
+  output.batch = all[2];
+  if (!call.training) {
+    output.trace = {};
+  }
+  return output;
+}
+
+template <Backend B>
+void TableLayer<B>::finish(Stream<B>& stream, const IdsView& ids, LayerOutput<B>& output) {
+  const FreeShape input = free_shape(ids);
+  record(input, {output.shape.begin(), output.shape.end()});
+  built_ = true;
+  output.batch = input.size() < 2 ? 1 : output.batch;
+  if (output.training && regularizer_ != nullptr) {
+    const double batch = static_cast<double>(std::max<std::int64_t>(output.batch, 1));
+    add_term(stream, output, regularizer_, 1 / batch);
+  }
+}
+
+template <Backend B>
+void TableLayer<B>::add_loss(Stream<B>& stream, LayerOutput<B>& output,
+                             const OutputFunction<B>& function, double weight,
+                             const IdsView* /*inputs*/) {
+  require(output.training && function, Kind::invalid_argument,
+          "layer {}: expected the output of a call with training = true, and a function of it: "
+          "found training = {}",
+          name(), output.training);
+  add_term(stream, output, std::make_shared<const OutputFunction<B>>(function), weight);
+}
+
+template <Backend B>
+void TableLayer<B>::add_term(Stream<B>& stream, LayerOutput<B>& output,
+                             std::shared_ptr<const OutputFunction<B>> function, double scale) {
+  const Buffer<std::int64_t, B> starts = to_device(stream, output.slice_starts);
+  Buffer<double, B> sums(stream, starts.size() - 1);
+  function->add_values(stream, output.values.data(), starts.span(), sums.data());
+  add_folded_loss(to_host(stream, sums), output.slices, scale);
+  output.terms.push_back({std::move(function), scale});
+}
+
+template <Backend B>
+bool TableLayer<B>::begins_backward(const LayerOutput<B>& output) const {
+  require(output.training, Kind::invalid_argument,
+          "layer {}: expected the output of a call with training = true: found one of inference",
+          name());
+  return output.trainable;
+}
+
+template <Backend B>
+const float* TableLayer<B>::add_terms(Stream<B>& stream, const LayerOutput<B>& output,
+                                      const float* upstream, Buffer<float, B>& sum) const {
+  for (const OutputTerm<B>& term : output.terms) {
+    if (sum.empty()) {
+      sum = {stream, output.values.size()};
+    }
+    term.function->add_gradient(stream, output.values.data(), output.values.size(), term.scale,
+                                upstream, sum.data());
+    upstream = sum.data();
+  }
+  return upstream;
+}
+
+template <Backend B>
+void TableLayer<B>::send_back(Stream<B>& stream, const LayerOutput<B>& output, std::int64_t rows,
+                              const float* upstream) {
+  const std::int64_t dim = options_.embedding_size;
+  const MatrixView<const float> gradient{upstream, rows, dim, dim};
+  lookup_.backward(stream, output.trace, Span<const MatrixView<const float>>(&gradient, 1));
+}
+
+}  // namespace keyshard

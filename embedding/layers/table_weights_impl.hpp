@@ -1,0 +1,147 @@
+// The bodies of the members of TableLayer that are about its weights.
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "collectives/exchange.hpp"
+#include "collectives/vote.hpp"
+#include "embedding/layers/table_layer.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/error.hpp"
+#include "runtime/runs.hpp"
+
+namespace keyshard {
+
+template <Backend B>
+std::vector<WeightView> TableLayer<B>::weights() const {
+  std::vector<WeightView> views{{.name = table_->options().name,
+                                 .key_dtype = options_.key_dtype,
+                                 .value_dtype = options_.value_dtype,
+                                 .embedding_size = options_.embedding_size,
+                                 .size = table_->size()}};
+  if (has_status(table_->options().restrict_policy)) {
+    views.push_back({views[0].name + "/status", options_.key_dtype, "uint32", 1, table_->size()});
+  }
+  return views;
+}
+
+template <Backend B>
+std::vector<WeightView> TableLayer<B>::trainable_weights() const {
+  std::vector<WeightView> views = weights();
+  views.resize(options_.trainable ? 1 : 0);
+  return views;
+}
+
+template <Backend B>
+std::vector<WeightView> TableLayer<B>::non_trainable_weights() const {
+  std::vector<WeightView> views = weights();
+  views.erase(views.begin(), views.begin() + (options_.trainable ? 1 : 0));
+  return views;
+}
+
+template <Backend B>
+LayerWeights TableLayer<B>::get_weights() const {
+  LayerWeights weights{options_.value_dtype, options_.embedding_size, {}, {}};
+  const RowColumn values{"values", 0, table_->layout().dim};
+  for (std::int64_t shard = table_->shards().begin; shard < table_->shards().end; ++shard) {
+    const ShardRows rows = table_->shard_rows(shard);
+    const std::size_t before = weights.values.size();
+    weights.keys.insert(weights.keys.end(), rows.keys.begin(), rows.keys.end());
+    weights.values.resize(before + rows.keys.size() * static_cast<std::size_t>(values.width));
+    table_->copy_column(rows.rows, values, weights.values.data() + before);
+  }
+  return weights;
+}
+
+/// The order of weights by the rank that owns them, and how many each rank gets.
+struct WeightRoutes {
+  std::vector<std::size_t> order;
+  std::vector<std::int64_t> counts;
+
+  WeightRoutes(const Partitioner& partitioner, const std::vector<Key>& keys, std::int64_t ranks)
+      : order(keys.size()), counts(static_cast<std::size_t>(ranks)) {
+    std::vector<std::int64_t> owners;
+    for (const Key key : keys) {
+      owners.push_back(owner_of(shard_of(partitioner, key), ranks, kShards));
+      ++counts[static_cast<std::size_t>(owners.back())];
+    }
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return owners[a] < owners[b]; });
+  }
+};
+
+/// Sends every weight to the rank that owns it. Collective; in host memory.
+inline LayerWeights send_to_owners(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                                   const Partitioner& partitioner, const LayerWeights& weights) {
+  const WeightRoutes routes(partitioner, weights.keys, communicator.size());
+  const std::int64_t dim = weights.embedding_size;
+  LayerWeights sent{weights.value_dtype, dim, {}, {}};
+  for (const std::size_t i : routes.order) {
+    sent.keys.push_back(weights.keys[i]);
+    const auto row = weights.values.begin() + static_cast<std::ptrdiff_t>(i) * dim;
+    sent.values.insert(sent.values.end(), row, row + dim);
+  }
+  const Exchange<Cpu> exchange(communicator, routes.counts);
+  const auto received = static_cast<std::size_t>(exchange.received());
+  LayerWeights mine{weights.value_dtype, dim, std::vector<Key>(received),
+                    std::vector<float>(received * static_cast<std::size_t>(dim))};
+  exchange.forward(stream, std::as_const(sent.keys).data(), mine.keys.data());
+  exchange.forward(stream, std::as_const(sent.values).data(), mine.values.data(), dim);
+  return mine;
+}
+
+inline void check_weights(const std::string& layer, bool built, const LayerOptions& options,
+                          const LayerWeights& weights) {
+  require(built, Kind::invalid_argument,
+          "layer {}: expected a layer that is built, for set_weights; call build or the layer",
+          layer);
+  require(weights.value_dtype == options.value_dtype, Kind::invalid_argument,
+          "layer {}: expected weights of dtype {}: found {}", layer, options.value_dtype,
+          weights.value_dtype);
+  require(weights.embedding_size == options.embedding_size &&
+              weights.values.size() ==
+                  weights.keys.size() * static_cast<std::size_t>(options.embedding_size),
+          Kind::invalid_argument,
+          "layer {}: expected weights of shape [{}, {}]: found embedding_size {} and {} values",
+          layer, weights.keys.size(), options.embedding_size, weights.embedding_size,
+          weights.values.size());
+}
+
+inline void check_distinct(const std::string& layer, std::vector<Key> keys) {
+  std::sort(keys.begin(), keys.end());
+  const auto twice = std::adjacent_find(keys.begin(), keys.end());
+  require(twice == keys.end(), Kind::invalid_argument,
+          "layer {}: expected each key once, on all ranks together: found {} twice", layer,
+          twice == keys.end() ? 0 : static_cast<std::int64_t>(*twice));
+}
+
+template <Backend B>
+void TableLayer<B>::set_weights(Stream<B>& stream, const LayerWeights& weights) {
+  Communicator<Cpu>& communicator = host_of(*device_communicator_);
+  vote(communicator, [&] { check_weights(name(), built_, options_, weights); });
+  const LayerWeights mine =
+      send_to_owners(communicator, host_of(stream), table_->partitioner(), weights);
+  vote(communicator, [&] { check_distinct(name(), mine.keys); });
+  table_->clear(stream);
+  const Buffer<Key, B> keys = to_device(stream, mine.keys);
+  const Buffer<float, B> values = to_device(stream, mine.values);
+  table_->assign(stream, keys.span(), values.data());
+}
+
+template <Backend B>
+std::int64_t TableLayer<B>::count_params() const {
+  vote(host_of(*device_communicator_), [&] {
+    require(built_, Kind::invalid_argument,
+            "layer {}: expected a layer that is built, for count_params; call build or the layer",
+            name());
+  });
+  std::int64_t rows = table_->size();
+  device_communicator_->all_reduce(Span<std::int64_t>(&rows, 1), Reduction::sum);
+  return rows * options_.embedding_size;
+}
+
+}  // namespace keyshard

@@ -1,0 +1,213 @@
+// What a layer is to a Keras user apart from its rows, on one rank and on several.
+#include "embedding/layers/layer_base.hpp"
+
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "runtime/copy.hpp"
+#include "tests/embedding/layers/layer_on_ranks.hpp"
+
+namespace keyshard::testing {
+namespace {
+
+TEST(Layer, HasTheFixedAnswersOfKeras) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>&, Stream<Cpu>&) {
+    EXPECT_EQ(layer.name(), "items");
+    EXPECT_FALSE(layer.dynamic());
+    EXPECT_TRUE(layer.supports_masking());
+    EXPECT_TRUE(layer.submodules().empty());
+    EXPECT_EQ(layer.dtype(), "float32");
+    EXPECT_EQ(layer.variable_dtype(), "float32");
+    EXPECT_EQ(layer.compute_dtype(), "float32");
+    EXPECT_EQ(layer.dtype_policy(), (DtypePolicy{"float32", "float32", "float32"}));
+    EXPECT_EQ(layer.activity_regularizer(), nullptr);
+    EXPECT_TRUE(layer.metrics().empty());
+  });
+}
+
+TEST(Layer, ASubclassListsItsOwnLayers) {
+  struct Tower : SquashedEmbedding<Cpu> {
+    Tower(TableSet<Cpu>& tables, LayerBase& part)
+        : SquashedEmbedding(tables, items("tower")), inner(&part) {}
+
+    std::vector<LayerBase*> submodules() override { return {inner}; }
+
+    LayerBase* inner;
+  };
+
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>&) {
+    Tower tower(tables, layer);
+    LayerBase& base = tower;
+    EXPECT_EQ(base.submodules(), std::vector<LayerBase*>{&layer});
+  });
+}
+
+TEST(Layer, NamesAreUniqueOnATableSet) {
+  on_ranks([](SquashedEmbedding<Cpu>&, TableSet<Cpu>& tables, Stream<Cpu>&) {
+    LayerOptions options = items();
+    const std::string taken = message_of([&] { Embedding<Cpu>(tables, options); });
+    EXPECT_NE(taken.find("share = \"items\""), std::string::npos) << taken;
+    options.share = "items";
+    message_of([&] { Embedding<Cpu>(tables, options); });
+    options.name = "again";
+    EXPECT_NO_THROW(Embedding<Cpu>(tables, options));
+    message_of([&] { Embedding<Cpu>(tables, options); });
+    EXPECT_EQ(tables.tables().size(), 1u);
+  });
+}
+
+TEST(Layer, ScopesAreNestedAndNameErrors) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>&) {
+    EXPECT_EQ(layer.name_scope(), "items/");
+    const std::string inner = layer.with_name_scope([&] {
+      SquashedEmbedding<Cpu> part(tables, items("part"));
+      const std::string message = message_of([&] {
+        part.with_name_scope([]() -> void { fail(Kind::invalid_argument, "expected nothing"); });
+      });
+      EXPECT_EQ(message, "items/part/: expected nothing");
+      return part.name_scope();
+    });
+    EXPECT_EQ(inner, "items/part/");
+    EXPECT_EQ(SquashedEmbedding<Cpu>(tables, items("last")).name_scope(), "last/");
+  });
+}
+
+TEST(InputSpec, SaysWhatDoesNotFitAsKerasDoes) {
+  const std::string start = "Input 0 of layer conv is incompatible with the layer: ";
+  const auto message = [](const InputSpec& spec, const FreeShape& shape) {
+    return message_of([&] { check_input(spec, "conv", {"int64", shape}); });
+  };
+  EXPECT_EQ(message({.ndim = 4}, {2}),
+            start + "expected ndim=4, found ndim=1. Full shape received: [2]");
+  EXPECT_EQ(message({.min_ndim = 1}, {}),
+            start + "expected min_ndim=1, found ndim=0. Full shape received: []");
+  EXPECT_EQ(message({.max_ndim = 1}, {2, 3}),
+            start + "expected max_ndim=1, found ndim=2. Full shape received: [2, 3]");
+  EXPECT_EQ(message({.dtype = "int32"}, {2}),
+            start + "expected dtype=int32, found dtype=int64. Full shape received: [2]");
+  EXPECT_EQ(message({.shape = FreeShape{std::nullopt, 3}}, {2, 4}),
+            start + "expected shape=[None, 3], found shape=[2, 4]. Full shape received: [2, 4]");
+  EXPECT_NO_THROW(check_input({.shape = FreeShape{std::nullopt, 3}}, "conv", {"int64", {2, 3}}));
+  EXPECT_NO_THROW(check_input({.shape = FreeShape{2, 3}}, "conv", {"int64", {2, std::nullopt}}));
+  EXPECT_NO_THROW(check_input({}, "conv", {"int64", {}}));
+}
+
+TEST(InputSpec, IsCheckedAtEveryCallOnEveryRank) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+    EXPECT_EQ(layer.input_spec(), (InputSpec{.dtype = "int64", .min_ndim = 1}));
+    layer.set_input_spec({.ndim = 3});
+    const std::vector<Key> ids{1, 2};
+    EXPECT_EQ(message_of([&] {
+                layer(stream, {ids, {1, 2}, {}});
+              }),
+              "Input 0 of layer items is incompatible with the layer: expected ndim=3, found "
+              "ndim=2. Full shape received: [1, 2]");
+    EXPECT_NO_THROW(layer(stream, {ids, {1, 2, 1}, {}}));
+    EXPECT_EQ(Embedding<Cpu>(tables, items("rows")).input_spec(), InputSpec{.dtype = "int64"});
+  });
+}
+
+TEST(Layer, KnowsTheShapesOfItsInputAndOutput) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>&, Stream<Cpu>& stream) {
+    EXPECT_NE(message_of([&] { layer.input(); }).find("not yet"), std::string::npos);
+    EXPECT_NE(message_of([&] { layer.output(); }).find("not yet"), std::string::npos);
+    const std::vector<Key> ids{1, 2, 3, 4, 5, 6};
+    layer(stream, {ids, {2, 3}, {}});
+    layer(stream, {ids, {3, 2}, {}}, {.training = false});
+    EXPECT_EQ(layer.input(), (TensorSpec{"int64", {std::nullopt, 2}}));
+    EXPECT_EQ(layer.output(), (TensorSpec{"float32", {std::nullopt, 2}}));
+    layer(stream, {ids, {6}, {}});
+    EXPECT_NE(message_of([&] { layer.input(); }).find("found several"), std::string::npos);
+    EXPECT_NE(message_of([&] { layer.output(); }).find("found several"), std::string::npos);
+  });
+}
+
+TEST(Layer, ComputesOutputShapesWithoutBuilding) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>&) {
+    const FreeShape free{std::nullopt, 3, std::nullopt};
+    EXPECT_EQ(layer.compute_output_shape(free), (FreeShape{std::nullopt, 2}));
+    EXPECT_EQ(layer.compute_output_shape(FreeShape{std::nullopt}), FreeShape{2});
+    EXPECT_EQ(layer.compute_output_shape(std::vector<std::int64_t>{4, 3}),
+              (std::vector<std::int64_t>{4, 2}));
+    message_of([&] { layer.compute_output_shape(FreeShape{}); });
+    EXPECT_FALSE(layer.built());
+    const Embedding<Cpu> rows(tables, items("rows"));
+    EXPECT_EQ(rows.compute_output_shape(free), (FreeShape{std::nullopt, 3, std::nullopt, 2}));
+    EXPECT_EQ(rows.compute_output_shape(FreeShape{}), FreeShape{2});
+  });
+}
+
+TEST(Layer, ThatIsNotTrainableChangesNothing) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+    const Batch batch(tables.communicator());
+    const std::vector<float> upstream(batch.ids.size() * 2, 1);
+    layer.set_trainable(false);
+    EXPECT_FALSE(layer.trainable());
+    layer.backward(stream, layer(stream, batch.view(), batch.call()), upstream.data());
+    tables.apply(stream, {});
+    EXPECT_EQ(layer.count_params(), 0);
+    layer.set_trainable(true);
+    layer.backward(stream, layer(stream, batch.view(), batch.call()), upstream.data());
+    tables.apply(stream, {});
+    EXPECT_EQ(layer.count_params(), 2 * 12);
+    for (const float value : layer.get_weights().values) {
+      EXPECT_EQ(value, -0.5f);
+    }
+  });
+}
+
+TEST(Layer, FlagsThatDifferFailOnEveryRank) {
+  run_ranks(3, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    SquashedEmbedding<Cpu> layer(tables, items());
+    const Batch batch(communicator);
+    const bool odd = communicator.rank() == 1;
+    layer.set_trainable(!odd);
+    EXPECT_NE(message_of([&] {
+                layer(stream, batch.view(), batch.call());
+              }).find("value of trainable on all ranks: found true on 2 of 3"),
+              std::string::npos);
+    layer.set_trainable(true);
+    EXPECT_NE(message_of([&] {
+                layer.forward(stream, batch.view(), odd, &batch.slices);
+              }).find("value of training on all ranks: found true on 1 of 3"),
+              std::string::npos);
+  });
+}
+
+TEST(Layer, InferenceHasNoTraceAndNoBackward) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+    const Batch batch(tables.communicator());
+    LayerOutput<Cpu> output = layer(stream, batch.view(), {.training = false});
+    EXPECT_EQ(output.trace.state(), nullptr);
+    const std::vector<float> upstream(batch.ids.size() * 2, 1);
+    message_of([&] { layer.backward(stream, output, upstream.data()); });
+    message_of([&] { layer.add_loss(stream, output, output_function<Cpu>("", L1L2{1, 0})); });
+  });
+}
+
+TEST(Layer, AnswersInferencesOfSeveralThreadsAtOnce) {
+  run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    LayerOptions options = items();
+    options.initializer = Normal{};
+    SquashedEmbedding<Cpu> layer(tables, options);
+    const std::vector<Key> ids{1, 2, 3, 4, 5, 6};
+    const LayerOutput<Cpu> alone = layer(stream, {ids, {3, 2}, {}}, {.training = false});
+    const std::vector<float> expected = to_host(stream, alone.values);
+    const auto ask = [&] {
+      Stream<Cpu> own;
+      for (int call = 0; call < 200; ++call) {
+        const LayerOutput<Cpu> output = layer(own, {ids, {3, 2}, {}}, {.training = false});
+        EXPECT_EQ(to_host(own, output.values), expected);
+      }
+    };
+    std::thread other(ask);
+    ask();
+    other.join();
+  });
+}
+
+}  // namespace
+}  // namespace keyshard::testing

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
+#include <type_traits>
 
 #include "runtime/error.hpp"
 #include "tests/support/ranks.hpp"
@@ -40,6 +41,15 @@ LayerOptions options_of(const LayerRun& run) {
   options.exchange = run.exchange;
   options.pool_order = run.exchange == ExchangeMode::rows ? PoolOrder::bag : PoolOrder::shard;
   return options;
+}
+
+template <class Layer>
+Layer make_layer(TableSet<Cpu>& tables, const LayerRun& run) {
+  if constexpr (std::is_same_v<Layer, FieldWiseEmbedding<Cpu>>) {
+    return Layer(tables, options_of(run), run.nslots, slot_map<Cpu>("", SlotOfKey{run.nslots}));
+  } else {
+    return Layer(tables, options_of(run));
+  }
 }
 
 }  // namespace
@@ -93,7 +103,7 @@ LayerResult run_layer(const LayerRun& run) {
     const bool root = communicator.rank() == 0;
     const LayerRun mine = root ? run : without_ids(run);
     TableSet<Cpu> tables(communicator);
-    Layer layer(tables, options_of(run));
+    Layer layer = make_layer<Layer>(tables, run);
     assign(stream, layer.table(), run.table);
     const LayerOutput<Cpu> output =
         layer.forward(stream, IdsView{mine.ids, mine.shape, mine.offsets});
@@ -117,5 +127,6 @@ LayerResult run_layer(const LayerRun& run) {
 
 template LayerResult run_layer<SquashedEmbedding<Cpu>>(const LayerRun& run);
 template LayerResult run_layer<Embedding<Cpu>>(const LayerRun& run);
+template LayerResult run_layer<FieldWiseEmbedding<Cpu>>(const LayerRun& run);
 
 }  // namespace keyshard::testing

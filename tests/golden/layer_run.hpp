@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "embedding/layers/field_wise_embedding.hpp"
 #include "embedding/layers/squashed_embedding.hpp"
 #include "tests/support/golden_file.hpp"
 
@@ -32,11 +33,19 @@ void assign(Stream<Cpu>& stream, Table<Cpu>& table, const GoldenTable& rows);
 void copy_rows(Stream<Cpu>& stream, const Table<Cpu>& table, const std::vector<Key>& keys,
                const std::string& column, std::vector<float>& out);
 
+/// The slot map of the golden files: the key modulo the slots.
+struct SlotOfKey {
+  std::int64_t nslots;
+
+  KEYSHARD_HD std::int64_t operator()(Key key) const { return floor_mod(key, nslots); }
+};
+
 struct LayerRun {
   GoldenTable table;
   std::string combiner = "sum";
   std::string empty_bag = "zeros";
-  float missing = 0;  ///< what absent keys read
+  std::int64_t nslots = 0;  ///< of a FieldWiseEmbedding
+  float missing = 0;        ///< what absent keys read
   std::vector<Key> ids;
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> offsets;  ///< of ragged ids; `shape` is empty then
@@ -55,7 +64,7 @@ struct LayerResult {
   std::vector<float> rows;       ///< [distinct x dim] after one step with rate 1; NaN: no row
 };
 
-/// Layer: SquashedEmbedding<Cpu> or Embedding<Cpu>.
+/// Layer: SquashedEmbedding<Cpu>, Embedding<Cpu> or FieldWiseEmbedding<Cpu>.
 template <class Layer>
 LayerResult run_layer(const LayerRun& run);
 

@@ -22,6 +22,8 @@ void run_ragged(const GoldenValue& file, Report& report);
 void run_empty(const GoldenValue& file, Report& report);
 void run_embedding(const GoldenValue& file, Report& report);
 void run_refused(const GoldenValue& file, Report& report);
+void run_field_wise(const GoldenValue& file, Report& report);
+void run_configs(const GoldenValue& file, Report& report);
 void run_output_shapes(const GoldenValue& file, Report& report);
 
 // metrics

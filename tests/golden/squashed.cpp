@@ -170,4 +170,19 @@ void run_embedding(const GoldenValue& file, Report& report) {
   }
 }
 
+void run_field_wise(const GoldenValue& file, Report& report) {
+  for (const GoldenValue& value : file["field_wise"].list()) {
+    const std::string& combiner = value["combiner"].text();
+    const std::string shape = fmt::format("[{}]", fmt::join(value["ids"].tensor().shape, ", "));
+    report.run("squashed_layer: field_wise " + combiner, shape, [&](GoldenCase& one) {
+      LayerRun run = layer_run(file, value);
+      run.nslots = value["nslots"].integer();
+      in_all_settings<FieldWiseEmbedding<Cpu>>(
+          run, [&](const LayerResult& found, const std::string& at) {
+            compare(found, false, value, at, one);
+          });
+    });
+  }
+}
+
 }  // namespace keyshard::testing

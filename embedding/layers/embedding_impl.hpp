@@ -31,7 +31,7 @@ LayerOutput<B> Embedding<B>::operator()(Stream<B>& stream, const IdsView& ids,
                                         const CallOptions& call) {
   Bags<B> bags;
   this->accept(stream, [&] {
-    this->check_call(stream, ids, call);
+    this->check_call(stream, ids, call, false);
     bags = single_bags(stream, ids);
     check_slices(options_.name, call.slices, bags.samples);
     bags.drop_masked(stream, call.mask, options_.padding_id);

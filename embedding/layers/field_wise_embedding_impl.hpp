@@ -58,7 +58,7 @@ LayerOutput<B> FieldWiseEmbedding<B>::operator()(Stream<B>& stream, const IdsVie
                                                  const CallOptions& call) {
   Bags<B> bags;
   this->accept(stream, [&] {
-    this->check_call(stream, ids, call);
+    this->check_call(stream, ids, call, false);
     require(!ids.ragged(), Kind::invalid_argument,
             "layer {}: expected rectangular ids [B, n]: found {} ragged lists", options_.name,
             ids.offsets.size() - 1);

@@ -45,13 +45,14 @@ struct BagOrder {
   }
 };
 
-/// Brings ids into the order of bags.
+/// Brings ids, or their weights, into the order of bags.
+template <class T>
 struct TransposeIds {
-  const Key* ids;
+  const T* in;
   BagOrder order;
-  Key* out;
+  T* out;
 
-  KEYSHARD_HD void operator()(std::int64_t i) const { out[i] = ids[order.source(i)]; }
+  KEYSHARD_HD void operator()(std::int64_t i) const { out[i] = in[order.source(i)]; }
 };
 
 /// Whether id i counts: neither masked nor padding.
@@ -70,15 +71,17 @@ struct KeptIds {
   KEYSHARD_HD std::int64_t operator()(std::int64_t i) const { return kept(i) ? 1 : 0; }
 };
 
-/// Moves the kept ids to their places.
+/// Moves the kept ids, or their weights, to their places.
+template <class T>
 struct MoveKept {
   KeptIds ids;
   const std::int64_t* places;  ///< [n + 1] kept ids before each
-  Key* out;
+  const T* in;
+  T* out;
 
   KEYSHARD_HD void operator()(std::int64_t i) const {
     if (ids.kept(i)) {
-      out[places[i]] = ids.ids[i];
+      out[places[i]] = in[i];
     }
   }
 };
@@ -108,12 +111,14 @@ template <Backend B>
 struct Bags {
   Span<const Key> values;
   Span<const std::int64_t> offsets;
+  Span<const float> weights;  // of the values; empty: none
   std::int64_t samples = 1;
   std::int64_t per_sample = 1;
   const std::int64_t* firsts = nullptr;  // [samples + 1], on the device
   BagOrder order;
   Buffer<Key, B> own_values;
   Buffer<std::int64_t, B> own_offsets;
+  Buffer<float, B> own_weights;
 
   std::int64_t size() const { return offsets.size() - 1; }
 
@@ -122,6 +127,16 @@ struct Bags {
     own_offsets = {stream, bags + 1};
     for_each(stream, bags + 1, CountUp{n, own_offsets.data()});
     offsets = std::as_const(own_offsets).span();
+  }
+
+  /// Gives the ids weights, which come in the order of the input.
+  void weigh(Stream<B>& stream, Span<const float> given) {
+    weights = given;
+    if (!given.empty() && order.inner > 1) {
+      own_weights = {stream, given.size()};
+      for_each(stream, given.size(), TransposeIds<float>{given.data(), order, own_weights.data()});
+      weights = std::as_const(own_weights).span();
+    }
   }
 
   /// The ids that count.
@@ -143,7 +158,14 @@ struct Bags {
     Buffer<std::int64_t, B> places(stream, values.size() + 1);
     scan(stream, values.size(), ids, places.data());
     Buffer<Key, B> moved(stream, value_at(stream, places.data() + values.size()));
-    for_each(stream, values.size(), MoveKept{ids, places.data(), moved.data()});
+    for_each(stream, values.size(), MoveKept<Key>{ids, places.data(), values.data(), moved.data()});
+    if (!weights.empty()) {
+      Buffer<float, B> moved_weights(stream, moved.size());
+      for_each(stream, values.size(),
+               MoveKept<float>{ids, places.data(), weights.data(), moved_weights.data()});
+      own_weights = std::move(moved_weights);
+      weights = std::as_const(own_weights).span();
+    }
     Buffer<std::int64_t, B> moved_offsets(stream, offsets.size());
     for_each(stream, offsets.size(),
              MoveOffsets{places.data(), offsets.data(), moved_offsets.data()});
@@ -209,7 +231,7 @@ Bags<B> bags_of(Stream<B>& stream, const IdsView& ids) {
   if (bags.per_sample > 1) {
     bags.own_values = {stream, ids.values.size()};
     for_each(stream, ids.values.size(),
-             TransposeIds{ids.values.data(), bags.order, bags.own_values.data()});
+             TransposeIds<Key>{ids.values.data(), bags.order, bags.own_values.data()});
     bags.values = std::as_const(bags.own_values).span();
   }
   bags.cut(stream, bags.samples * bags.per_sample, n);

@@ -39,6 +39,10 @@ struct CallOptions {
   /// One byte per id, in the order of the ids, on the device: an id whose byte is 0 is in no bag.
   /// Empty: every id counts.
   Span<const std::uint8_t> mask = {};
+  /// SquashedEmbedding with combiner sum, mean or sqrtn: a weight per id, in the order of the ids,
+  /// on the device. Weights are taken as they are, negative ones too; where the divisor of a bag is
+  /// 0, the bag gives zeros and has no gradient. Empty: no weights. Ranks may differ.
+  Span<const float> weights = {};
 };
 
 /// A function of the output whose gradient backward adds.
@@ -64,6 +68,7 @@ struct LayerOutput {
   std::vector<std::int64_t> shape;
   bool training = false;   ///< of the call
   bool trainable = false;  ///< the layer was, at the call
+  bool weighted = false;   ///< the ids had weights
   LookupTrace<B> trace;    ///< of a training call
   std::vector<ReducedStage<B>>
       stages;          ///< reductions after the pooling of bags, in order, of a training call

@@ -27,10 +27,11 @@ LayerOutput<B> SquashedEmbedding<B>::operator()(Stream<B>& stream, const IdsView
                                                 const CallOptions& call) {
   Bags<B> bags;
   this->accept(stream, [&] {
-    this->check_call(stream, ids, call);
+    this->check_call(stream, ids, call, true);
     output_shape(free_shape(ids));
     bags = bags_of(stream, ids);
     check_slices(options_.name, call.slices, bags.samples);
+    bags.weigh(stream, call.weights);
     bags.drop_masked(stream, call.mask, options_.padding_id);
   });
   LayerOutput<B> output = this->look_up(stream, bags, call);

@@ -95,8 +95,10 @@ class TableLayer : public LayerBase {
   /// The options as they are now, for get_config.
   SettingValue config() const;
 
-  /// Checks shape, offsets, mask and slices of the ids of a call.
-  void check_call(Stream<B>& stream, const IdsView& ids, const CallOptions& call) const;
+  /// Checks shape, offsets, mask and weights of the ids of a call; `weighable` says whether the
+  /// layer takes weights.
+  void check_call(Stream<B>& stream, const IdsView& ids, const CallOptions& call,
+                  bool weighable) const;
 
   /// Checks and prepares the ids of a call; an exception that `prepare` throws ends the call on all
   /// ranks.
@@ -131,6 +133,7 @@ class TableLayer : public LayerBase {
   Communicator<B>* device_communicator_;
   Table<B>* table_;
   Lookup<B> lookup_;
+  std::unique_ptr<Lookup<B>> weighted_;  // the same for ids with weights; null before the first
   std::shared_ptr<const OutputFunction<B>> regularizer_;
 };
 

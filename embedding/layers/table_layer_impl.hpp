@@ -113,10 +113,22 @@ void TableLayer<B>::set_activity_regularizer(const OutputFunction<B>& function) 
 }
 
 template <Backend B>
-void TableLayer<B>::check_call(Stream<B>& stream, const IdsView& ids,
-                               const CallOptions& call) const {
+void TableLayer<B>::check_call(Stream<B>& stream, const IdsView& ids, const CallOptions& call,
+                               bool weighable) const {
   check_input(input_spec(), name(), {options_.key_dtype, free_shape(ids)});
   check_ids(stream, name(), ids, call.mask);
+  require(call.weights.empty() || (weighable && weighted_place(combiner_).has_value()),
+          Kind::invalid_argument,
+          "layer {}: expected weights of ids in a SquashedEmbedding with combiner sum, mean or "
+          "sqrtn alone: found {} weights{}",
+          name(), call.weights.size(), weighable ? " and " + options_.combiner : "");
+  require(call.weights.empty() || call.weights.size() == ids.values.size(), Kind::invalid_argument,
+          "layer {}: expected a weight for each of {} ids: found {}", name(), ids.values.size(),
+          call.weights.size());
+  require(call.weights.empty() || table_->options().exchange == ExchangeMode::rows, Kind::not_built,
+          "layer {}: weights of ids with exchange \"reduced\" or \"auto\" are not built in this "
+          "version; give table {} exchange \"rows\"",
+          name(), table_->options().name);
 }
 
 template <Backend B>
@@ -135,6 +147,7 @@ LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
   LayerOutput<B> output;
   output.training = call.training;
   output.trainable = options_.trainable;
+  output.weighted = !call.weights.empty();
   output.slices = slices_of(call.slices, bags.samples);
   std::vector<std::int64_t> offsets;
   for (const std::int64_t sample : output.slices.offsets) {
@@ -146,12 +159,22 @@ LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
   }
   output.values = {stream, rows * dim};
   const MatrixView<float> pooled{output.values.data(), rows, dim, dim};
-  const LookupInput input{
-      {bags.values, bags.offsets}, rows, output.slices.slices, output.slices.run, offsets};
+  const LookupInput input{.bags = {bags.values, bags.offsets},
+                          .samples = rows,
+                          .slices = output.slices.slices,
+                          .run = output.slices.run,
+                          .slice_offsets = offsets,
+                          .weights = bags.weights};
   const std::int64_t carry[kLayerCarry] = {output.trainable ? 1 : 0, call.training ? 1 : 0,
                                            bags.samples};
-  output.trace = lookup_.forward(stream, input, call.training, carry,
-                                 Span<const MatrixView<float>>(&pooled, 1));
+  if (output.weighted && weighted_ == nullptr) {
+    weighted_ = std::make_unique<Lookup<B>>(
+        *device_communicator_, std::vector<Table<B>*>{table_},
+        std::vector<FeatureOptions>{{options_.name, 0, {combiner_}, true}});
+  }
+  output.trace =
+      (output.weighted ? *weighted_ : lookup_)
+          .forward(stream, input, call.training, carry, Span<const MatrixView<float>>(&pooled, 1));
   const std::vector<std::int64_t>& all = output.trace.carried();
   for (const std::size_t flag : {0u, 1u}) {
     require(all[flag] == 0 || all[flag] == device_communicator_->size(), Kind::invalid_argument,
@@ -225,7 +248,8 @@ void TableLayer<B>::send_back(Stream<B>& stream, const LayerOutput<B>& output, s
                               const float* upstream) {
   const std::int64_t dim = options_.embedding_size;
   const MatrixView<const float> gradient{upstream, rows, dim, dim};
-  lookup_.backward(stream, output.trace, Span<const MatrixView<const float>>(&gradient, 1));
+  (output.weighted ? *weighted_ : lookup_)
+      .backward(stream, output.trace, Span<const MatrixView<const float>>(&gradient, 1));
 }
 
 }  // namespace keyshard

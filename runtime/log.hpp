@@ -2,6 +2,7 @@
 // file (the one home of spdlog). A log is an object that is handed on; there is no global one.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,8 +21,12 @@ class Log {
   Log(Log&&) noexcept;
   Log& operator=(Log&&) noexcept;
 
-  /// Writes a line and flushes it. Thread-safe. A full disk loses lines, never the job.
+  /// Writes a line and flushes it. Thread-safe. A full disk loses lines, never the job; `lost`
+  /// counts them.
   void write(LogLevel level, std::string_view text);
+
+  /// Lines that could not be written, whole or in part.
+  std::int64_t lost() const noexcept;
 
  private:
   struct State;

@@ -1,6 +1,8 @@
 #include "runtime/settings.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <optional>
 
 #include <fmt/format.h>
@@ -53,6 +55,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return d[a.size()][b.size()];
+}
+
+/// The shortest decimal that is read back as this float.
+double decimal_of(float value) {
+  const std::string digits = fmt::format("{}", value);
+  double result = value;
+  std::from_chars(digits.data(), digits.data() + digits.size(), result);
+  return result;
 }
 
 /// Compares texts with runs of digits as numbers, so that line 9 comes before line 10.
@@ -126,11 +136,27 @@ std::string Settings::path_of(std::string_view key) const {
 
 template <class T>
 T Settings::taken(std::string_view key, T value) {
-  report_->values.emplace(path_of(key), value_of(value));
+  SettingValue recorded = value_of(value);
+  if (const SettingValue* given = member_of(*table_, key)) {
+    recorded.place = given->place;
+  }
+  report_->values.emplace(path_of(key), std::move(recorded));
   return value;
 }
 
 bool Settings::has(std::string_view key) const { return member_of(*table_, key) != nullptr; }
+
+void Settings::repeat(std::string_view key, const Settings& other) {
+  allow(key);
+  const std::string from = other.path_of(key) + ".", to = path_of(key) + ".";
+  ResolvedSettings repeated;
+  for (const auto& [path, value] : report_->values) {
+    if (path.starts_with(from)) {
+      repeated.emplace(to + path.substr(from.size()), value_of(value.value));
+    }
+  }
+  report_->values.merge(repeated);
+}
 
 void Settings::allow(std::string_view key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
@@ -200,7 +226,20 @@ double Settings::number(std::string_view key, double otherwise, double least, do
                 : fmt::format("expected a number from {} to {}: found {}", least, most, *number));
     return otherwise;
   }
+  if (!std::isfinite(*number)) {
+    problem(key, fmt::format("expected a finite number: found {}", *number));
+    return otherwise;
+  }
   return taken(key, *number);
+}
+
+float Settings::single(std::string_view key, float otherwise, double least, double most) {
+  const auto value = static_cast<float>(number(key, decimal_of(otherwise), least, most));
+  if (!std::isfinite(value)) {
+    problem(key, "expected a number that is finite as a 32-bit float: found a larger one");
+    return otherwise;
+  }
+  return value;
 }
 
 std::string Settings::text(std::string_view key, std::string otherwise) {

@@ -22,7 +22,8 @@ namespace keyshard {
 struct SettingsReport {
   /// Problems, "file:line: message" each, in order of discovery.
   std::vector<std::string> messages;
-  /// The value of every key that was asked for: the default where the key was not given.
+  /// The value of every key that was asked for: the default where the key was not given. A default
+  /// has no place.
   ResolvedSettings values;
 
   /// Every message once, by file and line.
@@ -42,9 +43,15 @@ class Settings {
   std::int64_t integer(std::string_view key, std::int64_t otherwise,
                        std::int64_t least = std::numeric_limits<std::int64_t>::min(),
                        std::int64_t most = std::numeric_limits<std::int64_t>::max());
+  /// A finite number.
   double number(std::string_view key, double otherwise,
                 double least = -std::numeric_limits<double>::infinity(),
                 double most = std::numeric_limits<double>::infinity());
+  /// A number that is finite as a float, too. A default is recorded as the shortest decimal that
+  /// reads back as that float.
+  float single(std::string_view key, float otherwise,
+               double least = -std::numeric_limits<double>::infinity(),
+               double most = std::numeric_limits<double>::infinity());
   std::string text(std::string_view key, std::string otherwise);
   std::string choice(std::string_view key, std::string otherwise,
                      const std::vector<std::string>& legal);
@@ -71,6 +78,9 @@ class Settings {
   /// The tables inside the table `key`, by name: [key.NAME].
   std::vector<std::pair<std::string, Settings>> named_tables(std::string_view key);
 
+  /// Records the values that were taken from the table `key` of `other` as values of the table
+  /// `key` of this one, which has none.
+  void repeat(std::string_view key, const Settings& other);
   /// Marks a key as legal without reading it.
   void allow(std::string_view key);
   /// Records a problem of the value under `key` (of the table itself if the key is absent).

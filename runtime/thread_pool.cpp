@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "runtime/cpu_quota.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -183,7 +185,9 @@ void ThreadPool::for_tasks(std::int64_t n, const std::function<void(std::int64_t
              });
 }
 
-ThreadCount default_threads(int local_ranks) {
+ThreadCount default_threads(int local_ranks) { return default_threads(local_ranks, cpu_quota()); }
+
+ThreadCount default_threads(int local_ranks, double quota) {
   ThreadCount count;
   count.cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   cpu_set_t mask;
@@ -194,6 +198,12 @@ ThreadCount default_threads(int local_ranks) {
   const int share = std::max(1, count.cores / std::max(1, local_ranks));
   count.threads = std::max(1, std::min(count.affinity, share));
   count.limited_by_mask = count.affinity < share;
+  count.quota = quota;
+  const auto allowed = std::max(1.0, quota / std::max(1, local_ranks));
+  if (quota > 0 && allowed < count.threads) {
+    count.threads = static_cast<int>(allowed);
+    count.limited_by_quota = true;
+  }
   return count;
 }
 

@@ -69,14 +69,19 @@ class ThreadPool {
   std::atomic<bool> stop_{false};
 };
 
-/// Threads of a rank by default: min(affinity mask, cores / ranks of this node), at least 1.
+/// Threads of a rank by default: min(affinity mask, cores / ranks of this node, cores that the
+/// control group allows / ranks of this node), at least 1.
 struct ThreadCount {
   int threads = 1;
   int cores = 1;                 ///< cores of the machine
   int affinity = 1;              ///< cores that this process may use
   bool limited_by_mask = false;  ///< the mask is smaller than the share: worth a warning
+  double quota = 0;              ///< cores that the control group allows; 0: no limit
+  bool limited_by_quota = false;
 };
 
+/// `quota` as cpu_quota (cpu_quota.hpp) returns it.
+ThreadCount default_threads(int local_ranks, double quota);
 ThreadCount default_threads(int local_ranks);
 
 }  // namespace keyshard

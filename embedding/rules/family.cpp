@@ -1,22 +1,10 @@
 #include "embedding/rules/family.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "runtime/error.hpp"
 
 namespace keyshard {
-namespace {
-
-/// The shortest decimal that is read back as this float.
-double decimal_of(float value) {
-  const std::string digits = fmt::format("{}", value);
-  double result = value;
-  std::from_chars(digits.data(), digits.data() + digits.size(), result);
-  return result;
-}
-
-}  // namespace
 
 std::optional<std::size_t> FamilyNames::find(const std::string& name) const {
   const auto alias = std::find_if(aliases.begin(), aliases.end(),
@@ -66,7 +54,7 @@ void refuse_not_built(Settings& settings, const std::string& key) {
 }
 
 void FieldReader::operator()(const char* key, float& value, double least, double most) const {
-  value = static_cast<float>(settings_.number(key, decimal_of(value), least, most));
+  value = settings_.single(key, value, least, most);
 }
 
 void FieldReader::operator()(const char* key, double& value, double least, double most) const {

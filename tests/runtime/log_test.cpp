@@ -70,6 +70,8 @@ TEST(Log, AFullDiskLosesLinesAndNothingElse) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_NO_THROW(log.write(LogLevel::error, std::string(100'000, 'x')));
   }
+  EXPECT_EQ(log.lost(), 3);
+  EXPECT_EQ(Log().lost(), 0);
 }
 
 TEST(Log, AMovedOneGoesOnInTheSameFile) {

@@ -116,6 +116,20 @@ TEST(SettingsBounds, ANumberThatIsNoneLiesInNoRange) {
   EXPECT_EQ(r.messages(), "a.toml:1: job.k: expected a number from 0 to 1: found nan\n");
 }
 
+TEST(SettingsBounds, ANumberWithoutEndsIsFiniteAndASingleOneIsAsAFloatToo) {
+  Reading infinite({{"k", value(std::numeric_limits<double>::infinity())}});
+  EXPECT_EQ(infinite.settings.number("k", 0.5), 0.5);
+  EXPECT_EQ(infinite.messages(), "a.toml:1: job.k: expected a finite number: found inf\n");
+  Reading large({{"k", value(1e300)}});
+  EXPECT_EQ(large.settings.single("k", 0.5f, 0), 0.5f);
+  EXPECT_EQ(large.messages(),
+            "a.toml:1: job.k: expected a number that is finite as a 32-bit float: found a larger "
+            "one\n");
+  Reading fits({{"k", value(1e30)}});
+  EXPECT_EQ(fits.settings.single("k", 0.5f, 0), 1e30f);
+  EXPECT_EQ(fits.messages(), "");
+}
+
 TEST(SettingsBounds, ANumberWithALowerEndAloneIsSaidWithThatEnd) {
   Reading r({{"k", value(-0.25)}});
   EXPECT_EQ(r.settings.number("k", 2, 0), 2);

@@ -2,12 +2,15 @@
 
 #include <atomic>
 #include <cfenv>
+#include <filesystem>
 #include <stdexcept>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "runtime/cpu_quota.hpp"
 #include "tests/support/counts.hpp"
+#include "tests/support/scratch_folder.hpp"
 
 namespace keyshard {
 namespace {
@@ -94,6 +97,41 @@ TEST(DefaultThreads, AreAShareOfTheCoresAndAtLeastOne) {
   EXPECT_LE(alone.affinity, alone.cores);
 
   EXPECT_EQ(default_threads(10 * alone.cores).threads, 1);
+}
+
+TEST(DefaultThreads, AreNoMoreThanTheControlGroupAllows) {
+  const int unlimited = default_threads(1, 0).threads;
+  EXPECT_FALSE(default_threads(1, 0).limited_by_quota);
+  EXPECT_EQ(default_threads(1, 0.5).threads, 1);
+  EXPECT_EQ(default_threads(1, 0.5).limited_by_quota, unlimited > 1);
+  EXPECT_EQ(default_threads(1, 1.9).threads, 1);
+  EXPECT_EQ(default_threads(1, unlimited + 0.5).threads, unlimited);
+  EXPECT_EQ(default_threads(2, 2).threads, 1);
+}
+
+TEST(CpuQuota, IsTheLeastOfTheControlGroupAndThoseAroundIt) {
+  const testing::ScratchFolder folder;
+  const auto put = [&](const std::string& name, const std::string& content) {
+    std::filesystem::create_directories(std::filesystem::path(folder.path(name)).parent_path());
+    folder.write(name, content);
+  };
+  put("two/cpu.max", "max 100000\n");
+  put("two/jobs/cpu.max", "150000 100000\n");
+  put("two/jobs/mine/cpu.max", "300000 100000\n");
+  put("two/free/cpu.max", "max 100000\n");
+  EXPECT_EQ(cpu_quota("0::/jobs/mine\n", folder.path("two")), 1.5);
+  EXPECT_EQ(cpu_quota("0::/free\n", folder.path("two")), 0);
+  EXPECT_EQ(cpu_quota("0::/gone\n", folder.path("two")), 0);
+  EXPECT_EQ(cpu_quota("0::/\n", folder.path("two")), 0);
+  EXPECT_EQ(cpu_quota("", folder.path("two")), 0);
+
+  put("one/cpu/box/cpu.cfs_quota_us", "50000\n");
+  put("one/cpu/box/cpu.cfs_period_us", "100000\n");
+  put("one/cpu/cpu.cfs_quota_us", "-1\n");
+  put("one/cpu/cpu.cfs_period_us", "100000\n");
+  const std::string groups = "3:cpuset:/\n2:cpu,cpuacct:/box\n1:memory:/box\n0::/\n";
+  EXPECT_EQ(cpu_quota(groups, folder.path("one")), 0.5);
+  EXPECT_EQ(cpu_quota("2:cpu,cpuacct:/\n", folder.path("one")), 0);
 }
 
 }  // namespace

@@ -82,6 +82,9 @@ void require_same_folder(FileSystem& files, const std::string& folder,
       files.make_folders(folder);
       remove_debris(files, folder);
       files.write_new(probe, "");
+      files.make_folder(probe + "-made");
+      files.rename(probe + "-made", probe + "-renamed");
+      files.sync(folder);
     }
   });
   vote(communicator, [&] {
@@ -91,6 +94,7 @@ void require_same_folder(FileSystem& files, const std::string& folder,
   vote(communicator, [&] {
     if (communicator.rank() == 0) {
       files.remove_tree(probe);
+      files.remove_tree(probe + "-renamed");
     }
   });
 }

@@ -34,8 +34,9 @@ void remove_debris(FileSystem& files, const std::string& folder);
 /// Removes a committed checkpoint. No part of the checkpoint is ever seen without the rest.
 void remove_checkpoint(FileSystem& files, const std::string& folder, std::int64_t step);
 
-/// Makes the folder and removes debris in it. Throws Error{io} naming the folder where a rank sees
-/// another folder of that name than rank 0. Collective.
+/// Makes the folder, removes debris in it, and tries there what a save does: makes a file and a
+/// folder, renames, syncs and removes. Throws Error{io} naming the folder where one of these fails,
+/// or where a rank sees another folder of that name than rank 0. Collective.
 void require_same_folder(FileSystem& files, const std::string& folder,
                          Communicator<Cpu>& communicator);
 

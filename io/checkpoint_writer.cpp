@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <future>
 
+#include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
 #include "io/shard_batch.hpp"
@@ -95,7 +96,7 @@ CheckpointTimes CheckpointWriter::save(const CheckpointContent& content,
       }
       throw;
     }
-    retain(content.step, retention);
+    retain(save, retention);
   }
   return save.times;
 }
@@ -103,9 +104,10 @@ CheckpointTimes CheckpointWriter::save(const CheckpointContent& content,
 std::string CheckpointWriter::begin(std::int64_t step) {
   const std::string path =
       fmt::format("{}/{}.tmp-{}", folder_, step_name(step), unique_suffix(communicator_));
+  not_removed_.clear();
   vote(communicator_, [&] {
     if (communicator_.rank() == 0) {
-      remove_debris(files_, folder_);
+      attempt([&] { remove_debris(files_, folder_); });
       files_.make_folder(path);
     }
   });
@@ -223,23 +225,33 @@ void CheckpointWriter::commit(Save& save) {
     files_.rename(save.folder, path);
   }
   files_.sync(folder_);
-  files_.remove_tree(save.folder);
 }
 
-void CheckpointWriter::retain(std::int64_t step, const Retention& retention) {
-  vote(communicator_, [&] {
-    if (communicator_.rank() != 0) {
-      return;
-    }
-    const std::vector<std::int64_t> steps = committed_steps(files_, folder_);
+/// Removes something; what cannot be removed is told, and the save goes on.
+void CheckpointWriter::attempt(const std::function<void()>& remove) {
+  try {
+    remove();
+  } catch (const Error& error) {
+    not_removed_ += (not_removed_.empty() ? "" : "; ") + error.text();
+  }
+}
+
+/// The new checkpoint is committed, so nothing here may fail the save.
+void CheckpointWriter::retain(const Save& save, const Retention& retention) {
+  if (communicator_.rank() == 0) {
+    // Where the save has replaced a checkpoint of its step, that one lies here now.
+    attempt([&] { files_.remove_tree(save.folder); });
+    std::vector<std::int64_t> steps;
+    attempt([&] { steps = committed_steps(files_, folder_); });
     const auto count = static_cast<std::int64_t>(steps.size());
     for (std::int64_t i = 0; i < count - std::max<std::int64_t>(retention.keep, 1); ++i) {
       const std::int64_t old = steps[static_cast<std::size_t>(i)];
-      if (old != step && old != retention.pinned) {
-        remove_checkpoint(files_, folder_, old);
+      if (old != save.content.step && old != retention.pinned) {
+        attempt([&] { remove_checkpoint(files_, folder_, old); });
       }
     }
-  });
+  }
+  not_removed_ = broadcast_text(communicator_, not_removed_);
 }
 
 }  // namespace keyshard

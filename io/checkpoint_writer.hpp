@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -49,8 +50,12 @@ class CheckpointWriter {
                    Stream<Cpu>& stream);
 
   /// Saves `folder/step-N`; a checkpoint of the same step is replaced. Returns the times of this
-  /// rank. Throws Error{io} on all ranks, naming the path. Collective.
+  /// rank. Throws Error{io} on all ranks, naming the path. An older checkpoint, or debris, that
+  /// cannot be removed afterwards is no error: `not_removed` says so. Collective.
   CheckpointTimes save(const CheckpointContent& content, const Retention& retention);
+
+  /// What the last save could not remove, and why, the same on all ranks; empty: nothing.
+  const std::string& not_removed() const noexcept { return not_removed_; }
 
  private:
   struct Save;
@@ -61,12 +66,14 @@ class CheckpointWriter {
   void read_back(Save& save, const std::string& path);
   void gather(Save& save);
   void commit(Save& save);
-  void retain(std::int64_t step, const Retention& retention);
+  void attempt(const std::function<void()>& remove);
+  void retain(const Save& save, const Retention& retention);
 
   FileSystem& files_;
   std::string folder_;
   Communicator<Cpu>& communicator_;
   Stream<Cpu>& stream_;
+  std::string not_removed_;
 };
 
 }  // namespace keyshard

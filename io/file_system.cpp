@@ -236,7 +236,10 @@ FolderLock::FolderLock(const std::string& folder) {
     require(reason != EWOULDBLOCK, Kind::io,
             "{}: expected a folder that no other job uses: found it locked by process {}", folder,
             got > 0 ? owner : "of unknown number");
-    fail(Kind::io, "{}: cannot lock: {}", path, std::strerror(reason));
+    // Some network file systems have no locks, or none on this host.
+    const bool absent = reason == ENOSYS || reason == ENOLCK || reason == EOPNOTSUPP;
+    require(absent, Kind::io, "{}: cannot lock: {}", path, std::strerror(reason));
+    missing_ = fmt::format("{}: cannot lock: {}", path, std::strerror(reason));
   }
   checked(::ftruncate(file.number(), 0), "write", path);
   write_all(file.number(), path, fmt::format("{}", ::getpid()));

@@ -91,8 +91,12 @@ class FolderLock {
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
 
+  /// Why nothing keeps other processes away: the file system has no locks. Empty: the lock holds.
+  const std::string& missing() const noexcept { return missing_; }
+
  private:
   int file_ = -1;
+  std::string missing_;
 };
 
 }  // namespace keyshard

@@ -62,14 +62,16 @@ class FailingFileSystem final : public FileSystem {
   LocalFileSystem files_;
 };
 
-/// Saves on all ranks; returns the error, which must be the same on all ranks, or "".
+/// Saves on all ranks; returns the error, or else what could not be removed, which must be the same
+/// on all ranks, or "". A save that throws has not committed its step.
 std::string error_of_save(FileSystem& files, const std::string& folder, const TestState& state,
                           int ranks) {
   std::vector<std::string> errors(static_cast<std::size_t>(ranks));
   run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     try {
-      CheckpointWriter(files, folder, communicator, stream)
-          .save(state.content(communicator.rank(), ranks), {1, -1});
+      CheckpointWriter writer(files, folder, communicator, stream);
+      writer.save(state.content(communicator.rank(), ranks), {1, -1});
+      errors[static_cast<std::size_t>(communicator.rank())] = writer.not_removed();
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), Kind::io) << error.text();
       errors[static_cast<std::size_t>(communicator.rank())] = error.text();

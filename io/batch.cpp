@@ -11,6 +11,7 @@ void Batch::clear() {
   dense.clear();
   ids.clear();
   id_offsets.clear();
+  kept.clear();
   bad_lines = 0;
   first_bad_line.clear();
 }

@@ -34,6 +34,8 @@ struct Batch {
   std::vector<Key> ids;                  ///< of all bags, one bag after another
   std::vector<std::int64_t> id_offsets;  ///< [samples * features + 1]
 
+  std::vector<std::string> kept;  ///< cells of DataOptions::keep [samples x keep.size()]
+
   std::int64_t samples() const { return static_cast<std::int64_t>(labels.size()); }
 
   RaggedView<const Key> bags() const { return {ids, id_offsets}; }

@@ -97,6 +97,11 @@ struct DataOptions {
   std::int64_t memory_bytes = std::int64_t{1} << 30;
   std::int64_t block_bytes = std::int64_t{4} << 20;
   std::string index_folder;  ///< where the indices of text files are kept; empty: nowhere
+  /// false: records are scored, and their labels may be absent or empty. Where columns have an
+  /// index, a record with one cell fewer than the configuration describes lacks that of the label.
+  bool needs_labels = true;
+  /// Columns whose cells come with a batch as they stand in the text: configured, or in the header.
+  std::vector<std::string> keep;
   std::vector<ColumnOptions> columns;
   /// Samples with other labels are bad lines, and make a packed file unfit.
   LabelRange labels;

@@ -31,9 +31,15 @@ std::optional<std::string> float_problem(float value, std::string_view cell,
                                     column.name, shown(cell)));
 }
 
-/// The options that a parser reads: lists of files can be long, and each parser has a copy.
-DataOptions without_files(DataOptions options) {
+/// The options that a parser reads: lists of files can be long, and each parser has a copy; a label
+/// that is not needed is not read.
+DataOptions options_of_records(DataOptions options) {
   options.train = options.valid = options.test = {};
+  for (ColumnOptions& column : options.columns) {
+    if (column.role == ColumnRole::label && !options.needs_labels) {
+      column.role = ColumnRole::ignore;
+    }
+  }
   return options;
 }
 
@@ -75,7 +81,13 @@ Key missing_key(const std::string& key_space) { return hash_of(hash_bytes(key_sp
 
 RecordParser::RecordParser(const DataOptions& options, std::string_view first,
                            const std::string& place)
-    : options_(without_files(options)), splitter_(options), first_place_(place) {
+    : options_(options_of_records(options)), splitter_(options), first_place_(place) {
+  for (const ColumnOptions& column : options.columns) {
+    whole_cells_ = std::max(whole_cells_, static_cast<std::size_t>(column.index + 1));
+    if (column.role == ColumnRole::label && !options.needs_labels && column.index >= 0) {
+      label_cell_ = static_cast<std::size_t>(column.index);
+    }
+  }
   read_first(first, place);
   if (options_.header && all_by_index(options_)) {
     require_no_record(first, place);
@@ -98,6 +110,36 @@ void RecordParser::read_first(std::string_view first, const std::string& place) 
       least_cells_ = std::max(least_cells_, columns_.back().cell + 1);
     }
   }
+  find_kept(place);
+}
+
+/// Finds the cells of DataOptions::keep; those of the first line are split.
+void RecordParser::find_kept(const std::string& place) {
+  DataOptions kept = options_;
+  kept.columns.clear();
+  for (const std::string& name : options_.keep) {
+    const auto known =
+        std::find_if(options_.columns.begin(), options_.columns.end(),
+                     [&](const ColumnOptions& column) { return column.name == name; });
+    ColumnOptions& column = kept.columns.emplace_back();
+    column.name = name;
+    column.role = ColumnRole::id;
+    column.index = known == options_.columns.end() ? -1 : known->index;
+  }
+  kept_ = cells_of_columns(kept, splitter_.cells(), place);
+  for (const std::size_t cell : kept_) {
+    least_cells_ = std::max(least_cells_, cell + 1);
+  }
+}
+
+/// Whether the record that was split has every cell but that of a label that is not needed.
+bool RecordParser::lacks_label() const {
+  return label_cell_.has_value() && splitter_.cells().size() + 1 == whole_cells_;
+}
+
+/// The cell of the record that was split at a place that counts the label.
+std::string_view RecordParser::cell_at(std::size_t place) const {
+  return splitter_.cells()[place - (lacks_label() && place > *label_cell_ ? 1 : 0)];
 }
 
 /// Refuses a header that reads as a record: no cell has the name of its column, one at least shows
@@ -105,7 +147,7 @@ void RecordParser::read_first(std::string_view first, const std::string& place) 
 void RecordParser::require_no_record(std::string_view header, const std::string& place) {
   bool shows_value = false;
   for (const Column& column : columns_) {
-    const std::string_view cell = splitter_.cells()[column.cell];
+    const std::string_view cell = cell_at(column.cell);
     const ColumnOptions& options = column.options;
     const bool is_value = options.positive.empty()
                               ? parse_number(cell).has_value()
@@ -128,9 +170,10 @@ void RecordParser::require_no_record(std::string_view header, const std::string&
 
 bool RecordParser::has_all_cells() const {
   const std::size_t cells = splitter_.cells().size();
-  return cells >= least_cells_ && (cells == width_ || width_ == 0 ||
-                                   (cells == width_ + 1 && splitter_.cells().back().empty()) ||
-                                   (cells + 1 == width_ && last_is_unnamed_));
+  return cells + (lacks_label() ? 1 : 0) >= least_cells_ &&
+         (cells == width_ || width_ == 0 ||
+          (cells == width_ + 1 && splitter_.cells().back().empty()) ||
+          (cells + 1 == width_ && last_is_unnamed_));
 }
 
 /// What is wrong with a line that has too many or too few cells.
@@ -273,7 +316,7 @@ std::optional<std::string> RecordParser::parse_cells(Batch& batch) const {
   std::optional<std::string> problem;
   for (std::size_t c = 0; c < columns_.size() && !problem; ++c) {
     const ColumnOptions& column = columns_[c].options;
-    const std::string_view cell = splitter_.cells()[columns_[c].cell];
+    const std::string_view cell = cell_at(columns_[c].cell);
     problem = column.role == ColumnRole::label    ? parse_label(cell, column, batch)
               : column.role == ColumnRole::weight ? parse_weight(cell, column, batch)
               : column.role == ColumnRole::dense  ? parse_dense(cell, column, batch)
@@ -296,11 +339,18 @@ std::optional<std::string> RecordParser::parse(std::string_view line, Batch& bat
   if (batch.id_offsets.empty()) {
     batch.id_offsets.push_back(0);
   }
+  if (!options_.needs_labels) {
+    batch.labels.push_back(0);
+  }
   std::optional<std::string> problem = parse_cells(batch);
   if (problem) {
     mark.restore(batch);
+    return problem;
   }
-  return problem;
+  for (const std::size_t place : kept_) {
+    batch.kept.emplace_back(cell_at(place));
+  }
+  return std::nullopt;
 }
 
 }  // namespace keyshard

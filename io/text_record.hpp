@@ -34,13 +34,16 @@ class RecordParser {
   /// reads as a record, for then one would be dropped.
   RecordParser(const DataOptions& options, std::string_view first, const std::string& place);
 
-  /// Adds the sample of a line: labels, weights, dense, ids, id_offsets. A line has as many cells
-  /// as the first one, and may have one empty cell more at its end. Returns what is wrong with the
-  /// line, if anything.
+  /// Adds the sample of a line: labels, weights, dense, ids, id_offsets, kept. A line has as many
+  /// cells as the first one, and may have one empty cell more at its end. Returns what is wrong
+  /// with the line, if anything.
   std::optional<std::string> parse(std::string_view line, Batch& batch);
 
  private:
   void read_first(std::string_view first, const std::string& place);
+  void find_kept(const std::string& place);
+  bool lacks_label() const;
+  std::string_view cell_at(std::size_t place) const;
   void require_no_record(std::string_view header, const std::string& place);
   bool has_all_cells() const;
   std::string wrong_cells(std::string_view line) const;
@@ -65,6 +68,11 @@ class RecordParser {
   CellSplitter splitter_;
   std::vector<Column> columns_;
   std::size_t least_cells_ = 0;
+  std::vector<std::size_t> kept_;  // cells of DataOptions::keep
+  // Of a label that is not needed and has an index: its cell, and the cells of a record that has
+  // it.
+  std::optional<std::size_t> label_cell_;
+  std::size_t whole_cells_ = 0;
   std::size_t width_ = 0;         // cells of a record; 0: any number
   bool last_is_unnamed_ = false;  // the last cell of the header is empty, and records may lack it
   std::string first_place_;

@@ -1,7 +1,6 @@
-#include <filesystem>
-
 #include <fmt/format.h>
 
+#include "io/file_system.hpp"
 #include "io/packed_writer.hpp"
 #include "launch/commands.hpp"
 #include "launch/process.hpp"
@@ -12,7 +11,7 @@ int run_convert(const ConvertCommand& command) {
   const JobConfig config = configure(command);
   return with_ranks([&](Communicator<Cpu>& communicator) {
     Stream<Cpu> stream(threads_of(communicator, config));
-    std::filesystem::create_directories(command.out);
+    LocalFileSystem().make_folders(command.out);
     const std::pair<Split, const char*> splits[] = {
         {Split::train, "train"}, {Split::valid, "valid"}, {Split::test, "test"}};
     for (const auto& [split, name] : splits) {

@@ -1,17 +1,24 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <sstream>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "collectives/texts.hpp"
+#include "collectives/vote.hpp"
 #include "io/make_reader.hpp"
 #include "launch/commands.hpp"
 #include "launch/job_checkpoint.hpp"
+#include "launch/job_file.hpp"
+#include "launch/output_file.hpp"
 #include "launch/process.hpp"
 #include "launch/training/evaluation.hpp"
 #include "launch/training/models/gemm.hpp"
 #include "launch/training_run.hpp"
 #include "runtime/error.hpp"
+#include "runtime/json.hpp"
 
 namespace keyshard {
 namespace {
@@ -20,32 +27,79 @@ Split split_of(const std::string& name) {
   return name == "train" ? Split::train : name == "valid" ? Split::valid : Split::test;
 }
 
+/// The assignments of a command with its files: those of --data.SPLIT are taken from where the
+/// command runs.
+std::vector<std::string> assignments_of(const PredictCommand& command) {
+  std::vector<std::string> all = command.assignments;
+  for (const auto& [key, given] : {std::pair("data.train", &command.train),
+                                   {"data.valid", &command.valid},
+                                   {"data.test", &command.test}}) {
+    std::vector<std::string> files;
+    for (const std::string& file : *given) {
+      files.push_back(file == "-" ? file : std::filesystem::absolute(file).string());
+    }
+    if (!files.empty()) {
+      all.push_back(fmt::format("{}={}", key, json_text(value_of(files))));
+    }
+  }
+  return all;
+}
+
+/// The configuration of a command for a checkpoint, or else the checkpoint's own. Throws
+/// Error{corrupt_data} where it is not that of the checkpoint in what shapes keys, values and
+/// scores.
+JobConfig scoring_config(const PredictCommand& command, const std::string& checkpoint) {
+  const std::string name = checkpoint + "/" + kManifestName;
+  const Manifest manifest = manifest_of(checkpoint);
+  JobConfig config = command.config.empty()
+                         ? config_of(manifest, name, assignments_of(command))
+                         : read_job_config(command.config, assignments_of(command));
+  require_same_shape(manifest, checkpoint, config, CheckpointUse::score);
+  apply_options(command, config);
+  return config;
+}
+
+/// The checkpoint that a command names, and its configuration.
+struct Scored {
+  std::string checkpoint;
+  JobConfig config;
+
+  Scored(const PredictCommand& command, Communicator<Cpu>& communicator) {
+    const std::string output =
+        !command.output.empty() || command.config.empty()
+            ? command.output
+            : read_job_config(command.config, assignments_of(command)).job.output;
+    checkpoint = find_checkpoint(command.checkpoint, communicator, output);
+    vote(communicator, [&] { config = scoring_config(command, checkpoint); });
+    check_same_config(
+        communicator, config,
+        {{"--checkpoint", {command.checkpoint, ""}}, {"--split", {command.split, ""}}});
+    pin_gemm_code_path(config.job.numerics);
+    check_same_numerics(communicator);
+  }
+};
+
 /// A trained model and the data of a split, opened, and the watchdog of the ranks.
 struct Session {
   Stream<Cpu> stream;
   std::unique_ptr<Watchdog> watchdog;
   std::unique_ptr<DataReader> reader;
   std::unique_ptr<Trainer<Cpu>> trainer;
-  std::string checkpoint;
 
-  Session(const PredictCommand& command, const JobConfig& config, Communicator<Cpu>& communicator)
-      : stream(threads_of(communicator, config)) {
-    check_same_config(
-        communicator, config,
-        {{"--checkpoint", {command.checkpoint, ""}}, {"--split", {command.split, ""}}});
-    check_same_numerics(communicator);
+  Session(const PredictCommand& command, const Scored& scored, Communicator<Cpu>& communicator)
+      : stream(threads_of(communicator, scored.config)) {
+    const JobConfig& config = scored.config;
     watchdog = watch_ranks(communicator, config.job.watchdog_seconds);
     const Split split = split_of(command.split);
     require(config.data.format == DataFormat::generated || !config.data.files(split).empty(),
             Kind::invalid_argument, "expected files in data.{}: found none", command.split);
-    checkpoint = find_checkpoint(command.checkpoint, communicator);
     reader = make_reader(config.data, split, read_plan(config, false), communicator, stream);
     if (communicator.rank() == 0 && !reader->note().empty()) {
       fmt::print(stderr, "{}\n", reader->note());
     }
     trainer = std::make_unique<Trainer<Cpu>>(trainer_options(config), reader->schema(),
                                              communicator, stream);
-    load_checkpoint(checkpoint, *trainer);
+    load_checkpoint(scored.checkpoint, *trainer);
   }
 
   /// Ends the watchdog once the common work of all ranks is done. Collective.
@@ -56,44 +110,98 @@ struct Session {
   }
 };
 
-struct Prediction {
-  std::int64_t record;
-  float score;
+/// The predictions of one rank: a record each, and where --keep names columns their cells.
+struct ScoredRecords {
+  std::vector<std::int64_t> records;
+  std::vector<float> scores;
+  std::string kept;  ///< a line per record: the cells in front of the score, each with a separator
 };
 
-/// A line per record of the split, in input order; "nan" where the record is a bad line.
-void write_predictions(const std::string& path, std::int64_t records,
-                       Span<const Prediction> predictions) {
-  std::vector<float> scores(static_cast<std::size_t>(records), NAN);
-  for (const Prediction& prediction : predictions) {
-    scores[static_cast<std::size_t>(prediction.record)] = prediction.score;
+/// Scores the split. Collective.
+ScoredRecords predict_split(const PredictCommand& command, const DataOptions& data,
+                            Session& session) {
+  ScoredRecords mine;
+  const auto kept = static_cast<std::size_t>(data.keep.size());
+  const auto each = [&](const Batch& batch, const std::vector<float>& logits) {
+    const std::size_t first = mine.scores.size();
+    mine.scores.resize(first + logits.size());
+    scores_of(session.trainer->loss(), logits, mine.scores.data() + first);
+    mine.records.insert(mine.records.end(), batch.records.begin(), batch.records.end());
+    for (std::size_t i = 0; i < logits.size() && kept > 0; ++i) {
+      for (std::size_t k = 0; k < kept; ++k) {
+        mine.kept += batch.kept[i * kept + k] + data.separator;
+      }
+      mine.kept += '\n';
+    }
+  };
+  evaluate_split(*session.trainer, *session.reader, nullptr, each);
+  if (!command.clip.empty()) {
+    for (float& score : mine.scores) {
+      score = std::clamp(score, static_cast<float>(command.clip[0]),
+                         static_cast<float>(command.clip[1]));
+    }
   }
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  require(file != nullptr, Kind::io, "{}: cannot be written", path);
-  bool written = true;
-  for (const float score : scores) {
-    const std::string line = fmt::format("{}\n", score);
-    written = written && std::fwrite(line.data(), 1, line.size(), file) == line.size();
+  return mine;
+}
+
+/// A line per record of the split, in input order: kept cells and score; "nan" alone where the
+/// record is a bad line. Collective; the text is that of rank 0.
+std::string prediction_lines(std::int64_t records, const ScoredRecords& mine,
+                             Communicator<Cpu>& communicator) {
+  std::vector<std::string> lines(static_cast<std::size_t>(records), "nan\n");
+  const std::vector<std::int64_t> places =
+      communicator.gather_joined(Span<const std::int64_t>(mine.records));
+  const std::vector<float> scores = communicator.gather_joined(Span<const float>(mine.scores));
+  std::istringstream kept(fmt::format("{}", fmt::join(gather_texts(communicator, mine.kept), "")));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    std::string cells;
+    std::getline(kept, cells);
+    lines[static_cast<std::size_t>(places[i])] = fmt::format("{}{}\n", cells, scores[i]);
   }
-  written = std::fclose(file) == 0 && written;
-  require(written, Kind::io, "{}: cannot be written whole: is the disk full?", path);
+  return fmt::format("{}", fmt::join(lines, ""));
+}
+
+/// Refuses options of `predict` that the job cannot follow.
+void check_predict(const PredictCommand& command, const JobConfig& config) {
+  require(command.keep.empty() || config.data.format == DataFormat::text, Kind::invalid_argument,
+          "--keep: expected text data, which has the cells of a record: found format \"{}\"",
+          config.data.format == DataFormat::packed ? "packed" : "generated");
+  require(command.clip.empty() || config.model.loss == Loss::squared_error, Kind::invalid_argument,
+          "--clip: expected model.loss = \"squared_error\": found \"log_loss\", whose scores lie "
+          "between 0 and 1");
+  require(command.clip.empty() || command.clip[0] <= command.clip[1], Kind::invalid_argument,
+          "--clip: expected the least score first: found {},{}", command.clip.front(),
+          command.clip.back());
+}
+
+/// Rank 0 opens the file for all ranks. Collective.
+std::unique_ptr<OutputFile> open_output(const PredictCommand& command, const JobConfig& config,
+                                        Communicator<Cpu>& communicator) {
+  std::unique_ptr<OutputFile> file;
+  vote(communicator, [&] {
+    if (communicator.rank() == 0) {
+      file = std::make_unique<OutputFile>(command.out, config.data.files(split_of(command.split)));
+    }
+  });
+  return file;
 }
 
 }  // namespace
 
 int run_evaluate(const PredictCommand& command) {
-  const JobConfig config = configure(command);
-  pin_gemm_code_path(config.job.numerics);
+  check_device(command);
   return with_ranks([&](Communicator<Cpu>& communicator) {
-    Session session(command, config, communicator);
+    const Scored scored(command, communicator);
+    Session session(command, scored, communicator);
     std::unique_ptr<UnseenIds> unseen;
-    if (!config.job.unseen.empty()) {
-      unseen = std::make_unique<UnseenIds>(config, *session.reader, communicator, session.stream);
+    if (!scored.config.job.unseen.empty()) {
+      unseen =
+          std::make_unique<UnseenIds>(scored.config, *session.reader, communicator, session.stream);
     }
     const SplitMetrics metrics = evaluate_split(*session.trainer, *session.reader, unseen.get());
     session.end_watch();
     if (communicator.rank() == 0) {
-      fmt::print("{} of {}: {} samples, {}\n", command.split, session.checkpoint,
+      fmt::print("{} of {}: {} samples, {}\n", command.split, scored.checkpoint,
                  metrics.all.samples, metrics_text(session.trainer->loss(), metrics));
     }
     return kExitDone;
@@ -101,26 +209,24 @@ int run_evaluate(const PredictCommand& command) {
 }
 
 int run_predict(const PredictCommand& command) {
-  const JobConfig config = configure(command);
-  pin_gemm_code_path(config.job.numerics);
+  check_device(command);
   return with_ranks([&](Communicator<Cpu>& communicator) {
-    Session session(command, config, communicator);
-    std::vector<Prediction> mine;
-    evaluate_split(*session.trainer, *session.reader, nullptr,
-                   [&](const Batch& batch, const std::vector<float>& logits) {
-                     std::vector<float> scores(logits.size());
-                     scores_of(session.trainer->loss(), logits, scores.data());
-                     for (std::size_t i = 0; i < scores.size(); ++i) {
-                       mine.push_back({batch.records[i], scores[i]});
-                     }
-                   });
-    const std::vector<Prediction> all = communicator.gather_joined(Span<const Prediction>(mine));
+    Scored scored(command, communicator);
+    check_predict(command, scored.config);
+    scored.config.data.needs_labels = false;
+    scored.config.data.keep = command.keep;
+    const std::unique_ptr<OutputFile> out = open_output(command, scored.config, communicator);
+    Session session(command, scored, communicator);
+    const ScoredRecords mine = predict_split(command, scored.config.data, session);
+    const std::string lines = prediction_lines(session.reader->records(), mine, communicator);
     session.end_watch();
-    if (communicator.rank() == 0) {
-      write_predictions(command.out, session.reader->records(), all);
-      fmt::print("{}: {} predictions of {}\n", command.out, session.reader->records(),
-                 session.checkpoint);
-    }
+    vote(communicator, [&] {
+      if (out) {
+        out->finish(lines);
+        fmt::print(out->is_standard_output() ? stderr : stdout, "{}: {} predictions of {}\n",
+                   command.out, session.reader->records(), scored.checkpoint);
+      }
+    });
     return kExitDone;
   });
 }

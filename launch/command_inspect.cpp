@@ -28,7 +28,12 @@ int with_checkpoint(const CheckpointCommand& command,
 
 int run_inspect(const CheckpointCommand& command) {
   return with_checkpoint(command, [](CheckpointReader& reader) {
-    fmt::print("{}\n{}\nverified\n", reader.path(), json_text(reader.description(), true));
+    fmt::print("{}\n{}\n", reader.path(), json_text(reader.description(), true));
+    if (const auto best = best_step_of(reader.manifest(), reader.path())) {
+      fmt::print("best step {}: {} {:.4f}; this is step {}\n", best->step, best->metric,
+                 best->value, reader.manifest().step);
+    }
+    fmt::print("verified\n");
   });
 }
 

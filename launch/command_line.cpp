@@ -21,7 +21,7 @@ void add_job_options(CLI::App& app, JobCommand& command) {
   static const std::map<std::string, ProgressStyle> styles{{"auto", ProgressStyle::automatic},
                                                            {"line", ProgressStyle::line},
                                                            {"off", ProgressStyle::off}};
-  app.add_option("CONFIG", command.config, "configuration file (TOML)")->required();
+  app.add_option("CONFIG", command.config, "configuration file (TOML)");
   app.add_option("--output", command.output,
                  "folder of metrics and checkpoints, instead of job.output");
   app.add_option("--threads", command.threads, "threads of a rank; 0: as many as it has cores")
@@ -39,9 +39,17 @@ void add_job_options(CLI::App& app, JobCommand& command) {
 
 void add_predict_options(CLI::App& app, PredictCommand& command) {
   add_job_options(app, command);
+  app.get_option("CONFIG")->description(
+      "configuration file (TOML); left out: that of the checkpoint");
   app.add_option("--checkpoint", command.checkpoint,
-                 "folder of a checkpoint, or of a job: its newest one")
+                 "folder of a checkpoint, or of a job: its newest one; JOB/best, JOB/latest or "
+                 "JOB/STEP; best, latest or STEP alone: of the job of CONFIG or --output")
       ->required();
+  for (const auto& [name, files] : {std::pair("--data.train", &command.train),
+                                    {"--data.valid", &command.valid},
+                                    {"--data.test", &command.test}}) {
+    app.add_option(name, *files, "files in place of the configured ones");
+  }
   app.add_option("--split", command.split, "train, valid or test")
       ->check(CLI::IsMember({"train", "valid", "test"}));
 }
@@ -99,11 +107,21 @@ struct Commands {
     CLI::App* c =
         add("train", "trains a model; the same under mpirun", [this] { return run_train(train); });
     add_job_options(*c, train);
+    c->get_option("CONFIG")->required();
     c->add_option("--steps", train.steps, "stops after this many steps in all")
         ->check(CLI::PositiveNumber);
     c->add_option(
         "--resume", train.resume,
         "latest: from the newest checkpoint of the output folder; DIR: from that one; none");
+    c->add_option(
+         "--start-from", train.start_from,
+         "DIR: a new training from the rows, weights and optimizers of that checkpoint, with "
+         "data of its own")
+        ->excludes("--resume");
+    c->add_flag("--overwrite", train.overwrite,
+                "removes the checkpoints and reports that the output folder holds, once data and "
+                "model are there")
+        ->excludes("--resume");
     c->add_option(
         "--trace-digests", train.trace_digests,
         "FILE: a digest of every tensor of every step; written where FILE is absent, else "
@@ -114,13 +132,21 @@ struct Commands {
     c = add("predict", "writes a prediction per record, in input order",
             [this] { return run_predict(predict); });
     add_predict_options(*c, predict);
-    c->add_option("--out", predict.out, "file to write")->required();
+    c->add_option("--out", predict.out, "file to write; -: standard output")->required();
+    c->add_option("--keep", predict.keep,
+                  "COLUMN,...: columns of the input that stand in front of each score")
+        ->delimiter(',');
+    c->add_option("--clip", predict.clip,
+                  "LEAST,MOST: limits of the scores, as 1,5 for ratings; with squared error")
+        ->delimiter(',')
+        ->expected(2);
   }
 
   void add_data_commands() {
     CLI::App* c =
         add("convert", "packs text data into HDF5", [this] { return run_convert(convert); });
     add_job_options(*c, convert);
+    c->get_option("CONFIG")->required();
     c->add_option("OUT", convert.out, "folder to write")->required();
     c = add("generate",
             "writes a click log with a planted model, and a configuration to train on it",

@@ -6,6 +6,7 @@
 #include "launch/commands.hpp"
 #include "launch/process.hpp"
 #include "launch/stop_signal.hpp"
+#include "launch/training/job_checks.hpp"
 #include "launch/training/models/gemm.hpp"
 #include "launch/training/models/numerics.hpp"
 #include "launch/training_run.hpp"
@@ -14,23 +15,25 @@
 namespace keyshard {
 namespace {
 
-/// The checkpoint that a job goes on from; empty: it starts from nothing.
-std::string starting_point(const TrainCommand& command, const JobConfig& config,
-                           Communicator<Cpu>& communicator) {
+/// The checkpoint that a job begins with.
+StartingPoint starting_point(const TrainCommand& command, const JobConfig& config,
+                             Communicator<Cpu>& communicator) {
   LocalFileSystem files;
-  const std::string latest =
-      latest_checkpoint(files, checkpoint_folder(config.job.output), communicator);
+  const std::string& output = config.job.output;
+  const std::string latest = latest_checkpoint(files, checkpoint_folder(output), communicator);
   if (command.resume == "latest") {
-    return latest;
+    return {latest, CheckpointUse::resume};
   }
   if (command.resume != "none") {
-    return find_checkpoint(command.resume, communicator);
+    return {find_checkpoint(command.resume, communicator, output), CheckpointUse::resume};
   }
-  require(latest.empty(), Kind::invalid_argument,
+  require(latest.empty() || command.overwrite, Kind::invalid_argument,
           "{}: expected an output folder without checkpoints: found {}; go on with --resume "
-          "latest, or give another --output",
-          config.job.output, latest);
-  return "";
+          "latest, or give another --output; --overwrite replaces what it holds",
+          output, latest);
+  return {
+      command.start_from.empty() ? "" : find_checkpoint(command.start_from, communicator, output),
+      CheckpointUse::start};
 }
 
 /// Rank 0 holds the folder for the whole job.
@@ -52,21 +55,106 @@ std::unique_ptr<StepTrace<Cpu>> start_trace(const std::string& path,
   return trace;
 }
 
+/// What a user may want to know before the first step.
+void tell_start(const JobConfig& config, const FolderLock* lock, Reporter& reporter) {
+  if (lock != nullptr && !lock->missing().empty()) {
+    reporter.note(fmt::format("warning: {}; nothing keeps a second job out of {}", lock->missing(),
+                              config.job.output));
+  }
+  for (const std::string& line : without_effect(config)) {
+    reporter.note("warning: no effect: " + line);
+  }
+}
+
+/// What runs, and on what.
+void tell_run(const JobConfig& config, TrainingRun& run, int ranks, int threads,
+              Reporter& reporter) {
+  reporter.note(fmt::format("{} on {} ranks x {} threads, {} slices, {} steps",
+                            name_of(config.model.type), ranks, threads, config.job.slices,
+                            run.total_steps()));
+  if (run.finished()) {
+    reporter.note(fmt::format("nothing left to do: {} of {} steps{}", run.trainer().steps(),
+                              run.total_steps(),
+                              run.schedule().stopped() ? ", for it has stopped early" : ""));
+  }
+}
+
+/// The command that scores with the best step of this training, as far as it is saved.
+void tell_best(const JobConfig& config, const TrainingRun& run, Reporter& reporter) {
+  LocalFileSystem files;
+  const std::string& output = config.job.output;
+  const ScheduleState& schedule = run.schedule().state();
+  const auto saved = [&](std::int64_t step) {
+    return files.exists(checkpoint_folder(output) + "/" + step_name(step));
+  };
+  if (run.saved_step() < 0) {
+    return;
+  }
+  const std::string value =
+      schedule.any ? fmt::format("{} {:.4f}", name_of(config.job.metric), schedule.best) : "";
+  if (!schedule.any) {
+    reporter.note(fmt::format("score with step {}: keyshard evaluate --checkpoint {}",
+                              run.saved_step(), output));
+  } else if (saved(schedule.best_step)) {
+    reporter.note(
+        fmt::format("score with the best step, {} ({}): keyshard evaluate --checkpoint {}/{}",
+                    schedule.best_step, value, output, schedule.best_step));
+  } else {
+    reporter.note(
+        fmt::format("the best step, {} ({}), is not kept, for job.patience is 0; score with "
+                    "step {}: keyshard evaluate --checkpoint {}",
+                    schedule.best_step, value, run.saved_step(), output));
+  }
+}
+
+/// The exit code of a training that has ended, the same on all ranks. Collective.
+int ending_of(const JobConfig& config, RunEnd end, const Reporter& reporter,
+              Communicator<Cpu>& communicator) {
+  std::int64_t code = end == RunEnd::stopped_by_signal ? kExitStopped : kExitDone;
+  const std::string lost = reporter.lost();
+  if (!lost.empty()) {
+    const bool fails = config.checkpoint.stop_on_failure && code == kExitDone;
+    fmt::print(stderr, "{}: {}\n", fails ? "error" : "warning", lost);
+    code = fails ? kExitFailure : code;
+  }
+  communicator.all_reduce(Span<std::int64_t>(&code, 1), Reduction::max);
+  return static_cast<int>(code);
+}
+
+/// Says how a training has ended and returns its exit code. Collective.
+int end_training(const JobConfig& config, TrainingRun& run, RunEnd end, Reporter& reporter,
+                 Communicator<Cpu>& communicator) {
+  if (communicator.rank() == 0) {
+    tell_best(config, run, reporter);
+  }
+  reporter.note(fmt::format("state digest {}", run.trainer().digest().hex()));
+  if (end == RunEnd::stopped_by_signal) {
+    reporter.note(fmt::format("stopped by a signal after step {}; go on with --resume latest",
+                              run.trainer().steps()));
+  }
+  return ending_of(config, end, reporter, communicator);
+}
+
 int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu>& communicator) {
-  check_same_config(
-      communicator, config,
-      {{"--resume", {command.resume, ""}}, {"--trace-digests", {command.trace_digests, ""}}});
+  check_same_config(communicator, config,
+                    {{"--resume", {command.resume, ""}},
+                     {"--start-from", {command.start_from, ""}},
+                     {"--overwrite", {command.overwrite, ""}},
+                     {"--trace-digests", {command.trace_digests, ""}}});
   check_same_numerics(communicator);
   Stream<Cpu> stream(threads_of(communicator, config));
   const std::unique_ptr<Watchdog> watchdog = watch_ranks(communicator, config.job.watchdog_seconds);
   const std::unique_ptr<FolderLock> lock = lock_output(config, communicator);
-  const std::string start = starting_point(command, config, communicator);
   JobCheckpoints checkpoints(config, communicator, stream);
+  const StartingPoint start = starting_point(command, config, communicator);
   Reporter reporter(communicator.rank(), command.progress, config.job.output);
   TrainingRun run(config, communicator, stream, reporter, &checkpoints, start);
-  reporter.note(fmt::format("{} on {} ranks x {} threads, {} slices, {} steps",
-                            name_of(config.model.type), communicator.size(),
-                            stream.threads().size(), config.job.slices, run.total_steps()));
+  if (command.overwrite) {
+    reporter.start_over();
+    checkpoints.remove_all();
+  }
+  tell_start(config, lock.get(), reporter);
+  tell_run(config, run, communicator.size(), stream.threads().size(), reporter);
   const std::unique_ptr<StepTrace<Cpu>> trace =
       start_trace(command.trace_digests, communicator, stream, run.trainer());
   watch_stop_signals();
@@ -75,16 +163,11 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   if (trace) {
     reporter.note(trace->summary());
   }
-  reporter.note(fmt::format("state digest {}", run.trainer().digest().hex()));
+  const int code = end_training(config, run, end, reporter, communicator);
   if (watchdog) {
     watchdog->end();
   }
-  if (end == RunEnd::stopped_by_signal) {
-    reporter.note(fmt::format("stopped by a signal after step {}; go on with --resume latest",
-                              run.trainer().steps()));
-    return kExitStopped;
-  }
-  return kExitDone;
+  return code;
 }
 
 }  // namespace
@@ -95,6 +178,7 @@ int run_train(const TrainCommand& command) {
     config.job.steps = command.steps;
     config.values["job.steps"] = {command.steps, "--steps"};
   }
+  refuse_unworkable(config);
   pin_gemm_code_path(config.job.numerics);
   return with_ranks(
       [&](Communicator<Cpu>& communicator) { return train(command, config, communicator); });

@@ -21,7 +21,7 @@ inline constexpr int kExitStopped = 75;
 
 /// What train, evaluate and predict share.
 struct JobCommand {
-  std::string config;
+  std::string config;                    ///< evaluate, predict: empty: that of the checkpoint
   std::vector<std::string> assignments;  ///< --set key=value
   std::string output;                    ///< --output: instead of job.output
   std::int64_t threads = -1;             ///< --threads: instead of job.threads; -1: not given
@@ -32,13 +32,20 @@ struct JobCommand {
 struct TrainCommand : JobCommand {
   std::int64_t steps = -1;  ///< --steps: the total
   std::string resume = "none";
+  std::string
+      start_from;  ///< a checkpoint whose rows, weights and optimizers are taken; empty: none
+  bool overwrite = false;     ///< removes the checkpoints and reports of the output folder
   std::string trace_digests;  ///< file of a StepTrace; empty: no trace
 };
 
 struct PredictCommand : JobCommand {
   std::string checkpoint;
   std::string split = "valid";
-  std::string out;  ///< predict: a line per record
+  /// --data.train, --data.valid, --data.test: files instead of the configured ones.
+  std::vector<std::string> train, valid, test;
+  std::string out;                ///< predict: a line per record; "-": standard output
+  std::vector<std::string> keep;  ///< predict: columns of the input beside the score
+  std::vector<double> clip;       ///< predict: least and greatest score; empty: as they are
 };
 
 struct ConvertCommand : JobCommand {

@@ -37,6 +37,43 @@ const std::vector<std::string>& steering_keys() {
   return keys;
 }
 
+/// Beside free_keys: what decides how a job of its own trains, or how its files are cut into
+/// records. A key that decides what a record means stays fixed.
+const std::vector<std::string>& free_of_other_jobs() {
+  static const std::vector<std::string> keys{
+      "data.block_bytes",
+      "data.format",
+      "data.generator.records",
+      "data.generator.seed",
+      "data.generator.valid_records",
+      "data.generator.vocabulary",
+      "data.generator.zipf",
+      "data.header",
+      "data.shuffle",
+      "data.skip_lines",
+      "data.test_skip_lines",
+      "data.train_skip_lines",
+      "data.valid_skip_lines",
+      "data.window",
+      "job.drop_last",
+      "job.metric",
+      "model.batch_norm_momentum",
+      "model.dropout",
+      "model.l2",
+      "*.index",
+      "*.l2",
+      "*.l2_per",
+      "*.weight_decay",
+  };
+  return keys;
+}
+
+/// Keys of an optimizer other than its type, which decides what states a checkpoint has.
+bool steers_optimizer(const std::string& path) {
+  const std::size_t at = path.find("optimizer.");
+  return at != std::string::npos && !path.ends_with(".type");
+}
+
 bool matches(const std::string& path, const std::vector<std::string>& keys) {
   return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
     return key.ends_with('*')     ? path.starts_with(key.substr(0, key.size() - 1))
@@ -55,9 +92,20 @@ std::string text_at(const ResolvedSettings& values, const std::string& path) {
   return found == values.end() ? "none" : json_text(found->second);
 }
 
+const char* occasion(CheckpointUse use) {
+  return use == CheckpointUse::resume  ? "at a resume"
+         : use == CheckpointUse::start ? "in a training that starts from a checkpoint"
+                                       : "where a checkpoint is scored";
+}
+
 }  // namespace
 
-KeyChange change_of(const std::string& path) {
+KeyChange change_of(const std::string& path, CheckpointUse use) {
+  if (use != CheckpointUse::resume &&
+      (matches(path, steering_keys()) || matches(path, free_of_other_jobs()) ||
+       steers_optimizer(path))) {
+    return KeyChange::free;
+  }
   return matches(path, free_keys())       ? KeyChange::free
          : matches(path, steering_keys()) ? KeyChange::steers
                                           : KeyChange::fixed;
@@ -69,7 +117,8 @@ std::vector<std::string> changeable_keys() {
   return keys;
 }
 
-ConfigChanges config_changes(const ResolvedSettings& saved, const ResolvedSettings& now) {
+ConfigChanges config_changes(const ResolvedSettings& saved, const ResolvedSettings& now,
+                             CheckpointUse use) {
   std::set<std::string> paths;
   for (const ResolvedSettings* values : {&saved, &now}) {
     for (const auto& [path, value] : *values) {
@@ -79,13 +128,13 @@ ConfigChanges config_changes(const ResolvedSettings& saved, const ResolvedSettin
   ConfigChanges changes;
   for (const std::string& path : paths) {
     const std::string was = text_at(saved, path), is = text_at(now, path);
-    const KeyChange change = change_of(path);
+    const KeyChange change = change_of(path, use);
     if (was == is || change == KeyChange::free) {
       continue;
     }
     if (change == KeyChange::fixed) {
       changes.refused.push_back(
-          fmt::format("{} may not change at a resume: expected {}: found {}", path, was, is));
+          fmt::format("{} may not change {}: expected {}: found {}", path, occasion(use), was, is));
     } else {
       changes.told.push_back(fmt::format("{} was {} and is {}", path, was, is));
     }

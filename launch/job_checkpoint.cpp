@@ -1,20 +1,33 @@
 #include "launch/job_checkpoint.hpp"
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
+#include <functional>
 
+#include <fmt/ranges.h>
+
+#include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
-#include "launch/config_changes.hpp"
+#include "launch/job_file.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
 namespace {
 
+/// A folder as it is found from any other one.
+std::string whole_path(const std::string& folder) {
+  return std::filesystem::absolute(folder.empty() ? "." : folder).lexically_normal().string();
+}
+
 /// The configuration as it is saved.
 SettingValue config_value(const JobConfig& config) {
   return value_of(SettingValue::Table{
       {"values", value_of(SettingValue::Table(config.values.begin(), config.values.end()))},
-      {"may_change", value_of(changeable_keys())}});
+      {"may_change", value_of(changeable_keys())},
+      {"given", config.tree},
+      {"folder", value_of(whole_path(config.folder))}});
 }
 
 ResolvedSettings saved_values(const Manifest& manifest, const std::string& path) {
@@ -56,9 +69,8 @@ ResumePlan plan_resume(const std::string& path, const JobConfig& config,
   ResumePlan plan{config.data, {}, {}};
   ConfigChanges changes;
   vote(communicator, [&] {
-    LocalFileSystem files;
     const std::string name = path + "/" + kManifestName;
-    const Manifest manifest = parse_manifest(read_text(files, name, kManifestLimit), name);
+    const Manifest manifest = manifest_of(path);
     changes = config_changes(saved_values(manifest, name), config.values);
     plan.position = position_in(ValueReader(manifest.state, name));
   });
@@ -72,33 +84,174 @@ ResumePlan plan_resume(const std::string& path, const JobConfig& config,
 
 std::string checkpoint_folder(const std::string& output) { return output + "/checkpoints"; }
 
-std::string find_checkpoint(const std::string& path, Communicator<Cpu>& communicator) {
+Manifest manifest_of(const std::string& checkpoint) {
   LocalFileSystem files;
+  const std::string name = checkpoint + "/" + kManifestName;
+  std::error_code error;
+  const auto type = std::filesystem::symlink_status(name, error).type();
+  require(type != std::filesystem::file_type::not_found, Kind::corrupt_data,
+          "{}: expected a committed checkpoint: found no {} in it", checkpoint, kManifestName);
+  require(type == std::filesystem::file_type::regular, Kind::corrupt_data,
+          "{}: expected a file: found a folder, a symbolic link or something else", name);
+  return parse_manifest(read_text(files, name, kManifestLimit), name);
+}
+
+std::optional<BestStep> best_step_of(const Manifest& manifest, const std::string& path) {
+  if (member_of(manifest.state, "schedule") == nullptr) {
+    return std::nullopt;  // a program has saved its tables alone
+  }
+  const ScheduleState schedule = position_in(ValueReader(manifest.state, path)).schedule;
+  if (!schedule.any) {
+    return std::nullopt;
+  }
+  const ResolvedSettings values = saved_values(manifest, path);
+  const auto metric = values.find("job.metric");
+  return BestStep{schedule.best_step,
+                  metric == values.end() ? "metric" : as_text(metric->second).value_or("metric"),
+                  schedule.best};
+}
+
+JobConfig config_of(const Manifest& manifest, const std::string& path,
+                    const std::vector<std::string>& assignments) {
+  const SettingValue* given = member_of(manifest.config, "given");
+  const SettingValue* folder = member_of(manifest.config, "folder");
+  require(given != nullptr && folder != nullptr, Kind::corrupt_data,
+          "{}: expected a checkpoint with the configuration of its training: found none; name a "
+          "CONFIG",
+          path);
+  return read_job_config(*given, as_text(*folder).value_or(""), assignments);
+}
+
+void require_same_shape(const Manifest& manifest, const std::string& path, const JobConfig& config,
+                        CheckpointUse use) {
+  const ConfigChanges changes = config_changes(saved_values(manifest, path), config.values, use);
+  require(changes.refused.empty(), Kind::corrupt_data, "{}: {}", path,
+          fmt::join(changes.refused, fmt::format("\n{}: ", path)));
+}
+
+namespace {
+
+/// Looks at the folder on rank 0 for all ranks. Collective.
+std::string on_rank_0(Communicator<Cpu>& communicator, const std::function<std::string()>& look) {
+  std::string found;
+  vote(communicator, [&] {
+    if (communicator.rank() == 0) {
+      found = look();
+    }
+  });
+  return broadcast_text(communicator, std::move(found));
+}
+
+bool is_folder(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error);
+}
+
+/// The folder that holds checkpoints: of a job, or itself; empty where neither has one.
+std::string holder_of(FileSystem& files, const std::string& folder) {
+  for (const std::string& holder : {checkpoint_folder(folder), folder}) {
+    if (is_folder(holder) && !committed_steps(files, holder).empty()) {
+      return holder;
+    }
+  }
+  return "";
+}
+
+/// DIR/best, DIR/latest or DIR/STEP; empty where the last part of the path is none of these, or DIR
+/// holds no checkpoints.
+std::string named_checkpoint(FileSystem& files, const std::string& folder,
+                             const std::string& name) {
+  const bool number = !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
+  const std::string holder = holder_of(files, folder);
+  if (holder.empty() || (name != "best" && name != "latest" && !number)) {
+    return "";
+  }
+  const std::vector<std::int64_t> steps = committed_steps(files, holder);
+  const std::string latest = holder + "/" + step_name(steps.back());
+  if (name == "latest") {
+    return latest;
+  }
+  std::int64_t step = number ? std::atoll(name.c_str()) : -1;
+  if (name == "best") {
+    const std::optional<BestStep> best =
+        best_step_of(manifest_of(latest), latest + "/" + kManifestName);
+    require(best.has_value(), Kind::corrupt_data,
+            "{}: expected an evaluation before the newest checkpoint, step {}: found none", holder,
+            steps.back());
+    step = best->step;
+  }
+  require(
+      std::find(steps.begin(), steps.end(), step) != steps.end(), Kind::corrupt_data,
+      "{}: expected a checkpoint of step {}: found steps {}; job.patience keeps that of the best "
+      "step, checkpoint.keep the newest ones",
+      holder, step, fmt::join(steps, ", "));
+  return holder + "/" + step_name(step);
+}
+
+/// The checkpoint that a path names; empty where there is none.
+std::string checkpoint_at(const std::string& path, const std::string& output) {
+  LocalFileSystem files;
+  const std::filesystem::path clean(path);
+  if (clean.filename() == kManifestName && !is_folder(path)) {
+    return clean.parent_path().empty() ? "." : clean.parent_path().string();
+  }
+  if (is_folder(path)) {
+    const std::string holder = holder_of(files, path);
+    return step_of(clean.filename().string()) || files.exists(path + "/" + kManifestName) ? path
+           : holder.empty()                                                               ? ""
+                            : holder + "/" + step_name(committed_steps(files, holder).back());
+  }
+  const std::string name = clean.filename().string();
+  return clean.has_parent_path() ? named_checkpoint(files, clean.parent_path().string(), name)
+         : output.empty()        ? named_checkpoint(files, ".", name)
+                                 : named_checkpoint(files, output, name);
+}
+
+/// The folder of checkpoints of a job, through a symbolic link.
+std::string followed(const std::string& folder) {
+  std::error_code error;
+  if (!std::filesystem::is_symlink(folder, error)) {
+    return folder;
+  }
+  const std::filesystem::path target = std::filesystem::canonical(folder, error);
+  require(!error, Kind::io, "{}: expected a link to a folder: {}", folder, error.message());
+  return target.string();
+}
+
+}  // namespace
+
+std::string find_checkpoint(const std::string& path, Communicator<Cpu>& communicator,
+                            const std::string& output) {
   std::string clean = path;
   while (clean.size() > 1 && clean.ends_with('/')) {
     clean.pop_back();
   }
-  if (step_of(std::filesystem::path(clean).filename().string())) {
-    return clean;
-  }
-  for (const std::string& folder : {checkpoint_folder(clean), clean}) {
-    const std::string latest = latest_checkpoint(files, folder, communicator);
-    if (!latest.empty()) {
-      return latest;
-    }
-  }
-  fail(Kind::corrupt_data, "{}: expected a checkpoint, or a folder with committed ones: found none",
-       path);
+  const std::string found = on_rank_0(communicator, [&] { return checkpoint_at(clean, output); });
+  require(!found.empty(), Kind::corrupt_data,
+          "{}: expected a checkpoint, or a folder with committed ones: found none", path);
+  return found;
 }
 
 JobCheckpoints::JobCheckpoints(const JobConfig& config, Communicator<Cpu>& communicator,
                                Stream<Cpu>& stream)
     : config_(config),
-      writer_(files_, checkpoint_folder(config.job.output), communicator, stream) {}
+      communicator_(communicator),
+      folder_(followed(checkpoint_folder(config.job.output))),
+      writer_(files_, folder_, communicator, stream) {}
 
 CheckpointTimes JobCheckpoints::save(Trainer<Cpu>& trainer, const TrainingPosition& position) {
   return save_checkpoint(writer_, retention_of(config_, position.schedule), config_value(config_),
                          trainer, position);
+}
+
+void JobCheckpoints::remove_all() {
+  vote(communicator_, [&] {
+    if (communicator_.rank() == 0) {
+      for (const std::int64_t step : committed_steps(files_, folder_)) {
+        remove_checkpoint(files_, folder_, step);
+      }
+    }
+  });
 }
 
 }  // namespace keyshard

@@ -3,9 +3,12 @@
 // what a checkpoint holds.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "io/manifest.hpp"
+#include "launch/config_changes.hpp"
 #include "launch/training/job_config.hpp"
 #include "launch/training/training_checkpoint.hpp"
 
@@ -14,10 +17,37 @@ namespace keyshard {
 /// The folder with the checkpoints of a job, inside its output folder.
 std::string checkpoint_folder(const std::string& output);
 
-/// The checkpoint that a user names by `path`: a checkpoint itself, or the newest checkpoint of a
-/// job's folder or of a folder of checkpoints. Throws Error{corrupt_data} where there is none.
-/// Collective.
-std::string find_checkpoint(const std::string& path, Communicator<Cpu>& communicator);
+/// The checkpoint that a user names by `path`: a checkpoint itself, under any name, or its
+/// manifest; or the newest checkpoint of a job's folder or of a folder of checkpoints; or, where
+/// nothing has that path, DIR/best, DIR/latest or DIR/STEP of such a folder DIR. `best` is the step
+/// with the best evaluation so far. A word without "/" is looked for in `output`, the folder of a
+/// job, unless that is empty. Throws Error{corrupt_data} where there is none. Collective.
+std::string find_checkpoint(const std::string& path, Communicator<Cpu>& communicator,
+                            const std::string& output = "");
+
+/// The best evaluation that a checkpoint knows of; nothing before the first one.
+struct BestStep {
+  std::int64_t step = 0;
+  std::string metric;
+  double value = 0;
+};
+
+/// Throws Error{corrupt_data} where the manifest is not that of a job.
+std::optional<BestStep> best_step_of(const Manifest& manifest, const std::string& path);
+
+/// The manifest of a checkpoint, alone: the other files are not looked at. Throws
+/// Error{corrupt_data} where there is none, or it is no file of this format.
+Manifest manifest_of(const std::string& checkpoint);
+
+/// The configuration with which a checkpoint was trained, and the assignments of a command line on
+/// top of it. Throws Error{corrupt_data} where a program saved the checkpoint without one.
+JobConfig config_of(const Manifest& manifest, const std::string& path,
+                    const std::vector<std::string>& assignments);
+
+/// Refuses a configuration that is not that of a checkpoint in what shapes keys, dense values,
+/// scores and states. Throws Error{corrupt_data} with a line per key, with both values.
+void require_same_shape(const Manifest& manifest, const std::string& path, const JobConfig& config,
+                        CheckpointUse use);
 
 /// How a job goes on from a checkpoint.
 struct ResumePlan {
@@ -34,16 +64,25 @@ ResumePlan plan_resume(const std::string& path, const JobConfig& config,
 
 class JobCheckpoints {
  public:
-  /// Makes the folder of checkpoints in job.output and removes what killed saves left there. The
-  /// caller holds the lock of the output folder. Collective.
+  /// Makes the folder of checkpoints in job.output, tries there what a save does, and removes what
+  /// killed saves left. A folder that is a symbolic link is followed. The caller holds the lock of
+  /// the output folder. Collective. Throws Error{io}.
   JobCheckpoints(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream);
 
   /// Saves the state at this step (save_checkpoint). Collective. Throws Error{io}.
   CheckpointTimes save(Trainer<Cpu>& trainer, const TrainingPosition& position);
 
+  /// What the last save could not remove (CheckpointWriter).
+  const std::string& not_removed() const noexcept { return writer_.not_removed(); }
+
+  /// Removes all checkpoints of the folder. Collective. Throws Error{io}.
+  void remove_all();
+
  private:
   const JobConfig& config_;
   LocalFileSystem files_;
+  Communicator<Cpu>& communicator_;
+  std::string folder_;
   CheckpointWriter writer_;
 };
 

@@ -7,11 +7,16 @@
 namespace keyshard {
 
 JobConfig read_job_config(const std::string& path, const std::vector<std::string>& assignments) {
-  SettingValue tree = read_toml(path);
+  return read_job_config(read_toml(path), std::filesystem::path(path).parent_path().string(),
+                         assignments);
+}
+
+JobConfig read_job_config(SettingValue tree, const std::string& folder,
+                          const std::vector<std::string>& assignments) {
   for (const std::string& assignment : assignments) {
     set_value(tree, assignment);
   }
-  return job_config_of(tree, std::filesystem::path(path).parent_path().string());
+  return job_config_of(tree, folder);
 }
 
 }  // namespace keyshard

@@ -12,4 +12,8 @@ namespace keyshard {
 /// has a line per problem.
 JobConfig read_job_config(const std::string& path, const std::vector<std::string>& assignments);
 
+/// The same with a tree in place of a file; its relative paths are taken from `folder`.
+JobConfig read_job_config(SettingValue tree, const std::string& folder,
+                          const std::vector<std::string>& assignments);
+
 }  // namespace keyshard

@@ -2,8 +2,10 @@
 
 #include "launch/command_line.hpp"
 #include "launch/process.hpp"
+#include "launch/stop_signal.hpp"
 
 int main(int argc, char** argv) {
+  keyshard::write_errors_in_place_of_signals();
   try {
     return keyshard::run_command_line(argc, argv);
   } catch (const std::exception& error) {

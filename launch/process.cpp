@@ -11,6 +11,7 @@
 #include "collectives/mpi_session.hpp"
 #include "collectives/texts.hpp"
 #include "launch/job_file.hpp"
+#include "launch/printable.hpp"
 #include "launch/training/models/numerics.hpp"
 #include "runtime/error.hpp"
 #include "runtime/thread_pool.hpp"
@@ -45,15 +46,21 @@ std::string first_difference(const std::string& mine, const std::string& theirs)
   }
 }
 
+/// The rank that a launcher has given to this process; null without one.
+const char* rank_of_launcher() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
+    if (const char* rank = std::getenv(name)) {
+      return rank;
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 int launched_rank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
-    if (const char* rank = std::getenv(name)) {
-      return std::atoi(rank);
-    }
-  }
-  return 0;
+  const char* rank = rank_of_launcher();
+  return rank == nullptr ? 0 : std::atoi(rank);
 }
 
 int exit_code_of(const std::exception& error) {
@@ -85,13 +92,22 @@ void show_error(const std::exception& error, int rank, int ranks) {
   const std::string text = own != nullptr && is_users(own->kind()) ? own->text() : error.what();
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
+    // A vote has found the rank that failed, and put it in front.
+    const bool named = line.starts_with("rank ");
+    line = ranks == 1 && line.starts_with("rank 0: ") ? line.substr(8) : line;
     fmt::print(stderr, "{}\n",
-               ranks > 1 ? fmt::format("error: rank {}: {}", rank, line) : "error: " + line);
+               printable(ranks > 1 && !named ? fmt::format("error: rank {}: {}", rank, line)
+                                             : "error: " + line));
   }
   std::fflush(stderr);
 }
 
 int with_ranks(const std::function<int(Communicator<Cpu>&)>& body) {
+  if (rank_of_launcher() == nullptr) {
+    // One process alone has nobody to share files with, and these files of MPI are larger than some
+    // limits of the size of files allow.
+    ::setenv("PMIX_MCA_gds", "hash", 0);
+  }
   MpiSession session;
   const auto world = session.world();
   try {
@@ -107,10 +123,19 @@ int with_ranks(const std::function<int(Communicator<Cpu>&)>& body) {
   }
 }
 
-JobConfig configure(const JobCommand& command) {
+void check_device(const JobCommand& command) {
   require(command.device != "cuda", Kind::not_built,
           "--device cuda is not built in this version; use cpu or auto");
+}
+
+JobConfig configure(const JobCommand& command) {
+  check_device(command);
   JobConfig config = read_job_config(command.config, command.assignments);
+  apply_options(command, config);
+  return config;
+}
+
+void apply_options(const JobCommand& command, JobConfig& config) {
   if (!command.output.empty()) {
     config.job.output = command.output;
     config.values["job.output"] = {command.output, "--output"};
@@ -119,7 +144,6 @@ JobConfig configure(const JobCommand& command) {
     config.job.threads = command.threads;
   }
   config.data.index_folder = config.job.output;
-  return config;
 }
 
 void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config,
@@ -170,6 +194,13 @@ int threads_of(Communicator<Cpu>& communicator, const JobConfig& config) {
                "warning: {} of {} cores are allowed to this process, so a rank has {} threads; "
                "mpirun --bind-to none gives all\n",
                count.affinity, count.cores, count.threads);
+  }
+  if (count.limited_by_quota && communicator.rank() == 0) {
+    fmt::print(
+        stderr,
+        "warning: the control group of this process allows {:g} of {} cores, so a rank has {} "
+        "threads\n",
+        count.quota, count.cores, count.threads);
   }
   return count.threads;
 }

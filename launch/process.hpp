@@ -31,6 +31,12 @@ int with_ranks(const std::function<int(Communicator<Cpu>&)>& body);
 /// Reads the configuration of a command, with what its options override.
 JobConfig configure(const JobCommand& command);
 
+/// Sets in a configuration what the options of a command override.
+void apply_options(const JobCommand& command, JobConfig& config);
+
+/// Refuses a device that is not built.
+void check_device(const JobCommand& command);
+
 /// Fails on all ranks where they were started with different configurations or `options` of the
 /// command line, naming ranks and the first line that differs.
 void check_same_config(Communicator<Cpu>& communicator, const JobConfig& config,

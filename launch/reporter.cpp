@@ -1,11 +1,16 @@
 #include "launch/reporter.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cmath>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "launch/printable.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
 
@@ -36,9 +41,13 @@ bool under_mpirun() {
 }  // namespace
 
 std::string metrics_text(Loss loss, const SplitMetrics& metrics) {
+  const auto number = [](double value) {
+    return std::isnan(value) ? "undefined" : fmt::format("{:.4f}", value);
+  };
   const auto text = [&](const Metrics& m) {
-    return loss == Loss::squared_error ? fmt::format("rmse {:.4f}, mae {:.4f}", m.rmse, m.mae)
-                                       : fmt::format("auc {:.4f}, log loss {:.4f}", m.auc, m.loss);
+    return loss == Loss::squared_error
+               ? fmt::format("rmse {}, mae {}", number(m.rmse), number(m.mae))
+               : fmt::format("auc {}, log loss {}", number(m.auc), number(m.loss));
   };
   return text(metrics.all) + (metrics.unseen
                                   ? fmt::format("; {} with unseen ids: {}", metrics.unseen->samples,
@@ -52,6 +61,7 @@ Reporter::Reporter(int rank, ProgressStyle style, const std::string& folder)
                                                  isatty(STDOUT_FILENO) == 1 && !under_mpirun())),
       off_(style == ProgressStyle::off) {
   if (active_ && !folder.empty()) {
+    folder_ = folder;
     log_ = Log(folder + "/log.txt", rank);
     const std::string file = folder + "/metrics.jsonl";
     metrics_ = std::fopen(file.c_str(), "ab");
@@ -79,16 +89,47 @@ void Reporter::line(const std::string& text) {
 
 void Reporter::note(const std::string& text) {
   if (active_) {
-    log_.write(LogLevel::info, text);
-    line(text);
+    const std::string shown = printable(text);
+    log_.write(LogLevel::info, shown);
+    line(shown);
   }
 }
 
 void Reporter::write_metrics(SettingValue::Table entries) {
-  if (metrics_ != nullptr) {
-    fmt::print(metrics_, "{}\n", json_text(value_of(std::move(entries))));
-    std::fflush(metrics_);
+  if (metrics_ == nullptr) {
+    return;
   }
+  const std::string line = json_text(value_of(std::move(entries))) + "\n";
+  errno = 0;
+  const bool whole = std::fwrite(line.data(), 1, line.size(), metrics_) == line.size();
+  if (std::fflush(metrics_) != 0 || !whole) {
+    ++lost_metrics_;
+    reason_ = reason_.empty() ? std::strerror(errno) : reason_;
+    std::clearerr(metrics_);
+  }
+}
+
+void Reporter::start_over() {
+  for (const char* name : {"/metrics.jsonl", "/log.txt"}) {
+    std::error_code error;
+    if (active_ && !folder_.empty()) {
+      // Both are open for appending, so what comes next stands at their start.
+      std::filesystem::resize_file(folder_ + name, 0, error);
+      require(!error, Kind::io, "{}{}: cannot empty: {}", folder_, name, error.message());
+    }
+  }
+}
+
+std::string Reporter::lost() const {
+  std::string text;
+  for (const auto& [name, lines] :
+       {std::pair("metrics.jsonl", lost_metrics_), std::pair("log.txt", log_.lost())}) {
+    if (lines > 0) {
+      text += fmt::format("{}{}/{}: {} lines could not be written", text.empty() ? "" : "; ",
+                          folder_, name, lines);
+    }
+  }
+  return text.empty() || reason_.empty() ? text : text + ": " + reason_;
 }
 
 std::string Reporter::time_left(const StepReport& report) {
@@ -146,7 +187,7 @@ void Reporter::step(const StepReport& report) {
   }
   write_metrics({{"kind", value_of("step")},
                  {"step", value_of(report.step)},
-                 {"epoch", value_of(report.epoch)},
+                 {"epoch", value_of(report.epoch + 1)},
                  {"loss", value_of(report.loss)},
                  {"examples_per_s", value_of(rate)},
                  {"bad_lines", value_of(report.bad_lines)},
@@ -160,7 +201,7 @@ void Reporter::evaluation(const char* split, std::int64_t step, std::int64_t epo
     return;
   }
   SettingValue::Table report{
-      {"kind", value_of(split)}, {"step", value_of(step)}, {"epoch", value_of(epoch)}};
+      {"kind", value_of(split)}, {"step", value_of(step)}, {"epoch", value_of(epoch + 1)}};
   add_metrics(metrics.all, report);
   report.emplace_back("best", value_of(best));
   if (metrics.unseen) {

@@ -45,6 +45,12 @@ class Reporter {
   /// A line for the user.
   void note(const std::string& text);
 
+  /// Empties the files: what an earlier job has reported is gone.
+  void start_over();
+
+  /// What could not be written, and why; empty: nothing is lost.
+  std::string lost() const;
+
  private:
   void line(const std::string& text);
   void write_metrics(SettingValue::Table entries);
@@ -55,7 +61,10 @@ class Reporter {
   bool terminal_;
   bool off_;
   bool open_line_ = false;
+  std::string folder_;
   std::FILE* metrics_ = nullptr;
+  std::int64_t lost_metrics_ = 0;  // lines
+  std::string reason_;             // of the first loss
   Log log_;
   std::chrono::steady_clock::time_point start_;  // of the first report
   std::chrono::steady_clock::time_point shown_;  // last time that a step was shown
@@ -63,6 +72,7 @@ class Reporter {
 };
 
 /// "auc 0.8123, log loss 0.4567", or rmse and mae with squared error; then the same of unseen ids.
+/// A metric that is undefined (NaN) is shown as "undefined".
 std::string metrics_text(Loss loss, const SplitMetrics& metrics);
 
 }  // namespace keyshard

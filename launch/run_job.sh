@@ -1,4 +1,4 @@
-# Sourced by run_hosts.sh and slurm.sbatch: run_job COMMAND... runs mpirun in the background and waits for it. TERM and INT become
+# Sourced by run_hosts.sh and slurm.sbatch: run_job COMMAND... runs mpirun in the background and waits for it. TERM, INT and HUP become
 # USR1: mpirun forwards USR1 to its ranks and gives them time to save, while on TERM mpirun would kill the ranks after a second. If
 # the network to another host breaks, the ranks of both hosts end, but mpirun waits for the other host as long as TCP does, a quarter
 # of an hour: run_job kills mpirun 20 seconds after the last rank of this host has ended, and returns 70.
@@ -33,7 +33,7 @@ run_job() {
   local job=$!
   end_without_ranks "$job" &
   local watcher=$!
-  trap 'kill -USR1 "$job" 2>/dev/null || true' TERM INT USR1
+  trap 'kill -USR1 "$job" 2>/dev/null || true' TERM INT USR1 HUP
   local code=0
   wait "$job" || code=$?
   # A signal to this shell ends `wait` early: the job is still saving.
@@ -41,7 +41,7 @@ run_job() {
     code=0
     wait "$job" || code=$?
   done
-  trap - TERM INT USR1
+  trap - TERM INT USR1 HUP
   kill "$watcher" 2>/dev/null || true
   local watched=0
   wait "$watcher" 2>/dev/null || watched=$?

@@ -20,7 +20,16 @@ void watch_stop_signals() {
   action.sa_flags = SA_RESTART;
   sigaction(SIGUSR1, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+
+  // nohup has a process ignore the end of its terminal.
+  struct sigaction hangup {};
+
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
+    sigaction(SIGHUP, &action, nullptr);
+  }
 }
+
+void write_errors_in_place_of_signals() { std::signal(SIGXFSZ, SIG_IGN); }
 
 bool stop_requested() noexcept { return requested != 0; }
 

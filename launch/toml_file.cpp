@@ -92,7 +92,7 @@ void set_value(SettingValue& root, const std::string& assignment) {
   try {
     value = convert(*toml::parse("value = " + text).get("value"), place);
   } catch (const toml::parse_error&) {
-    value.value = text;
+    value.value = text == "\\t" ? "\t" : text;
   }
   value.place = place;
 

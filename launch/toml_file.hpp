@@ -13,8 +13,8 @@ namespace keyshard {
 SettingValue read_toml(const std::string& path);
 
 /// Sets "a.b.key=value" in the tree and makes the tables a and a.b where they are missing. The
-/// value is read as TOML, or as a plain string where it is no TOML. Throws Error{invalid_argument}
-/// where there is no "=" or a part of the path is no table.
+/// value is read as TOML, or as a plain string where it is no TOML; \t alone is a tab. Throws
+/// Error{invalid_argument} where there is no "=" or a part of the path is no table.
 void set_value(SettingValue& root, const std::string& assignment);
 
 }  // namespace keyshard

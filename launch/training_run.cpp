@@ -1,12 +1,15 @@
 #include "launch/training_run.hpp"
 
+#include <cmath>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include "collectives/vote.hpp"
 #include "io/make_reader.hpp"
 #include "io/prefetch_reader.hpp"
 #include "launch/training/evaluation.hpp"
+#include "launch/training/models/batch_norm.hpp"
 #include "launch/training/models/numerics.hpp"
 #include "runtime/error.hpp"
 
@@ -43,24 +46,56 @@ TrainingPosition position_of(const DataReader& train, const DataReader* valid,
 
 TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator,
                          Stream<Cpu>& stream, Reporter& reporter, JobCheckpoints* checkpoints,
-                         const std::string& from)
+                         const StartingPoint& from)
     : config_(config),
       communicator_(communicator),
       reporter_(reporter),
       checkpoints_(checkpoints),
       schedule_(config.job) {
+  const bool resumes = !from.checkpoint.empty() && from.use == CheckpointUse::resume;
   const std::optional<TrainingPosition> saved =
-      from.empty() ? std::nullopt : std::optional(take_up_config(from));
+      resumes ? std::optional(take_up_config(from.checkpoint)) : std::nullopt;
+  if (!resumes && !from.checkpoint.empty()) {
+    vote(communicator, [&] {
+      require_same_shape(manifest_of(from.checkpoint), from.checkpoint, config_, from.use);
+    });
+  }
   open_data(stream);
   if (saved) {
-    check_data(from, *saved);
+    check_data(from.checkpoint, *saved);
   }
   trainer_ = std::make_unique<Trainer<Cpu>>(trainer_options(config_), train_->schema(),
                                             communicator, stream);
-  if (saved) {
-    resume(from);
+  if (resumes) {
+    resume(from.checkpoint);
+  } else if (!from.checkpoint.empty()) {
+    start_from(from.checkpoint);
   }
   total_steps_ = config_.job.steps > 0 ? config_.job.steps : count_steps();
+  refuse_small_slices();
+  refuse_no_evaluation();
+}
+
+/// Where all records of an epoch make one short batch, its slices may be too small for batch norm
+/// although those of a full batch are not.
+void TrainingRun::refuse_small_slices() const {
+  const std::int64_t least = SliceStatistics::kLeastSamples * config_.job.slices;
+  require(!config_.model.batch_norm || train_->records() >= least, Kind::invalid_argument,
+          "model.batch_norm: expected at least {} samples in each of the {} slices of a batch: "
+          "found {} records of training data; fewer slices do",
+          SliceStatistics::kLeastSamples, config_.job.slices, train_->records());
+}
+
+/// A schedule needs an evaluation before the last step.
+void TrainingRun::refuse_no_evaluation() const {
+  const JobOptions& job = config_.job;
+  require(
+      job.evaluate_every_epochs > 0 || job.evaluate_every_steps <= total_steps_ ||
+          (job.patience == 0 && job.decay >= 1),
+      Kind::invalid_argument,
+      "job.evaluate_every_steps: expected at most the {} steps of the job, for job.patience and "
+      "job.decay need evaluations: found {}",
+      total_steps_, job.evaluate_every_steps);
 }
 
 void TrainingRun::open_data(Stream<Cpu>& stream) {
@@ -154,6 +189,13 @@ void TrainingRun::resume(const std::string& checkpoint) {
   reporter_.note(fmt::format("resumed from {}", checkpoint));
 }
 
+void TrainingRun::start_from(const std::string& checkpoint) {
+  load_checkpoint(checkpoint, *trainer_);
+  reporter_.note(fmt::format("started from the rows, weights and optimizers of {}, after {} steps",
+                             checkpoint, trainer_->steps()));
+  trainer_->restore_steps(0);
+}
+
 bool TrainingRun::evaluation_is_due() const {
   const std::int64_t steps = config_.job.evaluate_every_steps,
                      epochs = config_.job.evaluate_every_epochs;
@@ -165,9 +207,31 @@ bool TrainingRun::evaluation_is_due() const {
   return epoch_ends || (epochs > 0 && trainer_->steps() == total_steps());
 }
 
+/// A metric that is undefined now stays so, for it depends on the labels and weights alone.
+void TrainingRun::tell_undefined(const Metrics& metrics) {
+  const ValidationMetric metric = config_.job.metric;
+  if (told_undefined_ || !std::isnan(chosen(metrics, metric))) {
+    return;
+  }
+  const std::string why = fmt::format(
+      "{} is undefined on the validation data: {} samples, {}", name_of(metric), metrics.samples,
+      metric == ValidationMetric::auc && metrics.loss == metrics.loss
+          ? fmt::format("labels of one class (mean {:g})", metrics.mean_label)
+          : "whose weights sum to 0");
+  require(config_.job.patience == 0 && config_.job.decay >= 1, Kind::bad_input,
+          "{}; job.patience and job.decay need a metric that is defined, such as job.metric = "
+          "\"{}\"",
+          why, trainer_->loss() == Loss::log_loss ? "log_loss" : "rmse");
+  reporter_.note("warning: " + why + "; no step counts as the best");
+  told_undefined_ = true;
+}
+
 void TrainingRun::evaluate() {
   const SplitMetrics metrics = evaluate_split(*trainer_, *valid_, unseen_.get());
-  tell_labels_of(metrics.all);
+  tell_undefined(metrics.all);
+  if (!told_undefined_) {
+    tell_labels_of(metrics.all);
+  }
   const double scale = schedule_.state().scale;
   const bool best = schedule_.observe(chosen(metrics.all, config_.job.metric), trainer_->steps());
   reporter_.evaluation("valid", trainer_->steps(), train_->position().epoch, trainer_->loss(),
@@ -191,6 +255,12 @@ void TrainingRun::save(SaveReason reason) {
     checkpoints_->save(*trainer_, position_of(*train_, valid_.get(), schedule_.state(),
                                               trainer_->bad_lines().counts()));
     saved_step_ = trainer_->steps();
+    if (!checkpoints_->not_removed().empty()) {
+      reporter_.note(
+          fmt::format("warning: step {} was saved, but not all that it replaces could be "
+                      "removed: {}",
+                      saved_step_, checkpoints_->not_removed()));
+    }
   } catch (const Error& error) {
     // The save has failed on all ranks, and the previous checkpoint is intact. At the end of a job
     // no later save can replace the failed one, so the job fails.
@@ -223,7 +293,7 @@ void TrainingRun::finish_step(const StepResult& result) {
   if (valid_ && evaluation_is_due()) {
     evaluate();
   }
-  const bool last = trainer_->steps() >= total_steps() || schedule_.stopped();
+  const bool last = finished();
   const std::int64_t every = config_.checkpoint.every_steps;
   if (result.stop || (last && config_.checkpoint.at_end)) {
     save(SaveReason::ending);
@@ -235,7 +305,7 @@ void TrainingRun::finish_step(const StepResult& result) {
 
 RunEnd TrainingRun::run(const std::function<bool()>& stop) {
   Batch batch;
-  while (trainer_->steps() < total_steps() && !schedule_.stopped()) {
+  while (!finished()) {
     if (!read_next(*train_, batch, communicator_.progress())) {
       trainer_->bad_lines().begin_epoch();
       tell_labels();

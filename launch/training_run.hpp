@@ -21,14 +21,23 @@ namespace keyshard {
 
 enum class RunEnd { done, stopped_by_signal };
 
+/// The checkpoint that a training begins with.
+struct StartingPoint {
+  std::string checkpoint;  ///< empty: none
+  /// resume: the training that made the checkpoint goes on. start: only rows, weights and
+  /// optimizers are taken; steps and epochs count from the start, on data of its own.
+  CheckpointUse use = CheckpointUse::resume;
+};
+
 class TrainingRun {
  public:
-  /// Opens the data and makes the model, or loads the model of the checkpoint `from` where `from`
-  /// is not empty. `checkpoints` may be null: then nothing is saved. Collective. Throws
+  /// Opens the data and makes the model, or loads the model of the checkpoint `from` where it has
+  /// one. `checkpoints` may be null: then nothing is saved. Collective. Throws
   /// Error{corrupt_data} where configuration, data or model are not those of the checkpoint, before
-  /// tables are loaded.
+  /// tables are loaded, and Error{invalid_argument} where the data are too few for what the
+  /// configuration asks.
   TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-              Reporter& reporter, JobCheckpoints* checkpoints, const std::string& from = "");
+              Reporter& reporter, JobCheckpoints* checkpoints, const StartingPoint& from = {});
 
   /// Trains to the end, or until `stop` returns true on any rank; `stop` is asked in every step,
   /// and the step in which it returns true is the last. Collective.
@@ -41,6 +50,14 @@ class TrainingRun {
   /// Losses of the steps of this run.
   const std::vector<double>& losses() const noexcept { return losses_; }
 
+  /// The step of the newest checkpoint that this run has saved or resumed from; -1: none.
+  std::int64_t saved_step() const noexcept { return saved_step_; }
+
+  /// Whether no step is left, as before `run` in a job that has ended.
+  bool finished() const noexcept {
+    return trainer_->steps() >= total_steps_ || schedule_.stopped();
+  }
+
   /// Steps of the whole job, with those before a resume.
   std::int64_t total_steps() const noexcept { return total_steps_; }
 
@@ -51,13 +68,17 @@ class TrainingRun {
   void tell_note(const DataReader& reader);
   void tell_labels();
   void tell_labels_of(const Metrics& valid);
+  void refuse_small_slices() const;
+  void refuse_no_evaluation() const;
   TrainingPosition take_up_config(const std::string& checkpoint);
   void check_data(const std::string& checkpoint, const TrainingPosition& saved);
   void resume(const std::string& checkpoint);
+  void start_from(const std::string& checkpoint);
   std::int64_t count_steps() const;
   void finish_step(const StepResult& result);
   bool evaluation_is_due() const;
   void evaluate();
+  void tell_undefined(const Metrics& metrics);
   void save(SaveReason reason);
   void report(const StepResult& result, bool last);
 
@@ -77,6 +98,7 @@ class TrainingRun {
   std::int64_t examples_ = 0;
   std::int64_t total_steps_ = 0;
   std::int64_t saved_step_ = -1;
+  bool told_undefined_ = false;
 };
 
 }  // namespace keyshard

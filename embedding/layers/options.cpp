@@ -17,6 +17,8 @@ struct Group {
   GroupDefaults defaults;  ///< types are empty once [embedding] has been read
   GroupOptions options;
   Combiner combiner;
+  bool own_optimizer = false;  ///< the table of this group has named one
+  bool own_l2 = false;
 };
 
 /// The options of a table before its name is known.
@@ -46,6 +48,21 @@ void refuse_later(Settings& settings) {
           "key_dtype", "value_dtype", "dtype_policy", "empty_bag", "clip_value", "clip_norm"});
 }
 
+/// What a group of a table of its own, `settings`, takes from the group that stands in `outer`
+/// itself, unless a table of this group has said otherwise.
+void inherit(const Settings& outer, const GroupOptions& main, Settings& settings, Group& group) {
+  group.own_optimizer |= settings.has("optimizer") || !group.defaults.optimizer.empty();
+  group.own_l2 |= settings.has("l2") || settings.has("l2_per");
+  if (!group.own_optimizer) {
+    group.options.optimizer = main.optimizer;
+    settings.repeat("optimizer", outer);
+  }
+  if (!group.own_l2) {
+    group.options.regularization.l2 = main.regularization.l2;
+    group.options.regularization.l2_per_occurrence = main.regularization.l2_per_occurrence;
+  }
+}
+
 void read_group(Settings& settings, Group& group) {
   GroupOptions& options = group.options;
   if (group.defaults.dim == 0) {
@@ -60,9 +77,9 @@ void read_group(Settings& settings, Group& group) {
       read_optimizer(settings.table("optimizer", group.defaults.optimizer), options.optimizer);
   group.combiner = read_combiner(settings, "combiner", group.combiner);
   Regularization& shrink = options.regularization;
-  shrink.l2 = static_cast<float>(settings.number("l2", shrink.l2, 0));
+  shrink.l2 = settings.single("l2", shrink.l2, 0);
   shrink.l2_per_occurrence = settings.option("l2_per", shrink.l2_per_occurrence, l2_per_names());
-  shrink.weight_decay = static_cast<float>(settings.number("weight_decay", shrink.weight_decay, 0));
+  shrink.weight_decay = settings.single("weight_decay", shrink.weight_decay, 0);
 }
 
 void read_restriction(Settings& settings, TableOptions& table) {
@@ -78,12 +95,17 @@ void read_restriction(Settings& settings, TableOptions& table) {
 
 void read_table(Settings& settings, Defaults& d) {
   refuse_later(settings);
+  const GroupOptions* main = nullptr;
   for (Group& group : d.groups) {
     if (group.defaults.table.empty()) {
       read_group(settings, group);
+      main = &group.options;
     } else {
       Settings own = settings.table(group.defaults.table);
       refuse_later(own);
+      if (main != nullptr) {
+        inherit(settings, *main, own, group);
+      }
       read_group(own, group);
       own.finish();
     }

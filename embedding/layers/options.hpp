@@ -27,7 +27,7 @@ struct GroupDefaults {
   std::string table;
   std::int64_t dim = 0;     ///< 0: taken from the key `dim`, 16 by default
   std::string initializer;  ///< type
-  std::string optimizer;    ///< type
+  std::string optimizer;    ///< type; empty: as the group without a table of its own has it
   Combiner combiner = Sum{};
   bool used = true;  ///< false: its options are read and checked, but no table has this group
 };

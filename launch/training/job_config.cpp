@@ -1,6 +1,7 @@
 #include "launch/training/job_config.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
@@ -9,6 +10,10 @@ namespace keyshard {
 namespace {
 
 constexpr std::int64_t kConfigVersion = 1;
+
+ValidationMetric usual_metric(Loss loss) {
+  return loss == Loss::squared_error ? ValidationMetric::rmse : ValidationMetric::auc;
+}
 
 /// [[data.columns]], from which embeddings read some keys.
 std::vector<ColumnSettings> columns_of(Settings& root) {
@@ -42,8 +47,8 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
   }
   config.data = read_data_options(root.table("data"), folder, embedding_column_keys());
   const std::vector<std::string> features = config.data.schema().features;
-  config.job = read_job_options(root.table("job"), features);
   config.model = read_model_options(root.table("model"));
+  config.job = read_job_options(root.table("job"), features, usual_metric(config.model.loss));
   if (config.model.loss == Loss::log_loss) {
     config.data.labels = {0, 1, "log loss"};
   }
@@ -54,6 +59,11 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
   require(report->messages.empty(), Kind::invalid_argument, "{}",
           fmt::join(report->sorted(), "\n"));
   config.values = std::move(report->values);
+  config.tree = tree;
+  config.folder = folder;
+  if (!folder.empty()) {
+    config.job.output = (std::filesystem::path(folder) / config.job.output).string();
+  }
   return config;
 }
 

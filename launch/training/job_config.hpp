@@ -16,6 +16,8 @@ namespace keyshard {
 
 struct JobConfig {
   ResolvedSettings values;  ///< of all keys: as given by file, --set and options, or the default
+  SettingValue tree;        ///< as it was given
+  std::string folder;       ///< from which relative paths of the tree are taken
   JobOptions job;
   DataOptions data;
   ModelOptions model;
@@ -23,8 +25,8 @@ struct JobConfig {
   CheckpointOptions checkpoint;
 };
 
-/// Reads a configuration from its tree; paths in it are relative to `folder`. Throws
-/// Error{invalid_argument} whose text has a line per problem.
+/// Reads a configuration from its tree; paths in it, that of job.output too, are relative to
+/// `folder`. Throws Error{invalid_argument} whose text has a line per problem.
 JobConfig job_config_of(const SettingValue& tree, const std::string& folder);
 
 /// The trainer of a configuration.

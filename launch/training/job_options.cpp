@@ -32,7 +32,8 @@ const char* name_of(ValidationMetric metric) {
 
 bool higher_is_better(ValidationMetric metric) { return metric == ValidationMetric::auc; }
 
-JobOptions read_job_options(Settings settings, const std::vector<std::string>& features) {
+JobOptions read_job_options(Settings settings, const std::vector<std::string>& features,
+                            ValidationMetric usual) {
   JobOptions job;
   job.output = settings.text("output", job.output);
   job.seed =
@@ -50,8 +51,7 @@ JobOptions read_job_options(Settings settings, const std::vector<std::string>& f
   job.decay = settings.number("decay", job.decay, 0, 1);
   job.decay_patience = settings.integer("decay_patience", job.decay_patience, 1);
   job.least_decay = settings.number("least_decay", job.least_decay, 0, 1);
-  const std::string metric =
-      settings.choice("metric", name_of(job.metric), {"auc", "log_loss", "rmse"});
+  const std::string metric = settings.choice("metric", name_of(usual), {"auc", "log_loss", "rmse"});
   job.metric = metric == "auc"    ? ValidationMetric::auc
                : metric == "rmse" ? ValidationMetric::rmse
                                   : ValidationMetric::log_loss;

@@ -45,8 +45,9 @@ struct CheckpointOptions {
 const char* name_of(ValidationMetric metric);
 bool higher_is_better(ValidationMetric metric);
 
-/// Reads [job]. `features` are those of the data.
-JobOptions read_job_options(Settings settings, const std::vector<std::string>& features);
+/// Reads [job]. `features` are those of the data; `usual` is the metric where none is given.
+JobOptions read_job_options(Settings settings, const std::vector<std::string>& features,
+                            ValidationMetric usual = ValidationMetric::auc);
 CheckpointOptions read_checkpoint_options(Settings settings);
 
 }  // namespace keyshard

@@ -88,6 +88,28 @@ TEST(ConfigChanges, OfWhatDecidesBitsAreRefused) {
   }
 }
 
+TEST(ConfigChanges, WhereACheckpointIsScoredKeysOfTheTrainingAloneAreFree) {
+  for (const CheckpointUse use : {CheckpointUse::score, CheckpointUse::start}) {
+    for (const char* key :
+         {"data.format", "data.header", "data.columns[0].index", "data.generator.records",
+          "embedding.optimizer.learning_rate", "embedding.linear.optimizer.l1", "job.batch_size",
+          "job.metric", "job.drop_last", "model.dropout", "model.l2", "tables.C1.weight_decay"}) {
+      EXPECT_EQ(change_of(key, use), KeyChange::free) << key;
+    }
+    for (const char* key :
+         {"data.columns[0].name", "data.columns[1].type", "data.columns[1].transform",
+          "data.columns[1].fill", "data.missing", "data.separator", "data.trim", "data.quote",
+          "data.generator.features", "embedding.combiner", "embedding.dim",
+          "embedding.initializer.stddev", "embedding.optimizer.type", "job.seed", "job.slices",
+          "model.batch_norm", "model.hidden", "model.loss", "model.type"}) {
+      EXPECT_EQ(change_of(key, use), KeyChange::fixed) << key;
+    }
+  }
+  EXPECT_EQ(
+      config_changes(values_of({}), values_of({"embedding.dim=8"}), CheckpointUse::score).refused,
+      Lines{"embedding.dim may not change where a checkpoint is scored: expected 4: found 8"});
+}
+
 TEST(ConfigChanges, AreAllNamedWithBothValues) {
   const ConfigChanges changes = config_changes(
       values_of({"job.seed=1", "job.steps=10", "model.dropout=0.5", "model.hidden=[8,4]"}),
@@ -104,7 +126,7 @@ TEST(ConfigChanges, AreAllNamedWithBothValues) {
 TEST(ConfigChanges, AreOfValuesAndNotOfHowTheyAreWritten) {
   const ResolvedSettings given =
       values_of({"job.seed=1", "model.dropout=0", "job.decay=1", "model.optimizer=adam",
-                 "embedding.linear.optimizer={type=\"sgd\",learning_rate=0.01}",
+                 "embedding.linear.optimizer={type=\"adam\",learning_rate=0.001}",
                  "embedding.initializer=normal", "embedding.linear.initializer=zeros"});
   const ResolvedSettings left_out = values_of({});
   const ConfigChanges changes = config_changes(given, left_out);

@@ -105,6 +105,16 @@ TEST(ShowError, NamesTheRankWhereThereAreSeveralInEveryLine) {
             "error: rank 0: first\nerror: rank 0: second\n");
 }
 
+TEST(ShowError, NamesTheRankThatAVoteHasFoundOnce) {
+  EXPECT_EQ(shown(error_of(Kind::bad_input, "rank 1: first"), 0, 2), "error: rank 1: first\n");
+  EXPECT_EQ(shown(error_of(Kind::bad_input, "rank 0: first"), 0, 1), "error: first\n");
+}
+
+TEST(ShowError, WritesWhatCouldSteerATerminalAsNumbers) {
+  EXPECT_EQ(shown(error_of(Kind::bad_input, "a\x1b[2J\x07\r\xff\xc2\x9b \xc3\xa9\xe2\x82\xac")),
+            "error: a\\x1b[2J\\x07\\x0d\\xff\\xc2\\x9b \xc3\xa9\xe2\x82\xac\n");
+}
+
 TEST(ShowError, LeavesWhatAPeerHasCausedToThePeer) {
   EXPECT_EQ(shown(error_of(Kind::communication, "rank 2 has failed: no space")), "");
   EXPECT_NE(shown(error_of(Kind::io, "rank 2.h5: no space")), "");
@@ -191,9 +201,9 @@ TEST(Configure, OptionsOfTheCommandLineWinOverTheFile) {
                                 "config_version = 1\n[job]\noutput = \"a\"\nthreads = 2\n"
                                 "[data]\nformat = \"generated\"\n[model]\ntype = \"logistic\"\n");
   JobConfig config = configure(command);
-  EXPECT_EQ(config.job.output, "a");
+  EXPECT_EQ(config.job.output, folder.path("a"));
   EXPECT_EQ(config.job.threads, 2);
-  EXPECT_EQ(config.data.index_folder, "a");
+  EXPECT_EQ(config.data.index_folder, folder.path("a"));
 
   command.output = "b";
   command.threads = 0;
@@ -225,6 +235,8 @@ TEST(StopSignals, AreNotedFromTheWatchOnAndEndNothing) {
   std::raise(SIGUSR1);
   EXPECT_TRUE(stop_requested());
   std::raise(SIGTERM);
+  EXPECT_TRUE(stop_requested());
+  std::raise(SIGHUP);
   EXPECT_TRUE(stop_requested());
 }
 

@@ -58,11 +58,45 @@ TEST(Reporter, WritesALineOfJsonPerReportAtOnce) {
     EXPECT_TRUE(std::holds_alternative<double>(entry(entry(lines[0], "shares"), part).value));
   }
   EXPECT_EQ(std::get<std::string>(entry(lines[1], "kind").value), "valid");
+  EXPECT_EQ(std::get<std::int64_t>(entry(lines[1], "epoch").value), 2);  // the first is 1
   EXPECT_EQ(std::get<std::int64_t>(entry(lines[1], "samples").value), 7);
   EXPECT_EQ(std::get<double>(entry(lines[1], "auc").value), 0.75);
   EXPECT_TRUE(std::holds_alternative<std::monostate>(entry(lines[1], "loss").value));
   EXPECT_TRUE(std::get<bool>(entry(lines[1], "best").value));
   EXPECT_EQ(std::get<double>(entry(entry(lines[1], "unseen"), "auc").value), 0.75);
+}
+
+TEST(Reporter, AMetricThatIsUndefinedIsSaidSo) {
+  Metrics metrics;
+  metrics.auc = -std::nan("");
+  metrics.loss = 0.5;
+  EXPECT_EQ(metrics_text(Loss::log_loss, {metrics, {}}), "auc undefined, log loss 0.5000");
+  metrics.rmse = metrics.mae = std::nan("");
+  EXPECT_EQ(metrics_text(Loss::squared_error, {metrics, {}}), "rmse undefined, mae undefined");
+}
+
+TEST(Reporter, StartsOverWithEmptyFiles) {
+  const ScratchFolder folder;
+  Reporter reporter(0, ProgressStyle::off, folder.path(""));
+  reporter.step(report_of(1));
+  reporter.start_over();
+  reporter.step(report_of(2));
+  EXPECT_EQ(json_lines(folder.read("metrics.jsonl")).size(), 1u);
+  EXPECT_EQ(reporter.lost(), "");
+}
+
+TEST(Reporter, CountsTheLinesThatCouldNotBeWritten) {
+  const ScratchFolder folder;
+  for (const char* name : {"metrics.jsonl", "log.txt"}) {
+    std::filesystem::create_symlink("/dev/full", folder.path(name));
+  }
+  Reporter reporter(0, ProgressStyle::off, folder.path(""));
+  reporter.step(report_of(1));
+  reporter.step(report_of(2));
+  const std::string lost = folder.without_path(reporter.lost());
+  EXPECT_NE(lost.find("metrics.jsonl: 2 lines could not be written; "), std::string::npos) << lost;
+  EXPECT_NE(lost.find("log.txt: "), std::string::npos) << lost;
+  EXPECT_NE(lost.find(": No space left on device"), std::string::npos) << lost;
 }
 
 TEST(Reporter, AddsToTheMetricsOfAnEarlierRun) {

@@ -97,7 +97,7 @@ TinyResult train_tiny(const JobConfig& config, Communicator<Cpu>& communicator, 
   if (save) {
     checkpoints = std::make_unique<JobCheckpoints>(config, communicator, stream);
   }
-  TrainingRun run(config, communicator, stream, reporter, checkpoints.get(), from);
+  TrainingRun run(config, communicator, stream, reporter, checkpoints.get(), StartingPoint{from});
   run.run();
   return {run.trainer().digest().hex(), run.losses()};
 }

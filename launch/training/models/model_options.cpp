@@ -74,7 +74,7 @@ std::vector<GroupDefaults> group_defaults(ModelType type) {
                                      .table = "linear",
                                      .dim = 1,
                                      .initializer = "zeros",
-                                     .optimizer = "sgd",
+                                     .optimizer = "",
                                      .combiner = Sum{}}};
   const std::vector<std::string> used = column_groups(type);
   for (GroupDefaults& group : groups) {
@@ -96,7 +96,7 @@ ModelOptions read_model_options(Settings settings) {
     settings.problem(options.batch_norm ? "batch_norm" : "dropout",
                      "this model has no hidden layers");
   }
-  options.l2 = static_cast<float>(settings.number("l2", 0, 0));
+  options.l2 = settings.single("l2", 0, 0);
   const char* usual = options.type == ModelType::mf ? "squared_error" : "log_loss";
   options.loss = settings.choice("loss", usual, {"log_loss", "squared_error"}) == "log_loss"
                      ? Loss::log_loss

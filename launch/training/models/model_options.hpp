@@ -39,8 +39,9 @@ bool has_pairs(ModelType type);
 std::vector<std::string> column_groups(ModelType type);
 
 /// The column groups that a configuration may describe for any model: "factor" in [embedding]
-/// itself, "linear" (of one column, zeros) in [embedding.linear]. Those that column_groups(type)
-/// names are marked as used.
+/// itself, "linear" (of one column, zeros) in [embedding.linear], whose optimizer, l2 and l2_per
+/// are those of [embedding] unless it says otherwise. Those that column_groups(type) names are
+/// marked as used.
 std::vector<GroupDefaults> group_defaults(ModelType type);
 
 /// Reads [model] and [model.optimizer]. Problems are recorded in `settings`.

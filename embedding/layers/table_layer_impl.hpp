@@ -141,6 +141,29 @@ void TableLayer<B>::accept(Stream<B>& stream, const std::function<void()>& prepa
 }
 
 template <Backend B>
+Lookup<B>& TableLayer<B>::lookup_of(bool weighted) {
+  if (!weighted) {
+    return lookup_;
+  }
+  if (weighted_ == nullptr) {
+    weighted_ = std::make_unique<Lookup<B>>(
+        *device_communicator_, std::vector<Table<B>*>{table_},
+        std::vector<FeatureOptions>{{options_.name, 0, {combiner_}, true}});
+  }
+  return *weighted_;
+}
+
+template <Backend B>
+void TableLayer<B>::check_flags(const std::vector<std::int64_t>& carried) const {
+  for (const std::size_t flag : {0u, 1u}) {
+    require(carried[flag] == 0 || carried[flag] == device_communicator_->size(),
+            Kind::invalid_argument,
+            "layer {}: expected the same value of {} on all ranks: found true on {} of {}", name(),
+            flag == 0 ? "trainable" : "training", carried[flag], device_communicator_->size());
+  }
+}
+
+template <Backend B>
 LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
                                       const CallOptions& call) {
   const std::int64_t rows = bags.size(), dim = options_.embedding_size;
@@ -167,21 +190,11 @@ LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
                           .weights = bags.weights};
   const std::int64_t carry[kLayerCarry] = {output.trainable ? 1 : 0, call.training ? 1 : 0,
                                            bags.samples};
-  if (output.weighted && weighted_ == nullptr) {
-    weighted_ = std::make_unique<Lookup<B>>(
-        *device_communicator_, std::vector<Table<B>*>{table_},
-        std::vector<FeatureOptions>{{options_.name, 0, {combiner_}, true}});
-  }
   output.trace =
-      (output.weighted ? *weighted_ : lookup_)
+      lookup_of(output.weighted)
           .forward(stream, input, call.training, carry, Span<const MatrixView<float>>(&pooled, 1));
-  const std::vector<std::int64_t>& all = output.trace.carried();
-  for (const std::size_t flag : {0u, 1u}) {
-    require(all[flag] == 0 || all[flag] == device_communicator_->size(), Kind::invalid_argument,
-            "layer {}: expected the same value of {} on all ranks: found true on {} of {}", name(),
-            flag == 0 ? "trainable" : "training", all[flag], device_communicator_->size());
-  }
-  output.batch = all[2];
+  check_flags(output.trace.carried());
+  output.batch = output.trace.carried()[2];
   if (!call.training) {
     output.trace = {};
   }

@@ -127,6 +127,12 @@ class TableLayer : public LayerBase {
   Combiner combiner_;
 
  private:
+  /// The lookup of calls without weights, or with them.
+  Lookup<B>& lookup_of(bool weighted);
+
+  /// Throws Error{invalid_argument} where ranks differ in `trainable` or `training` of a call.
+  void check_flags(const std::vector<std::int64_t>& carried) const;
+
   void add_term(Stream<B>& stream, LayerOutput<B>& output,
                 std::shared_ptr<const OutputFunction<B>> function, double scale);
 

@@ -261,7 +261,7 @@ void TableLayer<B>::send_back(Stream<B>& stream, const LayerOutput<B>& output, s
                               const float* upstream) {
   const std::int64_t dim = options_.embedding_size;
   const MatrixView<const float> gradient{upstream, rows, dim, dim};
-  (output.weighted ? *weighted_ : lookup_)
+  lookup_of(output.weighted)
       .backward(stream, output.trace, Span<const MatrixView<const float>>(&gradient, 1));
 }
 

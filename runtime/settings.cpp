@@ -57,14 +57,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
-/// The shortest decimal that is read back as this float.
-double decimal_of(float value) {
-  const std::string digits = fmt::format("{}", value);
-  double result = value;
-  std::from_chars(digits.data(), digits.data() + digits.size(), result);
-  return result;
-}
-
 /// Compares texts with runs of digits as numbers, so that line 9 comes before line 10.
 bool natural_less(std::string_view a, std::string_view b) {
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -93,6 +85,13 @@ bool natural_less(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+double decimal_of(float value) {
+  const std::string digits = fmt::format("{}", value);
+  double result = value;
+  std::from_chars(digits.data(), digits.data() + digits.size(), result);
+  return result;
+}
 
 std::vector<std::string> SettingsReport::sorted() const {
   std::vector<std::string> result = messages;

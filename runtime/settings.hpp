@@ -30,6 +30,9 @@ struct SettingsReport {
   std::vector<std::string> sorted() const;
 };
 
+/// The shortest decimal that is read back as this float.
+double decimal_of(float value);
+
 /// A table of the tree, borrowed, and its path; a value that is no table counts as an empty one.
 /// Every getter marks its key as known (`has` does not); `finish` reports the keys that are not
 /// known. A getter that meets a problem records it and returns the default, so that reading can go

@@ -1,10 +1,12 @@
 // initializers.json: the rows of absent keys. Their distribution, and the exact rows of constants.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <map>
 #include <numeric>
 
+#include "embedding/layers/layer.hpp"
 #include "embedding/rows/table.hpp"
 #include "runtime/error.hpp"
 #include "tests/golden/rule_tree.hpp"
@@ -121,15 +123,36 @@ GroupOptions constant_of(const std::string& name, const GoldenTensor& expected) 
   if (name == "Zeros" || name == "Ones") {
     return group_of(rule_tree(type_of(name), {}), dim);
   }
-  if (name == "vector of D") {
+  if (name == "vector of D" || name == "empty vector") {
     SettingValue::Array values;
-    for (std::int64_t d = 0; d < dim; ++d) {
+    for (std::int64_t d = 0; d < (name == "empty vector" ? 0 : dim); ++d) {
       values.push_back({expected.reals[static_cast<std::size_t>(d)], ""});
     }
     return group_of(rule_tree("constant", {{"values", {std::move(values), ""}}}), dim);
   }
   require(digit != std::string::npos, Kind::not_built, "expected a constant: found {}", name);
   return group_of(rule_tree("constant", {{"value", {std::stod(name.substr(digit)), ""}}}), dim);
+}
+
+/// A layer that is given no initializer has the one that the file names, as "random:
+/// RandomNormal(0, 0.05)".
+void check_default(const std::string& expected, GoldenCase& one) {
+  double mean = 0, stddev = 0;
+  require(std::sscanf(expected.c_str(), "random: RandomNormal(%lf, %lf)", &mean, &stddev) == 2,
+          Kind::not_built, "expected the mean and the deviation of a normal: found {}", expected);
+  GroupOptions group;
+  group.dim = 16;
+  group.initializer = LayerOptions{}.initializer;
+  const Moments moments(initial_rows(group, 10000));
+  const double count = 16 * 10000;
+  one.near("mean", moments.mean, mean, 5 * stddev / std::sqrt(count));
+  one.near("stddev", moments.stddev, stddev, 5 * stddev / std::sqrt(2 * count));
+}
+
+/// keyshard takes an initializer by its name; TFRA fails at the first call.
+void check_named(const std::string& type, double number, GoldenCase& one) {
+  const std::vector<float> rows = initial_rows(group_of(rule_tree(type, {}), 3), 2);
+  one.near("row", rows, Numbers(rows.size(), number), Numbers(rows.size(), 0));
 }
 
 /// keyshard refuses a vector that does not fit the rows; TFRA accepts it.
@@ -164,6 +187,14 @@ void run_missing_keys(const GoldenValue& file, Report& report) {
     report.run("initializers: missing_key " + name, name, [&](GoldenCase& one) {
       if (name == "vector of another size") {
         check_refused(one);
+        return;
+      }
+      if (name == "string zeros") {
+        check_named("zeros", 0, one);
+        return;
+      }
+      if (name == "None") {
+        check_default(value["tfra"].text(), one);
         return;
       }
       require(value["tfra"].is_tensor(), Kind::not_built, "expected exact rows: found none");

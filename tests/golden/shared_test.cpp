@@ -82,6 +82,16 @@ constexpr Needed kLayers[] = {
     {"combiners: cases sqrtn", 22},
     {"partition: cases modulo", 16},
     {"initializers: random", 63},
+    {"initializers: missing_key Zeros", 1},
+    {"initializers: missing_key Ones", 1},
+    {"initializers: missing_key Constant(0.25)", 1},
+    {"initializers: missing_key number 0.25", 1},
+    {"initializers: missing_key integer 3", 1},
+    {"initializers: missing_key vector of D", 1},
+    {"initializers: missing_key vector of another size", 1},
+    {"initializers: missing_key empty vector", 1},
+    {"initializers: missing_key string zeros", 1},
+    {"initializers: missing_key None", 1},
 };
 
 constexpr Needed kDense[] = {

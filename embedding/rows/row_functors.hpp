@@ -174,6 +174,40 @@ KEYSHARD_HD void shrink(const Team& team, const GroupRef& group, std::uint32_t o
   }
 }
 
+/// What of a row and of its gradient a step of its groups works on.
+struct RowStep {
+  float* row;
+  float* gradient;  ///< of all groups
+  std::uint32_t occurrences;
+
+  /// Steps one group by `rule`, its optimizer.
+  template <class Team, class Rule>
+  KEYSHARD_HD KEYSHARD_INLINE void step(const Team& team, const GroupRef& group,
+                                        const Rule& rule) const {
+    float* w = row + group.offset;
+    float* g = gradient + group.offset;
+    if (group.shrinks) {
+      shrink(team, group, occurrences, w, g);
+    }
+    if constexpr (Rule::kWidths == Widths::any) {
+      rule.update(team, w, row + group.state_offset, g, group.dim, group.step);
+    } else {
+      with_width(group.dim,
+                 [&](auto n) { rule.update(team, w, row + group.state_offset, g, n, group.step); });
+    }
+  }
+
+  /// Steps the groups after the first, each by its own optimizer. Not expanded in UpdateRow, which
+  /// is compiled for every optimizer.
+  template <class Team>
+  KEYSHARD_HD void step_others(const Team& team, const TableRef& table) const {
+    for (std::int64_t g = 1; g < table.num_groups; ++g) {
+      visit_variant(table.groups[g].optimizer,
+                    [&](const auto& rule) { step(team, table.groups[g], rule); });
+    }
+  }
+};
+
 /// One step of key i of a table: its gradients, of all groups, lie at gradients + (i - first) *
 /// dim, and may be changed. `O` is the optimizer of the first group, the same for a whole run.
 template <class O>
@@ -195,26 +229,12 @@ struct UpdateRow {
     float* row = table.store.row(rows[i]);
     float* gradient = gradients + (i - first) * table.dim;
     const std::uint32_t count = occurrences == nullptr ? 1 : occurrences[i - first];
-    step(team, table.groups[0], optimizer, count, row, gradient);
-    for (std::int64_t g = 1; g < table.num_groups; ++g) {
-      visit_variant(table.groups[g].optimizer, [&](const auto& other) {
-        step(team, table.groups[g], other, count, row, gradient);
-      });
+    const RowStep one{row, gradient, count};
+    one.step(team, table.groups[0], optimizer);
+    if (table.num_groups > 1) {
+      one.step_others(team, table);
     }
     table.status.touch(team, rows[i]);
-  }
-
-  template <class Team, class Rule>
-  KEYSHARD_HD KEYSHARD_INLINE static void step(const Team& team, const GroupRef& group,
-                                               const Rule& rule, std::uint32_t count, float* row,
-                                               float* gradient) {
-    float* w = row + group.offset;
-    float* g = gradient + group.offset;
-    if (group.shrinks) {
-      shrink(team, group, count, w, g);
-    }
-    with_width(group.dim,
-               [&](auto n) { rule.update(team, w, row + group.state_offset, g, n, group.step); });
   }
 };
 

@@ -65,6 +65,12 @@ void FieldReader::operator()(const char* key, bool& value) const {
   value = settings_.flag(key, value);
 }
 
+void FieldReader::elsewhere(const char* key, const char* instead) const {
+  if (settings_.has(key)) {
+    settings_.problem(key, fmt::format("expected {} in place of this key", instead));
+  }
+}
+
 void FieldWriter::operator()(const char* key, float value, double, double) const {
   table_.emplace_back(key, value_of(decimal_of(value)));
 }

@@ -73,7 +73,8 @@ class FieldReader {
                   double most = kInfinity) const;
   void operator()(const char* key, bool& value) const;
 
-  void not_built(const char* key) const { refuse_not_built(settings_, key); }
+  /// Records a problem where `key` is given: what it says is said by `instead`.
+  void elsewhere(const char* key, const char* instead) const;
 
  private:
   Settings& settings_;

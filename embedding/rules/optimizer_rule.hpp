@@ -3,12 +3,19 @@
 // - kName: its name in files;
 // - fields(self, field), which calls field(key, member, least, most) for every key of a
 //   configuration; the default of a key is that of the member;
-// - states(): the kStates states of a row;
+// - states(): the states of a row, of which kStates is the most;
+// - kWidths: whether its update is compiled for the usual widths of rows (runtime/columns.hpp):
+//   usual for optimizers in common use, any for the others;
+// - kWholeRow = true, where the step of a number depends on the other numbers of its row;
 // - where a step needs numbers that follow the count of steps: kClock, these numbers before the
 //   first step, and tick(clock, step), which advances them by a step and sets what its rows need.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+
+#include "runtime/columns.hpp"
 
 namespace keyshard {
 
@@ -28,6 +35,21 @@ struct StateRule {
   const char* name;
   float initial = 0;
   StateWidth width = StateWidth::columns;
+};
+
+/// The states of an optimizer whose options decide how many there are, at most kMost.
+template <int kMost>
+class StateList {
+ public:
+  void add(const StateRule& state) { states_[static_cast<std::size_t>(size_++)] = state; }
+
+  const StateRule* begin() const { return states_.data(); }
+
+  const StateRule* end() const { return states_.data() + size_; }
+
+ private:
+  std::array<StateRule, kMost> states_{};
+  int size_ = 0;
 };
 
 }  // namespace keyshard

@@ -9,10 +9,7 @@ namespace keyshard {
 namespace {
 
 const FamilyNames& family() {
-  static const FamilyNames kFamily{"an optimizer",
-                                   names_of_rules<Optimizer>(),
-                                   {"adagrad_da", "adadelta", "amsgrad", "adamw", "adamax", "nadam",
-                                    "rmsprop", "proximal_sgd", "proximal_adagrad", "lamb"}};
+  static const FamilyNames kFamily{"an optimizer", names_of_rules<Optimizer>(), {}};
   return kFamily;
 }
 
@@ -21,7 +18,21 @@ concept HasClock = requires {
   O::kClock;
 };
 
+template <class O>
+concept NeedsWholeRow = requires {
+  O::kWholeRow;
+};
+
 }  // namespace
+
+const char* name_of(const Optimizer& optimizer) {
+  return visit_variant(optimizer, [](const auto& rule) { return rule.kName; });
+}
+
+bool needs_whole_row(const Optimizer& optimizer) {
+  return visit_variant(
+      optimizer, [](const auto& rule) { return NeedsWholeRow<std::decay_t<decltype(rule)>>; });
+}
 
 float learning_rate_of(const Optimizer& optimizer) {
   return visit_variant(optimizer, [](const auto& rule) { return rule.learning_rate; });

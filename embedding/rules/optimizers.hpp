@@ -1,9 +1,10 @@
 // The optimizers of rows: small structs whose `update` makes one step of one row, on the row's
 // values and its state. Lazy: only the rows of a step are touched. Formulas and defaults are
-// TensorFlow's (tf_keras), row-wise Adagrad is FBGEMM's. A dense parameter vector is updated as one
-// long row. w are the values, g the gradient, lr the learning rate times the factor of the
-// schedule. Adam and its kin are in adam.hpp; optimizer_rule.hpp says what the struct of an
-// optimizer has.
+// TensorFlow's (tf_keras, and TF1's where that is the only one), row-wise Adagrad is FBGEMM's. A
+// dense parameter vector is updated as one long row. w are the values, g the gradient, lr the
+// learning rate times the factor of the schedule. Adam and its kin are in adam.hpp and lamb.hpp,
+// those with l1 and l2 of their own in proximal.hpp, those that forget old squares in rmsprop.hpp;
+// optimizer_rule.hpp says what the struct of an optimizer has.
 #pragma once
 
 #include <array>
@@ -14,8 +15,10 @@
 #include <vector>
 
 #include "embedding/rules/adam.hpp"
+#include "embedding/rules/lamb.hpp"
 #include "embedding/rules/optimizer_rule.hpp"
-#include "runtime/portable_math.hpp"
+#include "embedding/rules/proximal.hpp"
+#include "embedding/rules/rmsprop.hpp"
 #include "runtime/team.hpp"
 
 namespace keyshard {
@@ -33,6 +36,7 @@ struct Regularization {
 struct Sgd {
   static constexpr const char* kName = "sgd";
   static constexpr int kStates = 0;
+  static constexpr Widths kWidths = Widths::usual;
   float learning_rate = 0.01f;
 
   template <class Self, class Field>
@@ -57,6 +61,7 @@ struct Sgd {
 struct Momentum {
   static constexpr const char* kName = "momentum";
   static constexpr int kStates = 1;
+  static constexpr Widths kWidths = Widths::usual;
   float learning_rate = 0.01f;
   float momentum = 0.9f;
   bool nesterov = false;
@@ -88,6 +93,7 @@ struct Momentum {
 struct Adagrad {
   static constexpr const char* kName = "adagrad";
   static constexpr int kStates = 1;
+  static constexpr Widths kWidths = Widths::usual;
   float learning_rate = 0.001f;
   float initial_accumulator = 0.1f;
   float epsilon = 1e-7f;
@@ -128,6 +134,8 @@ struct Adagrad {
 struct RowwiseAdagrad {
   static constexpr const char* kName = "rowwise_adagrad";
   static constexpr int kStates = 1;
+  static constexpr Widths kWidths = Widths::usual;
+  static constexpr bool kWholeRow = true;
   float learning_rate = 0.01f;
   float initial_accumulator = 0;
   float epsilon = 1e-8f;
@@ -160,65 +168,13 @@ struct RowwiseAdagrad {
   }
 };
 
-/// FTRL-proximal with l1, l2, l2_shrinkage and beta. State: accumulator, linear [dim] each. Source:
-/// McMahan et al., Ad click prediction, KDD 2013; tf_keras.optimizers.Ftrl.
-struct Ftrl {
-  static constexpr const char* kName = "ftrl";
-  static constexpr int kStates = 2;
-  float learning_rate = 0.001f;
-  float learning_rate_power = -0.5f;
-  float initial_accumulator = 0.1f;
-  float l1 = 0;
-  float l2 = 0;
-  float l2_shrinkage = 0;
-  float beta = 0;
-
-  template <class Self, class Field>
-  static void fields(Self& self, const Field& field) {
-    field("learning_rate", self.learning_rate, 0);
-    field("learning_rate_power", self.learning_rate_power, -10, 0);
-    field("initial_accumulator", self.initial_accumulator, 0);
-    field("l1", self.l1, 0);
-    field("l2", self.l2, 0);
-    field("l2_shrinkage", self.l2_shrinkage, 0);
-    field("beta", self.beta, 0);
-  }
-
-  std::array<StateRule, kStates> states() const {
-    return {{{"accumulator", initial_accumulator}, {"linear"}}};
-  }
-
-  KEYSHARD_HD float power(float x) const {
-    return learning_rate_power == -0.5f
-               ? std::sqrt(x)
-               : static_cast<float>(portable_power(x, -static_cast<double>(learning_rate_power)));
-  }
-
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
-    float* linear = state + dim;
-    for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float before = state[d];
-      const float after = before + g[d] * g[d];
-      const float root = power(after);
-      const float z =
-          linear[d] + g[d] + 2.0f * l2_shrinkage * w[d] - (root - power(before)) / rate * w[d];
-      state[d] = after;
-      linear[d] = z;
-      const float clipped = z < -l1 ? -l1 : z > l1 ? l1 : z;
-      w[d] = (clipped - z) / (root / rate + 2.0f * (l2 + beta / (2.0f * rate)));
-    }
-  }
-};
-
 class Settings;
 struct SettingValue;
 
 /// The table of the family (family.hpp).
-using Optimizer = std::variant<Sgd, Momentum, Adagrad, RowwiseAdagrad, Adam, Ftrl, Nadam>;
+using Optimizer =
+    std::variant<Sgd, Momentum, Adagrad, RowwiseAdagrad, Adam, Ftrl, Nadam, AdamW, AmsGrad, Adamax,
+                 Lamb, AdagradDa, ProximalSgd, ProximalAdagrad, Adadelta, RmsProp>;
 
 /// One state of an optimizer: [width] numbers per row, each `initial` before the first step.
 struct StateColumn {
@@ -226,6 +182,13 @@ struct StateColumn {
   std::int64_t width = 0;
   float initial = 0;
 };
+
+/// The name of an optimizer in files.
+const char* name_of(const Optimizer& optimizer);
+
+/// Whether the step of a number depends on the other numbers of its row. Dense parameters, which
+/// have no rows, take no such optimizer.
+bool needs_whole_row(const Optimizer& optimizer);
 
 /// The configured learning rate, before any schedule.
 float learning_rate_of(const Optimizer& optimizer);
@@ -238,8 +201,7 @@ std::vector<StateColumn> state_columns(const Optimizer& optimizer, std::int64_t 
 Optimizer read_optimizer(Settings settings, const Optimizer& otherwise);
 
 /// The optimizer of such a table, for a tree that stands in no configuration file. Throws
-/// Error{invalid_argument} with all of its problems, Error{not_built} for an optimizer of the
-/// contract that is not in this version.
+/// Error{invalid_argument} with all of its problems.
 Optimizer optimizer_of(const SettingValue& tree);
 
 /// The clock of one optimizer: counts its steps and keeps the numbers that follow from the count,

@@ -36,8 +36,7 @@ struct DenseBlocks {
   }
 };
 
-/// Steps block `block` by optimizer O, which may have any number of states. Borrows all of its
-/// arrays.
+/// Steps block `block` by optimizer O. Borrows all of its arrays.
 template <class O>
 struct StepDenseBlock {
   O rule;
@@ -45,15 +44,15 @@ struct StepDenseBlock {
   DenseBlocks blocks;
   const float* gradients;  ///< [size]
   float* weights;          ///< [size]
-  float* states;           ///< [size x O::kStates], at DenseBlocks::place_of
+  float* states;           ///< [size x num_states], at DenseBlocks::place_of
+  std::int64_t num_states;
 
   std::int64_t work() const { return kDenseBlock; }
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t block, const Team& team) const {
     const Range numbers = blocks.numbers_of(block);
-    rule.update(team, weights + numbers.begin,
-                states + blocks.place_of(block, 0, std::int64_t{O::kStates}),
+    rule.update(team, weights + numbers.begin, states + blocks.place_of(block, 0, num_states),
                 gradients + numbers.begin, numbers.size(), scalars);
   }
 };

@@ -16,7 +16,7 @@ template <Backend B>
 class DenseOptimizer {
  public:
   /// For a chunk of `size` numbers; the states lie in memory of `stream`. Throws
-  /// Error{invalid_argument} for row-wise rules.
+  /// Error{invalid_argument} for an optimizer that needs whole rows.
   DenseOptimizer(Stream<B>& stream, const Optimizer& optimizer, std::int64_t size);
 
   /// One step: weights [size], gradients [size], in memory of the device. Ordered on `stream`.

@@ -15,8 +15,9 @@ namespace keyshard {
 template <Backend B>
 DenseOptimizer<B>::DenseOptimizer(Stream<B>& stream, const Optimizer& optimizer, std::int64_t size)
     : optimizer_(optimizer), clock_(optimizer), size_(size) {
-  require(!std::holds_alternative<RowwiseAdagrad>(optimizer), Kind::invalid_argument,
-          "expected an optimizer of single numbers for dense parameters: found rowwise_adagrad");
+  require(!needs_whole_row(optimizer), Kind::invalid_argument,
+          "expected an optimizer of single numbers for dense parameters: found {}",
+          name_of(optimizer));
   std::vector<std::vector<float>> initial;
   for (const StateColumn& state : state_columns(optimizer, 1)) {
     names_.push_back(state.name);
@@ -33,8 +34,14 @@ void DenseOptimizer<B>::step(Stream<B>& stream, float learning_rate_scale, const
   std::visit(
       [&](const auto& rule) {
         for_each_row(stream, blocks.count(),
-                     StepDenseBlock<std::decay_t<decltype(rule)>>{rule, scalars, blocks, gradients,
-                                                                  weights, states_.data()});
+                     StepDenseBlock<std::decay_t<decltype(rule)>>{
+                         .rule = rule,
+                         .scalars = scalars,
+                         .blocks = blocks,
+                         .gradients = gradients,
+                         .weights = weights,
+                         .states = states_.data(),
+                         .num_states = static_cast<std::int64_t>(names_.size())});
       },
       optimizer_);
 }

@@ -14,27 +14,20 @@
 namespace keyshard::testing {
 namespace {
 
-/// A rule of the library with the options of a case.
-struct Rule {
-  Optimizer optimizer;
-  Regularization regularization;
-};
-
-Rule rule_of(const std::string& rule, const GoldenValue& hyper) {
-  Rule result;
+/// The optimizer of the library with the options of a case. Some options of the file's adam make it
+/// an optimizer of another name.
+Optimizer rule_of(const std::string& rule, const GoldenValue& hyper) {
   SettingValue::Table keys;
   std::string type = rule;
   for (const auto& [key, value] : hyper.object()) {
     if (key == "amsgrad") {
-      type = value.flag() ? key : rule;
-    } else if (key == "weight_decay" && rule == "adam") {
-      result.regularization.weight_decay = static_cast<float>(value.number());
+      type = value.flag() ? "amsgrad" : type;
     } else if (key != "first_step") {
+      type = key == "weight_decay" && rule == "adam" ? "adamw" : type;
       keys.emplace_back(key, setting_of(value));
     }
   }
-  result.optimizer = optimizer_of(rule_tree(type, keys));
-  return result;
+  return optimizer_of(rule_tree(type, keys));
 }
 
 /// Advances a clock so that its next step has number `first`.
@@ -45,13 +38,11 @@ void start_at(OptimizerClock& clock, std::int64_t first) {
 }
 
 LayerOptions options_of(const GoldenValue& file, const GoldenValue& value) {
-  const Rule rule = rule_of(value["rule"].text(), value["hyper"]);
   LayerOptions options;
   options.name = "golden";
   options.embedding_size = file["table"]["dim"].integer();
   options.initializer = Constant{static_cast<float>(file["table"]["missing"].number())};
-  options.optimizer = rule.optimizer;
-  options.regularization = rule.regularization;
+  options.optimizer = rule_of(value["rule"].text(), value["hyper"]);
   return options;
 }
 

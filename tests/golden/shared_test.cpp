@@ -131,6 +131,20 @@ constexpr const char* kOptimizers[] = {
     "ftrl_power",
     "ftrl_shrinkage",
     "nadam",
+    "adagrad_da",
+    "adagrad_da_l1_l2",
+    "adadelta",
+    "amsgrad",
+    "adamax",
+    "rmsprop",
+    "rmsprop_momentum",
+    "rmsprop_centered",
+    "rmsprop_centered_momentum",
+    "rmsprop_initial_1",
+    "proximal_sgd",
+    "proximal_adagrad",
+    "lamb",
+    "lamb_weight_decay",
 };
 
 void expect_passed(const Report& report, const std::string& part, std::int64_t cases) {

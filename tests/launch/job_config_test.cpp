@@ -197,25 +197,36 @@ combiner = "std"
             "train.toml:13: data.columns[1].padding_id: padding_id is not built in this version");
 }
 
-TEST(JobConfig, AnOptimizerThatIsNotBuiltIsSaidSo) {
-  for (const std::string type : {"adagrad_da", "adadelta", "amsgrad", "adamw", "adamax", "rmsprop",
-                                 "proximal_sgd", "proximal_adagrad", "lamb"}) {
-    EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\noptimizer = { type = \"" + type +
-                          "\", decay = 0.1 }\n"),
-              "train.toml:5: embedding.optimizer.type: optimizer \"" + type +
-                  "\" is not built in this version; built are sgd, momentum, adagrad, "
-                  "rowwise_adagrad, adam, ftrl, nadam");
-  }
+TEST(JobConfig, OptimizersAreThoseOfTheFile) {
+  const JobConfig config = read(std::string(kSmall) + R"([embedding]
+optimizer = { type = "lamb", weight_decay = 0.5 }
+[embedding.linear]
+optimizer = "adagrad_da"
+[model]
+optimizer = { type = "rmsprop", centered = true }
+)");
+  const std::vector<GroupOptions>& groups = config.embedding.tables.at(0).groups;
+  EXPECT_EQ(std::get<Lamb>(groups.at(0).optimizer).weight_decay, 0.5f);
+  EXPECT_TRUE(std::holds_alternative<AdagradDa>(groups.at(1).optimizer));
+  EXPECT_TRUE(std::get<RmsProp>(config.model.optimizer).centered);
+}
+
+TEST(JobConfig, AMistakeInAnOptimizerIsSaidWhereItStands) {
   EXPECT_EQ(problems_of(std::string(kSmall) +
                         "[model]\noptimizer = { type = \"adam\", amsgrad = true }\n"),
-            "train.toml:5: model.optimizer.amsgrad: amsgrad is not built in this version");
+            "train.toml:5: model.optimizer.amsgrad: expected type = \"amsgrad\" in place of this "
+            "key");
+  EXPECT_EQ(problems_of(std::string(kSmall) + "[model]\noptimizer = \"lamb\"\n"),
+            "train.toml:5: model.optimizer: expected an optimizer of single numbers: found lamb");
 }
 
 TEST(JobConfig, AMisspeltOptimizerIsRefusedWithTheNearest) {
   EXPECT_EQ(problems_of(std::string(kSmall) +
                         "[embedding]\noptimizer = { type = \"adgrad\", epsilon = 0.1 }\n"),
             "train.toml:5: embedding.optimizer.type: expected one of sgd, momentum, adagrad, "
-            "rowwise_adagrad, adam, ftrl, nadam: found \"adgrad\"; did you mean \"adagrad\"?");
+            "rowwise_adagrad, adam, ftrl, nadam, adamw, amsgrad, adamax, lamb, adagrad_da, "
+            "proximal_sgd, proximal_adagrad, adadelta, rmsprop: found \"adgrad\"; did you mean "
+            "\"adagrad\"?");
   EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\noptimizer = \"nesterov\"\n"),
             "train.toml:5: embedding.optimizer.type: expected type = \"momentum\" with nesterov = "
             "true: found \"nesterov\"");

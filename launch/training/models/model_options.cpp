@@ -102,8 +102,9 @@ ModelOptions read_model_options(Settings settings) {
                      ? Loss::log_loss
                      : Loss::squared_error;
   options.optimizer = read_optimizer(settings.table("optimizer", "adam"), Adam{});
-  if (std::holds_alternative<RowwiseAdagrad>(options.optimizer)) {
-    settings.problem("optimizer", "expected an optimizer of every number: found rowwise_adagrad");
+  if (needs_whole_row(options.optimizer)) {
+    settings.problem("optimizer", fmt::format("expected an optimizer of single numbers: found {}",
+                                              name_of(options.optimizer)));
   }
   settings.finish();
   return options;

@@ -81,29 +81,33 @@ TableOptions options_of(std::int64_t dim, const Initializer& initializer,
   return options;
 }
 
+/// Expects the same rows and gradients after a step by teams of every width.
+template <class O>
+void expect_same_steps(const O& optimizer) {
+  SCOPED_TRACE(optimizer.kName);
+  for (const std::int64_t dim : kDims) {
+    expect_same_bits([&](const Lanes& lanes) {
+      PlainTable table(options_of(dim, Normal{}, optimizer));
+      const std::uint32_t occurrences[kRows] = {1, 2, 3, 4, 5};
+      std::vector<float> gradients = random_floats(kRows * table.ref.dim, 5);
+      lanes.rows(kRows, UpdateRow<O>{.table = table.ref,
+                                     .optimizer = optimizer,
+                                     .rows = kIds,
+                                     .first = 0,
+                                     .gradients = gradients.data(),
+                                     .occurrences = occurrences});
+      EXPECT_EQ(table.statuses, std::vector<float>(kRows, std::bit_cast<float>(7u)));
+      Bits bits;
+      bits.add(table.rows);
+      bits.add(gradients);
+      return bits;
+    });
+  }
+}
+
 TEST(RowFunctors, OptimizersHaveTheSameBitsAtEveryWidth) {
-  for_alternatives<Optimizer>([](auto optimizer) {
-    SCOPED_TRACE(optimizer.kName);
-    for (const std::int64_t dim : kDims) {
-      expect_same_bits([&](const Lanes& lanes) {
-        PlainTable table(options_of(dim, Normal{}, optimizer));
-        const std::uint32_t occurrences[kRows] = {1, 2, 3, 4, 5};
-        std::vector<float> gradients = random_floats(kRows * table.ref.dim, 5);
-        const TableRef* tables = &table.ref;
-        lanes.rows(kRows, UpdateRow<decltype(optimizer)>{.table = *tables,
-                                                         .optimizer = optimizer,
-                                                         .rows = kIds,
-                                                         .first = 0,
-                                                         .gradients = gradients.data(),
-                                                         .occurrences = occurrences});
-        EXPECT_EQ(table.statuses, std::vector<float>(kRows, std::bit_cast<float>(7u)));
-        Bits bits;
-        bits.add(table.rows);
-        bits.add(gradients);
-        return bits;
-      });
-    }
-  });
+  for_alternatives<Optimizer>([](auto optimizer) { expect_same_steps(optimizer); });
+  expect_same_steps(RmsProp{.momentum = 0.5f, .centered = true});
 }
 
 TEST(RowFunctors, OptimizersHaveTheSameBitsWhetherTheWidthIsKnownOrNot) {
@@ -155,6 +159,39 @@ TEST(RowFunctors, RegularizationIsThatOfItsDefinition) {
   // The rate is 0.01 times the factor of the schedule.
   EXPECT_NEAR(table.rows[0], 2 * (1 - 0.005 * 0.01) - 0.005 * 0.7, 1e-6);
   EXPECT_NEAR(table.rows[1], 2 - 0.005 * 0.65, 1e-6);
+}
+
+/// A row of one group after a step from `before` by gradient `g`.
+template <class O>
+std::vector<float> after_step(const O& optimizer, const Regularization& regularization,
+                              const std::vector<float>& before, std::vector<float> g) {
+  TableOptions options;
+  options.name = "items";
+  options.groups = {{.name = "values",
+                     .dim = static_cast<std::int64_t>(before.size()),
+                     .initializer = Normal{},
+                     .constant = {},
+                     .optimizer = optimizer,
+                     .regularization = regularization}};
+  PlainTable table(options);
+  std::fill(table.rows.begin(), table.rows.end(), 0.0f);
+  std::copy(before.begin(), before.end(), table.rows.begin());
+  const RowId row = 0;
+  UpdateRow<O>{.table = table.ref,
+               .optimizer = optimizer,
+               .rows = &row,
+               .first = 0,
+               .gradients = g.data(),
+               .occurrences = nullptr}(0, Solo{});
+  return {table.rows.begin(), table.rows.begin() + static_cast<std::int64_t>(before.size())};
+}
+
+TEST(RowFunctors, AdamWHasTheBitsOfAdamWithWeightDecay) {
+  for (const std::int64_t dim : kDims) {
+    const std::vector<float> before = random_floats(dim, 1), gradient = random_floats(dim, 2);
+    EXPECT_EQ(after_step(AdamW{.weight_decay = 0.3f}, {}, before, gradient),
+              after_step(Adam{}, {.weight_decay = 0.3f}, before, gradient));
+  }
 }
 
 /// Numbers of keys that are read, one of them twice; from the second entry on also the rows that

@@ -100,12 +100,64 @@ TEST(OptimizerTree, AllMistakesAreSaidAtOnce) {
                             "mean \"epsilon\"?")));
 }
 
-TEST(OptimizerTree, OneOfTheContractThatIsNotBuiltIsToldSo) {
-  EXPECT_EQ(refusal_of([] { optimizer(R"({"type": "lamb"})"); }).first, Kind::not_built);
-  EXPECT_EQ(
-      refusal_of([] { optimizer(R"({"type": "adm"})"); }).second,
-      "expected an optimizer of sgd, momentum, adagrad, rowwise_adagrad, adam, ftrl, nadam: found "
-      "\"adm\"; did you mean \"adam\"?");
+TEST(OptimizerTree, EveryOptimizerOfTheContractIsKnownByItsName) {
+  for (const char* name : {"sgd", "momentum", "adagrad", "rowwise_adagrad", "adagrad_da",
+                           "adadelta", "adam", "amsgrad", "adamw", "adamax", "nadam", "rmsprop",
+                           "ftrl", "proximal_sgd", "proximal_adagrad", "lamb"}) {
+    EXPECT_STREQ(name_of(optimizer(fmt::format(R"({{"type": "{}"}})", name))), name);
+  }
+}
+
+TEST(OptimizerTree, AnotherNameIsRefusedWithTheNearest) {
+  const auto [kind, text] = refusal_of([] { optimizer(R"({"type": "adm"})"); });
+  EXPECT_EQ(kind, Kind::invalid_argument);
+  EXPECT_EQ(text.find("expected an optimizer of sgd, momentum, "), 0u) << text;
+  EXPECT_NE(text.find(": found \"adm\"; did you mean \"adam\"?"), std::string::npos) << text;
+}
+
+TEST(OptimizerTree, AKeyOfAnotherOptimizerIsToldWhereItBelongs) {
+  EXPECT_EQ(refusal_of([] { optimizer(R"({"type": "adam", "amsgrad": true})"); }),
+            std::pair(Kind::invalid_argument,
+                      std::string("rule.json: optimizer.amsgrad: expected type = \"amsgrad\" in "
+                                  "place of this key")));
+}
+
+TEST(OptimizerTree, ReadsTheKeysOfTheLaterRules) {
+  const auto rmsprop = std::get<RmsProp>(optimizer(
+      R"({"type": "rmsprop", "learning_rate": 2, "rho": 0.5, "momentum": 0.25, "epsilon": 1,
+          "centered": true, "initial_velocity": 3})"));
+  EXPECT_EQ(rmsprop.learning_rate, 2.0f);
+  EXPECT_EQ(rmsprop.rho, 0.5);
+  EXPECT_EQ(rmsprop.momentum, 0.25f);
+  EXPECT_EQ(rmsprop.epsilon, 1.0f);
+  EXPECT_TRUE(rmsprop.centered);
+  EXPECT_EQ(rmsprop.initial_velocity, 3.0f);
+  const auto lamb = std::get<Lamb>(
+      optimizer(R"({"type": "lamb", "beta_1": 0.5, "beta_2": 0.75, "weight_decay": 2})"));
+  EXPECT_EQ(lamb.beta_1, 0.5);
+  EXPECT_EQ(lamb.beta_2, 0.75);
+  EXPECT_EQ(lamb.epsilon, 1e-6f);
+  EXPECT_EQ(lamb.weight_decay, 2.0f);
+  EXPECT_EQ(std::get<AdamW>(optimizer(R"({"type": "adamw"})")).weight_decay, 0.004f);
+  const auto dual = std::get<AdagradDa>(
+      optimizer(R"({"type": "adagrad_da", "initial_accumulator": 2, "l1": 3, "l2": 4})"));
+  EXPECT_EQ(dual.initial_accumulator, 2.0f);
+  EXPECT_EQ(dual.l1, 3.0f);
+  EXPECT_EQ(dual.l2, 4.0f);
+  EXPECT_EQ(std::get<ProximalSgd>(optimizer(R"({"type": "proximal_sgd", "l1": 3})")).l1, 3.0f);
+  EXPECT_EQ(std::get<ProximalAdagrad>(optimizer(R"({"type": "proximal_adagrad", "l2": 4})")).l2,
+            4.0f);
+  EXPECT_EQ(std::get<Adadelta>(optimizer(R"({"type": "adadelta", "rho": 0.5})")).rho, 0.5);
+  EXPECT_EQ(std::get<Adamax>(optimizer(R"({"type": "adamax", "beta_2": 0.5})")).beta_2, 0.5);
+  EXPECT_EQ(std::get<AmsGrad>(optimizer(R"({"type": "amsgrad", "beta_1": 0.5})")).beta_1, 0.5);
+}
+
+TEST(FamilyNames, OneOfTheContractThatIsNotBuiltIsToldSo) {
+  const FamilyNames names{"a rule", {"first", "second"}, {"second", "third"}};
+  EXPECT_EQ(names.at("second"), 1u);
+  EXPECT_EQ(refusal_of([&] { names.at("third"); }),
+            std::pair(Kind::not_built, std::string("rule \"third\" is not built in this version; "
+                                                   "built are first, second")));
 }
 
 TEST(OptimizerStates, AreNamedAndAsWideAsTheirRuleSays) {
@@ -119,6 +171,27 @@ TEST(OptimizerStates, AreNamedAndAsWideAsTheirRuleSays) {
   EXPECT_EQ(adam[0].name, "m");
   EXPECT_EQ(adam[1].name, "v");
   EXPECT_EQ(adam[1].width, 5);
+}
+
+TEST(OptimizerStates, AreThoseThatTheOptionsNeed) {
+  const auto names = [](const RmsProp& rule) {
+    std::string all;
+    for (const StateColumn& column : state_columns(rule, 3)) {
+      all += fmt::format("{} {} {};", column.name, column.width, column.initial);
+    }
+    return all;
+  };
+  EXPECT_EQ(names({.initial_velocity = 1}), "velocity 3 1;");
+  EXPECT_EQ(names({.momentum = 0.5f}), "velocity 3 0;momentum 3 0;");
+  EXPECT_EQ(names({.momentum = 0.5f, .centered = true}),
+            "velocity 3 0;average_gradient 3 0;momentum 3 0;");
+}
+
+TEST(OptimizersOfWholeRows, AreThoseWithSumsOverARow) {
+  EXPECT_TRUE(needs_whole_row(RowwiseAdagrad{}));
+  EXPECT_TRUE(needs_whole_row(Lamb{}));
+  EXPECT_FALSE(needs_whole_row(Adagrad{}));
+  EXPECT_FALSE(needs_whole_row(RmsProp{}));
 }
 
 TEST(OptimizerClock, GoesOnFromWhatIsSaved) {

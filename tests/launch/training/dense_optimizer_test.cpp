@@ -47,13 +47,13 @@ TEST(DenseOptimizer, AdagradDividesByTheRootOfTheSumOfSquares) {
   EXPECT_FLOAT_EQ(weights[1], 1 + 4.0f / 5.0f);
 }
 
-/// All numbers after three Adam steps, made in `ranks` chunks on `threads` threads.
-std::vector<float> three_steps(int ranks, int threads) {
+/// All numbers after three steps, made in `ranks` chunks on `threads` threads.
+std::vector<float> three_steps(const Optimizer& rule, int ranks, int threads) {
   Stream<Cpu> stream(threads);
   std::vector<float> weights(kSize, 0.5f);
   for (int rank = 0; rank < ranks; ++rank) {
     const Range chunk = run_of(rank, ranks, kSize);
-    DenseOptimizer<Cpu> optimizer(stream, Adam{}, chunk.size());
+    DenseOptimizer<Cpu> optimizer(stream, rule, chunk.size());
     for (int step = 1; step <= 3; ++step) {
       optimizer.step(stream, 1, gradients(step, chunk).data(), weights.data() + chunk.begin);
     }
@@ -62,9 +62,13 @@ std::vector<float> three_steps(int ranks, int threads) {
 }
 
 TEST(DenseOptimizer, BitsDoNotDependOnChunksOrThreads) {
-  const std::vector<float> one = three_steps(1, 1);
-  for (const int ranks : testing::rank_counts({1, 2, 3, 5})) {
-    EXPECT_EQ(three_steps(ranks, 2), one) << ranks;
+  // The last two have two states out of three, and three.
+  for (const Optimizer& rule : {Optimizer(Adam{}), Optimizer(RmsProp{.momentum = 0.5f}),
+                                Optimizer(RmsProp{.momentum = 0.5f, .centered = true})}) {
+    const std::vector<float> one = three_steps(rule, 1, 1);
+    for (const int ranks : testing::rank_counts({1, 2, 3, 5})) {
+      EXPECT_EQ(three_steps(rule, ranks, 2), one) << ranks;
+    }
   }
 }
 
@@ -120,8 +124,13 @@ TEST(DenseOptimizer, ABlockHasRoomForEveryStateOfItsOptimizer) {
   const auto size = static_cast<std::size_t>(blocks.size);
   const std::vector<float> gradient(size, 2);
   std::vector<float> weights(size, 7), states(3 * size, 1);
-  const StepDenseBlock<ThreeCounts> step{{},           {}, blocks, gradient.data(), weights.data(),
-                                         states.data()};
+  const StepDenseBlock<ThreeCounts> step{.rule = {},
+                                         .scalars = {},
+                                         .blocks = blocks,
+                                         .gradients = gradient.data(),
+                                         .weights = weights.data(),
+                                         .states = states.data(),
+                                         .num_states = ThreeCounts::kStates};
   ASSERT_EQ(blocks.count(), 3);
   for (std::int64_t block = 0; block < blocks.count(); ++block) {
     step(block, Solo{});
@@ -140,6 +149,7 @@ TEST(DenseOptimizer, ABlockHasRoomForEveryStateOfItsOptimizer) {
 TEST(DenseOptimizer, RefusesAnOptimizerOfRows) {
   Stream<Cpu> stream;
   EXPECT_THROW(DenseOptimizer<Cpu>(stream, RowwiseAdagrad{}, 2), Error);
+  EXPECT_THROW(DenseOptimizer<Cpu>(stream, Lamb{}, 2), Error);
 }
 
 }  // namespace

@@ -220,12 +220,13 @@ TEST(ModelFunctors, WorkOnFlatVectorsIsTheSameForAnyTeam) {
   });
   expect_no_difference("StepDenseBlock", 3, [&](Numbers& numbers) {
     const DenseBlocks blocks{2 * kDenseBlock + 5};
-    return StepDenseBlock<Momentum>{{},
-                                    {},
-                                    blocks,
-                                    numbers.take(blocks.size),
-                                    numbers.take(blocks.size),
-                                    numbers.take(blocks.size)};
+    return StepDenseBlock<Momentum>{.rule = {},
+                                    .scalars = {},
+                                    .blocks = blocks,
+                                    .gradients = numbers.take(blocks.size),
+                                    .weights = numbers.take(blocks.size),
+                                    .states = numbers.take(blocks.size),
+                                    .num_states = 1};
   });
 }
 

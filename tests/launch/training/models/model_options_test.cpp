@@ -74,8 +74,23 @@ TEST(ModelOptions, MistakesAreAllReported) {
   EXPECT_EQ(read({{"type", text("fm")}, {"dropout", value(0.5)}}).messages.size(), 1u);
   EXPECT_EQ(read({{"type", text("mlp")}, {"bottom", widths({3})}}).messages.size(), 1u);
   EXPECT_EQ(read({{"hidden", widths({0})}}).messages.size(), 1u);
-  EXPECT_EQ(read({{"optimizer", text("rowwise_adagrad")}}).messages.size(), 1u);
   EXPECT_EQ(read({{"type", text("depfm")}, {"hiden", widths({3})}}).messages.size(), 2u);
+}
+
+TEST(ModelOptions, TheDensePartTakesEveryOptimizerOfSingleNumbers) {
+  for (const char* name :
+       {"sgd", "momentum", "adagrad", "adagrad_da", "adadelta", "adam", "amsgrad", "adamw",
+        "adamax", "nadam", "rmsprop", "ftrl", "proximal_sgd", "proximal_adagrad"}) {
+    const Reading reading = read({{"optimizer", text(name)}});
+    EXPECT_TRUE(reading.messages.empty()) << name;
+    EXPECT_STREQ(name_of(reading.options.optimizer), name);
+  }
+  for (const std::string name : {"rowwise_adagrad", "lamb"}) {
+    EXPECT_EQ(read({{"optimizer", text(name.c_str())}}).messages,
+              std::vector<std::string>{
+                  "train.toml:1: model.optimizer: expected an optimizer of single numbers: found " +
+                  name});
+  }
 }
 
 TEST(ModelOptions, ColumnGroupsAreThoseThatTheModelReads) {

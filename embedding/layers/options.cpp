@@ -43,9 +43,8 @@ const std::vector<std::string>& later_of_a_layer() {
 
 void refuse_later(Settings& settings) {
   refuse(settings, later_of_a_layer());
-  refuse(settings,
-         {"seed", "max_norm", "bp_v2", "admit_after", "kv_creator", "devices", "keep_distribution",
-          "key_dtype", "value_dtype", "dtype_policy", "empty_bag", "clip_value", "clip_norm"});
+  refuse(settings, {"seed", "max_norm", "bp_v2", "admit_after", "kv_creator", "devices",
+                    "keep_distribution", "key_dtype", "value_dtype", "dtype_policy", "empty_bag"});
 }
 
 /// What a group of a table of its own, `settings`, takes from the group that stands in `outer`
@@ -80,6 +79,8 @@ void read_group(Settings& settings, Group& group) {
   shrink.l2 = settings.single("l2", shrink.l2, 0);
   shrink.l2_per_occurrence = settings.option("l2_per", shrink.l2_per_occurrence, l2_per_names());
   shrink.weight_decay = settings.single("weight_decay", shrink.weight_decay, 0);
+  shrink.clip_value = settings.single("clip_value", shrink.clip_value, 0);
+  shrink.clip_norm = settings.single("clip_norm", shrink.clip_norm, 0);
 }
 
 void read_restriction(Settings& settings, TableOptions& table) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "embedding/rows/table_ref.hpp"
+#include "embedding/rules/row_norm.hpp"
 #include "runtime/columns.hpp"
 #include "runtime/prefetch.hpp"
 #include "runtime/team.hpp"
@@ -161,10 +162,32 @@ struct InitializeRow {
   }
 };
 
-/// Adds L2 to the gradient g [dim] of a group and decays its weights w, as Regularization says.
+/// Clips the gradient g [dim] of a group by value, then by norm, as Regularization says.
 template <class Team>
-KEYSHARD_HD void shrink(const Team& team, const GroupRef& group, std::uint32_t occurrences,
-                        float* w, float* g) {
+KEYSHARD_HD void clip(const Team& team, const GroupRef& group, float* g) {
+  if (group.clip_value > 0.0f) {
+    const float most = group.clip_value;
+    for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
+      g[d] = g[d] > most ? most : g[d] < -most ? -most : g[d];
+    }
+  }
+  if (group.clip_norm > 0.0f) {
+    const double most = static_cast<double>(group.clip_norm);
+    const double norm = row_norm(team, group.dim, [&](std::int64_t d) { return g[d]; });
+    if (norm > most) {
+      for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
+        g[d] = static_cast<float>(static_cast<double>(g[d]) * (most / norm));
+      }
+    }
+  }
+}
+
+/// Clips the gradient g [dim] of a group, adds L2 to it, and decays the weights w of the group, as
+/// Regularization says.
+template <class Team>
+KEYSHARD_HD void regularize(const Team& team, const GroupRef& group, std::uint32_t occurrences,
+                            float* w, float* g) {
+  clip(team, group, g);
   const float factor =
       group.l2_per_occurrence ? group.l2 * static_cast<float>(occurrences) : group.l2;
   for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
@@ -186,8 +209,8 @@ struct RowStep {
                                         const Rule& rule) const {
     float* w = row + group.offset;
     float* g = gradient + group.offset;
-    if (group.shrinks) {
-      shrink(team, group, occurrences, w, g);
+    if (group.regularized) {
+      regularize(team, group, occurrences, w, g);
     }
     if constexpr (Rule::kWidths == Widths::any) {
       rule.update(team, w, row + group.state_offset, g, group.dim, group.step);

@@ -43,19 +43,33 @@ SettingValue saved_options(const TableOptions& options) {
   return value_of(std::move(saved));
 }
 
+namespace {
+
+void check_group(const std::string& table, const GroupOptions& group) {
+  require(group.dim >= 1 && group.dim <= kMaxDim, Kind::invalid_argument,
+          "table {}: group {}: expected 1 <= dim <= {}: found {}", table, group.name, kMaxDim,
+          group.dim);
+  require(group.constant.empty() || static_cast<std::int64_t>(group.constant.size()) == group.dim,
+          Kind::invalid_argument, "table {}: group {}: expected a constant of {} numbers: found {}",
+          table, group.name, group.dim, group.constant.size());
+  const Regularization& rule = group.regularization;
+  require(rule.clip_value >= 0, Kind::invalid_argument,
+          "table {}: group {}: expected clip_value >= 0, where 0 is none: found {}", table,
+          group.name, rule.clip_value);
+  require(rule.clip_norm >= 0, Kind::invalid_argument,
+          "table {}: group {}: expected clip_norm >= 0, where 0 is none: found {}", table,
+          group.name, rule.clip_norm);
+}
+
+}  // namespace
+
 void check(const TableOptions& options) {
   require(!options.name.empty() && options.name.find('\0') == std::string::npos,
           Kind::invalid_argument, "expected a table name of one character at least, and no NUL");
   require(!options.groups.empty(), Kind::invalid_argument,
           "table {}: expected at least one column group", options.name);
   for (const GroupOptions& group : options.groups) {
-    require(group.dim >= 1 && group.dim <= kMaxDim, Kind::invalid_argument,
-            "table {}: group {}: expected 1 <= dim <= {}: found {}", options.name, group.name,
-            kMaxDim, group.dim);
-    require(group.constant.empty() || static_cast<std::int64_t>(group.constant.size()) == group.dim,
-            Kind::invalid_argument,
-            "table {}: group {}: expected a constant of {} numbers: found {}", options.name,
-            group.name, group.dim, group.constant.size());
+    check_group(options.name, group);
   }
   require(options.init_capacity >= 0, Kind::invalid_argument,
           "table {}: expected init_capacity >= 0: found {}", options.name, options.init_capacity);

@@ -46,7 +46,9 @@ struct GroupRef {
   int num_states;
   Optimizer optimizer;
   StepScalars step;
-  bool shrinks;            ///< l2 or decay is not 0
+  bool regularized;        ///< any of what follows is not 0
+  float clip_value;        ///< 0: none
+  float clip_norm;         ///< 0: none
   bool l2_per_occurrence;  ///< l2 counts once per occurrence of the key, not once per step
   float l2;                ///< divided by the valid samples where it counts per occurrence
   float decay;             ///< learning rate of the step * weight decay

@@ -23,13 +23,17 @@
 
 namespace keyshard {
 
-/// Shrinking of rows, beside the optimizer's own options.
+/// What is done to the gradient and the values of a key before the optimizer's own step. The
+/// gradient is summed over all occurrences of the key first; then it is clipped by value, then by
+/// norm; then L2 is added, which no clip bounds; then the weights decay.
 struct Regularization {
   float l2 = 0;  ///< lambda: adds lambda w to the gradient, once per step and touched key
   bool l2_per_occurrence =
       false;  ///< adds lambda (occurrences of the key / valid samples of the batch) w instead
   float weight_decay =
       0;  ///< w -= learning rate * weight_decay * w, before the step, once per step and touched key
+  float clip_value = 0;  ///< bound of the size of each number of the gradient; 0: none
+  float clip_norm = 0;   ///< bound of the gradient's Euclidean norm over the column group; 0: none
 };
 
 /// w -= lr g

@@ -73,6 +73,8 @@ TEST(ConfigChanges, OfWhatDecidesBitsAreRefused) {
                           "embedding.dim",
                           "embedding.pool_order",
                           "embedding.l2",
+                          "embedding.clip_value",
+                          "tables.C1.clip_norm",
                           "tables.C1.optimizer.type",
                           "tables.C1.optimizer.learning_rate_power",
                           "data.window",

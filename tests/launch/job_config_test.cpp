@@ -138,26 +138,10 @@ TEST(JobConfig, AVersionIsRequiredAndANewerOneRefused) {
 }
 
 TEST(JobConfig, WhatIsNotBuiltIsSaidSo) {
-  for (const std::string key : {"seed",
-                                "max_norm",
-                                "bp_v2",
-                                "admit_after",
-                                "kv_creator",
-                                "devices",
-                                "keep_distribution",
-                                "key_dtype",
-                                "value_dtype",
-                                "dtype_policy",
-                                "empty_bag",
-                                "clip_value",
-                                "clip_norm",
-                                "mask",
-                                "padding_id",
-                                "id_weights",
-                                "trainable",
-                                "activity_regularizer",
-                                "nslots",
-                                "slot_map_fn"}) {
+  for (const std::string key :
+       {"seed", "max_norm", "bp_v2", "admit_after", "kv_creator", "devices", "keep_distribution",
+        "key_dtype", "value_dtype", "dtype_policy", "empty_bag", "mask", "padding_id", "id_weights",
+        "trainable", "activity_regularizer", "nslots", "slot_map_fn"}) {
     const std::string end = key + ": " + key + " is not built in this version";
     EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\n" + key + " = 1\n"),
               "train.toml:5: embedding." + end);
@@ -197,16 +181,20 @@ combiner = "std"
             "train.toml:13: data.columns[1].padding_id: padding_id is not built in this version");
 }
 
-TEST(JobConfig, OptimizersAreThoseOfTheFile) {
+TEST(JobConfig, ClipsAndOptimizersAreThoseOfTheFile) {
   const JobConfig config = read(std::string(kSmall) + R"([embedding]
+clip_norm = 2
 optimizer = { type = "lamb", weight_decay = 0.5 }
 [embedding.linear]
+clip_value = 0.25
 optimizer = "adagrad_da"
 [model]
 optimizer = { type = "rmsprop", centered = true }
 )");
   const std::vector<GroupOptions>& groups = config.embedding.tables.at(0).groups;
+  EXPECT_EQ(groups.at(0).regularization.clip_norm, 2.0f);
   EXPECT_EQ(std::get<Lamb>(groups.at(0).optimizer).weight_decay, 0.5f);
+  EXPECT_EQ(groups.at(1).regularization.clip_value, 0.25f);
   EXPECT_TRUE(std::holds_alternative<AdagradDa>(groups.at(1).optimizer));
   EXPECT_TRUE(std::get<RmsProp>(config.model.optimizer).centered);
 }
@@ -218,6 +206,8 @@ TEST(JobConfig, AMistakeInAnOptimizerIsSaidWhereItStands) {
             "key");
   EXPECT_EQ(problems_of(std::string(kSmall) + "[model]\noptimizer = \"lamb\"\n"),
             "train.toml:5: model.optimizer: expected an optimizer of single numbers: found lamb");
+  EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\nclip_norm = -1\n"),
+            "train.toml:5: embedding.clip_norm: expected a number of at least 0: found -1");
 }
 
 TEST(JobConfig, AMisspeltOptimizerIsRefusedWithTheNearest) {

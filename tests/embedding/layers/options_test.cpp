@@ -2,8 +2,11 @@
 // this test, because embedding/ itself defines none.
 #include "embedding/layers/options.hpp"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
+#include "runtime/error.hpp"
 #include "runtime/json.hpp"
 
 namespace keyshard {
@@ -75,6 +78,34 @@ TEST(EmbeddingOptions, AGroupIsReadInItsOwnTableAndChangedForOneTable) {
   EXPECT_EQ(b[1].regularization.l2, 0.5f);
   EXPECT_TRUE(std::holds_alternative<Sgd>(a[1].optimizer));
   EXPECT_TRUE(std::holds_alternative<Adam>(b[1].optimizer));
+}
+
+TEST(EmbeddingOptions, ClipsAreThoseOfAGroup) {
+  const Read found = read(R"({"embedding": {"clip_norm": 2, "side": {"clip_value": 0.5}}})");
+  EXPECT_EQ(found.problems, Lines{});
+  const auto& groups = found.options.tables[0].groups;
+  EXPECT_EQ(groups[0].regularization.clip_norm, 2.0f);
+  EXPECT_EQ(groups[0].regularization.clip_value, 0.0f);
+  EXPECT_EQ(groups[1].regularization.clip_norm, 0.0f);
+  EXPECT_EQ(groups[1].regularization.clip_value, 0.5f);
+  EXPECT_EQ(read(R"({"embedding": {"clip_norm": -1}})").problems,
+            Lines{"file: embedding.clip_norm: expected a number of at least 0: found -1"});
+}
+
+TEST(EmbeddingOptions, ATableRefusesAClipThatIsNoBound) {
+  TableOptions table;
+  table.name = "items";
+  table.groups = {{.name = "values",
+                   .dim = 1,
+                   .initializer = Constant{},
+                   .constant = {},
+                   .optimizer = Sgd{},
+                   .regularization = {.clip_value = -1}}};
+  EXPECT_THROW(check(table), Error);
+  table.groups[0].regularization = {.clip_norm = std::numeric_limits<float>::quiet_NaN()};
+  EXPECT_THROW(check(table), Error);
+  table.groups[0].regularization = {.clip_value = 1, .clip_norm = 1};
+  check(table);
 }
 
 TEST(EmbeddingOptions, AColumnNamesItsTableAndTheCombinerOfTheMainGroup) {

@@ -124,6 +124,10 @@ TEST(SquashedEmbedding, StepsAndShrinksRowsByTheFormula) {
     EXPECT_EQ(stepped(5, ranks, {0.5f, true, 0}), 2 - 0.5f * (3 + 0.5f * 3 / 4 * 2));
     EXPECT_EQ(stepped(6, ranks, {0.5f, true, 0}), 2 - 0.5f * (2 + 0.5f * 2 / 4 * 2));
     EXPECT_EQ(stepped(5, ranks, {0, false, 0.25f}), 2 - 0.5f * 0.25f * 2 - 0.5f * 3);
+    // Of the sum over all occurrences, on whatever ranks they are; L2 comes after it.
+    EXPECT_EQ(stepped(5, ranks, {.clip_value = 2.5f}), 2 - 0.5f * 2.5f);
+    EXPECT_EQ(stepped(6, ranks, {.clip_value = 2.5f}), 2 - 0.5f * 2);
+    EXPECT_EQ(stepped(5, ranks, {.l2 = 0.5f, .clip_norm = 1.5f}), 2 - 0.5f * (1.5f + 0.5f * 2));
   }
 }
 

@@ -81,13 +81,17 @@ TableOptions options_of(std::int64_t dim, const Initializer& initializer,
   return options;
 }
 
-/// Expects the same rows and gradients after a step by teams of every width.
+/// Expects the same rows and gradients after a step by teams of every width, with the clips of
+/// `clips` beside the regularization of the first group.
 template <class O>
-void expect_same_steps(const O& optimizer) {
+void expect_same_steps(const O& optimizer, const Regularization& clips = {}) {
   SCOPED_TRACE(optimizer.kName);
   for (const std::int64_t dim : kDims) {
     expect_same_bits([&](const Lanes& lanes) {
-      PlainTable table(options_of(dim, Normal{}, optimizer));
+      TableOptions options = options_of(dim, Normal{}, optimizer);
+      options.groups[0].regularization.clip_value = clips.clip_value;
+      options.groups[0].regularization.clip_norm = clips.clip_norm;
+      PlainTable table(options);
       const std::uint32_t occurrences[kRows] = {1, 2, 3, 4, 5};
       std::vector<float> gradients = random_floats(kRows * table.ref.dim, 5);
       lanes.rows(kRows, UpdateRow<O>{.table = table.ref,
@@ -108,6 +112,10 @@ void expect_same_steps(const O& optimizer) {
 TEST(RowFunctors, OptimizersHaveTheSameBitsAtEveryWidth) {
   for_alternatives<Optimizer>([](auto optimizer) { expect_same_steps(optimizer); });
   expect_same_steps(RmsProp{.momentum = 0.5f, .centered = true});
+}
+
+TEST(RowFunctors, ClippedGradientsHaveTheSameBitsAtEveryWidth) {
+  expect_same_steps(Sgd{}, {.clip_value = 0.9f, .clip_norm = 0.5f});
 }
 
 TEST(RowFunctors, OptimizersHaveTheSameBitsWhetherTheWidthIsKnownOrNot) {
@@ -184,6 +192,27 @@ std::vector<float> after_step(const O& optimizer, const Regularization& regulari
                .gradients = g.data(),
                .occurrences = nullptr}(0, Solo{});
   return {table.rows.begin(), table.rows.begin() + static_cast<std::int64_t>(before.size())};
+}
+
+TEST(RowFunctors, AGradientIsClippedByValueThenByNormBeforeL2) {
+  const Sgd rule{2};  // the factor of the schedule is 0.5
+  using Row = std::vector<float>;
+  const Row zeros(2), ones(2, 1.0f), gradient{3, -4};
+  EXPECT_EQ(after_step(rule, {.clip_value = 3.5f}, zeros, gradient), (Row{-3, 3.5f}));
+  EXPECT_EQ(after_step(rule, {.clip_norm = 2.5f}, zeros, gradient), (Row{-1.5f, 2}));
+  EXPECT_EQ(after_step(rule, {.clip_norm = 5}, zeros, gradient), (Row{-3, 4}));
+  EXPECT_EQ(after_step(rule, {.clip_value = 4, .clip_norm = 2.5f}, zeros, {3, -1000}),
+            (Row{-1.5f, 2}));
+  EXPECT_EQ(after_step(rule, {.l2 = 8, .clip_norm = 2.5f}, ones, gradient),
+            (Row{1 - (1.5f + 8), 1 - (-2.0f + 8)}));
+  EXPECT_EQ(after_step(rule, {.weight_decay = 0.25f, .clip_norm = 2.5f}, ones, gradient),
+            (Row{0.75f - 1.5f, 0.75f + 2}));
+}
+
+TEST(RowFunctors, ANormWhoseSquareFitsNoFloatIsClippedAllTheSame) {
+  const std::vector<float> found = after_step(Sgd{2}, {.clip_norm = 1}, {0, 0}, {3e38f, -3e38f});
+  EXPECT_FLOAT_EQ(found[0], -std::sqrt(0.5f));
+  EXPECT_FLOAT_EQ(found[1], std::sqrt(0.5f));
 }
 
 TEST(RowFunctors, AdamWHasTheBitsOfAdamWithWeightDecay) {

@@ -58,6 +58,8 @@ void add_row_options(const LayerOptions& options, Entries& table) {
   write("l2", shrink.l2);
   table.emplace_back("l2_per", text_value(l2_per_names()[shrink.l2_per_occurrence ? 1 : 0]));
   write("weight_decay", shrink.weight_decay);
+  write("clip_value", shrink.clip_value);
+  write("clip_norm", shrink.clip_norm);
   table.emplace_back("max_norm", options.max_norm ? value_of(*options.max_norm) : SettingValue());
   table.emplace_back("bp_v2", value_of(options.bp_v2));
 }
@@ -87,9 +89,11 @@ void read_row_options(Settings& settings, LayerOptions& options) {
   options.constant = std::move(initial.constant);
   options.optimizer = read_optimizer(settings.table("optimizer"), options.optimizer);
   Regularization& shrink = options.regularization;
-  shrink.l2 = static_cast<float>(settings.number("l2", shrink.l2, 0));
+  shrink.l2 = settings.single("l2", shrink.l2, 0);
   shrink.l2_per_occurrence = settings.option("l2_per", shrink.l2_per_occurrence, l2_per_names());
-  shrink.weight_decay = static_cast<float>(settings.number("weight_decay", shrink.weight_decay, 0));
+  shrink.weight_decay = settings.single("weight_decay", shrink.weight_decay, 0);
+  shrink.clip_value = settings.single("clip_value", shrink.clip_value, 0);
+  shrink.clip_norm = settings.single("clip_norm", shrink.clip_norm, 0);
   if (settings.has("max_norm")) {
     options.max_norm = settings.number("max_norm", 0);
   }

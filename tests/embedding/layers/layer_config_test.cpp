@@ -53,6 +53,8 @@ const std::map<std::string, Change> kChanges{
     {"l2", [](LayerOptions& o) { o.regularization.l2 = 0.1f; }},
     {"l2_per", [](LayerOptions& o) { o.regularization.l2_per_occurrence = true; }},
     {"weight_decay", [](LayerOptions& o) { o.regularization.weight_decay = 0.01f; }},
+    {"clip_value", [](LayerOptions& o) { o.regularization.clip_value = 0.5f; }},
+    {"clip_norm", [](LayerOptions& o) { o.regularization.clip_norm = 2.0f; }},
     {"max_norm", [](LayerOptions& o) { o.max_norm = 1.5; }},
     {"bp_v2", [](LayerOptions& o) { o.bp_v2 = true; }},
     {"partitioner", [](LayerOptions& o) { o.partitioner = "modulo"; }},

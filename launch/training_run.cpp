@@ -288,8 +288,22 @@ void TrainingRun::report(const StepResult& result, bool last) {
   examples_ = 0;
 }
 
+/// The rows that tables with `max_rows` have lost since the last report.
+void TrainingRun::tell_removed() {
+  std::int64_t removed = 0;
+  for (const auto& table : trainer_->tables().tables()) {
+    removed += table->removed();
+  }
+  if (removed > told_removed_) {
+    reporter_.note(fmt::format("step {}: {} rows removed, for max_rows of their tables",
+                               trainer_->steps(), removed - told_removed_));
+    told_removed_ = removed;
+  }
+}
+
 void TrainingRun::finish_step(const StepResult& result) {
   losses_.push_back(result.loss);
+  tell_removed();
   if (valid_ && evaluation_is_due()) {
     evaluate();
   }

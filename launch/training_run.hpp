@@ -68,6 +68,7 @@ class TrainingRun {
   void tell_note(const DataReader& reader);
   void tell_labels();
   void tell_labels_of(const Metrics& valid);
+  void tell_removed();
   void refuse_small_slices() const;
   void refuse_no_evaluation() const;
   TrainingPosition take_up_config(const std::string& checkpoint);
@@ -99,6 +100,7 @@ class TrainingRun {
   std::int64_t total_steps_ = 0;
   std::int64_t saved_step_ = -1;
   bool told_undefined_ = false;
+  std::int64_t told_removed_ = 0;
 };
 
 }  // namespace keyshard

@@ -121,7 +121,11 @@ TEST(Resume, TablesWithALimitKeepTheRowsThatTheyWouldHaveKept) {
                                        "embedding.max_rows=20", "embedding.restrict_every=4",
                                        "job.decay=1"};
     const ScratchFolder folder;
+    ::testing::internal::CaptureStdout();
     const TinyResult whole = train_on_threads(tiny_job(folder.path(""), "rows", 16, job), 1, 1);
+    const std::string log = ::testing::internal::GetCapturedStdout();
+    EXPECT_NE(log.find("step 4: "), std::string::npos) << log;
+    EXPECT_NE(log.find(" rows removed, for max_rows of their tables"), std::string::npos) << log;
     const TinyResult free = train_on_threads(tiny_job(folder.path(""), "rows", 16), 1, 1);
     EXPECT_NE(whole.losses, free.losses) << "the limit changes what is learned";
     for (const auto& [from, to] : {std::pair(1, 1), std::pair(2, 3), std::pair(4, 1)}) {

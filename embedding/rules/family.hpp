@@ -90,6 +90,7 @@ class FieldWriter {
   void operator()(const char* key, bool value) const;
 
   void not_built(const char* /*key*/) const {}
+
   void elsewhere(const char* /*key*/, const char* /*instead*/) const {}
 
  private:

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <optional>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -119,8 +120,9 @@ void TrainingRun::open_data(Stream<Cpu>& stream) {
 }
 
 void TrainingRun::tell_note(const DataReader& reader) {
-  if (!reader.note().empty()) {
-    reporter_.note(reader.note());
+  std::istringstream lines(reader.note());
+  for (std::string line; std::getline(lines, line);) {
+    reporter_.note(line);
   }
 }
 

@@ -125,6 +125,7 @@ TEST_F(ProgramTest, TellsWhichPartsItSkipsAndKeepsColumnsOfAnyName) {
       << trained.out;
   EXPECT_NE(trained.out.find("data.train: markers and hidden files are skipped (1): "),
             std::string::npos);
+  EXPECT_EQ(trained.out.find("\\x0a"), std::string::npos) << "a line each: " << trained.out;
   EXPECT_EQ(trained.out.find("warning"), std::string::npos) << trained.out;
   EXPECT_EQ(run("train parts.toml --resume latest --set job.epochs=2").code, kExitDone);
   EXPECT_NE(run("inspect parts-out").out.find("\"item/cat\""), std::string::npos);

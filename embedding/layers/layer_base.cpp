@@ -33,6 +33,11 @@ TensorSpec LayerBase::input() const { return recorded(&Calls::input, "input"); }
 
 TensorSpec LayerBase::output() const { return recorded(&Calls::output, "output"); }
 
+bool LayerBase::has_shapes() const {
+  const std::lock_guard lock(calls_->mutex);
+  return calls_->input.has_value();
+}
+
 void LayerBase::record(const FreeShape& input, const FreeShape& output) const {
   // The batch is free where there is one: a single bag or vector has none.
   const auto batch_free = [](FreeShape shape, bool batched) {

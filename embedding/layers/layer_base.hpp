@@ -118,6 +118,13 @@ class LayerBase {
   /// Optimizer steps of the table so far.
   virtual std::int64_t steps() const = 0;
 
+  /// Calls may run concurrently; what they send waits its turn, for a communicator does one thing
+  /// at a time.
+  std::unique_lock<std::mutex> turn() const { return std::unique_lock(calls_->exchange); }
+
+  /// Whether a call, or build, has recorded its shapes. Calls may run concurrently.
+  bool has_shapes() const;
+
   /// Keeps the shapes of a call, for `input` and `output`. Calls may run concurrently.
   void record(const FreeShape& input, const FreeShape& output) const;
 
@@ -130,11 +137,11 @@ class LayerBase {
   void add_folded_loss(const std::vector<double>& terms, const SliceLayout& slices, double factor);
 
   LayerOptions options_;
-  bool built_ = false;
 
  private:
   struct Calls {
     std::mutex mutex;
+    std::mutex exchange;
     std::optional<TensorSpec> input;
     std::optional<TensorSpec> output;
     bool differ = false;  ///< in their number of axes

@@ -29,7 +29,7 @@ class TableLayer : public LayerBase {
   /// does so, too. May be repeated. Throws Error{invalid_argument} as check_input.
   void build(const FreeShape& input_shape);
 
-  bool built() const noexcept { return built_; }
+  bool built() const { return has_shapes(); }
 
   /// The shape of the output for ids of the shape `input`, free dimensions included; looks nothing
   /// up and builds nothing. Throws Error{invalid_argument} for a number of axes that the layer does
@@ -139,7 +139,7 @@ class TableLayer : public LayerBase {
   Communicator<B>* device_communicator_;
   Table<B>* table_;
   Lookup<B> lookup_;
-  std::unique_ptr<Lookup<B>> weighted_;  // the same for ids with weights; null before the first
+  std::unique_ptr<Lookup<B>> weighted_;  // the same for ids with weights; null where it has none
   std::shared_ptr<const OutputFunction<B>> regularizer_;
 };
 

@@ -76,13 +76,18 @@ TableLayer<B>::TableLayer(TableSet<B>& tables, const LayerOptions& options, cons
       table_((make_regularizer(options.activity_regularizer, functions),
               &layer_table(tables, options))),
       lookup_(tables.communicator(), {table_}, {FeatureOptions{options.name, 0, {combiner}}}),
-      regularizer_(make_regularizer(options.activity_regularizer, functions)) {}
+      regularizer_(make_regularizer(options.activity_regularizer, functions)) {
+  if (weighted_place(combiner).has_value() && table_->options().exchange == ExchangeMode::rows) {
+    weighted_ = std::make_unique<Lookup<B>>(
+        tables.communicator(), std::vector<Table<B>*>{table_},
+        std::vector<FeatureOptions>{{options.name, 0, {combiner}, true}});
+  }
+}
 
 template <Backend B>
 void TableLayer<B>::build(const FreeShape& input_shape) {
   check_input(input_spec(), name(), {options_.key_dtype, input_shape});
   record(input_shape, output_shape(input_shape));
-  built_ = true;
 }
 
 template <Backend B>
@@ -136,21 +141,14 @@ void TableLayer<B>::accept(Stream<B>& stream, const std::function<void()>& prepa
   try {
     prepare();
   } catch (const std::exception&) {
+    const auto turn = this->turn();
     lookup_.refuse(stream, std::current_exception(), kLayerCarry);
   }
 }
 
 template <Backend B>
 Lookup<B>& TableLayer<B>::lookup_of(bool weighted) {
-  if (!weighted) {
-    return lookup_;
-  }
-  if (weighted_ == nullptr) {
-    weighted_ = std::make_unique<Lookup<B>>(
-        *device_communicator_, std::vector<Table<B>*>{table_},
-        std::vector<FeatureOptions>{{options_.name, 0, {combiner_}, true}});
-  }
-  return *weighted_;
+  return weighted ? *weighted_ : lookup_;
 }
 
 template <Backend B>
@@ -190,9 +188,12 @@ LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
                           .weights = bags.weights};
   const std::int64_t carry[kLayerCarry] = {output.trainable ? 1 : 0, call.training ? 1 : 0,
                                            bags.samples};
-  output.trace =
-      lookup_of(output.weighted)
-          .forward(stream, input, call.training, carry, Span<const MatrixView<float>>(&pooled, 1));
+  {
+    const auto turn = this->turn();
+    output.trace = lookup_of(output.weighted)
+                       .forward(stream, input, call.training, carry,
+                                Span<const MatrixView<float>>(&pooled, 1));
+  }
   check_flags(output.trace.carried());
   output.batch = output.trace.carried()[2];
   if (!call.training) {
@@ -205,7 +206,6 @@ template <Backend B>
 void TableLayer<B>::finish(Stream<B>& stream, const IdsView& ids, LayerOutput<B>& output) {
   const FreeShape input = free_shape(ids);
   record(input, {output.shape.begin(), output.shape.end()});
-  built_ = true;
   output.batch = input.size() < 2 ? 1 : output.batch;
   if (output.training && regularizer_ != nullptr) {
     const double batch = static_cast<double>(std::max<std::int64_t>(output.batch, 1));

@@ -122,7 +122,7 @@ inline void check_distinct(const std::string& layer, std::vector<Key> keys) {
 template <Backend B>
 void TableLayer<B>::set_weights(Stream<B>& stream, const LayerWeights& weights) {
   Communicator<Cpu>& communicator = host_of(*device_communicator_);
-  vote(communicator, [&] { check_weights(name(), built_, options_, weights); });
+  vote(communicator, [&] { check_weights(name(), built(), options_, weights); });
   const LayerWeights mine =
       send_to_owners(communicator, host_of(stream), table_->partitioner(), weights);
   vote(communicator, [&] { check_distinct(name(), mine.keys); });
@@ -135,7 +135,7 @@ void TableLayer<B>::set_weights(Stream<B>& stream, const LayerWeights& weights) 
 template <Backend B>
 std::int64_t TableLayer<B>::count_params() const {
   vote(host_of(*device_communicator_), [&] {
-    require(built_, Kind::invalid_argument,
+    require(built(), Kind::invalid_argument,
             "layer {}: expected a layer that is built, for count_params; call build or the layer",
             name());
   });

@@ -11,9 +11,9 @@
 #include "collectives/mpi_session.hpp"
 #include "collectives/texts.hpp"
 #include "launch/job_file.hpp"
-#include "launch/printable.hpp"
 #include "launch/training/models/numerics.hpp"
 #include "runtime/error.hpp"
+#include "runtime/shown.hpp"
 #include "runtime/thread_pool.hpp"
 
 namespace keyshard {

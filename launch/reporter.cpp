@@ -10,9 +10,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "launch/printable.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
+#include "runtime/shown.hpp"
 
 namespace keyshard {
 namespace {

@@ -38,24 +38,38 @@ std::size_t printable_bytes(std::string_view bytes) {
   return whole && !steers ? size : 0;
 }
 
+/// The first character of `bytes` as it can be shown. `size` gets its bytes, `width` its
+/// characters.
+std::string first_shown(std::string_view bytes, std::size_t& size, std::size_t& width) {
+  size = printable_bytes(bytes.substr(0, 4));
+  std::string text = size > 0 ? std::string(bytes.substr(0, size))
+                              : fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes[0]));
+  width = size > 0 ? 1 : text.size();
+  size = std::max<std::size_t>(size, 1);
+  return text;
+}
+
 }  // namespace
+
+std::string printable(std::string_view bytes) {
+  std::string text;
+  for (std::size_t size = 0, width = 0; !bytes.empty(); bytes.remove_prefix(size)) {
+    text += first_shown(bytes, size, width);
+  }
+  return text;
+}
 
 std::string shown(std::string_view bytes) {
   std::string text;
   std::size_t characters = 0;
   std::size_t cut = 0;  // of `text`, where the dots still fit
-  for (std::size_t at = 0; at < bytes.size();) {
-    const std::size_t size = printable_bytes(bytes.substr(at, 4));
-    const std::string next = size > 0
-                                 ? std::string(bytes.substr(at, size))
-                                 : fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes[at]));
-    characters += size > 0 ? 1 : next.size();
+  for (std::size_t size = 0, width = 0; !bytes.empty(); bytes.remove_prefix(size)) {
+    text += first_shown(bytes, size, width);
+    characters += width;
     if (characters > kMostCharacters) {
       return text.substr(0, cut).append(kDots);
     }
-    text += next;
     cut = characters + kDots.size() <= kMostCharacters ? text.size() : cut;
-    at += std::max<std::size_t>(size, 1);
   }
   return text;
 }

@@ -1,5 +1,5 @@
-// Bytes of a user's data as a message can show them: one line of at most 100 characters, in which
-// nothing can steer a terminal.
+// Bytes of a user's data as a message can show them: one line, in which nothing can steer a
+// terminal.
 #pragma once
 
 #include <string>
@@ -7,8 +7,10 @@
 
 namespace keyshard {
 
-/// `bytes` with control characters, and bytes that are no UTF-8, written as \xNN, and cut to 100
-/// characters: three dots then stand for the rest.
+/// `bytes` with control characters, and bytes that are no UTF-8, written as \xNN.
+std::string printable(std::string_view bytes);
+
+/// The same, cut to 100 characters: three dots then stand for the rest.
 std::string shown(std::string_view bytes);
 
 }  // namespace keyshard

@@ -24,6 +24,12 @@ TEST(Shown, EscapesWhatIsNoCharacterOrSteers) {
   EXPECT_EQ(shown("\xe2\x80\xae"), "\\xe2\\x80\\xae") << "text from right to left";
 }
 
+TEST(Printable, IsTheSameAndIsNotCut) {
+  EXPECT_EQ(printable(""), "");
+  EXPECT_EQ(printable("\xC3\xA4\x1b\xff"), "\xC3\xA4\\x1b\\xff");
+  EXPECT_EQ(printable(std::string(200, 'a') + '\n'), std::string(200, 'a') + "\\x0a");
+}
+
 TEST(Shown, HasAtMostAHundredCharacters) {
   EXPECT_EQ(shown(std::string(100, 'a')), std::string(100, 'a'));
   EXPECT_EQ(shown(std::string(101, 'a')), std::string(97, 'a') + "...");

@@ -156,32 +156,23 @@ struct AdamW {
     field("weight_decay", self.weight_decay, 0);
   }
 
-  std::array<StateRule, kStates> states() const { return {{{"m"}, {"v"}}}; }
+  KEYSHARD_HD Adam adam() const { return {learning_rate, beta_1, beta_2, epsilon}; }
 
-  static constexpr BetaPowers kClock{1, 1};
+  std::array<StateRule, kStates> states() const { return adam().states(); }
 
-  void tick(BetaPowers& clock, StepScalars& step) const {
-    advance(clock, beta_1, beta_2);
-    step.factors[0] = adam_factor(clock);
-  }
+  static constexpr BetaPowers kClock = Adam::kClock;
+
+  void tick(BetaPowers& clock, StepScalars& step) const { adam().tick(clock, step); }
 
   template <class Team, class Dim>
   KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
                           float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
                           const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
-    const float alpha = rate * step.factors[0];
-    const float decay = rate * weight_decay;
-    const Moments moments(beta_1, beta_2);
-    float* second = state + dim;
+    const float decay = learning_rate * step.learning_rate_scale * weight_decay;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float m = moments.first(state[d], g[d]);
-      const float v = moments.second(second[d], g[d]);
-      state[d] = m;
-      second[d] = v;
-      const float decayed = w[d] - decay * w[d];
-      w[d] = decayed - alpha * m / (std::sqrt(v) + epsilon);
+      w[d] = w[d] - decay * w[d];
     }
+    adam().update(team, w, state, g, dim, step);
   }
 };
 

@@ -75,6 +75,7 @@ TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicato
   total_steps_ = config_.job.steps > 0 ? config_.job.steps : count_steps();
   refuse_small_slices();
   refuse_no_evaluation();
+  tell_no_restriction();
 }
 
 /// Where all records of an epoch make one short batch, its slices may be too small for batch norm
@@ -288,6 +289,22 @@ void TrainingRun::report(const StepResult& result, bool last) {
                   examples_, trainer_->bad_lines().counts().total, trainer_->clock()});
   trainer_->clock().reset();
   examples_ = 0;
+}
+
+/// Names the tables with a limit that no step of the job looks at. A table counts the steps of its
+/// optimizer, which go on where a job starts from a checkpoint.
+void TrainingRun::tell_no_restriction() {
+  for (const auto& table : trainer_->tables().tables()) {
+    const TableOptions& options = table->options();
+    const std::int64_t start = table->clocks().front().step() - trainer_->steps();
+    const std::int64_t every = options.restrict_every;
+    if (options.max_rows > 0 && (start + total_steps_) / every == start / every) {
+      reporter_.note(fmt::format(
+          "warning: no effect: max_rows of table {}: the {} steps of the job have none of those "
+          "that its restrict_every = {} names",
+          options.name, total_steps_, every));
+    }
+  }
 }
 
 /// The rows that tables with `max_rows` have lost since the last report.

@@ -69,6 +69,7 @@ class TrainingRun {
   void tell_labels();
   void tell_labels_of(const Metrics& valid);
   void tell_removed();
+  void tell_no_restriction();
   void refuse_small_slices() const;
   void refuse_no_evaluation() const;
   TrainingPosition take_up_config(const std::string& checkpoint);

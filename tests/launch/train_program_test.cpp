@@ -72,6 +72,19 @@ TEST_F(Train, ListsWhatHasNoEffect) {
       << trained.out;
 }
 
+TEST_F(Train, TellsOfALimitOfRowsThatNoStepLooksAt) {
+  const std::string limit =
+      "--output out --steps 2 --set embedding.restrict_policy=timestamp --set embedding.max_rows=5";
+  const std::string warning = "warning: no effect: max_rows of table ";
+  const Ending never = train(limit);
+  EXPECT_EQ(never.code, kExitDone) << never.error;
+  EXPECT_NE(never.out.find(warning), std::string::npos) << never.out;
+  const Ending once = train(limit + " --overwrite --set embedding.restrict_every=2");
+  EXPECT_EQ(once.code, kExitDone) << once.error;
+  EXPECT_EQ(once.out.find(warning), std::string::npos) << once.out;
+  EXPECT_NE(once.out.find("step 2: "), std::string::npos) << once.out;
+}
+
 /// A configuration whose validation data have labels of one class.
 class TrainOnOneClass : public ProgramTest {
  protected:

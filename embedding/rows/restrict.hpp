@@ -1,4 +1,4 @@
-// Restricts a table to a number of rows over all ranks: those that its policy ranks highest
+// Restricts a table to a number of rows over all ranks: those that its policy puts first
 // (rules/policies.hpp). Which rows stay follows from statuses and keys alone, so it is the same on
 // any number of ranks. Value, states and status of the others leave together, and index and rows
 // give their room back.

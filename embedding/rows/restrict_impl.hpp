@@ -1,5 +1,6 @@
-// The bodies of a restriction. Let (status, key) be the rank of a row: higher statuses first, then
-// lower keys. The last row that stays is found bit by bit, with one count over all ranks a bit.
+// The bodies of a restriction. Rows stand in the order of their statuses, highest first, and of
+// equal statuses in the order of their keys, lowest first. The last row that stays is found bit by
+// bit, with one count over all ranks a bit.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +15,7 @@
 namespace keyshard {
 
 /// The rows of this rank, shard after shard.
-struct RankedRows {
+struct RowStatuses {
   const Key* keys;
   const std::uint32_t* statuses;
 };
@@ -29,7 +30,7 @@ struct TakeStatus {
 
 /// Whether a row has at least this status.
 struct HasStatus {
-  RankedRows in;
+  RowStatuses in;
   std::uint32_t least;
 
   KEYSHARD_HD std::int64_t operator()(std::int64_t i) const {
@@ -39,7 +40,7 @@ struct HasStatus {
 
 /// Whether a row has this status and a key below `end`.
 struct HasKeyBelow {
-  RankedRows in;
+  RowStatuses in;
   std::uint32_t status;
   Key end;
 
@@ -48,9 +49,9 @@ struct HasKeyBelow {
   }
 };
 
-/// Whether a row stays: it ranks no lower than the last one that does.
+/// Whether a row stays: it stands no later than the last row that does.
 struct Stays {
-  RankedRows in;
+  RowStatuses in;
   std::uint32_t status;
   Key key;
 
@@ -64,9 +65,9 @@ struct Stays {
   }
 };
 
-/// The `kept`-th row of all ranks in the order of ranks, kept >= 1.
+/// The `kept`-th of the rows of all ranks in their order, kept >= 1.
 template <Backend B>
-Stays last_kept(Stream<B>& stream, Communicator<B>& communicator, const RankedRows& in,
+Stays last_kept(Stream<B>& stream, Communicator<B>& communicator, const RowStatuses& in,
                 std::int64_t n, std::int64_t kept) {
   const auto count = [&](const auto& term) {
     std::int64_t found = sum(stream, n, term);
@@ -202,7 +203,7 @@ Restriction restrict_rows(Stream<B>& stream, Communicator<B>& communicator, Tabl
   const Table<B>* const self[] = {&table};
   const TableRefs<B> refs(stream, self);
   for_each(stream, n, TakeStatus{refs.data(), rows.data(), statuses.data()});
-  const RankedRows ranked{keys.data(), statuses.data()};
+  const RowStatuses own{keys.data(), statuses.data()};
   std::vector<std::int64_t> starts{0};
   for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
     starts.push_back(starts.back() + table.shard_size(shard));
@@ -212,7 +213,7 @@ Restriction restrict_rows(Stream<B>& stream, Communicator<B>& communicator, Tabl
               keys.data(), rows.data());
     return result;
   }
-  const Stays stays = last_kept(stream, communicator, ranked, n, num_reserved);
+  const Stays stays = last_kept(stream, communicator, own, n, num_reserved);
   keep_rows(stream, table, select_runs(stream, Span<const std::int64_t>(starts), stays),
             keys.data(), rows.data());
   return result;

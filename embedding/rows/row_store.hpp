@@ -1,6 +1,6 @@
 // Row id -> floats: the values and optimizer state of a row side by side, so that an update touches
-// one place. Rows lie in slabs of doubling size (on huge pages, where a CPU has them); a row never
-// moves.
+// one place. Rows lie in slabs of doubling size (on huge pages, where a CPU has them); growth moves
+// no row.
 #pragma once
 
 #include <bit>

@@ -3,6 +3,8 @@
 #include "embedding/rows/restrict.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <ctime>
 #include <map>
 #include <mutex>
 #include <set>
@@ -134,6 +136,18 @@ TEST(Restrict, KeepsTheRowsOfHighestStatusAndLowestKeyOnAnyNumberOfRanks) {
       }
     }
   }
+}
+
+TEST(Restrict, TheClockOfAMachineCountsSeconds) {
+  testing::run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    const Table<Cpu>& table = tables.create(options_of(TimestampSeconds{}));
+    const auto before = static_cast<std::uint32_t>(std::time(nullptr));
+    train(stream, tables, {1});
+    const auto status = std::bit_cast<std::uint32_t>(rows_of(table).at(1).back());
+    EXPECT_GE(status, before);
+    EXPECT_LE(status, static_cast<std::uint32_t>(std::time(nullptr)));
+  });
 }
 
 TEST(Restrict, LooksAtTheTriggerFirst) {

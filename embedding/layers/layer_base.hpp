@@ -118,8 +118,8 @@ class LayerBase {
   /// Optimizer steps of the table so far.
   virtual std::int64_t steps() const = 0;
 
-  /// Calls may run concurrently; what they send waits its turn, for a communicator does one thing
-  /// at a time.
+  /// Held while a call uses the communicator, which does one thing at a time: inferences of one
+  /// layer may run concurrently on a single rank (CallOptions::training).
   std::unique_lock<std::mutex> turn() const { return std::unique_lock(calls_->exchange); }
 
   /// Whether a call, or build, has recorded its shapes. Calls may run concurrently.

@@ -34,7 +34,10 @@ struct SliceLayout {
 
 /// The keywords of a call.
 struct CallOptions {
-  bool training = true;  ///< false: inference; the same on all ranks
+  /// The same on all ranks. False: inference. On a single rank several threads may make inferences
+  /// in one layer at once, each with a stream of its own, if no other layer of its communicator is
+  /// called meanwhile; on several ranks all calls are collective, in one order.
+  bool training = true;
   const SliceLayout* slices = nullptr;
   /// One byte per id, in the order of the ids, on the device: an id whose byte is 0 is in no bag.
   /// Empty: every id counts.

@@ -32,21 +32,29 @@ target_precompile_headers(keyshard_precompiled PRIVATE <algorithm> <chrono> <cma
 
 # keyshard_library(NAME SOURCES ... COLD ... LINKS ... PRIVATE_LINKS ...): the library keyshard::NAME of the folder NAME. COLD are
 # sources that run once for a job, a file or a command, never for a sample or a row: a release compiles them with -O1, at which
-# g++ 12 warns wrongly about the bounds of standard strings.
+# g++ 12 warns wrongly about the bounds of standard strings. They are an object library of their own, because all sources of a unit
+# in a unity build have the same options.
 function(keyshard_library NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;COLD;LINKS;PRIVATE_LINKS" ${ARGN})
-  add_library(keyshard_${NAME} STATIC ${ARG_SOURCES} ${ARG_COLD})
-  if(ARG_COLD)
-    set_source_files_properties(${ARG_COLD} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-O1;-Wno-array-bounds>")
-  endif()
-  target_precompile_headers(keyshard_${NAME} REUSE_FROM keyshard_precompiled)
+  set(cold keyshard_${NAME}_cold)
+  add_library(${cold} OBJECT ${ARG_COLD})
+  target_compile_options(${cold} PRIVATE $<$<CONFIG:Release>:-O1> $<$<CONFIG:Release>:-Wno-array-bounds>)
+  target_link_libraries(${cold} PRIVATE keyshard_flags keyshard_private_flags ${ARG_LINKS} ${ARG_PRIVATE_LINKS})
+  target_include_directories(${cold} PRIVATE ${PROJECT_SOURCE_DIR})
+
+  add_library(keyshard_${NAME} STATIC ${ARG_SOURCES} $<TARGET_OBJECTS:${cold}>)
   add_library(keyshard::${NAME} ALIAS keyshard_${NAME})
-  set_target_properties(keyshard_${NAME} PROPERTIES EXPORT_NAME ${NAME} POSITION_INDEPENDENT_CODE ON)
+  set_target_properties(keyshard_${NAME} PROPERTIES EXPORT_NAME ${NAME} LINKER_LANGUAGE CXX)
   target_include_directories(keyshard_${NAME} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/keyshard>)
   target_link_libraries(keyshard_${NAME}
     PUBLIC keyshard_flags ${ARG_LINKS}
     PRIVATE $<BUILD_INTERFACE:keyshard_private_flags> ${ARG_PRIVATE_LINKS})
+
+  foreach(target ${cold} keyshard_${NAME})
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD ${KEYSHARD_UNITY})
+    target_precompile_headers(${target} REUSE_FROM keyshard_precompiled)
+  endforeach()
 endfunction()
 
 # keyshard_test(FILE LINKS ... [LABELS ...] [RANKS 1 2 ...] [TIMEOUT s]): one executable of <FILE>.cpp, and a test that

@@ -16,18 +16,19 @@ namespace keyshard {
 namespace {
 
 /// A descriptor that is closed at the end of its scope.
-class OpenFile {
+class ReadableFile {
  public:
-  explicit OpenFile(const std::string& path) : number_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit ReadableFile(const std::string& path)
+      : number_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     require(number_ >= 0, Kind::bad_input, "{}: expected a readable file: {}", path,
             std::strerror(errno));
   }
 
-  OpenFile(OpenFile&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  ReadableFile(ReadableFile&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
 
-  OpenFile& operator=(OpenFile&&) = delete;
+  ReadableFile& operator=(ReadableFile&&) = delete;
 
-  ~OpenFile() {
+  ~ReadableFile() {
     if (number_ >= 0) {
       close(number_);
     }
@@ -50,7 +51,7 @@ class OpenFile {
 class FileSource final : public ByteSource {
  public:
   FileSource(const std::string& path, Descriptor descriptor) : path_(path) {
-    OpenFile file(path);
+    ReadableFile file(path);
     const auto status = file.status(path);
     size_ = status.st_size;
     device_ = status.st_dev;
@@ -74,7 +75,7 @@ class FileSource final : public ByteSource {
       read_from(kept_->number(), offset, out);
       return;
     }
-    const OpenFile file(path_);
+    const ReadableFile file(path_);
     const auto status = file.status(path_);
     require(status.st_dev == device_ && status.st_ino == inode_, Kind::io,
             "{}: expected the file of the start: found another one in its place", path_);
@@ -104,7 +105,7 @@ class FileSource final : public ByteSource {
   std::int64_t size_ = 0;
   dev_t device_ = 0;
   ino_t inode_ = 0;
-  std::optional<OpenFile> kept_;
+  std::optional<ReadableFile> kept_;
 };
 
 class MemorySource final : public ByteSource {

@@ -23,27 +23,27 @@ constexpr std::int64_t kBlock = std::int64_t{4} << 20;
 
 /// Throws with the system's reason unless the call went well; passes its result on.
 template <class Result>
-Result checked(Result result, const char* action, const std::string& path) {
+Result succeeded(Result result, const char* action, const std::string& path) {
   const int reason = errno;
   require(result >= 0, Kind::io, "{}: cannot {}: {}", path, action, std::strerror(reason));
   return result;
 }
 
 /// A file descriptor.
-class Descriptor {
+class OwnedDescriptor {
  public:
-  Descriptor(const std::string& path, int flags, const char* action)
-      : number_(checked(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0666), action, path)) {
-  }
+  OwnedDescriptor(const std::string& path, int flags, const char* action)
+      : number_(
+            succeeded(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0666), action, path)) {}
 
-  ~Descriptor() {
+  ~OwnedDescriptor() {
     if (number_ >= 0) {
       ::close(number_);
     }
   }
 
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  OwnedDescriptor(const OwnedDescriptor&) = delete;
+  OwnedDescriptor& operator=(const OwnedDescriptor&) = delete;
 
   int number() const noexcept { return number_; }
 
@@ -61,7 +61,7 @@ std::optional<FileEntry> entry_of(const std::string& folder, const std::string& 
 
   const std::string path = folder + "/" + name;
   if (::lstat(path.c_str(), &status) != 0) {
-    checked(errno == ENOENT ? 0 : -1, "look at", path);
+    succeeded(errno == ENOENT ? 0 : -1, "look at", path);
     return std::nullopt;
   }
   const FileType type = S_ISREG(status.st_mode)   ? FileType::file
@@ -72,8 +72,8 @@ std::optional<FileEntry> entry_of(const std::string& folder, const std::string& 
 }
 
 void rename_with(const std::string& from, const std::string& to, unsigned flags) {
-  checked(::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags), "rename",
-          from + " to " + to);
+  succeeded(::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags), "rename",
+            from + " to " + to);
 }
 
 void write_all(int file, const std::string& path, const std::string& content) {
@@ -82,7 +82,7 @@ void write_all(int file, const std::string& path, const std::string& content) {
     if (wrote < 0 && errno == EINTR) {
       continue;
     }
-    done += static_cast<std::size_t>(checked(wrote, "write", path));
+    done += static_cast<std::size_t>(succeeded(wrote, "write", path));
   }
 }
 
@@ -95,18 +95,18 @@ void LocalFileSystem::make_folders(const std::string& path) {
 }
 
 void LocalFileSystem::make_folder(const std::string& path) {
-  checked(::mkdir(path.c_str(), 0777), "make the folder", path);
+  succeeded(::mkdir(path.c_str(), 0777), "make the folder", path);
 }
 
 std::vector<FileEntry> LocalFileSystem::list(const std::string& folder) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(folder.c_str()), ::closedir);
-  checked(directory ? 0 : -1, "list the folder", folder);
+  succeeded(directory ? 0 : -1, "list the folder", folder);
   std::vector<FileEntry> entries;
   for (;;) {
     errno = 0;
     const dirent* found = ::readdir(directory.get());
     if (found == nullptr) {
-      checked(errno == 0 ? 0 : -1, "list the folder", folder);
+      succeeded(errno == 0 ? 0 : -1, "list the folder", folder);
       break;
     }
     const std::string name = found->d_name;
@@ -128,7 +128,7 @@ bool LocalFileSystem::exists(const std::string& path) {
   if (::lstat(path.c_str(), &status) == 0) {
     return true;
   }
-  checked(errno == ENOENT ? 0 : -1, "look at", path);
+  succeeded(errno == ENOENT ? 0 : -1, "look at", path);
   return false;
 }
 
@@ -156,21 +156,21 @@ void LocalFileSystem::start_sync(const std::string& path) {
 }
 
 void LocalFileSystem::sync(const std::string& path) {
-  Descriptor file(path, O_RDONLY, "open");
-  checked(::fsync(file.number()), "sync", path);
-  checked(file.close(), "close", path);
+  OwnedDescriptor file(path, O_RDONLY, "open");
+  succeeded(::fsync(file.number()), "sync", path);
+  succeeded(file.close(), "close", path);
 }
 
 void LocalFileSystem::write_new(const std::string& path, const std::string& content) {
-  Descriptor file(path, O_WRONLY | O_CREAT | O_EXCL, "create");
+  OwnedDescriptor file(path, O_WRONLY | O_CREAT | O_EXCL, "create");
   write_all(file.number(), path, content);
-  checked(::fsync(file.number()), "sync", path);
-  checked(file.close(), "close", path);
+  succeeded(::fsync(file.number()), "sync", path);
+  succeeded(file.close(), "close", path);
 }
 
 std::int64_t LocalFileSystem::read(const std::string& path, std::int64_t offset,
                                    Span<std::byte> out) {
-  const Descriptor file(path, O_RDONLY | O_NONBLOCK, "open");
+  const OwnedDescriptor file(path, O_RDONLY | O_NONBLOCK, "open");
   std::int64_t done = 0;
   while (done < out.size()) {
     const ssize_t got = ::pread(file.number(), out.data() + done,
@@ -178,7 +178,7 @@ std::int64_t LocalFileSystem::read(const std::string& path, std::int64_t offset,
     if (got < 0 && errno == EINTR) {
       continue;
     }
-    if (checked(got, "read", path) == 0) {
+    if (succeeded(got, "read", path) == 0) {
       break;
     }
     done += got;
@@ -228,7 +228,7 @@ Digest128 file_digest(FileSystem& files, const std::string& path, std::int64_t b
 
 FolderLock::FolderLock(const std::string& folder) {
   const std::string path = folder + "/.lock";
-  Descriptor file(path, O_RDWR | O_CREAT, "open the lock");
+  OwnedDescriptor file(path, O_RDWR | O_CREAT, "open the lock");
   if (::flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
     const int reason = errno;
     char owner[64] = {};
@@ -241,7 +241,7 @@ FolderLock::FolderLock(const std::string& folder) {
     require(absent, Kind::io, "{}: cannot lock: {}", path, std::strerror(reason));
     missing_ = fmt::format("{}: cannot lock: {}", path, std::strerror(reason));
   }
-  checked(::ftruncate(file.number(), 0), "write", path);
+  succeeded(::ftruncate(file.number(), 0), "write", path);
   write_all(file.number(), path, fmt::format("{}", ::getpid()));
   file_ = file.release();
 }

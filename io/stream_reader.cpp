@@ -11,8 +11,6 @@
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kBeat = 4096;  // records between two signs of life
-
 class StreamReader final : public SlicedReader {
  public:
   StreamReader(const DataOptions& options, Split split, const ReadPlan& plan,
@@ -60,9 +58,7 @@ class StreamReader final : public SlicedReader {
     TextPlace place;
     while (window_.size() < size && stream_->next(text, place)) {
       window_.add(text, place);
-      if (window_.size() % kBeat == 0) {
-        progress_->advance();
-      }
+      progress_->advance_at(window_.size());
     }
     require(window_.size() == size, Kind::bad_input,
             "{}: expected {} records: found {}; the data changed while it was read",

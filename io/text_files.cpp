@@ -16,7 +16,7 @@
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kPiece = std::int64_t{1} << 20;
+constexpr std::int64_t kPipePiece = std::int64_t{1} << 20;
 constexpr std::int64_t kMessage = std::int64_t{1} << 28;
 constexpr std::int64_t kKeptDescriptors = 64;  // of a split; other files are opened for each read
 
@@ -43,7 +43,7 @@ std::string drain(const std::string& path, std::int64_t limit, std::int64_t allo
   const int pipe = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   require(pipe >= 0, Kind::bad_input, "{}: expected a readable pipe: {}", path,
           std::strerror(errno));
-  std::string all, piece(static_cast<std::size_t>(kPiece), '\0');
+  std::string all, piece(static_cast<std::size_t>(kPipePiece), '\0');
   ssize_t got = 0;
   do {
     got = read(pipe, piece.data(), piece.size());

@@ -19,8 +19,7 @@
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kPiece = std::int64_t{1} << 16;
-constexpr std::int64_t kBeat = 4096;  // records between two signs of life
+constexpr std::int64_t kFirstPiece = std::int64_t{1} << 16;
 
 /// The lines that start in a block, whole.
 void read_whole_lines(const ByteSource& source, const TextBlock& block, std::string& bytes) {
@@ -33,7 +32,7 @@ void read_whole_lines(const ByteSource& source, const TextBlock& block, std::str
   }
   std::string more;
   for (std::int64_t at = block.end; !bytes.empty() && bytes.back() != '\n' && at < source.size();) {
-    source.read(at, kPiece, more);
+    source.read(at, kFirstPiece, more);
     const std::size_t line_end = more.find('\n');
     bytes.append(more, 0, line_end == std::string::npos ? more.size() : line_end + 1);
     at += static_cast<std::int64_t>(more.size());
@@ -72,9 +71,7 @@ void count_file(const TextFile& file, std::int64_t skip_lines, Progress& progres
   while (stream.next(text, place)) {
     block.records = place.record + 1;
     block.lines = place.line;
-    if (block.records % kBeat == 0) {
-      progress.advance();
-    }
+    progress.advance_at(block.records);
   }
   block.end = stream.file_bytes();
 }
@@ -115,7 +112,7 @@ std::optional<TextStart> start_in(std::string_view bytes, bool whole, std::int64
 
 TextStart find_start(const ByteSource& source, std::int64_t skip_lines, bool header) {
   std::string bytes;
-  for (std::int64_t size = kPiece;; size *= 4) {
+  for (std::int64_t size = kFirstPiece;; size *= 4) {
     source.read(0, size, bytes);
     const bool whole = std::ssize(bytes) >= source.size();
     if (std::optional<TextStart> start = start_in(bytes, whole, skip_lines, header)) {

@@ -12,11 +12,10 @@
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kBeat = 4096;  // records between two signs of life
-constexpr std::int64_t kAhead = 2;    // records whose text is on its way while one is parsed
+constexpr std::int64_t kAhead = 2;  // records whose text is on its way while one is parsed
 
 /// A compressed file that a slice is reading.
-struct OpenFile {
+struct SliceFile {
   std::int64_t file = -1;
   std::int64_t record = 0;  // the next one of the file
   std::unique_ptr<TextStream> stream;
@@ -94,7 +93,7 @@ class TextReader final : public SlicedReader {
 
   /// Skips the records of the file before the piece. An open file goes on where it stands, unless
   /// the piece lies before that place.
-  void add_from_stream(const BlockPiece& piece, OpenFile& open, TextWindow& window) {
+  void add_from_stream(const BlockPiece& piece, SliceFile& open, TextWindow& window) {
     const auto b = static_cast<std::size_t>(piece.block);
     const TextFile& file = file_of(piece.block);
     if (open.file != index_.blocks[b].file || open.record > piece.first) {
@@ -110,9 +109,7 @@ class TextReader final : public SlicedReader {
       if (open.record >= piece.first) {
         window.add(text, {index_.first_records[b] + open.record, open.file, place.line});
       }
-      if (open.record % kBeat == 0) {
-        progress_->advance();
-      }
+      progress_->advance_at(open.record);
     }
   }
 
@@ -139,8 +136,8 @@ class TextReader final : public SlicedReader {
   WindowParser parser_;
   TextIndex index_;
   std::string note_;
-  std::vector<TextWindow> windows_;   // of each slice of this rank
-  std::vector<OpenFile> open_files_;  // of each slice of this rank
+  std::vector<TextWindow> windows_;    // of each slice of this rank
+  std::vector<SliceFile> open_files_;  // of each slice of this rank
   TextRecords block_;
   std::int64_t block_number_ = -1;
 };

@@ -11,10 +11,6 @@ constexpr std::size_t kUnit = 64;
 constexpr std::size_t kFirst = std::size_t{64} << 10;
 constexpr std::size_t kLargest = std::size_t{32} << 20;
 
-std::size_t round_up(std::size_t bytes, std::size_t unit) {
-  return (bytes + unit - 1) / unit * unit;
-}
-
 /// What a block that was asked for with `bytes` takes.
 std::size_t rounded(std::size_t bytes) { return round_up(std::max<std::size_t>(bytes, 1), kUnit); }
 

@@ -13,10 +13,6 @@ namespace {
 constexpr std::size_t kHuge = std::size_t{2} << 20;
 constexpr std::size_t kPage = 4096;
 
-std::size_t round_up(std::size_t bytes, std::size_t unit) {
-  return (bytes + unit - 1) / unit * unit;
-}
-
 /// Sizes are rounded to an eighth of a power of two, so that buffers that differ a little share
 /// blocks.
 std::size_t size_class(std::size_t bytes) {

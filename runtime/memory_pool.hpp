@@ -28,6 +28,11 @@ void* map_memory<Cuda>(std::size_t bytes);
 template <>
 void unmap_memory<Cuda>(void* block, std::size_t bytes) noexcept;
 
+/// The smallest multiple of `unit` that is at least `bytes`.
+inline std::size_t round_up(std::size_t bytes, std::size_t unit) {
+  return (bytes + unit - 1) / unit * unit;
+}
+
 template <Backend B>
 class MemoryPool {
  public:

@@ -34,6 +34,13 @@ class Progress {
 
   void advance() noexcept { counter_.fetch_add(1, std::memory_order_relaxed); }
 
+  /// For loops over records: advances at every 4096th.
+  void advance_at(std::int64_t record) noexcept {
+    if (record % 4096 == 0) {
+      advance();
+    }
+  }
+
   Phase phase() const noexcept { return phase_.load(std::memory_order_relaxed); }
 
   std::uint64_t counter() const noexcept { return counter_.load(std::memory_order_relaxed); }

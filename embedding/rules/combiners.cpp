@@ -8,7 +8,7 @@
 namespace keyshard {
 namespace {
 
-const FamilyNames& family() {
+const FamilyNames& combiners() {
   static const FamilyNames kFamily{
       "a combiner", names_of_rules<Combiner>(), {}, {{"sqrt_n", "sqrtn"}}};
   return kFamily;
@@ -29,16 +29,16 @@ Combiner combiner_at(std::size_t index) {
 
 }  // namespace
 
-const std::vector<std::string>& combiner_names() { return family().built; }
+const std::vector<std::string>& combiner_names() { return combiners().built; }
 
-Combiner combiner_of(const std::string& name) { return combiner_at(family().at(name)); }
+Combiner combiner_of(const std::string& name) { return combiner_at(combiners().at(name)); }
 
 const char* name_of(const Combiner& combiner) {
   return visit_variant(combiner, [](auto c) { return decltype(c)::kName; });
 }
 
 Combiner read_combiner(Settings& settings, const char* key, const Combiner& otherwise) {
-  const std::optional<std::size_t> index = family().read(settings, key, name_of(otherwise));
+  const std::optional<std::size_t> index = combiners().read(settings, key, name_of(otherwise));
   return index ? combiner_at(*index) : otherwise;
 }
 

@@ -77,7 +77,7 @@ const char* name_of_rule(const Normal&) { return "normal"; }
 
 const char* name_of_rule(const TruncatedNormal&) { return "truncated_normal"; }
 
-const FamilyNames& family() {
+const FamilyNames& initializers() {
   static const FamilyNames kFamily = [] {
     FamilyNames names{"an initializer", {}, {}};
     for (const Name& name : kNames) {
@@ -112,7 +112,7 @@ InitialValues read_initializer(Settings settings, const InitialValues& otherwise
                                std::int64_t dim) {
   InitialValues result = otherwise;
   if (settings.has("type")) {
-    const std::optional<std::size_t> index = family().read(settings, "type", "normal");
+    const std::optional<std::size_t> index = initializers().read(settings, "type", "normal");
     if (!index) {
       return otherwise;  // The other keys have no meaning then.
     }

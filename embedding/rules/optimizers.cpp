@@ -8,7 +8,7 @@
 namespace keyshard {
 namespace {
 
-const FamilyNames& family() {
+const FamilyNames& optimizers() {
   static const FamilyNames kFamily{"an optimizer", names_of_rules<Optimizer>(), {}};
   return kFamily;
 }
@@ -56,7 +56,7 @@ Optimizer read_optimizer(Settings settings, const Optimizer& otherwise) {
                        "expected type = \"momentum\" with nesterov = true: found \"nesterov\"");
       return otherwise;
     }
-    const std::optional<std::size_t> index = family().read(settings, "type", "");
+    const std::optional<std::size_t> index = optimizers().read(settings, "type", "");
     if (!index) {
       return otherwise;  // The other keys have no meaning then.
     }
@@ -72,7 +72,7 @@ Optimizer read_optimizer(Settings settings, const Optimizer& otherwise) {
 Optimizer optimizer_of(const SettingValue& tree) {
   const auto report = std::make_shared<SettingsReport>();
   Settings settings(tree, "optimizer", report);
-  family().at(Settings(tree, "optimizer", report).text("type", ""));
+  optimizers().at(Settings(tree, "optimizer", report).text("type", ""));
   const Optimizer result = read_optimizer(settings, Sgd{});
   require_no_problems(*report);
   return result;

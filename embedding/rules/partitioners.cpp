@@ -6,7 +6,7 @@
 namespace keyshard {
 namespace {
 
-const FamilyNames& family() {
+const FamilyNames& partitioners() {
   static const FamilyNames kFamily{"a partitioner", names_of_rules<Partitioner>(), {}};
   return kFamily;
 }
@@ -15,7 +15,7 @@ const FamilyNames& family() {
 
 Partitioner partitioner_of(const std::string& name, const std::string& table) {
   Partitioner result;
-  with_alternative<Partitioner>(family().at(name), [&](auto partitioner) {
+  with_alternative<Partitioner>(partitioners().at(name), [&](auto partitioner) {
     if constexpr (requires { partitioner.salt; }) {
       partitioner.salt = hash_bytes(table);
     }
@@ -29,7 +29,7 @@ const char* name_of(const Partitioner& partitioner) {
 }
 
 std::string read_partitioner(Settings& settings, const char* key, const std::string& otherwise) {
-  return family().read(settings, key, otherwise) ? settings.text(key, otherwise) : otherwise;
+  return partitioners().read(settings, key, otherwise) ? settings.text(key, otherwise) : otherwise;
 }
 
 }  // namespace keyshard

@@ -5,7 +5,7 @@
 namespace keyshard {
 namespace {
 
-const FamilyNames& family() {
+const FamilyNames& policies() {
   static const FamilyNames kFamily{"a restrict policy", names_of_rules<RestrictPolicy>(), {}};
   return kFamily;
 }
@@ -18,14 +18,14 @@ RestrictPolicy policy_at(std::size_t index) {
 
 }  // namespace
 
-RestrictPolicy policy_of(const std::string& name) { return policy_at(family().at(name)); }
+RestrictPolicy policy_of(const std::string& name) { return policy_at(policies().at(name)); }
 
 const char* name_of(const RestrictPolicy& policy) {
   return visit_variant(policy, [](auto rule) { return decltype(rule)::kName; });
 }
 
 RestrictPolicy read_policy(Settings& settings, const char* key, const RestrictPolicy& otherwise) {
-  const std::optional<std::size_t> index = family().read(settings, key, name_of(otherwise));
+  const std::optional<std::size_t> index = policies().read(settings, key, name_of(otherwise));
   return index ? policy_at(*index) : otherwise;
 }
 

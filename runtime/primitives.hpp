@@ -29,6 +29,15 @@ struct Selection {
   std::int64_t size() const { return indices.size(); }
 };
 
+/// Where runs of given sizes start, one after another; the last entry is their end.
+inline std::vector<std::int64_t> starts_of(const std::vector<std::int64_t>& sizes) {
+  std::vector<std::int64_t> starts{0};
+  for (const std::int64_t size : sizes) {
+    starts.push_back(starts.back() + size);
+  }
+  return starts;
+}
+
 /// Calls body(run, begin, end, term) for the pieces of runs in [begin, end).
 template <class F, class Body>
 void for_pieces(Span<const std::int64_t> starts, const F& functor, std::int64_t begin,
@@ -73,13 +82,32 @@ void scan(Stream<Cpu>& stream, std::int64_t n, const Term& term, T* sums) {
   sums[n] = starts.back();
 }
 
-/// The sum of the terms of each run, on the host. For integers. Waits.
+/// The sum of each run, and what a second pass needs to go on from it.
+template <Backend B>
+struct RunSums;
+
+template <>
+struct RunSums<Cpu> {
+  std::vector<std::int64_t> of_runs;
+  std::vector<std::vector<std::int64_t>> before = {};  ///< [shares][runs] sums of the shares before
+  std::int64_t grain = 1;                              ///< which decides the shares
+};
+
+template <>
+struct RunSums<Cuda> {
+  std::vector<std::int64_t> of_runs;
+  Buffer<std::int64_t, Cuda> before = {};  ///< [indices] sums of the indices before, in a run
+};
+
+/// Sums the terms of each run. The term of every i is called once, and may write what belongs to i.
+/// For integers. Waits, so that the host may decide by the sums what `finish_sums` writes.
 template <class F>
-std::vector<std::int64_t> sum_runs(Stream<Cpu>& stream, Span<const std::int64_t> starts,
-                                   const F& functor) {
+RunSums<Cpu> begin_sums(Stream<Cpu>& stream, Span<const std::int64_t> starts, const F& functor) {
   const auto runs = static_cast<std::size_t>(starts.size() - 1);
-  std::vector<std::vector<std::int64_t>> parts(static_cast<std::size_t>(stream.threads().size()),
-                                               std::vector<std::int64_t>(runs));
+  const auto shares = static_cast<std::size_t>(stream.threads().size());
+  RunSums<Cpu> sums{std::vector<std::int64_t>(runs),
+                    {shares, std::vector<std::int64_t>(runs)},
+                    grain_of(stream, functor, 2)};
   const auto add = [&](std::int64_t begin, std::int64_t end, int share) {
     for_pieces(starts, functor, begin, end,
                [&](std::int64_t run, std::int64_t i, std::int64_t stop, const auto& term) {
@@ -87,10 +115,78 @@ std::vector<std::int64_t> sum_runs(Stream<Cpu>& stream, Span<const std::int64_t>
                  for (; i < stop; ++i) {
                    sum += term(i);
                  }
-                 parts[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)] += sum;
+                 sums.before[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)] = sum;
                });
   };
-  stream.threads().for_shares(starts[starts.size() - 1], add, grain_of(stream, functor, 2));
+  stream.threads().for_shares(starts[starts.size() - 1], add, sums.grain);
+  for (std::vector<std::int64_t>& share : sums.before) {
+    for (std::size_t run = 0; run < runs; ++run) {
+      share[run] = std::exchange(sums.of_runs[run], sums.of_runs[run] + share[run]);
+    }
+  }
+  return sums;
+}
+
+/// Goes over the same runs once more and calls term(i, before) for every i, where `before` is the
+/// sum of the terms of its run before i. The call returns the term of i that `begin_sums` found.
+template <class F>
+void finish_sums(Stream<Cpu>& stream, Span<const std::int64_t> starts, const RunSums<Cpu>& sums,
+                 const F& functor) {
+  const auto write = [&](std::int64_t begin, std::int64_t end, int share) {
+    for_pieces(starts, functor, begin, end,
+               [&](std::int64_t run, std::int64_t i, std::int64_t stop, const auto& term) {
+                 std::int64_t before =
+                     sums.before[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)];
+                 for (; i < stop; ++i) {
+                   before += term(i, before);
+                 }
+               });
+  };
+  stream.threads().for_shares(starts[starts.size() - 1], write, sums.grain);
+}
+
+/// The sum of the terms of each run, on the host. For integers. Waits.
+template <Backend B, class F>
+std::vector<std::int64_t> sum_runs(Stream<B>& stream, Span<const std::int64_t> starts,
+                                   const F& functor) {
+  return std::move(begin_sums(stream, starts, functor).of_runs);
+}
+
+/// A functor of rows that adds up what the rows return.
+template <class Row>
+struct AddRows {
+  Row row;
+  std::int64_t* sum;
+
+  auto fetched() const requires requires(const Row& r) { r.fetched(); }
+
+  { return row.fetched(); }
+
+  auto fetch(std::int64_t i) const requires FetchesAhead<Row> { return row.fetch(i); }
+
+  template <class... Fetched>
+  void operator()(std::int64_t i, const Solo& team, const Fetched&... fetched) const {
+    *sum += row(i, team, fetched...);
+  }
+};
+
+/// for_each_run (runtime/for_each.hpp) of rows that return integers: the sum of each run, on the
+/// host. The lanes of a team return parts of the integer of their row. Waits.
+template <class F>
+std::vector<std::int64_t> sum_rows(Stream<Cpu>& stream, Span<const std::int64_t> starts,
+                                   const F& functor) {
+  const auto runs = static_cast<std::size_t>(starts.size() - 1);
+  std::vector<std::vector<std::int64_t>> parts(static_cast<std::size_t>(stream.threads().size()),
+                                               std::vector<std::int64_t>(runs));
+  const auto add = [&](std::int64_t begin, std::int64_t end, int share) {
+    for_pieces(starts, functor, begin, end,
+               [&](std::int64_t run, std::int64_t i, std::int64_t stop, const auto& row) {
+                 std::int64_t sum = 0;
+                 run_rows(i, stop, AddRows<std::decay_t<decltype(row)>>{row, &sum});
+                 parts[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)] = sum;
+               });
+  };
+  stream.threads().for_shares(starts[starts.size() - 1], add, grain_of(stream, functor, 20));
   for (std::size_t share = 1; share < parts.size(); ++share) {
     std::transform(parts[share].begin(), parts[share].end(), parts[0].begin(), parts[0].begin(),
                    std::plus<>());
@@ -98,44 +194,38 @@ std::vector<std::int64_t> sum_runs(Stream<Cpu>& stream, Span<const std::int64_t>
   return std::move(parts[0]);
 }
 
+/// Writes the chosen indices, those of a run one after another.
+template <class F>
+struct WriteChosen {
+  F functor;
+  const std::int64_t* starts;  ///< of the runs in `indices`
+  std::uint32_t* indices;
+
+  template <class Body>
+  void with_run(std::int64_t run, const Body& body) const {
+    functor.with_run(run, [&](const auto& chosen) {
+      body([&](std::int64_t i, std::int64_t before) {
+        const bool is_chosen = chosen(i);
+        if (is_chosen) {
+          indices[starts[run] + before] = static_cast<std::uint32_t>(i);
+        }
+        return is_chosen;
+      });
+    });
+  }
+};
+
 /// The indices i (at most 2^32 in all) for which the term of i is true, ascending, and where those
 /// of each run start. The term of every i is called twice. Waits.
 template <class F>
 Selection<Cpu> select_runs(Stream<Cpu>& stream, Span<const std::int64_t> starts, const F& functor) {
-  const std::int64_t n = starts[starts.size() - 1], grain = grain_of(stream, functor, 2);
-  std::vector<std::vector<std::int64_t>> places(
-      static_cast<std::size_t>(stream.threads().size()),
-      std::vector<std::int64_t>(static_cast<std::size_t>(starts.size() - 1)));
-  const auto count = [&](std::int64_t begin, std::int64_t end, int share) {
-    for_pieces(starts, functor, begin, end,
-               [&](std::int64_t run, std::int64_t i, std::int64_t stop, const auto& chosen) {
-                 std::int64_t sum = 0;
-                 for (; i < stop; ++i) {
-                   sum += chosen(i) ? 1 : 0;
-                 }
-                 places[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)] += sum;
-               });
-  };
-  stream.threads().for_shares(n, count, grain);
-  Selection<Cpu> selection{{}, place_counts(places)};
+  const RunSums<Cpu> sums = begin_sums(stream, starts, functor);
+  Selection<Cpu> selection{{}, starts_of(sums.of_runs)};
   selection.indices = {stream, selection.starts.back()};
-  if (selection.size() == 0) {
-    return selection;
+  if (selection.size() > 0) {
+    finish_sums(stream, starts, sums,
+                WriteChosen<F>{functor, selection.starts.data(), selection.indices.data()});
   }
-  std::uint32_t* indices = selection.indices.data();
-  const auto write = [&](std::int64_t begin, std::int64_t end, int share) {
-    for_pieces(starts, functor, begin, end,
-               [&](std::int64_t run, std::int64_t i, std::int64_t stop, const auto& chosen) {
-                 std::int64_t place =
-                     places[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)];
-                 for (; i < stop; ++i) {
-                   if (chosen(i)) {
-                     indices[place++] = static_cast<std::uint32_t>(i);
-                   }
-                 }
-               });
-  };
-  stream.threads().for_shares(n, write, grain);
   return selection;
 }
 
@@ -211,7 +301,12 @@ Buffer<std::uint32_t, B> unique(Stream<B>& stream, std::int64_t n, const KeyOf& 
 template <class T, class Term>
 void scan(Stream<Cuda>& stream, std::int64_t n, const Term& term, T* sums);
 template <class F>
-std::vector<std::int64_t> sum_runs(Stream<Cuda>& stream, Span<const std::int64_t> starts,
+RunSums<Cuda> begin_sums(Stream<Cuda>& stream, Span<const std::int64_t> starts, const F& functor);
+template <class F>
+void finish_sums(Stream<Cuda>& stream, Span<const std::int64_t> starts, const RunSums<Cuda>& sums,
+                 const F& functor);
+template <class F>
+std::vector<std::int64_t> sum_rows(Stream<Cuda>& stream, Span<const std::int64_t> starts,
                                    const F& functor);
 template <class F>
 Selection<Cuda> select_runs(Stream<Cuda>& stream, Span<const std::int64_t> starts,

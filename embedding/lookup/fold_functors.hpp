@@ -8,6 +8,7 @@
 #include "embedding/lookup/reduced.hpp"
 #include "embedding/lookup/shape.hpp"
 #include "runtime/columns.hpp"
+#include "runtime/finite.hpp"
 #include "runtime/fold.hpp"
 #include "runtime/team.hpp"
 
@@ -44,9 +45,11 @@ struct FoldKey {
   std::int64_t row_dim;
   TableGroup of_table;
 
-  /// `out` is the sum of the key, all groups.
+  /// `out` is the sum of the key, all groups. Returns how many numbers that this lane wrote are not
+  /// finite.
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t d, float* out, const Team& team) const {
+  KEYSHARD_HD std::uint32_t operator()(std::int64_t d, float* out, const Team& team) const {
+    std::uint32_t bad = 0;
     for_columns<kColumns>(team, of_table.dim, [&](std::int64_t column, auto width) {
       float stack[Fold<float>::kDepth * kColumns];
       Fold fold(stack, width);
@@ -61,7 +64,9 @@ struct FoldKey {
       for (std::int64_t c = 0; c < width; ++c) {
         out[of_table.offset + column + c] = sum[c];
       }
+      bad += count_not_finite(sum, width);
     });
+    return bad;
   }
 
   template <class Width>
@@ -109,7 +114,8 @@ struct FoldKey {
   }
 };
 
-/// Folds what all ranks sent for the distinct keys of the tables, table after table.
+/// Folds what all ranks sent for the distinct keys of the tables, table after table. Returns how
+/// many numbers of the sums are not finite.
 struct FoldKeys {
   ReceivedTerms in;
 
@@ -119,11 +125,13 @@ struct FoldKeys {
     std::int64_t row_dim;
 
     template <class Team>
-    KEYSHARD_HD void operator()(std::int64_t d, const Team& team) const {
+    KEYSHARD_HD std::uint32_t operator()(std::int64_t d, const Team& team) const {
+      std::uint32_t bad = 0;
       for (std::int64_t g = 0; g < in->shape.num_groups; ++g) {
-        FoldKey<kLaneColumns<Team>>{in, g, row_dim, groups[g]}(d, in->sums + in->value_offset(d),
-                                                               team);
+        bad += FoldKey<kLaneColumns<Team>>{in, g, row_dim, groups[g]}(
+            d, in->sums + in->value_offset(d), team);
       }
+      return bad;
     }
   };
 

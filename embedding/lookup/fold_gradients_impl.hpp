@@ -13,49 +13,59 @@
 
 namespace keyshard {
 
-/// Marks the keys of reduced blocks as ones without a partial.
-struct ClearMasks {
+/// Spreads the masks that some of the ranks sent over all received keys, and counts the partials of
+/// each key. A key of a rank that sent none has one partial, a key of a reduced block has none.
+struct SpreadMasks {
+  const std::uint32_t* sent;
+  const std::int64_t* sent_starts;  ///< [ranks] in `sent`; -1: that rank sent none
+  const std::int64_t* blocks;
   const std::uint8_t* reduced;  ///< of each block
-  bool given;                   ///< the masks of other blocks are there already; else they become 1
+  std::int64_t tables;
   std::uint32_t* masks;
 
   struct Row {
-    const ClearMasks* in;
+    const std::uint32_t* from;  ///< of the first key of the rank; null: it sent none
+    std::int64_t first;
     bool reduced;
+    std::uint32_t* masks;
 
-    template <class Team>
-    KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-      if (team.thread_rank() == 0 && (reduced || !in->given)) {
-        in->masks[i] = reduced ? 0 : 1;
-      }
+    KEYSHARD_HD std::int64_t operator()(std::int64_t i) const {
+      masks[i] = reduced ? 0 : from == nullptr ? 1 : from[i - first];
+      return std::popcount(masks[i]);
     }
   };
 
-  std::int64_t work() const { return 1; }
-
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
-    body(Row{this, reduced[block] != 0});
+    const std::int64_t rank = block / tables, start = sent_starts[rank];
+    body(
+        Row{start < 0 ? nullptr : sent + start, blocks[rank * tables], reduced[block] != 0, masks});
   }
 };
 
 template <Backend B>
 void plan_received(Stream<B>& stream, const LookupShape& shape, const OwnerState<B>& owner,
-                   ReceivedGradients<B>& gradients) {
-  const bool any_reduced =
-      std::find(owner.reduced.begin(), owner.reduced.end(), 1) != owner.reduced.end();
-  if (any_reduced) {
-    const bool given = !gradients.masks.empty();
-    if (!given) {
-      gradients.masks = {stream, owner.blocks.back()};
-    }
-    Buffer<std::uint8_t, B> storage;
-    for_each_run(stream, Span<const std::int64_t>(owner.blocks),
-                 ClearMasks{device_view<std::uint8_t>(stream, owner.reduced, storage), given,
-                            gradients.masks.data()});
+                   const SentNumbers<B>& sent_masks, ReceivedGradients<B>& gradients) {
+  RunSums<B> partials{.of_runs = sizes_of(owner.blocks)};
+  std::vector<std::int64_t> sent_starts = sent_masks.starts;
+  sent_starts.resize(static_cast<std::size_t>(shape.ranks), -1);
+  if (!sent_masks.starts.empty() ||
+      std::find(owner.reduced.begin(), owner.reduced.end(), 1) != owner.reduced.end()) {
+    gradients.masks = {stream, owner.blocks.back()};
+    Buffer<std::int64_t, B> sent_storage, blocks_storage;
+    Buffer<std::uint8_t, B> reduced_storage;
+    partials = begin_sums(
+        stream, Span<const std::int64_t>(owner.blocks),
+        SpreadMasks{.sent = sent_masks.numbers.data(),
+                    .sent_starts = device_view<std::int64_t>(stream, sent_starts, sent_storage),
+                    .blocks = device_view<std::int64_t>(stream, owner.blocks, blocks_storage),
+                    .reduced = device_view<std::uint8_t>(stream, owner.reduced, reduced_storage),
+                    .tables = shape.tables(),
+                    .masks = gradients.masks.data()});
   }
-  PartialPlan<B> plan = plan_partials(stream, shape, owner.blocks, gradients.masks, owner.reduced,
-                                      owner.parts.back_bytes);
+  PartialPlan<B> plan = place_partials(
+      stream, shape, owner.blocks, gradients.masks, partials,
+      layout_of_partials(shape, partials.of_runs, owner.reduced, owner.parts.back_bytes));
   gradients.layout = std::move(plan.layout);
   gradients.partials = std::move(plan.places);
   gradients.ranks = std::move(plan.ranks);
@@ -70,11 +80,12 @@ struct KeptGradients {
   std::shared_ptr<const void> state;
 };
 
-/// Gives each table its part of `sums`, which lie table after table; `bases` has where the sums of
-/// each table start, in floats.
+/// Gives each table its part of `sums`, which lie table after table: `bases` has where the sums of
+/// each table start, in floats, and `not_finite` how many of them are not finite.
 template <Backend B>
 void add_to_tables(Span<Table<B>* const> tables, const OwnerState<B>& owner, float* sums,
                    const std::vector<std::int64_t>& bases,
+                   const std::vector<std::int64_t>& not_finite,
                    std::shared_ptr<const KeptGradients<B>> keep) {
   for (std::int64_t t = 0; t < tables.size(); ++t) {
     const auto i = static_cast<std::size_t>(t);
@@ -85,6 +96,7 @@ void add_to_tables(Span<Table<B>* const> tables, const OwnerState<B>& owner, flo
                     .values = sums + bases[i],
                     .occurrences = keep->counts.empty() ? nullptr : keep->counts.data() + first,
                     .steps = owner.steps[i],
+                    .finite = not_finite[i] == 0,
                     .keep = {keep}});
   }
 }
@@ -102,7 +114,8 @@ void keep_gradients(const LookupShape& shape, Span<Table<B>* const> tables,
   kept->message = std::move(message.bytes);
   kept->counts = std::move(message.counts);
   kept->state = std::move(keep);
-  add_to_tables<B>(tables, owner, reinterpret_cast<float*>(kept->message.data()), bases, kept);
+  add_to_tables<B>(tables, owner, reinterpret_cast<float*>(kept->message.data()), bases,
+                   message.not_finite, kept);
 }
 
 /// sums[d] = how many ids of the global batch are distinct key d.
@@ -241,8 +254,9 @@ void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* 
       .values = owner.values.data(),
       .value_offset = {shape.dims.front(), places.data()},
       .sums = kept->sums.data()};
-  for_each_run(stream, Span<const std::int64_t>(owner.firsts), FoldKeys{in});
-  add_to_tables<B>(tables, owner, kept->sums.data(), bases, kept);
+  const std::vector<std::int64_t> not_finite =
+      sum_rows(stream, Span<const std::int64_t>(owner.firsts), FoldKeys{in});
+  add_to_tables<B>(tables, owner, kept->sums.data(), bases, not_finite, kept);
 }
 
 }  // namespace keyshard

@@ -11,6 +11,7 @@
 #include "embedding/lookup/shape.hpp"
 #include "runtime/columns.hpp"
 #include "runtime/divider.hpp"
+#include "runtime/finite.hpp"
 #include "runtime/fold.hpp"
 #include "runtime/prefetch.hpp"
 #include "runtime/team.hpp"
@@ -89,9 +90,11 @@ struct SumOccurrences {
         columns(all.shape.groups + group),
         sums(all.sums[group] != 0) {}
 
+  /// Returns how many numbers of the first partial, of those that this lane wrote, are not finite.
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
+  KEYSHARD_HD std::uint32_t operator()(std::int64_t u, const Team& team) const {
     const std::uint32_t begin = in->offsets[u], end = in->offsets[u + 1];
+    std::uint32_t bad = 0;
     for_columns<kLaneColumns<Team>>(team, of_table.dim, [&](std::int64_t first, auto width) {
       float* out = in->partials + in->partial_offset(u) + of_table.offset + first;
       if (sums && end - begin <= 3) {
@@ -101,7 +104,9 @@ struct SumOccurrences {
       } else {
         sum_several<kLaneColumns<Team>>(u, first, width, out);
       }
+      bad += count_not_finite(out, width);
     });
+    return bad;
   }
 
   KEYSHARD_HD const FeatureGroup& column_of(const Place& at) const {
@@ -256,7 +261,8 @@ struct SumOccurrences {
 };
 
 /// Sums the gradients of the distinct keys of a batch, block after block. Keys of tables whose bags
-/// travel in reduced form are left out: the owner sums their terms.
+/// travel in reduced form are left out: the owner sums their terms. Returns how many numbers of the
+/// first partials are not finite.
 struct SumKeys {
   KeyOccurrences in;
   const std::uint8_t* reduced;  ///< of each table
@@ -287,11 +293,12 @@ struct SumKeys {
     }
 
     template <class Team>
-    KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
-      first(u, team);
+    KEYSHARD_HD std::uint32_t operator()(std::int64_t u, const Team& team) const {
+      std::uint32_t bad = first(u, team);
       for (std::int64_t g = 1; g < all->in.shape.num_groups; ++g) {
-        other(g)(u, team);
+        bad += other(g)(u, team);
       }
+      return bad;
     }
   };
 

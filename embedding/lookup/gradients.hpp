@@ -20,6 +20,7 @@ struct GradientMessage {
   Buffer<std::uint32_t, B> counts;  ///< [distinct] occurrences; empty where no table asks for them
   BlockLayout layout;               ///< of the message, in bytes
   Buffer<std::byte, B> bytes;
+  std::vector<std::int64_t> not_finite;  ///< [blocks] numbers of the first partials of its keys
 };
 
 template <Backend B>
@@ -41,10 +42,19 @@ struct ReceivedGradients {
   Buffer<std::byte, B> bytes;
 };
 
-/// Learns from the masks how many bytes each rank sends: fills in layout, partials and ranks.
+/// Numbers of keys, one each, that came from some of the ranks.
+template <Backend B>
+struct SentNumbers {
+  Buffer<std::uint32_t, B> numbers;  ///< rank after rank
+  std::vector<std::int64_t> starts;  ///< [ranks] in `numbers`; -1: that rank sent none. Empty where
+                                     ///< no rank did
+};
+
+/// Learns from the masks that were sent how many bytes each rank sends: fills in masks, layout,
+/// partials and ranks.
 template <Backend B>
 void plan_received(Stream<B>& stream, const LookupShape& shape, const OwnerState<B>& owner,
-                   ReceivedGradients<B>& gradients);
+                   const SentNumbers<B>& sent_masks, ReceivedGradients<B>& gradients);
 
 /// Folds what all askers sent and gives each table its sums. `keep` owns `owner`.
 template <Backend B>

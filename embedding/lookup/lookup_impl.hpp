@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "embedding/lookup/asker_impl.hpp"
@@ -161,8 +162,8 @@ inline std::int64_t to_others(const std::vector<std::int64_t>& counts, int rank)
 }
 
 template <Backend B>
-LookupTraffic traffic_of(Stream<B>& stream, const LookupShape& shape, int rank,
-                         const LookupInput& input, const LookupState<B>& state) {
+LookupTraffic traffic_of(const LookupShape& shape, int rank, const LookupInput& input,
+                         const LookupState<B>& state) {
   std::vector<std::int64_t> words;
   for (std::int64_t b = 0; b < shape.ranks * shape.tables(); ++b) {
     words.push_back(state.asker.parts.words(static_cast<std::size_t>(b)));
@@ -170,7 +171,8 @@ LookupTraffic traffic_of(Stream<B>& stream, const LookupShape& shape, int rank,
   LookupTraffic traffic;
   traffic.ids = input.bags.values.size();
   traffic.distinct = state.asker.distinct.size();
-  traffic.missing = sum(stream, state.owner.rows.size(), IsMissing{state.owner.rows.data()});
+  traffic.missing =
+      std::accumulate(state.owner.missing.begin(), state.owner.missing.end(), std::int64_t{0});
   traffic.reduced_tables = std::count(state.asker.reduced.begin(), state.asker.reduced.end(), 1);
   traffic.bytes =
       to_others(state.asker.keys.send_counts(), rank) * static_cast<std::int64_t>(sizeof(Key)) +
@@ -206,65 +208,24 @@ void bring_answers(Communicator<B>& communicator, Stream<B>& stream, const Looku
   asker.values = reinterpret_cast<const float*>(asker.answers.data());
 }
 
-/// Puts the numbers that came from some of the ranks into their places; the others become 1.
-struct SpreadNumbers {
-  const std::uint32_t* packed;
-  const std::int64_t* packed_starts;  ///< [ranks] in `packed`; -1: that rank sent none
-  const std::int64_t* starts;         ///< [ranks] in `all`
-  std::uint32_t* all;
-
-  struct Row {
-    const std::uint32_t* from;  ///< null: none came
-    std::int64_t first;
-    std::uint32_t* all;
-
-    template <class Team>
-    KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-      if (team.thread_rank() == 0) {
-        all[i] = from == nullptr ? 1 : from[i - first];
-      }
-    }
-  };
-
-  std::int64_t work() const { return 1; }
-
-  template <class Body>
-  KEYSHARD_HD void with_run(std::int64_t rank, const Body& body) const {
-    const std::int64_t from = packed_starts[rank];
-    body(Row{from < 0 ? nullptr : packed + from, starts[rank], all});
-  }
-};
-
-/// Sends `numbers`, one per key, along `keys` where senders[this rank]; returns one number per
-/// received key, 1 for ranks that do not send. `senders` is the same on all ranks.
+/// Sends `numbers`, one per key, along `keys` where senders[this rank]. `senders` is the same on
+/// all ranks.
 template <Backend B>
-Buffer<std::uint32_t, B> exchange_numbers(Communicator<B>& communicator, Stream<B>& stream,
-                                          const Exchange<B>& keys,
-                                          const Buffer<std::uint32_t, B>& numbers,
-                                          const std::vector<bool>& senders) {
+SentNumbers<B> exchange_numbers(Communicator<B>& communicator, Stream<B>& stream,
+                                const Exchange<B>& keys, const Buffer<std::uint32_t, B>& numbers,
+                                const std::vector<bool>& senders) {
   std::vector<std::int64_t> send = keys.send_counts(), receive = keys.receive_counts();
-  std::vector<std::int64_t> starts{0}, packed_starts;
-  std::int64_t packed_size = 0;
+  SentNumbers<B> sent;
+  std::int64_t size = 0;
   for (std::size_t rank = 0; rank < receive.size(); ++rank) {
-    starts.push_back(starts.back() + receive[rank]);
-    packed_starts.push_back(senders[rank] ? packed_size : -1);
+    sent.starts.push_back(senders[rank] ? size : -1);
     send[rank] = senders[static_cast<std::size_t>(communicator.rank())] ? send[rank] : 0;
     receive[rank] = senders[rank] ? receive[rank] : 0;
-    packed_size += receive[rank];
+    size += receive[rank];
   }
-  const Exchange<B> exchange(communicator, send, receive);
-  Buffer<std::uint32_t, B> packed(stream, exchange.received());
-  exchange.forward(stream, numbers.data(), packed.data());
-  if (packed_size == starts.back()) {
-    return packed;
-  }
-  Buffer<std::uint32_t, B> all(stream, starts.back());
-  Buffer<std::int64_t, B> packed_storage, starts_storage;
-  for_each_run(
-      stream, Span<const std::int64_t>(starts),
-      SpreadNumbers{packed.data(), device_view<std::int64_t>(stream, packed_starts, packed_storage),
-                    device_view<std::int64_t>(stream, starts, starts_storage), all.data()});
-  return all;
+  sent.numbers = {stream, size};
+  Exchange<B>(communicator, send, receive).forward(stream, numbers.data(), sent.numbers.data());
+  return sent;
 }
 
 template <Backend B>
@@ -338,7 +299,7 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
   pool_answers(stream, shape_, asker, pooled);
   asker.rows = {};  // rows change from here on
   state->absent = {};
-  state->traffic = traffic_of(stream, shape_, communicator_->rank(), input, *state);
+  state->traffic = traffic_of(shape_, communicator_->rank(), input, *state);
   return LookupTrace<B>(state);
 }
 
@@ -364,14 +325,16 @@ void Lookup<B>::backward(Stream<B>& stream, const LookupTrace<B>& trace,
   for (std::int64_t rank = 0; rank < shape_.ranks; ++rank) {
     several.push_back(nodes_of(run_of(rank, shape_.ranks, asker.slices)).size() > 1);
   }
+  SentNumbers<B> masks;
   if (std::find(several.begin(), several.end(), true) != several.end()) {
-    received.masks = exchange_numbers(*communicator_, stream, asker.keys, message.masks, several);
+    masks = exchange_numbers(*communicator_, stream, asker.keys, message.masks, several);
   }
   if (shape_.counts_occurrences) {
     received.counts = exchange_numbers(*communicator_, stream, asker.keys, message.counts,
-                                       std::vector<bool>(several.size(), true));
+                                       std::vector<bool>(several.size(), true))
+                          .numbers;
   }
-  plan_received(stream, shape_, owner, received);
+  plan_received(stream, shape_, owner, masks, received);
   received.bytes = Exchange<B>(*communicator_, message.layout.counts, received.layout.counts)
                        .forward(stream, std::move(message.bytes));
   fold_gradients<B>(stream, shape_, tables_, owner, received, trace.state());

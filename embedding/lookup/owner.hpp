@@ -20,9 +20,10 @@ struct OwnerState {
                                      ///< they are distinct already
   std::vector<std::int64_t> firsts;  ///< [tables + 1] where a table's distinct keys start
   Buffer<RowId, B> rows;             ///< of the distinct keys
-  std::vector<std::int64_t> steps;   ///< [tables] Table::steps when the rows were found
-  Buffer<float, B> values;           ///< of the distinct keys, table after table; empty where no
-                                     ///< part of a bag was received
+  std::vector<std::int64_t> missing;  ///< [tables] distinct keys without a row
+  std::vector<std::int64_t> steps;    ///< [tables] Table::steps when the rows were found
+  Buffer<float, B> values;            ///< of the distinct keys, table after table; empty where no
+                                      ///< part of a bag was received
   Buffer<std::int64_t, B> value_offsets;  ///< floats before the row of a distinct key in `values`;
                                           ///< empty where uniform
   std::vector<std::uint8_t> reduced;      ///< [ranks * tables] the asker asks in reduced form

@@ -22,8 +22,8 @@ void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* c
     owner.firsts = owner.distinct.blocks;
   }
   owner.rows = {stream, owner.firsts.back()};
-  find_rows(stream, TableRefs<B>(stream, tables), {owner.distinct_keys(), owner.firsts},
-            owner.rows.data());
+  owner.missing = find_rows(stream, TableRefs<B>(stream, tables),
+                            {owner.distinct_keys(), owner.firsts}, owner.rows.data());
   for (const Table<B>* table : tables) {
     owner.steps.push_back(table->steps());
   }

@@ -13,13 +13,17 @@
 
 namespace keyshard {
 
+/// Writes the nodes in which each key occurs; counts them, for each has a partial.
 struct WriteMasks {
   KeyNodes in;
   std::uint32_t* masks;
 
   std::int64_t work() const { return 5; }
 
-  KEYSHARD_HD void operator()(std::int64_t u) const { masks[u] = in.mask(u); }
+  KEYSHARD_HD std::int64_t operator()(std::int64_t u) const {
+    masks[u] = in.mask(u);
+    return std::popcount(masks[u]);
+  }
 };
 
 struct CountOccurrences {
@@ -29,38 +33,32 @@ struct CountOccurrences {
   KEYSHARD_HD void operator()(std::int64_t u) const { counts[u] = offsets[u + 1] - offsets[u]; }
 };
 
-struct PartialsOfKey {
-  const std::uint32_t* masks;
-
-  KEYSHARD_HD std::int64_t operator()(std::int64_t u) const { return std::popcount(masks[u]); }
-};
-
 /// Writes where the partials of each key start; keys and partials lie in blocks.
 struct PlacePartials {
-  const std::int64_t* counts;  ///< [keys + 1] partials before each key; null: one per key
+  const std::uint32_t* masks;  ///< of the keys; null: one partial per key
   const std::int64_t* blocks;  ///< of the keys
   const std::int64_t* bases;   ///< bytes before each block
   const std::int64_t* dims;    ///< of each table
   std::int64_t tables;
   std::int64_t* places;  ///< floats before the partials of each key
-  std::uint16_t* ranks;  ///< of each key; null: not wanted
+  std::uint16_t* ranks;  ///< of each key
 
   struct Row {
     const PlacePartials* in;
     std::int64_t block;
 
-    template <class Team>
-    KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
-      if (team.thread_rank() != 0) {
-        return;
-      }
-      const std::int64_t first = in->blocks[block];
-      const std::int64_t before =
-          in->counts == nullptr ? u - first : in->counts[u] - in->counts[first];
+    /// Key u comes after `before` partials of its block. Returns how many it has.
+    KEYSHARD_HD std::int64_t operator()(std::int64_t u, std::int64_t before) const {
       in->places[u] = in->bases[block] / static_cast<std::int64_t>(sizeof(float)) +
                       before * in->dims[block % in->tables];
-      if (in->ranks != nullptr) {
-        in->ranks[u] = static_cast<std::uint16_t>(block / in->tables);
+      in->ranks[u] = static_cast<std::uint16_t>(block / in->tables);
+      return in->masks == nullptr ? 1 : std::popcount(in->masks[u]);
+    }
+
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
+      if (team.thread_rank() == 0) {
+        (*this)(u, u - in->blocks[block]);
       }
     }
   };
@@ -81,38 +79,41 @@ struct PartialPlan {
   Buffer<std::uint16_t, B> ranks;
 };
 
-/// Where `masks` is empty, every key has one partial. A reduced block has back_bytes in place of
-/// partials.
+/// How the partials lie; `partials` has their number in each block. A reduced block has back_bytes
+/// in place of partials.
+inline BlockLayout layout_of_partials(const LookupShape& shape, std::vector<std::int64_t> partials,
+                                      const std::vector<std::uint8_t>& reduced,
+                                      const std::vector<std::int64_t>& back_bytes) {
+  for (std::size_t b = 0; b < partials.size(); ++b) {
+    partials[b] = reduced[b] != 0
+                      ? back_bytes[b]
+                      : shape.row_bytes(partials[b], shape.dim_of(static_cast<std::int64_t>(b)));
+  }
+  return {partials, shape.ranks};
+}
+
+/// Places the partials of keys with `masks`, whose `sums` count partials; where `masks` is empty,
+/// every key has one.
 template <Backend B>
-PartialPlan<B> plan_partials(Stream<B>& stream, const LookupShape& shape,
-                             const std::vector<std::int64_t>& blocks,
-                             const Buffer<std::uint32_t, B>& masks,
-                             const std::vector<std::uint8_t>& reduced,
-                             const std::vector<std::int64_t>& back_bytes) {
-  std::vector<std::int64_t> sizes = sizes_of(blocks);
-  Buffer<std::int64_t, B> counts;
-  if (!masks.empty()) {
-    counts = {stream, masks.size() + 1};
-    scan(stream, masks.size(), PartialsOfKey{masks.data()}, counts.data());
-    sizes = sizes_of(values_at(stream, counts, blocks));
-  }
-  for (std::size_t b = 0; b < sizes.size(); ++b) {
-    sizes[b] = reduced[b] != 0
-                   ? back_bytes[b]
-                   : shape.row_bytes(sizes[b], shape.dim_of(static_cast<std::int64_t>(b)));
-  }
-  PartialPlan<B> plan{BlockLayout(sizes, shape.ranks), {stream, blocks.back()}, {}};
-  plan.ranks = {stream, blocks.back()};
+PartialPlan<B> place_partials(Stream<B>& stream, const LookupShape& shape,
+                              const std::vector<std::int64_t>& blocks,
+                              const Buffer<std::uint32_t, B>& masks, const RunSums<B>& sums,
+                              BlockLayout layout) {
+  PartialPlan<B> plan{std::move(layout), {stream, blocks.back()}, {stream, blocks.back()}};
   Buffer<std::int64_t, B> blocks_storage, bases_storage, dims_storage;
-  for_each_run(
-      stream, Span<const std::int64_t>(blocks),
-      PlacePartials{.counts = counts.empty() ? nullptr : counts.data(),
-                    .blocks = device_view<std::int64_t>(stream, blocks, blocks_storage),
-                    .bases = device_view<std::int64_t>(stream, plan.layout.bases, bases_storage),
-                    .dims = device_view<std::int64_t>(stream, shape.dims, dims_storage),
-                    .tables = shape.tables(),
-                    .places = plan.places.data(),
-                    .ranks = plan.ranks.data()});
+  const PlacePartials place{
+      .masks = masks.empty() ? nullptr : masks.data(),
+      .blocks = device_view<std::int64_t>(stream, blocks, blocks_storage),
+      .bases = device_view<std::int64_t>(stream, plan.layout.bases, bases_storage),
+      .dims = device_view<std::int64_t>(stream, shape.dims, dims_storage),
+      .tables = shape.tables(),
+      .places = plan.places.data(),
+      .ranks = plan.ranks.data()};
+  if (masks.empty()) {
+    for_each_run(stream, Span<const std::int64_t>(blocks), place);
+  } else {
+    finish_sums(stream, Span<const std::int64_t>(blocks), sums, place);
+  }
   return plan;
 }
 
@@ -126,20 +127,25 @@ inline std::vector<std::uint8_t> reduced_blocks(const LookupShape& shape,
   return blocks;
 }
 
-/// The plan of an asker's message. `places` stays empty where every key has one partial and all
-/// rows have one width: the place then follows from the number of the key.
+/// The plan of an asker's message, and its masks where the rank's run is several nodes. `places`
+/// stays empty where every key has one partial and all rows have one width: the place then follows
+/// from the number of the key.
 template <Backend B>
 PartialPlan<B> plan_message(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
-                            const Buffer<std::uint32_t, B>& masks) {
-  if (masks.empty() && asker.value_offsets.empty()) {
-    std::vector<std::int64_t> sizes = sizes_of(asker.distinct.blocks);
-    for (std::int64_t& size : sizes) {
-      size = shape.row_bytes(size, shape.dims.front());
-    }
-    return {BlockLayout(sizes, shape.ranks), {}, {}};
+                            const SliceNodes<B>& nodes, Buffer<std::uint32_t, B>& masks) {
+  const std::vector<std::int64_t>& blocks = asker.distinct.blocks;
+  RunSums<B> partials{.of_runs = sizes_of(blocks)};
+  if (nodes.size() > 1) {
+    masks = {stream, blocks.back()};
+    partials = begin_sums(stream, Span<const std::int64_t>(blocks),
+                          OneRun<WriteMasks>{{key_nodes(shape, asker, nodes), masks.data()}});
   }
-  return plan_partials(stream, shape, asker.distinct.blocks, masks,
-                       reduced_blocks(shape, asker.reduced), asker.parts.back_bytes);
+  BlockLayout layout = layout_of_partials(
+      shape, partials.of_runs, reduced_blocks(shape, asker.reduced), asker.parts.back_bytes);
+  if (masks.empty() && asker.value_offsets.empty()) {
+    return {std::move(layout), {}, {}};
+  }
+  return place_partials(stream, shape, blocks, masks, partials, std::move(layout));
 }
 
 /// The occurrences of the keys of a batch as functors see them, and the memory that they borrow.
@@ -176,29 +182,18 @@ struct OccurrencesView {
         reduced(device_view<std::uint8_t>(stream, asker.reduced, reduced_storage)) {}
 };
 
-/// Makes the numbers that travel beside the sums: the nodes and occurrences of each key.
-template <Backend B>
-void count_keys(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
-                const SliceNodes<B>& nodes, GradientMessage<B>& message) {
-  const std::int64_t keys = asker.distinct.size();
-  if (nodes.size() > 1) {
-    message.masks = {stream, keys};
-    for_each(stream, keys, WriteMasks{key_nodes(shape, asker, nodes), message.masks.data()});
-  }
-  if (shape.counts_occurrences) {
-    message.counts = {stream, keys};
-    for_each(stream, keys, CountOccurrences{asker.distinct.offsets.data(), message.counts.data()});
-  }
-}
-
 template <Backend B>
 GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
                                  const AskerState<B>& asker,
                                  Span<const MatrixView<const float>> gradients) {
   OccurrencesView<B> view(stream, shape, asker, gradients);
   GradientMessage<B> message;
-  count_keys(stream, shape, asker, view.nodes, message);
-  PartialPlan<B> plan = plan_message(stream, shape, asker, message.masks);
+  if (shape.counts_occurrences) {
+    message.counts = {stream, asker.distinct.size()};
+    for_each(stream, message.counts.size(),
+             CountOccurrences{asker.distinct.offsets.data(), message.counts.data()});
+  }
+  PartialPlan<B> plan = plan_message(stream, shape, asker, view.nodes, message.masks);
   message.layout = std::move(plan.layout);
   message.bytes = {stream, message.layout.size()};
 
@@ -207,8 +202,8 @@ GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
   in.partial_offset.offsets = plan.places.empty() ? nullptr : plan.places.data();
   const std::int64_t keys = std::max<std::int64_t>(asker.distinct.size(), 1);
   const std::int64_t terms = (asker.distinct.inverse.size() + keys - 1) / keys;
-  for_each_run(stream, Span<const std::int64_t>(asker.distinct.blocks),
-               SumKeys{in, view.reduced, terms});
+  message.not_finite = sum_rows(stream, Span<const std::int64_t>(asker.distinct.blocks),
+                                SumKeys{in, view.reduced, terms});
   if (!asker.parts.parts.empty()) {
     Buffer<std::int64_t, B> storage;
     for_each_row(

@@ -14,7 +14,7 @@
 
 namespace keyshard {
 
-/// rows[i] = the row of keys[i], or kNoRow.
+/// rows[i] = the row of keys[i], or kNoRow; returns whether it is kNoRow.
 template <class P>
 struct FindRow {
   static constexpr int kTeamWidth = 8;  ///< a bucket has 5 slots
@@ -33,12 +33,13 @@ struct FindRow {
   }
 
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t i, const Team& team,
+  KEYSHARD_HD bool operator()(std::int64_t i, const Team& team,
                               const KeyIndexRef::Home& home) const {
     const RowId row = KeyIndexRef::find(team, keys[i], home);
     if (team.thread_rank() == 0) {
       rows[i] = row;
     }
+    return team.thread_rank() == 0 && row == kNoRow;
   }
 };
 
@@ -143,22 +144,15 @@ KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key, Ro
   }
 }
 
-/// Makes first_row + (i - first) the row of new key i, number which[i] of `rows`.
+/// Initializes the row of new key i.
 struct InitializeRow {
   const TableRef* table;
-  const Key* keys;             ///< new ones
-  const std::uint32_t* which;  ///< null: the index itself
-  std::int64_t first;
-  RowId first_row;
-  RowId* rows;
+  const Key* keys;
+  const RowId* rows;
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    const RowId row = first_row + static_cast<RowId>(i - first);
-    initialize(team, *table, keys[i], row);
-    if (team.thread_rank() == 0) {
-      rows[which == nullptr ? i : which[i]] = row;
-    }
+    initialize(team, *table, keys[i], rows[i]);
   }
 };
 
@@ -232,12 +226,15 @@ struct RowStep {
 };
 
 /// One step of key i of a table: its gradients, of all groups, lie at gradients + (i - first) *
-/// dim, and may be changed. `O` is the optimizer of the first group, the same for a whole run.
+/// dim, and may be changed. A row that is new is initialized first. `O` is the optimizer of the
+/// first group, the same for a whole run.
 template <class O>
 struct UpdateRow {
   TableRef table;
   O optimizer;
+  const Key* keys = nullptr;  ///< null where no row is new
   const RowId* rows;
+  RowId first_new = kNoRow;  ///< rows from here on are new
   std::int64_t first;
   float* gradients;
   const std::uint32_t* occurrences;  ///< of key i at [i - first]; null where no group asks
@@ -249,6 +246,10 @@ struct UpdateRow {
 
   template <class Team>
   KEYSHARD_HD KEYSHARD_INLINE void operator()(std::int64_t i, const Team& team) const {
+    if (rows[i] >= first_new) {
+      initialize(team, table, keys[i], rows[i]);
+      team.sync();
+    }
     float* row = table.store.row(rows[i]);
     float* gradient = gradients + (i - first) * table.dim;
     const std::uint32_t count = occurrences == nullptr ? 1 : occurrences[i - first];

@@ -67,9 +67,10 @@ std::vector<std::int64_t> value_bases(const TableRefs<B>& tables, Span<const std
   return bases;
 }
 
-/// rows[i] = the row of keys[i], or kNoRow.
+/// rows[i] = the row of keys[i], or kNoRow. Returns how many keys of each table have none. Waits.
 template <Backend B>
-void find_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys, RowId* rows);
+std::vector<std::int64_t> find_rows(Stream<B>& stream, const TableRefs<B>& tables,
+                                    const TableKeys& keys, RowId* rows);
 
 /// out gets the values of the keys, table after table, [keys of t x dim of t] each. An absent key
 /// reads as its initial value, or as zeros where `inference` and the options say so.
@@ -83,16 +84,11 @@ template <Backend B>
 Buffer<float, B> locate_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys,
                              const RowId* rows, bool inference, const float** places);
 
-/// Gives keys that have no row a new one with its initial values and states: key which[i] of `keys`
-/// for i in [starts[t], starts[t + 1]), or key i where `which` is null. rows[which[i]] gets it.
+/// Gives every key whose row is kNoRow a new row, which has no content yet. Returns the first new
+/// row of each table; all rows from there on are new. Waits.
 template <Backend B>
-void insert_new(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
-                const std::uint32_t* which, RowId* rows);
-
-/// Gives every key whose row is kNoRow a new row with its initial values and states.
-template <Backend B>
-void insert_missing(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
-                    RowId* rows);
+std::vector<RowId> insert_missing(Stream<B>& stream, Span<Table<B>* const> tables,
+                                  const TableKeys& keys, RowId* rows);
 
 /// Makes one optimizer step on every table, with the gradients that Table::add was given since the
 /// last step; creates missing rows. Gradients are checked first, so that all tables change or none:

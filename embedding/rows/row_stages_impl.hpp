@@ -77,57 +77,52 @@ struct LocateRows {
   }
 };
 
-/// Takes out the new keys of the tables, with their shards.
+/// Gives new keys their row ids, and takes them out with their shards.
 struct TakeNew {
-  struct Row {
-    const TakeNew* all;
-    const TableRef* table;
-
-    std::int64_t work() const { return 5; }
-
-    template <class Team>
-    KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-      if (team.thread_rank() == 0) {
-        const Key key = all->keys[all->which == nullptr ? i : all->which[i]];
-        all->taken[i] = key;
-        all->shards[i] = static_cast<std::uint16_t>(visit_variant(
-            table->partitioner, [&](const auto& partitioner) { return partitioner.shard(key); }));
-      }
-    }
-  };
-
   const TableRef* tables;
   const Key* keys;
-  const std::uint32_t* which;  ///< null: the index itself
+  const std::int64_t* starts;  ///< of the new keys of each table in `taken`
+  const RowId* first_rows;     ///< the first new row of each table
+  RowId* rows;
   Key* taken;
   std::uint16_t* shards;
 
-  std::int64_t work() const { return 5; }
+  struct Row {
+    const TakeNew* all;
+    const TableRef* table;
+    std::int64_t start;
+    RowId first_row;
+
+    /// Key i is the first new one of its table, or the one after `before` others.
+    KEYSHARD_HD bool operator()(std::int64_t i, std::int64_t before) const {
+      if (all->rows[i] != kNoRow) {
+        return false;
+      }
+      const Key key = all->keys[i];
+      all->taken[start + before] = key;
+      all->shards[start + before] = static_cast<std::uint16_t>(visit_variant(
+          table->partitioner, [&](const auto& partitioner) { return partitioner.shard(key); }));
+      all->rows[i] = first_row + static_cast<RowId>(before);
+      return true;
+    }
+  };
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    body(Row{this, tables + t});
+    body(Row{this, tables + t, starts[t], first_rows[t]});
   }
 };
 
 struct InitializeRows {
   const TableRef* tables;
   const Key* keys;
-  const std::uint32_t* which;  ///< place of each key in `rows`; null: the index itself
-  const std::int64_t* starts;
-  const RowId* first_rows;  ///< of each table
-  RowId* rows;
+  const RowId* rows;
 
   std::int64_t work() const { return 50; }
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    body(InitializeRow{.table = tables + t,
-                       .keys = keys,
-                       .which = which,
-                       .first = starts[t],
-                       .first_row = first_rows[t],
-                       .rows = rows});
+    body(InitializeRow{tables + t, keys, rows});
   }
 };
 
@@ -162,8 +157,9 @@ void TableRefs<B>::bring(Stream<B>& stream, Span<const Table<B>* const> tables) 
 }
 
 template <Backend B>
-void find_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys, RowId* rows) {
-  for_each_run(stream, keys.starts, FindRows{tables.data(), keys.keys, rows});
+std::vector<std::int64_t> find_rows(Stream<B>& stream, const TableRefs<B>& tables,
+                                    const TableKeys& keys, RowId* rows) {
+  return sum_rows(stream, keys.starts, FindRows{tables.data(), keys.keys, rows});
 }
 
 template <Backend B>
@@ -200,41 +196,35 @@ Buffer<float, B> locate_rows(Stream<B>& stream, const TableRefs<B>& tables, cons
 }
 
 template <Backend B>
-void insert_new(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
-                const std::uint32_t* which, RowId* rows) {
-  const std::int64_t n = keys.starts[keys.starts.size() - 1];
-  Buffer<Key, B> taken(stream, n);
-  Buffer<std::uint16_t, B> shards(stream, n);
-  const TableRefs<B> before(stream, tables);
-  for_each_run(stream, keys.starts,
-               TakeNew{before.data(), keys.keys, which, taken.data(), shards.data()});
-  std::vector<NewKeys<B>> fresh;
+std::vector<RowId> insert_missing(Stream<B>& stream, Span<Table<B>* const> tables,
+                                  const TableKeys& keys, RowId* rows) {
+  const RunSums<B> missing = begin_sums(stream, keys.starts, IsMissing{rows});
+  const std::vector<std::int64_t> starts = starts_of(missing.of_runs);
   std::vector<RowId> first_rows;
-  for (std::int64_t t = 0; t < tables.size(); ++t) {
-    const std::int64_t begin = keys.starts[t], end = keys.starts[t + 1];
-    first_rows.push_back(tables[t]->allocate(end - begin));
-    fresh.push_back({&tables[t]->index(), begin, end, first_rows.back()});
+  std::vector<NewKeys<B>> fresh;
+  for (std::size_t t = 0; t < missing.of_runs.size(); ++t) {
+    Table<B>* table = tables[static_cast<std::int64_t>(t)];
+    first_rows.push_back(table->allocate(missing.of_runs[t]));
+    fresh.push_back({&table->index(), starts[t], starts[t + 1], first_rows.back()});
   }
-  insert_keys(stream, fresh, taken.data(), shards.data());
-  const TableRefs<B> refs(stream, tables);  // with the new rows
+  if (starts.back() == 0) {
+    return first_rows;
+  }
+  Buffer<Key, B> taken(stream, starts.back());
+  Buffer<std::uint16_t, B> shards(stream, starts.back());
+  const TableRefs<B> refs(stream, tables);
   Buffer<std::int64_t, B> starts_storage;
   Buffer<RowId, B> rows_storage;
-  for_each_run(stream, keys.starts,
-               InitializeRows{.tables = refs.data(),
-                              .keys = taken.data(),
-                              .which = which,
-                              .starts = device_view(stream, keys.starts, starts_storage),
-                              .first_rows = device_view<RowId>(stream, first_rows, rows_storage),
-                              .rows = rows});
-}
-
-template <Backend B>
-void insert_missing(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
-                    RowId* rows) {
-  const Selection<B> missing = select_runs(stream, keys.starts, IsMissing{rows});
-  if (missing.size() > 0) {
-    insert_new(stream, tables, {keys.keys, missing.starts}, missing.indices.data(), rows);
-  }
+  finish_sums(stream, keys.starts, missing,
+              TakeNew{.tables = refs.data(),
+                      .keys = keys.keys,
+                      .starts = device_view<std::int64_t>(stream, starts, starts_storage),
+                      .first_rows = device_view<RowId>(stream, first_rows, rows_storage),
+                      .rows = rows,
+                      .taken = taken.data(),
+                      .shards = shards.data()});
+  insert_keys(stream, fresh, taken.data(), shards.data());
+  return first_rows;
 }
 
 }  // namespace keyshard

@@ -34,6 +34,7 @@ struct RowGradients {
   const std::uint32_t* occurrences = nullptr;  ///< [size] ids of the global batch that each sum is
                                                ///< over; null: not counted
   std::int64_t steps = 0;                      ///< Table::steps when the rows were found
+  bool finite = false;  ///< all values are known to be finite; else the step checks them
   std::vector<std::shared_ptr<const void>> keep;
 };
 

@@ -9,12 +9,14 @@ namespace keyshard {
 template class TableRefs<Cpu>;
 template class Table<Cpu>;
 template class TableSet<Cpu>;
-template void find_rows(Stream<Cpu>&, const TableRefs<Cpu>&, const TableKeys&, RowId*);
+template std::vector<std::int64_t> find_rows(Stream<Cpu>&, const TableRefs<Cpu>&, const TableKeys&,
+                                             RowId*);
 template void read_rows(Stream<Cpu>&, const TableRefs<Cpu>&, const TableKeys&, const RowId*, bool,
                         float*);
 template Buffer<float, Cpu> locate_rows(Stream<Cpu>&, const TableRefs<Cpu>&, const TableKeys&,
                                         const RowId*, bool, const float**);
-template void insert_missing(Stream<Cpu>&, Span<Table<Cpu>* const>, const TableKeys&, RowId*);
+template std::vector<RowId> insert_missing(Stream<Cpu>&, Span<Table<Cpu>* const>, const TableKeys&,
+                                           RowId*);
 template void apply_gradients(Stream<Cpu>&, Span<Table<Cpu>* const>, const UpdateContext&);
 
 template Restriction restrict_rows(Stream<Cpu>&, Communicator<Cpu>&, Table<Cpu>&, std::int64_t,

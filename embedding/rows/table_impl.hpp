@@ -142,13 +142,17 @@ void Table<B>::read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, 
   read_rows(stream, TableRefs<B>(stream, self), {keys.data(), starts}, rows, inference, out);
 }
 
-/// taken[i] = key indices[i].
+/// taken[i] = key indices[i], which has no row.
 struct TakeKeys {
   const std::uint32_t* indices;
   const Key* keys;
   Key* taken;
+  RowId* rows;
 
-  KEYSHARD_HD void operator()(std::int64_t i) const { taken[i] = keys[indices[i]]; }
+  KEYSHARD_HD void operator()(std::int64_t i) const {
+    taken[i] = keys[indices[i]];
+    rows[i] = kNoRow;
+  }
 };
 
 /// rows[indices[i]] = the row of the distinct key that taken key i is.
@@ -170,12 +174,16 @@ void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* ro
     return;
   }
   Buffer<Key, B> taken(stream, missing.size());
-  for_each(stream, missing.size(), TakeKeys{missing.data(), keys.data(), taken.data()});
+  Buffer<RowId, B> fresh(stream, missing.size());
+  for_each(stream, missing.size(),
+           TakeKeys{missing.data(), keys.data(), taken.data(), fresh.data()});
   const Distinct<B> distinct = dedup(
       stream,
       Occurrences{.keys = taken.span(), .partitioners = Span<const Partitioner>(&partitioner_, 1)});
-  Buffer<RowId, B> fresh(stream, distinct.size());
-  insert_new<B>(stream, self, {distinct.keys.data(), distinct.blocks}, nullptr, fresh.data());
+  insert_missing<B>(stream, self, {distinct.keys.data(), distinct.blocks}, fresh.data());
+  const TableRefs<B> refs(stream, self);
+  for_each_run(stream, Span<const std::int64_t>(distinct.blocks),
+               InitializeRows{refs.data(), distinct.keys.data(), fresh.data()});
   for_each(stream, missing.size(),
            SpreadRows{missing.data(), fresh.data(), distinct.inverse.data(), rows});
 }

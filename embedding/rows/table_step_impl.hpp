@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "runtime/columns.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
+#include "runtime/finite.hpp"
 #include "runtime/primitives.hpp"
 
 namespace keyshard {
@@ -120,9 +120,7 @@ struct NotFinite {
     const float* values;
     std::int64_t first;
 
-    KEYSHARD_HD bool operator()(std::int64_t i) const {
-      return (std::bit_cast<std::uint32_t>(values[i - first]) & 0x7F800000u) == 0x7F800000u;
-    }
+    KEYSHARD_HD bool operator()(std::int64_t i) const { return not_finite(values[i - first]); }
   };
 
   template <class Body>
@@ -134,14 +132,18 @@ struct NotFinite {
 struct UpdateRows {
   const TableRef* tables;
   const CallRef* calls;  ///< of each table
+  const Key* keys;
   const RowId* rows;
+  const RowId* first_new;  ///< of each table
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
     visit_variant(tables[t].groups[0].optimizer, [&](const auto& optimizer) {
       body(UpdateRow<std::decay_t<decltype(optimizer)>>{.table = tables[t],
                                                         .optimizer = optimizer,
+                                                        .keys = keys,
                                                         .rows = rows,
+                                                        .first_new = first_new[t],
                                                         .first = calls[t].first,
                                                         .gradients = calls[t].values,
                                                         .occurrences = calls[t].occurrences});
@@ -336,14 +338,18 @@ StepGradients<B> gather_gradients(Stream<B>& stream, Span<Table<B>* const> table
 }
 
 /// Throws Error{non_finite} naming the first key with such a gradient, of the first table that has
-/// one.
+/// one. Gradients that are known to be finite are not looked at.
 template <Backend B>
 void check_finite(Stream<B>& stream, Span<Table<B>* const> tables, const StepGradients<B>& step,
                   const CallRef* calls) {
   std::vector<std::int64_t> bases{0};
   for (std::size_t t = 0; t < step.calls.size(); ++t) {
-    bases.push_back(bases.back() +
-                    step.calls[t].size * tables[static_cast<std::int64_t>(t)]->layout().dim);
+    const RowGradients<B>& call = step.calls[t];
+    const std::int64_t dim = tables[static_cast<std::int64_t>(t)]->layout().dim;
+    bases.push_back(bases.back() + (call.finite ? 0 : call.size * dim));
+  }
+  if (bases.back() == 0) {
+    return;
   }
   Buffer<std::int64_t, B> storage;
   const std::vector<std::int64_t> found =
@@ -377,10 +383,16 @@ void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables,
   }
   const CallRef* calls = refs.on_device(stream);
   check_finite(stream, tables, step, calls);
-  insert_missing(stream, tables, {step.keys, step.starts}, step.rows);
+  const std::vector<RowId> first_new =
+      insert_missing(stream, tables, {step.keys, step.starts}, step.rows);
   const TableRefs<B> table_refs(stream, tables, context);
+  Buffer<RowId, B> new_storage;
   for_each_run(stream, Span<const std::int64_t>(step.starts),
-               UpdateRows{table_refs.data(), calls, step.rows});
+               UpdateRows{.tables = table_refs.data(),
+                          .calls = calls,
+                          .keys = step.keys,
+                          .rows = step.rows,
+                          .first_new = device_view<RowId>(stream, first_new, new_storage)});
 }
 
 }  // namespace keyshard

@@ -17,14 +17,16 @@ template class RowStore<Cuda>;
 template class TableRefs<Cuda>;
 template class Table<Cuda>;
 template class TableSet<Cuda>;
-template void find_rows(Stream<Cuda>&, const TableRefs<Cuda>&, const TableKeys&, RowId*);
+template std::vector<std::int64_t> find_rows(Stream<Cuda>&, const TableRefs<Cuda>&,
+                                             const TableKeys&, RowId*);
 template void read_rows(Stream<Cuda>&, const TableRefs<Cuda>&, const TableKeys&, const RowId*, bool,
                         float*);
 template Buffer<float, Cuda> locate_rows(Stream<Cuda>&, const TableRefs<Cuda>&, const TableKeys&,
                                          const RowId*, bool, const float**);
 template Restriction restrict_rows(Stream<Cuda>&, Communicator<Cuda>&, Table<Cuda>&, std::int64_t,
                                    std::int64_t);
-template void insert_missing(Stream<Cuda>&, Span<Table<Cuda>* const>, const TableKeys&, RowId*);
+template std::vector<RowId> insert_missing(Stream<Cuda>&, Span<Table<Cuda>* const>,
+                                           const TableKeys&, RowId*);
 template void apply_gradients(Stream<Cuda>&, Span<Table<Cuda>* const>, const UpdateContext&);
 template class LookupTrace<Cuda>;
 template class Lookup<Cuda>;

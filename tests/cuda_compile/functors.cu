@@ -44,7 +44,6 @@ void everything() {
   runs<FindRows>();
   runs<ReadRows>();
   runs<LocateRows>();
-  runs<TakeNew>();
   runs<InitializeRows>();
   runs<JoinCalls>();
   runs<SumCalls>();

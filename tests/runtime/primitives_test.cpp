@@ -106,6 +106,63 @@ TEST(SumRuns, SumsTheTermsOfEachRunAlsoOfEmptyOnes) {
   }
 }
 
+/// The terms of RunTerms, and where each was told that it stands.
+struct PlaceTerms {
+  std::int64_t* before_of;
+
+  template <class Body>
+  void with_run(std::int64_t run, const Body& body) const {
+    RunTerms{}.with_run(run, [&](const auto& term) {
+      body([&](std::int64_t i, std::int64_t before) {
+        before_of[i] = before;
+        return term(i);
+      });
+    });
+  }
+};
+
+TEST(FinishSums, TellsEachIndexTheSumOfItsRunBeforeIt) {
+  const std::vector<std::int64_t> starts{0, 0, 2, 3, 3, 7};
+  for (const int threads : testing::thread_counts({1, 2, 3, 10})) {
+    Stream<Cpu> stream(threads, 0);
+    const RunSums<Cpu> sums = begin_sums(stream, starts, RunTerms{});
+    EXPECT_EQ(sums.of_runs, (std::vector<std::int64_t>{0, 3, 6, 0, 88}));
+    std::vector<std::int64_t> before(7);
+    finish_sums(stream, starts, sums, PlaceTerms{before.data()});
+    // Run 4: four times 4, 5, 6 and 7.
+    EXPECT_EQ(before, (std::vector<std::int64_t>{0, 1, 0, 0, 16, 36, 60}));
+  }
+}
+
+/// Rows of RunTerms, with and without `fetch`.
+struct ReturnTerms {
+  template <class Term>
+  struct Row {
+    Term term;
+
+    std::int64_t fetch(std::int64_t i) const { return term(i); }
+
+    std::int64_t operator()(std::int64_t i, const Solo& /*team*/, std::int64_t fetched) const {
+      EXPECT_EQ(fetched, term(i));
+      return fetched;
+    }
+  };
+
+  template <class Body>
+  void with_run(std::int64_t run, const Body& body) const {
+    RunTerms{}.with_run(run,
+                        [&](const auto& term) { body(Row<std::decay_t<decltype(term)>>{term}); });
+  }
+};
+
+TEST(SumRows, SumsWhatTheRowsOfEachRunReturn) {
+  const std::vector<std::int64_t> starts{0, 0, 2, 3, 3, 7};
+  for (const int threads : testing::thread_counts({1, 2, 3, 10})) {
+    Stream<Cpu> stream(threads, 0);
+    EXPECT_EQ(sum_rows(stream, starts, ReturnTerms{}), (std::vector<std::int64_t>{0, 3, 6, 0, 88}));
+  }
+}
+
 /// Chooses the odd terms of odd runs and the even ones of even runs.
 struct Chosen {
   struct Term {

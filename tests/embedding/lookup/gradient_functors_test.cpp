@@ -34,14 +34,7 @@ struct Backward {
         pooled(testing::pool_all(batch, Lanes(1), answers)),
         device(batch.device()),
         nodes(batch.stream, batch.asker.run, batch.asker.slices),
-        masks(batch.stream, batch.keys()),
-        plan(make_plan()) {}
-
-  PartialPlan<Cpu> make_plan() {
-    for_each(batch.stream, batch.keys(),
-             WriteMasks{key_nodes(batch.shape, batch.asker, nodes), masks.data()});
-    return plan_message(batch.stream, batch.shape, batch.asker, masks);
-  }
+        plan(plan_message(batch.stream, batch.shape, batch.asker, nodes, masks)) {}
 
   SumKeys sum_keys(const std::vector<std::uint8_t>& sums, std::vector<std::byte>& message) {
     const AskerState<Cpu>& asker = batch.asker;

@@ -223,8 +223,7 @@ TEST(RowFunctors, AdamWHasTheBitsOfAdamWithWeightDecay) {
   }
 }
 
-/// Numbers of keys that are read, one of them twice; from the second entry on also the rows that
-/// are made.
+/// Numbers of keys that are read, one of them twice.
 const std::uint32_t kWhich[] = {4, 1, 1, 0, 2, 3};
 
 /// Reads and locates keys of which some are absent.
@@ -259,18 +258,11 @@ void read_and_locate(const PlainTable& table, const Lanes& lanes, bool inference
 Bits make_read_and_assign(const TableOptions& options, const Lanes& lanes) {
   PlainTable table(options);
   const TableRef* tables = &table.ref;
-  std::vector<RowId> made(kRows, kNoRow);
 
-  lanes.rows(kRows, InitializeRow{.table = tables,
-                                  .keys = kKeys,
-                                  .which = kWhich + 1,
-                                  .first = 0,
-                                  .first_row = 0,
-                                  .rows = made.data()});
+  lanes.rows(kRows, InitializeRow{.table = tables, .keys = kKeys, .rows = kIds});
   EXPECT_EQ(table.statuses, std::vector<float>(kRows, std::bit_cast<float>(0u)));
   Bits bits;
   bits.add(table.rows);
-  bits.add(made);
   table.ref.zeros = true;
   for (const bool inference : {false, true}) {
     read_and_locate(table, lanes, inference, bits);

@@ -1,12 +1,11 @@
 // Stages of several tables in one launch, on several threads, against each table alone on one.
-#include "embedding/rows/row_stages.hpp"
-
 #include <algorithm>
 #include <limits>
 #include <memory>
 
 #include <gtest/gtest.h>
 
+#include "embedding/rows/row_stages_impl.hpp"
 #include "runtime/error.hpp"
 #include "tests/support/counts.hpp"
 #include "tests/support/lanes.hpp"
@@ -214,7 +213,13 @@ TEST(RowStages, MakesMissingRowsAsEachTableAlone) {
     Stream<Cpu> stream(threads, 0);
     const Tables together;
     std::vector<RowId> made = together.rows_alone();
-    insert_missing(stream, together.span(), together.table_keys(), made.data());
+    std::vector<RowId> sizes;
+    for (const Table<Cpu>* table : together.all) {
+      sizes.push_back(static_cast<RowId>(table->size()));
+    }
+    EXPECT_EQ(insert_missing(stream, together.span(), together.table_keys(), made.data()), sizes);
+    for_each_run(stream, together.table_keys().starts,
+                 InitializeRows{together.refs(stream).data(), together.keys.data(), made.data()});
     EXPECT_EQ(made, together.rows_alone());
     EXPECT_EQ(together.contents(), alone.contents());
     for (std::size_t t = 0; t < alone.all.size(); ++t) {

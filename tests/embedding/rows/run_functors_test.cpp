@@ -2,6 +2,7 @@
 // bit for bit. row_functors_test has the functors of one row, row_stages_test the launches on a
 // CPU.
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -98,29 +99,17 @@ TEST(RunFunctors, RowsAreFoundReadAndLocatedTheSameAtEveryWidth) {
 TEST(RunFunctors, MissingRowsAreMadeTheSameAtEveryWidth) {
   expect_same_bits([](const Lanes& lanes) {
     TwoTables tables;
-    const std::vector<std::uint32_t> missing{3, 4, 5, 8};
-    const std::vector<std::int64_t> starts{0, 2, 4};
-    std::vector<Key> taken(missing.size());
-    std::vector<std::uint16_t> shards(missing.size());
-    const std::vector<RowId> first_rows{tables.wide.allocate(2), tables.narrow.allocate(2)};
+    std::vector<RowId> found = tables.rows;
+    const std::vector<RowId> first_new = insert_missing(
+        tables.stream, tables.span(), {tables.keys.data(), tables.starts}, found.data());
+    EXPECT_EQ(first_new, (std::vector<RowId>{3, 2}));
+    EXPECT_EQ(found[3], 3u);
+    EXPECT_EQ(found[8], 3u) << "the second new row of the narrow table";
     const TableRefs<Cpu> refs = tables.refs();
-    lanes.runs(starts, TakeNew{.tables = refs.data(),
-                               .keys = tables.keys.data(),
-                               .which = missing.data(),
-                               .taken = taken.data(),
-                               .shards = shards.data()});
-    EXPECT_EQ(taken, (std::vector<Key>{1024, 2048, 5, 1033}));
-    EXPECT_EQ(shards[3], 9) << "modulo 1024";
-    lanes.runs(starts, InitializeRows{.tables = refs.data(),
-                                      .keys = taken.data(),
-                                      .which = missing.data(),
-                                      .starts = starts.data(),
-                                      .first_rows = first_rows.data(),
-                                      .rows = tables.rows.data()});
-    EXPECT_EQ(tables.rows[8], first_rows[1] + 1);
+    find_rows(tables.stream, refs, {tables.keys.data(), tables.starts}, tables.rows.data());
+    EXPECT_EQ(tables.rows, found);
+    lanes.runs(tables.starts, InitializeRows{refs.data(), tables.keys.data(), tables.rows.data()});
     Bits bits;
-    bits.add(shards);
-    bits.add(tables.rows);
     for (std::size_t i = 0; i < tables.rows.size(); ++i) {
       const RowStoreRef& store = refs.data()[i < 5 ? 0 : 1].store;
       const float* row = store.row(tables.rows[i]);
@@ -189,37 +178,57 @@ TEST(RunFunctors, CallsAreJoinedAndSummedTheSameAtEveryWidth) {
   });
 }
 
+/// A step of rows 0 and 2 of the wide table and row 1 of the narrow one, which is that of key 9.
+/// Where that row is new, there is no content in it yet.
+Bits update_tables(const Lanes& lanes, bool is_new) {
+  TwoTables tables;
+  const std::vector<RowId> rows{0, 2, 1};
+  const std::vector<std::int64_t> starts{0, 2, 3};
+  std::vector<float> values = random_floats(2 * 40 + 3, 7);
+  const std::vector<CallRef> calls{{.keys = nullptr,
+                                    .rows = nullptr,
+                                    .values = values.data(),
+                                    .occurrences = nullptr,
+                                    .first = 0,
+                                    .dim = 40},
+                                   {.keys = nullptr,
+                                    .rows = nullptr,
+                                    .values = values.data() + 80,
+                                    .occurrences = nullptr,
+                                    .first = 2,
+                                    .dim = 3}};
+  const TableRefs<Cpu> refs(tables.stream, tables.span(), {});
+  if (is_new) {
+    std::fill_n(refs.data()[1].store.row(1), 4, std::numeric_limits<float>::quiet_NaN());
+  }
+  const std::vector<RowId> first_new{kNoRow, is_new ? 1 : kNoRow};
+  const std::vector<Key> keys{5, 7, 9};
+  lanes.runs(starts, UpdateRows{.tables = refs.data(),
+                                .calls = calls.data(),
+                                .keys = keys.data(),
+                                .rows = rows.data(),
+                                .first_new = first_new.data()});
+  Bits bits;
+  for (RowId row = 0; row < 3; ++row) {
+    const float* values_of_row = refs.data()[0].store.row(row);
+    bits.add(std::vector<float>(values_of_row, values_of_row + 120));
+  }
+  for (RowId row = 0; row < 2; ++row) {
+    const float* values_of_row = refs.data()[1].store.row(row);
+    bits.add(std::vector<float>(values_of_row, values_of_row + 4));
+  }
+  return bits;
+}
+
 TEST(RunFunctors, TablesAreUpdatedTheSameAtEveryWidth) {
-  expect_same_bits([](const Lanes& lanes) {
-    TwoTables tables;
-    const std::vector<RowId> rows{0, 2, 1};
-    const std::vector<std::int64_t> starts{0, 2, 3};
-    std::vector<float> values = random_floats(2 * 40 + 3, 7);
-    const std::vector<CallRef> calls{{.keys = nullptr,
-                                      .rows = nullptr,
-                                      .values = values.data(),
-                                      .occurrences = nullptr,
-                                      .first = 0,
-                                      .dim = 40},
-                                     {.keys = nullptr,
-                                      .rows = nullptr,
-                                      .values = values.data() + 80,
-                                      .occurrences = nullptr,
-                                      .first = 2,
-                                      .dim = 3}};
-    const TableRefs<Cpu> refs(tables.stream, tables.span(), {});
-    lanes.runs(starts, UpdateRows{refs.data(), calls.data(), rows.data()});
-    Bits bits;
-    for (RowId row = 0; row < 3; ++row) {
-      const float* values_of_row = refs.data()[0].store.row(row);
-      bits.add(std::vector<float>(values_of_row, values_of_row + 120));
-    }
-    for (RowId row = 0; row < 2; ++row) {
-      const float* values_of_row = refs.data()[1].store.row(row);
-      bits.add(std::vector<float>(values_of_row, values_of_row + 4));
-    }
-    return bits;
-  });
+  expect_same_bits([](const Lanes& lanes) { return update_tables(lanes, false); });
+}
+
+TEST(RunFunctors, AStepFirstInitializesNewRows) {
+  const std::vector<unsigned char> expected = update_tables(Lanes(1), false).bytes();
+  for (const int width : {1, 8, 32}) {
+    EXPECT_EQ(update_tables(Lanes(width), true).bytes(), expected) << width << " lanes";
+  }
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ struct AskerState {
 
   /// Beside the occurrences, or beside `distinct.inverse`.
   IdWeights weights_of_occurrences() const {
-    return weights.empty() ? IdWeights{} : IdWeights{weights.data(), bag_weights.data()};
+    return bag_weights.empty() ? IdWeights{} : IdWeights{weights.data(), bag_weights.data()};
   }
 
   IdWeights weights_of_items() const {

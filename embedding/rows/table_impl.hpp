@@ -181,7 +181,8 @@ void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* ro
       stream,
       Occurrences{.keys = taken.span(), .partitioners = Span<const Partitioner>(&partitioner_, 1)});
   insert_missing<B>(stream, self, {distinct.keys.data(), distinct.blocks}, fresh.data());
-  const TableRefs<B> refs(stream, self);
+  const Table<B>* const read[] = {this};
+  const TableRefs<B> refs(stream, read);
   for_each_run(stream, Span<const std::int64_t>(distinct.blocks),
                InitializeRows{refs.data(), distinct.keys.data(), fresh.data()});
   for_each(stream, missing.size(),

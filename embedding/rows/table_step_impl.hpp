@@ -277,6 +277,7 @@ void sum_calls(Stream<B>& stream, Span<Table<B>* const> tables,
          .values = sums->values.data() + bases[s],
          .occurrences = several.counted[s] ? sums->occurrences.data() + first : nullptr,
          .steps = several.tables[s]->steps(),
+         .finite = false,
          .keep = {sums}}};
   }
 }

@@ -111,5 +111,18 @@ TEST(LayerWeights, AreRefusedWhereTheyHaveNoMeaning) {
   });
 }
 
+TEST(IdWeights, OfIdsThatAreAllMaskedCountForNothing) {
+  testing::run_ranks(2, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    SquashedEmbedding<Cpu> layer(tables, options_of("mean"));
+    const std::vector<Key> ids{1, 2};
+    const std::vector<float> weights{1, 2};
+    const std::vector<std::uint8_t> mask(2, communicator.rank() == 0 ? 0 : 1);
+    const LayerOutput<Cpu> output =
+        layer(stream, {ids, {1, 2}, {}}, {.mask = mask, .weights = weights});
+    EXPECT_EQ(output.values[0] == 0.0f, communicator.rank() == 0);
+  });
+}
+
 }  // namespace
 }  // namespace keyshard

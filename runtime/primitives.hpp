@@ -256,6 +256,21 @@ Selection<Cpu> group_by(Stream<Cpu>& stream, std::int64_t n, std::int64_t bucket
   return selection;
 }
 
+/// The largest term(i) for i in [0, n), or 0 where none is larger. For integers. Waits.
+template <class Term>
+std::int64_t largest(Stream<Cpu>& stream, std::int64_t n, const Term& term) {
+  std::vector<std::int64_t> of_shares(static_cast<std::size_t>(stream.threads().size()));
+  const auto look = [&](std::int64_t begin, std::int64_t end, int share) {
+    std::int64_t most = 0;
+    for (std::int64_t i = begin; i < end; ++i) {
+      most = std::max<std::int64_t>(most, term(i));
+    }
+    of_shares[static_cast<std::size_t>(share)] = most;
+  };
+  stream.threads().for_shares(n, look, grain_of(stream, term, 2));
+  return *std::max_element(of_shares.begin(), of_shares.end());
+}
+
 /// Makes a functor of terms the functor of a single run.
 template <class F>
 struct OneRun {
@@ -308,6 +323,8 @@ void finish_sums(Stream<Cuda>& stream, Span<const std::int64_t> starts, const Ru
 template <class F>
 std::vector<std::int64_t> sum_rows(Stream<Cuda>& stream, Span<const std::int64_t> starts,
                                    const F& functor);
+template <class Term>
+std::int64_t largest(Stream<Cuda>& stream, std::int64_t n, const Term& term);
 template <class F>
 Selection<Cuda> select_runs(Stream<Cuda>& stream, Span<const std::int64_t> starts,
                             const F& functor);

@@ -119,6 +119,7 @@ struct Bags {
   Buffer<Key, B> own_values;
   Buffer<std::int64_t, B> own_offsets;
   Buffer<float, B> own_weights;
+  Buffer<std::int64_t, B> own_firsts;
 
   std::int64_t size() const { return offsets.size() - 1; }
 
@@ -176,6 +177,23 @@ struct Bags {
   }
 };
 
+/// Checks that offsets ascend from 0 to `n`, the number of what lies in the lists.
+template <Backend B>
+void check_offsets(Stream<B>& stream, const std::string& layer, const char* what, std::int64_t n,
+                   Span<const std::int64_t> offsets) {
+  require(!offsets.empty(), Kind::invalid_argument,
+          "layer {}: expected offsets of lists, one more than lists: found none", layer);
+  const std::int64_t lists = offsets.size() - 1;
+  const std::int64_t runs[] = {0, lists, 2 * lists};
+  const std::int64_t front = value_at(stream, offsets.data());
+  const std::int64_t back = value_at(stream, offsets.data() + lists);
+  require(front == 0 && back == n &&
+              sum_runs(stream, runs, CheckBags{offsets.data(), lists, n})[1] == 0,
+          Kind::invalid_argument,
+          "layer {}: expected ascending offsets from 0 to the number of {} {}: found {} to {}",
+          layer, what, n, front, back);
+}
+
 /// Checks that the ids of a call fill their shape, or lie in ascending offsets, and that the mask
 /// has a byte for each. Throws Error{invalid_argument}.
 template <Backend B>
@@ -191,15 +209,12 @@ void check_ids(Stream<B>& stream, const std::string& layer, const IdsView& ids,
             fmt::join(ids.shape, ", "), n);
     return;
   }
-  const std::int64_t lists = ids.offsets.size() - 1;
-  const std::int64_t runs[] = {0, lists, 2 * lists};
-  const std::int64_t front = value_at(stream, ids.offsets.data());
-  const std::int64_t back = value_at(stream, ids.offsets.data() + lists);
-  require(front == 0 && back == n &&
-              sum_runs(stream, runs, CheckBags{ids.offsets.data(), lists, n})[1] == 0,
-          Kind::invalid_argument,
-          "layer {}: expected ascending offsets from 0 to the number of ids {}: found {} to {}",
-          layer, n, front, back);
+  check_offsets(stream, layer, "ids", n, ids.offsets);
+  for (std::size_t level = ids.outer.size(); level-- > 0;) {
+    check_offsets(stream, layer, "lists",
+                  (level + 1 < ids.outer.size() ? ids.outer[level + 1] : ids.offsets).size() - 1,
+                  ids.outer[level]);
+  }
 }
 
 inline void check_slices(const std::string& layer, const SliceLayout* slices,
@@ -244,12 +259,18 @@ Bags<B> single_bags(Stream<B>& stream, const IdsView& ids) {
   Bags<B> bags;
   bags.values = ids.values;
   bags.cut(stream, ids.values.size(), 1);
+  bags.samples = ids.samples();
   if (ids.ragged()) {
-    bags.samples = ids.offsets.size() - 1;
     bags.firsts = ids.offsets.data();
   } else {
-    bags.samples = ids.shape.empty() ? 1 : ids.shape[0];
     bags.per_sample = product_of(ids.shape, 1);
+  }
+  for (std::size_t level = ids.outer.size(); level-- > 0;) {
+    Buffer<std::int64_t, B> firsts(stream, ids.outer[level].size());
+    for_each(stream, firsts.size(),
+             MoveOffsets{bags.firsts, ids.outer[level].data(), firsts.data()});
+    bags.own_firsts = std::move(firsts);
+    bags.firsts = bags.own_firsts.data();
   }
   return bags;
 }

@@ -20,10 +20,12 @@ class SquashedEmbedding : public TableLayer<B> {
 
   /// Ids [n]: one bag -> [D]. Ids [B, n], or B ragged lists -> [B, D]. Ids with r >= 3 axes: their
   /// rows [B, n, m, ..., D] are reduced along axis 1, r - 1 times -> [B, D]; so `mean` with 3 axes
-  /// is a mean of means. Ids that are masked or padding are in no bag, and what becomes empty by
-  /// it is in no further reduction. A bag with no ids gives what `empty_bag` says. A scalar, and
-  /// ids that do not fit their shape, offsets, mask, slices or `input_spec`, throw
-  /// Error{invalid_argument} on this rank and Error{communication} on the others. Collective.
+  /// is a mean of means. Lists of lists are reduced like the rectangle that holds them, in memory
+  /// of the size of that rectangle; places without an id are absent. Ids that are masked or padding
+  /// are in no bag, and what becomes empty by it is in no further reduction. A bag with no ids
+  /// gives what `empty_bag` says. A scalar, and ids that do not fit their shape, offsets, mask,
+  /// slices or `input_spec`, throw Error{invalid_argument} on this rank and Error{communication} on
+  /// the others. Collective.
   LayerOutput<B> operator()(Stream<B>& stream, const IdsView& ids, const CallOptions& call = {});
 
   /// The same, without a mask.
@@ -51,9 +53,9 @@ class SquashedEmbedding : public TableLayer<B> {
   FreeShape output_shape(const FreeShape& input) const override;
 
  private:
-  float fill_empty(Stream<B>& stream, const IdsView& ids, const Bags<B>& bags,
-                   LayerOutput<B>& output) const;
-  void reduce_axes(Stream<B>& stream, const IdsView& ids, const Bags<B>& bags,
+  Buffer<std::uint8_t, B> fill_empty(Stream<B>& stream, const IdsView& ids, EmptyForm form,
+                                     const Bags<B>& bags, LayerOutput<B>& output) const;
+  void reduce_axes(Stream<B>& stream, const IdsView& ids, EmptyForm form, const Bags<B>& bags,
                    LayerOutput<B>& output) const;
 
   using TableLayer<B>::combiner_;

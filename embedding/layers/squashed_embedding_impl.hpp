@@ -2,6 +2,7 @@
 #pragma once
 
 #include "embedding/layers/embedding_impl.hpp"
+#include "embedding/layers/nested_lists.hpp"
 #include "embedding/layers/reduce_axis.hpp"
 #include "embedding/layers/squashed_embedding.hpp"
 #include "runtime/visit.hpp"
@@ -26,16 +27,25 @@ template <Backend B>
 LayerOutput<B> SquashedEmbedding<B>::operator()(Stream<B>& stream, const IdsView& ids,
                                                 const CallOptions& call) {
   Bags<B> bags;
+  HeldIds<B> held;
+  IdsView taken = ids;
+  CallOptions how = call;
   this->accept(stream, [&] {
     this->check_call(stream, ids, call, true);
     output_shape(free_shape(ids));
-    bags = bags_of(stream, ids);
-    check_slices(options_.name, call.slices, bags.samples);
-    bags.weigh(stream, call.weights);
-    bags.drop_masked(stream, call.mask, options_.padding_id);
+    check_slices(options_.name, call.slices, ids.shape.size() == 1 ? 1 : ids.samples());
+    if (!ids.outer.empty()) {
+      held = rectangle_of(stream, ids, call.mask, call.weights);
+      taken = held.view();
+      how.mask = std::as_const(held.mask).span();
+      how.weights = std::as_const(held.weights).span();
+    }
+    bags = bags_of(stream, taken);
+    bags.weigh(stream, how.weights);
+    bags.drop_masked(stream, how.mask, options_.padding_id);
   });
-  LayerOutput<B> output = this->look_up(stream, bags, call);
-  reduce_axes(stream, ids, bags, output);
+  LayerOutput<B> output = this->look_up(stream, bags, how);
+  reduce_axes(stream, taken, ids.ragged() ? EmptyForm::ragged : EmptyForm::rectangle, bags, output);
   output.shape = !ids.ragged() && ids.shape.size() == 1
                      ? Shape{options_.embedding_size}
                      : Shape{bags.samples, options_.embedding_size};
@@ -68,32 +78,32 @@ bool has_absent_bags(const IdsView& ids, const Bags<B>& bags) {
                                                           std::max<std::int64_t>(ids.shape[1], 1);
 }
 
-/// Gives the bags with no ids what `empty_bag` says, and returns it.
+/// What bags with no ids give further reductions: zeros take no part; what TensorFlow gives for
+/// them takes part, if they have a place: in nested lists a position that no list reaches has none.
+/// Returns which of the pooled vectors take part; empty: all do.
 template <Backend B>
-float SquashedEmbedding<B>::fill_empty(Stream<B>& stream, const IdsView& ids, const Bags<B>& bags,
-                                       LayerOutput<B>& output) const {
-  if (options_.empty_bag == "zeros") {
-    return 0;  // pooling has written it
-  }
-  const float empty =
-      empty_value(combiner_, ids.ragged() ? EmptyForm::ragged : EmptyForm::rectangle);
-  for_each(
-      stream, bags.size(),
-      FillEmptyBags{bags.offsets.data(), options_.embedding_size, empty, output.values.data()});
-  return empty;
-}
-
-/// The vectors [B, m, ..., D] that pooling leaves are reduced along one axis after another. Zeros
-/// of bags with no ids take no part; what TensorFlow gives for them takes part.
-template <Backend B>
-void SquashedEmbedding<B>::reduce_axes(Stream<B>& stream, const IdsView& ids, const Bags<B>& bags,
-                                       LayerOutput<B>& output) const {
-  const float empty = fill_empty(stream, ids, bags, output);
+Buffer<std::uint8_t, B> SquashedEmbedding<B>::fill_empty(Stream<B>& stream, const IdsView& ids,
+                                                         EmptyForm form, const Bags<B>& bags,
+                                                         LayerOutput<B>& output) const {
+  const bool nested = form == EmptyForm::ragged && ids.shape.size() > 2;
   Buffer<std::uint8_t, B> present;
-  if (options_.empty_bag == "zeros" && has_absent_bags(ids, bags)) {
+  if (options_.empty_bag != "zeros" && !nested) {
+    for_each(stream, bags.size(),
+             FillEmptyBags{bags.offsets.data(), options_.embedding_size,
+                           empty_value(combiner_, form), output.values.data()});
+  } else if (has_absent_bags(ids, bags)) {
     present = {stream, bags.size() + 1};  // never empty: an empty buffer means that none is absent
     for_each(stream, bags.size(), BagHasIds{bags.offsets.data(), present.data()});
   }
+  return present;
+}
+
+/// The vectors [B, m, ..., D] that pooling leaves are reduced along one axis after another.
+template <Backend B>
+void SquashedEmbedding<B>::reduce_axes(Stream<B>& stream, const IdsView& ids, EmptyForm form,
+                                       const Bags<B>& bags, LayerOutput<B>& output) const {
+  Buffer<std::uint8_t, B> present = fill_empty(stream, ids, form, bags, output);
+  const float empty = options_.empty_bag == "zeros" ? 0 : empty_value(combiner_, form);
   for (std::size_t axis = 2; axis < ids.shape.size(); ++axis) {
     const std::int64_t n = ids.shape[axis], inner = product_of(ids.shape, axis + 1),
                        columns = inner * options_.embedding_size;

@@ -143,10 +143,13 @@ class TableLayer : public LayerBase {
   std::shared_ptr<const OutputFunction<B>> regularizer_;
 };
 
-/// The shape of ids as a spec has it: ragged lists are [lists, None].
+/// The shape of ids as a spec has it: ragged lists are [lists, None], lists of lists [lists, None,
+/// None].
 inline FreeShape free_shape(const IdsView& ids) {
   if (ids.ragged()) {
-    return {ids.offsets.size() - 1, std::nullopt};
+    FreeShape shape(ids.outer.size() + 2, std::nullopt);
+    shape.front() = ids.samples();
+    return shape;
   }
   return {ids.shape.begin(), ids.shape.end()};
 }

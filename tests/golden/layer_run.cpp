@@ -20,6 +20,9 @@ LayerRun without_ids(LayerRun run) {
   run.ids.clear();
   if (!run.offsets.empty()) {
     run.offsets = {0};
+    if (!run.outer.empty()) {
+      run.outer = {0};
+    }
   } else if (run.shape.empty()) {
     run.shape = {0};
   } else {
@@ -27,6 +30,11 @@ LayerRun without_ids(LayerRun run) {
   }
   std::fill(run.upstream.begin(), run.upstream.end(), 0.0f);
   return run;
+}
+
+std::vector<Span<const std::int64_t>> outer_of(const LayerRun& run) {
+  return run.outer.empty() ? std::vector<Span<const std::int64_t>>()
+                           : std::vector<Span<const std::int64_t>>{run.outer};
 }
 
 LayerOptions options_of(const LayerRun& run) {
@@ -106,7 +114,7 @@ LayerResult run_layer(const LayerRun& run) {
     Layer layer = make_layer<Layer>(tables, run);
     assign(stream, layer.table(), run.table);
     const LayerOutput<Cpu> output =
-        layer.forward(stream, IdsView{mine.ids, mine.shape, mine.offsets});
+        layer.forward(stream, IdsView{mine.ids, mine.shape, mine.offsets, outer_of(mine)});
     if (!run.upstream.empty()) {
       layer.backward(stream, output, mine.upstream.data());
       tables.apply(stream, UpdateContext{});

@@ -49,6 +49,7 @@ struct LayerRun {
   std::vector<Key> ids;
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> offsets;  ///< of ragged ids; `shape` is empty then
+  std::vector<std::int64_t> outer;    ///< of the lists around these; empty: none
   std::vector<float> upstream;        ///< empty: forward alone
   std::vector<Key> distinct;          ///< whose gradients and rows are asked for
 

@@ -115,9 +115,9 @@ const std::map<std::string, std::function<bool()>>& refusals() {
   return all;
 }
 
-/// Members that TFRA refuses and keyshard has.
+/// What TFRA refuses and keyshard has.
 bool is_member_of_keyshard(const std::string& name) {
-  return name == "compute_output_shape" || name == "compute_mask";
+  return name == "compute_output_shape" || name == "compute_mask" || name == "two_ragged_axes";
 }
 
 template <class Layer>

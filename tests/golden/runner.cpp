@@ -42,6 +42,7 @@ constexpr Section kSections[] = {
     {"squashed_layer", "field_wise", run_field_wise},
     {"squashed_layer", "output_shapes", run_output_shapes},
     {"squashed_layer", "ragged", run_ragged},
+    {"squashed_layer", "ragged_two_axes", run_ragged_two_axes},
     {"squashed_layer", "refused", run_refused},
     {"squashed_layer", "small", run_small},
     {"squashed_layer", "squashed", run_squashed},

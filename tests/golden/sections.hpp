@@ -19,6 +19,7 @@ void run_missing_keys(const GoldenValue& file, Report& report);
 void run_squashed(const GoldenValue& file, Report& report);
 void run_small(const GoldenValue& file, Report& report);
 void run_ragged(const GoldenValue& file, Report& report);
+void run_ragged_two_axes(const GoldenValue& file, Report& report);
 void run_empty(const GoldenValue& file, Report& report);
 void run_embedding(const GoldenValue& file, Report& report);
 void run_refused(const GoldenValue& file, Report& report);

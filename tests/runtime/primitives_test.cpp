@@ -187,6 +187,13 @@ TEST(SelectRuns, NumbersTheChosenElementsAndSaysWhereThoseOfARunStart) {
   }
 }
 
+TEST(Largest, IsTheLargestTermOrZero) {
+  for_sizes([](Stream<Cpu>& stream, std::int64_t n) {
+    EXPECT_EQ(largest(stream, n, [n](std::int64_t i) { return 3 * (n - i); }), 3 * n);
+    EXPECT_EQ(largest(stream, n, [](std::int64_t i) { return -i; }), 0);
+  });
+}
+
 TEST(GroupBy, PutsElementsIntoBucketsInTheirOrder) {
   for_sizes([](Stream<Cpu>& stream, std::int64_t n) {
     const auto bucket = [](std::int64_t i) { return (i * 5) % 3; };

@@ -111,7 +111,7 @@ TEST(LayerWeights, AreRefusedWhereTheyHaveNoMeaning) {
   });
 }
 
-TEST(IdWeights, OfIdsThatAreAllMaskedCountForNothing) {
+TEST(LayerWeights, OfIdsThatAreAllMaskedCountForNothing) {
   testing::run_ranks(2, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     TableSet<Cpu> tables(communicator);
     SquashedEmbedding<Cpu> layer(tables, options_of("mean"));

@@ -28,7 +28,7 @@ class Draw {
 };
 
 /// Tells apart the layouts of ids.
-enum class Form { one_bag, rectangle, nested, ragged };
+enum class Form { one_bag, rectangle, nested, ragged, lists_of_lists };
 
 /// Draws ids [n] of a bag of `part`, and notes those that count.
 void draw_ids(Draw& draw, const LayerOptions& layer, std::int64_t n, Part& part,
@@ -65,14 +65,30 @@ void draw_nested(Draw& draw, const LayerOptions& layer, std::int64_t n, std::int
   }
 }
 
+/// Lists of ids of a sample; its bags are the positions in these lists.
+void draw_lists(Draw& draw, const LayerOptions& layer, Part& part) {
+  ReferenceSample& sample = part.samples.emplace_back();
+  sample.nested = true;
+  for (std::int64_t lists = draw.below(4); lists > 0; --lists) {
+    const auto length = static_cast<std::size_t>(draw.below(4));
+    sample.bags.resize(std::max(sample.bags.size(), length));
+    for (std::size_t i = 0; i < length; ++i) {
+      draw_ids(draw, layer, 1, part, sample.bags[i]);
+    }
+    part.offsets.push_back(std::ssize(part.ids));
+  }
+  part.outer.push_back(std::ssize(part.offsets) - 1);
+}
+
 Part draw_part(Draw& draw, const LayerOptions& layer, Form form, bool masked, bool weighted,
                std::int64_t n, std::int64_t m) {
   Part part;
   part.mask.reserve(masked ? 1 : 0);
   part.weights.reserve(weighted ? 1 : 0);
   const std::int64_t samples = form == Form::one_bag ? 1 : draw.below(5);
-  if (form == Form::ragged) {
+  if (form == Form::ragged || form == Form::lists_of_lists) {
     part.offsets = {0};
+    part.outer.resize(form == Form::ragged ? 0 : 1);
   } else if (form != Form::one_bag) {
     part.shape = form == Form::nested ? std::vector<std::int64_t>{samples, n, m}
                                       : std::vector<std::int64_t>{samples, n};
@@ -80,6 +96,8 @@ Part draw_part(Draw& draw, const LayerOptions& layer, Form form, bool masked, bo
   for (std::int64_t s = 0; s < samples; ++s) {
     if (form == Form::nested) {
       draw_nested(draw, layer, n, m, part);
+    } else if (form == Form::lists_of_lists) {
+      draw_lists(draw, layer, part);
     } else {
       draw_ids(draw, layer, form == Form::rectangle ? n : draw.below(6), part,
                part.samples.emplace_back().bags.emplace_back());
@@ -102,15 +120,16 @@ Call draw_call(Draw& draw, const Program& program) {
   call.layer = static_cast<std::size_t>(draw.below(std::ssize(program.layers)));
   call.training = !draw.once_in(4);
   const LayerOptions& layer = program.layers[call.layer];
-  Form form = draw.one_of<Form>({Form::one_bag, Form::rectangle, Form::nested, Form::ragged});
-  if (form == Form::nested && layer.combiner == "std") {
+  Form form = draw.one_of<Form>(
+      {Form::one_bag, Form::rectangle, Form::nested, Form::ragged, Form::lists_of_lists});
+  const bool nested = form == Form::nested || form == Form::lists_of_lists;
+  if (nested && layer.combiner == "std") {
     form = Form::rectangle;  // a std of stds that are equal but for rounding has no stable gradient
   }
   const bool weighable =
       layer.exchange == ExchangeMode::rows &&
       (layer.combiner == "sum" || layer.combiner == "mean" || layer.combiner == "sqrtn");
-  const bool masked = draw.once_in(3),
-             weighted = weighable && form != Form::nested && draw.once_in(2);
+  const bool masked = draw.once_in(3), weighted = weighable && draw.once_in(2);
   const std::int64_t n = 1 + draw.below(4), m = 1 + draw.below(3);
   for (int rank = 0; rank < program.ranks; ++rank) {
     call.parts.push_back(draw_part(draw, layer, form, masked, weighted, n, m));
@@ -166,7 +185,7 @@ Program draw_program(std::uint64_t seed) {
   Draw draw(seed);
   Program program;
   program.ranks = static_cast<int>(1 + draw.below(4));
-  program.threads = static_cast<int>(1 + draw.below(2));
+  program.threads = draw.once_in(4) ? 2 : 1;
   program.layers.push_back(draw_layer(draw));
   if (draw.once_in(2)) {
     LayerOptions second = program.layers[0];

@@ -16,7 +16,7 @@ inline const std::vector<Key> kProgramKeys{0,  1,    2,        3, 5, 8, 1024, ~K
 /// What one rank gives to a call.
 struct Part {
   std::vector<Key> ids;
-  std::vector<std::int64_t> shape, offsets;
+  std::vector<std::int64_t> shape, offsets, outer;  ///< empty, all but one or two of them
   std::vector<std::uint8_t> mask;
   std::vector<float> weights, upstream;
   std::vector<ReferenceSample> samples;

@@ -31,7 +31,11 @@ void run_round(const Round& round, TableSet<Cpu>& tables,
   std::vector<LayerOutput<Cpu>> outputs;
   for (const Call& call : round.calls) {
     const Part& part = call.parts[rank];
-    outputs.push_back((*layers[call.layer])(stream, {part.ids, part.shape, part.offsets},
+    std::vector<Span<const std::int64_t>> outer;
+    if (!part.outer.empty()) {
+      outer.push_back(part.outer);
+    }
+    outputs.push_back((*layers[call.layer])(stream, {part.ids, part.shape, part.offsets, outer},
                                             {.training = call.training,
                                              .slices = nullptr,
                                              .mask = part.mask,

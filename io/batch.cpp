@@ -10,6 +10,7 @@ void Batch::clear() {
   weights.clear();
   dense.clear();
   ids.clear();
+  id_weights.clear();
   id_offsets.clear();
   kept.clear();
   bad_lines = 0;

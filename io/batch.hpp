@@ -31,7 +31,8 @@ struct Batch {
   std::vector<float> dense;  ///< [samples x dense_columns]
 
   std::int64_t features = 0;
-  std::vector<Key> ids;                  ///< of all bags, one bag after another
+  std::vector<Key> ids;           ///< of all bags, one bag after another
+  std::vector<float> id_weights;  ///< of each id, 1 in features without weights; empty: all 1
   std::vector<std::int64_t> id_offsets;  ///< [samples * features + 1]
 
   std::vector<std::string> kept;  ///< cells of DataOptions::keep [samples x keep.size()]

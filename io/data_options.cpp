@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include "io/data_files.hpp"
+#include "io/text_number.hpp"
+#include "runtime/digest.hpp"
 
 namespace keyshard {
 namespace {
@@ -43,16 +45,35 @@ void read_dense(Settings& settings, ColumnOptions& column) {
   }
 }
 
+void read_separator(Settings& settings, ColumnOptions& column) {
+  column.list_separator = settings.text("list_separator", " ");
+  if (column.list_separator.empty()) {
+    settings.problem("list_separator", "expected at least one character");
+  }
+}
+
+/// The keys that take ids out of bags, and weigh them.
+void read_ids_in_bags(Settings& settings, ColumnOptions& column) {
+  if (settings.has("padding_id")) {
+    column.padding = column.integer ? std::to_string(settings.integer("padding_id", 0))
+                                    : settings.text("padding_id", "");
+  }
+  if (settings.has("id_weights")) {
+    column.id_weights = settings.text("id_weights", "");
+  }
+  if (settings.has("mask")) {
+    column.mask = settings.text("mask", "");
+  }
+}
+
 void read_ids(Settings& settings, ColumnOptions& column) {
   column.integer = settings.choice("type", "string", {"integer", "string"}) == "integer";
   column.missing_is_id = settings.choice("on_missing", "skip", {"skip", "own"}) == "own";
   if (column.role == ColumnRole::ids) {
-    column.list_separator = settings.text("list_separator", " ");
+    read_separator(settings, column);
     column.max_length = settings.integer("max_length", 0, 0);
-    if (column.list_separator.empty()) {
-      settings.problem("list_separator", "expected at least one character");
-    }
   }
+  read_ids_in_bags(settings, column);
 }
 
 ColumnOptions read_column(Settings& settings, bool header,
@@ -60,8 +81,9 @@ ColumnOptions read_column(Settings& settings, bool header,
   ColumnOptions column;
   column.name = settings.text("name", "");
   column.index = settings.integer("index", -1, 0);
-  column.role = settings.option("role", ColumnRole::ignore,
-                                {"label", "weight", "dense", "id", "ids", "ignore"});
+  column.role =
+      settings.option("role", ColumnRole::ignore,
+                      {"label", "weight", "dense", "id", "ids", "id_weights", "mask", "ignore"});
   column.key_space = settings.text("table", column.name);
   for (const std::string& key : foreign) {
     settings.allow(key);
@@ -81,8 +103,10 @@ ColumnOptions read_column(Settings& settings, bool header,
     column.positive = settings.texts("positive");
   } else if (column.role == ColumnRole::dense) {
     read_dense(settings, column);
-  } else if (column.role == ColumnRole::id || column.role == ColumnRole::ids) {
+  } else if (column.has_ids()) {
     read_ids(settings, column);
+  } else if (column.goes_with_ids()) {
+    read_separator(settings, column);
   }
   settings.finish();
   return column;
@@ -112,6 +136,45 @@ void check_columns(Settings& settings, const DataOptions& options) {
     settings.problem(
         "columns",
         fmt::format("expected at most one column with role \"weight\": found {}", weights));
+  }
+}
+
+/// Checks that `key` of a column of ids names a column of that role.
+void check_beside(Settings& settings, const char* key, const std::string& name, ColumnRole role,
+                  const std::vector<ColumnOptions>& columns) {
+  if (!settings.has(key)) {
+    return;
+  }
+  std::vector<std::string> legal;
+  for (const ColumnOptions& other : columns) {
+    if (other.role == role) {
+      legal.push_back(other.name);
+    }
+  }
+  if (std::find(legal.begin(), legal.end(), name) == legal.end()) {
+    settings.problem(key, fmt::format("expected the name of a column with role \"{}\": found "
+                                      "\"{}\"{}",
+                                      key, name, did_you_mean(name, legal)));
+  }
+}
+
+/// Checks the columns whose items go with ids: a column of ids names each of them.
+void check_all_beside(std::vector<Settings>& tables, const std::vector<ColumnOptions>& columns) {
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    const ColumnOptions& column = columns[c];
+    if (column.has_ids()) {
+      check_beside(tables[c], "id_weights", column.id_weights, ColumnRole::id_weights, columns);
+      check_beside(tables[c], "mask", column.mask, ColumnRole::mask, columns);
+    }
+    const bool is_mask = column.role == ColumnRole::mask;
+    const auto names = [&](const ColumnOptions& other) {
+      return (is_mask ? other.mask : other.id_weights) == column.name;
+    };
+    if (column.goes_with_ids() && std::none_of(columns.begin(), columns.end(), names)) {
+      const char* key = is_mask ? "mask" : "id_weights";
+      tables[c].problem("role", fmt::format("expected a column of ids with {} = \"{}\": found none",
+                                            key, column.name));
+    }
   }
 }
 
@@ -149,6 +212,13 @@ const char* name_of(Split split) {
 
 const char* name_of(ReadOrder order) { return kOrders[static_cast<std::size_t>(order)]; }
 
+std::optional<Key> ColumnOptions::padding_key() const {
+  if (!padding) {
+    return std::nullopt;
+  }
+  return integer ? parse_integer(*padding) : hash_bytes(*padding, hash_bytes(key_space));
+}
+
 DataSchema DataOptions::schema() const {
   DataSchema schema;
   if (format == DataFormat::generated) {
@@ -164,6 +234,12 @@ DataSchema DataOptions::schema() const {
     schema.weighted |= column.role == ColumnRole::weight;
     if (column.is_feature()) {
       schema.features.push_back(column.name);
+      if (!column.id_weights.empty()) {
+        schema.weighted_features.push_back(column.name);
+      }
+      if (!column.mask.empty()) {
+        schema.masked_features.push_back(column.name);
+      }
     } else if (column.role == ColumnRole::dense) {
       schema.dense.push_back(column.name);
     }
@@ -193,9 +269,11 @@ DataOptions read_data_options(Settings settings, const std::string& folder,
   options.block_bytes =
       settings.integer("block_bytes", options.block_bytes, 64, std::int64_t{1} << 30);
   options.generator = read_generator(settings.table("generator"));
-  for (Settings& column : settings.tables("columns")) {
+  std::vector<Settings> columns = settings.tables("columns");
+  for (Settings& column : columns) {
     options.columns.push_back(read_column(column, options.header, foreign));
   }
+  check_all_beside(columns, options.columns);
   if (options.separator.empty()) {
     settings.problem("separator", "expected at least one character");
   }

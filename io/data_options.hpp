@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ enum class Split { train, valid, test };
 const char* name_of(Split split);
 const char* name_of(ReadOrder order);
 
-enum class ColumnRole { label, weight, dense, id, ids, ignore };
+enum class ColumnRole { label, weight, dense, id, ids, id_weights, mask, ignore };
 enum class DenseTransform { none, log, standard };
 
 /// One column of [[data.columns]].
@@ -42,13 +43,22 @@ struct ColumnOptions {
   /// Of ids: whole numbers of 64 bits, signed or unsigned; else strings, hashed.
   bool integer = false;
   bool missing_is_id = false;   ///< ids: missing text is an id of its own; else it is no id
-  std::string list_separator;   ///< role ids: between the ids of a cell
+  std::string list_separator;   ///< roles ids, id_weights, mask: between the items of a cell
   std::int64_t max_length = 0;  ///< role ids: ids beyond it are dropped; 0: no limit
   std::string key_space;        ///< ids: the table; equal strings of one key space are equal keys
+  std::string id_weights;       ///< ids: the column with a weight for each id; empty: none
+  std::string mask;             ///< ids: the column that says which ids count; empty: all do
+  std::optional<std::string> padding;  ///< the text of an id that is in no bag
 
-  bool is_feature() const {
-    return role == ColumnRole::id || role == ColumnRole::ids || !buckets.empty();
-  }
+  bool has_ids() const { return role == ColumnRole::id || role == ColumnRole::ids; }
+
+  bool is_feature() const { return has_ids() || !buckets.empty(); }
+
+  /// Whether the items of the column go with the ids of another column.
+  bool goes_with_ids() const { return role == ColumnRole::id_weights || role == ColumnRole::mask; }
+
+  /// The key of `padding`; nothing where there is none, or where it is no integer and ids are.
+  std::optional<Key> padding_key() const;
 };
 
 /// A planted click log (generated_reader.hpp).

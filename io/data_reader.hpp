@@ -20,7 +20,9 @@ namespace keyshard {
 struct DataSchema {
   std::vector<std::string> dense;
   std::vector<std::string> features;
-  bool weighted = false;
+  bool weighted = false;                            ///< samples have weights
+  std::vector<std::string> weighted_features = {};  ///< features whose ids have weights
+  std::vector<std::string> masked_features = {};    ///< features whose ids have a mask
 
   bool operator==(const DataSchema&) const = default;
 };

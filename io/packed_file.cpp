@@ -31,6 +31,10 @@ PackedFile::Open::Open(const std::string& path, const PackedContent& content)
     ids_count = ids.rows();
     ids.expect(ElementType::u64, {ids_count});
   }
+  if (ids_count > 0 && !content.schema.weighted_features.empty()) {
+    id_weights = file.open_dataset("id_weights");
+    id_weights.expect(ElementType::f32, {ids_count});
+  }
 }
 
 PackedFile::PackedFile(const std::string& path) : path_(path) {
@@ -126,6 +130,12 @@ void PackedFile::read_rows(std::int64_t first, std::int64_t count, PackedRows& o
   out.ids.resize(static_cast<std::size_t>(ids));
   if (ids > 0) {
     file.ids.read(out.id_offsets.front(), ids, out.ids.data());
+  }
+  if (!schema().weighted_features.empty()) {
+    out.id_weights.resize(out.ids.size());
+    if (ids > 0) {
+      file.id_weights.read(out.id_offsets.front(), ids, out.id_weights.data());
+    }
   }
 }
 

@@ -41,7 +41,7 @@ class PackedFile {
     Open(const std::string& path, const PackedContent& content);
 
     Hdf5File file;
-    Hdf5Dataset labels, weights, dense, id_offsets, ids;
+    Hdf5Dataset labels, weights, dense, id_offsets, ids, id_weights;
     std::int64_t ids_count = 0;
   };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <numeric>
+#include <optional>
 
 #include <fmt/ranges.h>
 
@@ -32,6 +33,19 @@ std::vector<std::int64_t> blocks_of(const std::vector<PackedFile>& files) {
   return blocks;
 }
 
+/// The padding id of each feature; empty where none has one.
+std::vector<std::optional<Key>> padding_of(const DataOptions& options) {
+  std::vector<std::optional<Key>> padding;
+  bool any = false;
+  for (const ColumnOptions& column : options.columns) {
+    if (column.is_feature()) {
+      padding.push_back(column.padding_key());
+      any |= padding.back().has_value();
+    }
+  }
+  return any ? padding : std::vector<std::optional<Key>>{};
+}
+
 class PackedReader final : public SlicedReader {
  public:
   PackedReader(const DataOptions& options, const ReadPlan& plan, Communicator<Cpu>& communicator,
@@ -39,6 +53,7 @@ class PackedReader final : public SlicedReader {
       : SlicedReader(files[0].schema(), blocks_of(files), plan, communicator),
         window_records_(options.window),
         labels_(options.labels),
+        padding_(padding_of(options)),
         progress_(&communicator.progress()),
         files_(std::move(files)),
         digest_(digest),
@@ -95,11 +110,36 @@ class PackedReader final : public SlicedReader {
     const float* x = rows.dense.data() + sample * dense;
     batch.dense.insert(batch.dense.end(), x, x + dense);
     const std::int64_t* offsets = rows.id_offsets.data() + sample * features;
-    const Key* ids = rows.ids.data() + (offsets[0] - rows.id_offsets[0]);
+    const std::int64_t first = offsets[0] - rows.id_offsets[0], n = offsets[features] - offsets[0];
     const std::int64_t shift = static_cast<std::int64_t>(batch.ids.size()) - offsets[0];
-    batch.ids.insert(batch.ids.end(), ids, ids + (offsets[features] - offsets[0]));
+    if (!padding_.empty()) {
+      add_bags(rows, offsets, batch);
+      return;
+    }
+    batch.ids.insert(batch.ids.end(), rows.ids.data() + first, rows.ids.data() + first + n);
+    if (!rows.id_weights.empty()) {
+      const float* weights = rows.id_weights.data() + first;
+      batch.id_weights.insert(batch.id_weights.end(), weights, weights + n);
+    }
     for (std::size_t f = 1; f <= features; ++f) {
       batch.id_offsets.push_back(offsets[f] + shift);
+    }
+  }
+
+  /// Adds the bags of a sample without the ids that are padding.
+  void add_bags(const PackedRows& rows, const std::int64_t* offsets, Batch& batch) const {
+    for (std::size_t f = 0; f < padding_.size(); ++f) {
+      for (std::int64_t at = offsets[f]; at < offsets[f + 1]; ++at) {
+        const auto i = static_cast<std::size_t>(at - rows.id_offsets[0]);
+        if (rows.ids[i] == padding_[f]) {
+          continue;
+        }
+        batch.ids.push_back(rows.ids[i]);
+        if (!rows.id_weights.empty()) {
+          batch.id_weights.push_back(rows.id_weights[i]);
+        }
+      }
+      batch.id_offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));
     }
   }
 
@@ -142,6 +182,7 @@ class PackedReader final : public SlicedReader {
 
   std::int64_t window_records_;
   LabelRange labels_;
+  std::vector<std::optional<Key>> padding_;  // of each feature; empty: none has one
   Progress* progress_;
   std::deque<std::size_t> open_;  // files, the one that was opened first in front
   std::vector<PackedFile> files_;
@@ -160,6 +201,14 @@ void check_schema(const PackedFile& file, const DataSchema& expected) {
           fmt::join(found.features, " "));
   require(found.weighted == expected.weighted, Kind::bad_input,
           "{}: expected weighted = {}: found {}", file.path(), expected.weighted, found.weighted);
+  require(found.weighted_features == expected.weighted_features, Kind::bad_input,
+          "{}: expected weights of the ids of the features [{}]: found those of [{}]", file.path(),
+          fmt::join(expected.weighted_features, " "), fmt::join(found.weighted_features, " "));
+  require(found.masked_features == expected.masked_features, Kind::bad_input,
+          "{}: expected a mask on the ids of the features [{}]: found one on those of [{}]; a mask "
+          "is applied when text is converted",
+          file.path(), fmt::join(expected.masked_features, " "),
+          fmt::join(found.masked_features, " "));
 }
 
 }  // namespace

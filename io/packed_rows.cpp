@@ -30,14 +30,17 @@ std::int64_t first_not_finite(const std::vector<float>& values, std::int64_t sam
 Digest128 PackedRows::digest(std::int64_t first, std::int64_t count) const {
   const std::int64_t features = samples() == 0 ? 0 : (std::ssize(id_offsets) - 1) / samples();
   const std::int64_t* const offsets = id_offsets.data() + first * features;
+  const auto begin = static_cast<std::size_t>(offsets[0] - id_offsets[0]);
+  const auto n = static_cast<std::size_t>(offsets[count * features] - offsets[0]);
   Digest digest;
   digest.add(part_digest(labels, samples(), first, count))
       .add(part_digest(weights, samples(), first, count))
       .add(part_digest(dense, samples(), first, count))
       .add(digest_of(offsets, static_cast<std::size_t>(count * features + 1) * sizeof(*offsets)))
-      .add(digest_of(
-          ids.data() + (offsets[0] - id_offsets[0]),
-          static_cast<std::size_t>(offsets[count * features] - offsets[0]) * sizeof(Key)));
+      .add(digest_of(ids.data() + begin, n * sizeof(Key)));
+  if (!id_weights.empty()) {
+    digest.add(digest_of(id_weights.data() + begin, n * sizeof(float)));
+  }
   return digest.result();
 }
 
@@ -49,6 +52,10 @@ void check_numbers(const PackedRows& rows, const LabelRange& labels, const std::
     require(sample == samples, Kind::bad_input,
             "{}: sample {}: expected finite numbers: found another one", path, first + sample);
   }
+  const auto finite = [](float x) { return std::isfinite(x); };
+  require(std::all_of(rows.id_weights.begin(), rows.id_weights.end(), finite), Kind::bad_input,
+          "{}: samples {} to {}: expected finite weights of ids: found another one", path, first,
+          first + samples - 1);
   for (std::size_t i = 0; i < rows.weights.size(); ++i) {
     require(rows.weights[i] >= 0, Kind::bad_input,
             "{}: sample {}: expected a weight of at least 0: found {}", path,

@@ -20,11 +20,13 @@ struct PackedRows {
   std::vector<float> labels, weights, dense;
   std::vector<std::int64_t> id_offsets;  ///< of the file: bags of these samples, and one more
   std::vector<Key> ids;
+  std::vector<float> id_weights;  ///< of the ids; empty where no feature has weights
 
   std::int64_t samples() const { return std::ssize(labels); }
 
   /// The digest of samples [first, first + count): that of the digests of their labels, weights,
-  /// dense values, id_offsets (one more than they have bags) and ids.
+  /// dense values, id_offsets (one more than they have bags), ids, and where there are some the
+  /// weights of the ids.
   Digest128 digest(std::int64_t first, std::int64_t count) const;
 };
 

@@ -20,6 +20,8 @@ DataSchema parse_schema(const std::string& text, const std::string& path) {
   schema.dense = settings.texts("dense");
   schema.features = settings.texts("features");
   schema.weighted = settings.flag("weighted", false);
+  schema.weighted_features = settings.texts("weighted_features");
+  schema.masked_features = settings.texts("masked_features");
   settings.finish();
   require(problems->messages.empty(), Kind::corrupt_data, "{}: {}", path,
           fmt::join(problems->messages, "; "));
@@ -29,9 +31,16 @@ DataSchema parse_schema(const std::string& text, const std::string& path) {
 }  // namespace
 
 std::string schema_text(const DataSchema& schema) {
-  return json_text(value_of(SettingValue::Table{{"dense", value_of(schema.dense)},
-                                                {"features", value_of(schema.features)},
-                                                {"weighted", value_of(schema.weighted)}}));
+  SettingValue::Table table{{"dense", value_of(schema.dense)},
+                            {"features", value_of(schema.features)},
+                            {"weighted", value_of(schema.weighted)}};
+  if (!schema.weighted_features.empty()) {
+    table.emplace_back("weighted_features", value_of(schema.weighted_features));
+  }
+  if (!schema.masked_features.empty()) {
+    table.emplace_back("masked_features", value_of(schema.masked_features));
+  }
+  return json_text(value_of(std::move(table)));
 }
 
 void write_content(Hdf5File& file, const std::string& schema, const std::string& digest) {

@@ -6,11 +6,13 @@
 //     /dense       f32 [N x D]      where there are dense columns; after their transforms
 //     /id_offsets  i64 [N * F + 1]  bag f of sample b is ids [id_offsets[bF + f], ...[bF + f + 1])
 //     /ids         u64 [all ids]    keys: integers, or hashes of strings
+//     /id_weights  f32 [all ids]    where ids of a feature have weights; 1 in the other features
 //     /blocks      i64 [blocks]     samples that stay together in a shuffle
 //     /digests     u64 [pieces x 2] the digest of each piece (packed_rows.hpp), low half first
 //
 // Attributes of "/": "format" = "keyshard-packed", "version", "schema", JSON with the names of
-// "dense" and "features" and the flag "weighted", and "digest", that of schema, blocks and digests.
+// "dense" and "features" and the flag "weighted" (and where there are some, the names of
+// "weighted_features" and "masked_features"), and "digest", that of schema, blocks and digests.
 // Files of version 1 have no digests; they are read without a check.
 #pragma once
 

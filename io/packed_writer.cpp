@@ -71,6 +71,9 @@ class Columns {
     }
     if (sizes.counts.ids > 0) {
       ids_ = file.create_dataset("ids", ElementType::u64, {sizes.counts.ids});
+      if (!schema.weighted_features.empty()) {
+        id_weights_ = file.create_dataset("id_weights", ElementType::f32, {sizes.counts.ids});
+      }
     }
     begin_piece();
   }
@@ -91,6 +94,10 @@ class Columns {
       }
       piece_.ids.insert(piece_.ids.end(), batch.ids.data() + offsets[0],
                         batch.ids.data() + offsets[features_]);
+      if (!batch.id_weights.empty()) {
+        piece_.id_weights.insert(piece_.id_weights.end(), batch.id_weights.data() + offsets[0],
+                                 batch.id_weights.data() + offsets[features_]);
+      }
       if (piece_.samples() == piece_size_) {
         write_piece();
       }
@@ -111,6 +118,7 @@ class Columns {
     piece_.weights.clear();
     piece_.dense.clear();
     piece_.ids.clear();
+    piece_.id_weights.clear();
     piece_.id_offsets.assign(1, id_);
   }
 
@@ -126,6 +134,9 @@ class Columns {
     }
     if (ids > 0) {
       ids_.write(id_, ids, piece_.ids.data());
+    }
+    if (!piece_.id_weights.empty()) {
+      id_weights_.write(id_, ids, piece_.id_weights.data());
     }
     digests_.push_back(piece_.digest(0, samples));
     sample_ += samples;
@@ -143,7 +154,7 @@ class Columns {
   std::int64_t piece_size_ = 0;
   PackedRows piece_;
   std::vector<Digest128> digests_;  // of the pieces that were written
-  Hdf5Dataset labels_, weights_, dense_, id_offsets_, ids_;
+  Hdf5Dataset labels_, weights_, dense_, id_offsets_, ids_, id_weights_;
 };
 
 void write_digests(Hdf5File& file, const std::vector<Digest128>& digests) {

@@ -45,13 +45,14 @@ DataOptions options_of_records(DataOptions options) {
 
 /// Sizes of a batch, to take back the sample of a bad line.
 struct Mark {
-  std::size_t labels, weights, dense, ids, offsets;
+  std::size_t labels, weights, dense, ids, id_weights, offsets;
 
   explicit Mark(const Batch& batch)
       : labels(batch.labels.size()),
         weights(batch.weights.size()),
         dense(batch.dense.size()),
         ids(batch.ids.size()),
+        id_weights(batch.id_weights.size()),
         offsets(batch.id_offsets.size()) {}
 
   void restore(Batch& batch) const {
@@ -59,6 +60,7 @@ struct Mark {
     batch.weights.resize(weights);
     batch.dense.resize(dense);
     batch.ids.resize(ids);
+    batch.id_weights.resize(id_weights);
     batch.id_offsets.resize(offsets);
   }
 };
@@ -76,8 +78,6 @@ TextLine line_at(std::string_view bytes, std::size_t at) {
   }
   return {text, found == nullptr ? bytes.size() : end + 1};
 }
-
-Key missing_key(const std::string& key_space) { return hash_of(hash_bytes(key_space), 0x3155146); }
 
 RecordParser::RecordParser(const DataOptions& options, std::string_view first,
                            const std::string& place)
@@ -106,11 +106,29 @@ void RecordParser::read_first(std::string_view first, const std::string& place) 
   const std::vector<std::size_t> places = cells_of_columns(options_, cells, place);
   for (const ColumnOptions& column : options_.columns) {
     if (column.role != ColumnRole::ignore) {
-      columns_.push_back({column, places[columns_.size()], hash_bytes(column.key_space)});
+      columns_.push_back({column, places[columns_.size()]});
       least_cells_ = std::max(least_cells_, columns_.back().cell + 1);
     }
   }
+  for (Column& column : columns_) {
+    if (column.options.has_ids()) {
+      column.ids.emplace(options_, column.options);
+      column.weights = cell_of(column.options.id_weights);
+      column.mask = cell_of(column.options.mask);
+      weighted_ |= column.weights.has_value();
+    }
+  }
   find_kept(place);
+}
+
+/// The cell of the column of that name; nothing for no name.
+std::optional<std::size_t> RecordParser::cell_of(const std::string& name) const {
+  for (const Column& column : columns_) {
+    if (!name.empty() && column.options.name == name) {
+      return column.cell;
+    }
+  }
+  return std::nullopt;
 }
 
 /// Finds the cells of DataOptions::keep; those of the first line are split.
@@ -268,46 +286,16 @@ std::optional<std::string> RecordParser::parse_dense(std::string_view cell,
   return missing ? std::nullopt : float_problem(value, cell, column);
 }
 
-std::optional<std::string> RecordParser::parse_id(std::string_view cell, std::size_t c,
-                                                  Batch& batch) const {
+std::optional<std::string> RecordParser::parse_ids(std::size_t c, Batch& batch) const {
   const Column& column = columns_[c];
-  if (is_missing(cell)) {
-    if (column.options.missing_is_id) {
-      batch.ids.push_back(missing_key(column.options.key_space));
-    }
-    return std::nullopt;
+  IdCells cells{cell_at(column.cell), {}, {}};
+  if (column.weights) {
+    cells.weights = cell_at(*column.weights);
   }
-  if (!column.options.integer) {
-    batch.ids.push_back(hash_bytes(cell, column.seed));
-    return std::nullopt;
+  if (column.mask) {
+    cells.mask = cell_at(*column.mask);
   }
-  const std::optional<Key> key = parse_integer(cell);
-  if (!key) {
-    return fmt::format("column \"{}\": expected an integer of 64 bits: found \"{}\"",
-                       column.options.name, shown(cell));
-  }
-  batch.ids.push_back(*key);
-  return std::nullopt;
-}
-
-std::optional<std::string> RecordParser::parse_ids(std::string_view cell, std::size_t c,
-                                                   Batch& batch) const {
-  const ColumnOptions& column = columns_[c].options;
-  std::optional<std::string> problem;
-  if (column.role == ColumnRole::id || is_missing(cell)) {
-    problem = parse_id(cell, c, batch);
-  } else {
-    std::int64_t length = 0;
-    std::size_t begin = 0;
-    while (!problem && begin <= cell.size() &&
-           (column.max_length == 0 || length < column.max_length)) {
-      const std::size_t end = std::min(cell.find(column.list_separator, begin), cell.size());
-      const std::string_view id = cell.substr(begin, end - begin);
-      problem = parse_id(options_.trim ? trimmed(id) : id, c, batch);
-      begin = end + column.list_separator.size();
-      ++length;
-    }
-  }
+  const std::optional<std::string> problem = column.ids->parse(cells, batch);
   batch.id_offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));
   return problem;
 }
@@ -320,7 +308,11 @@ std::optional<std::string> RecordParser::parse_cells(Batch& batch) const {
     problem = column.role == ColumnRole::label    ? parse_label(cell, column, batch)
               : column.role == ColumnRole::weight ? parse_weight(cell, column, batch)
               : column.role == ColumnRole::dense  ? parse_dense(cell, column, batch)
-                                                  : parse_ids(cell, c, batch);
+              : column.has_ids()                  ? parse_ids(c, batch)
+                                                  : std::nullopt;  // goes with ids
+  }
+  if (weighted_) {
+    batch.id_weights.resize(batch.ids.size(), 1);
   }
   return problem;
 }

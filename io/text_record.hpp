@@ -13,6 +13,7 @@
 #include "io/batch.hpp"
 #include "io/data_options.hpp"
 #include "io/text_cells.hpp"
+#include "io/text_ids.hpp"
 
 namespace keyshard {
 
@@ -34,9 +35,9 @@ class RecordParser {
   /// reads as a record, for then one would be dropped.
   RecordParser(const DataOptions& options, std::string_view first, const std::string& place);
 
-  /// Adds the sample of a line: labels, weights, dense, ids, id_offsets, kept. A line has as many
-  /// cells as the first one, and may have one empty cell more at its end. Returns what is wrong
-  /// with the line, if anything.
+  /// Adds the sample of a line: labels, weights, dense, ids, id_weights, id_offsets, kept. A line
+  /// has as many cells as the first one, and may have one empty cell more at its end. Returns what
+  /// is wrong with the line, if anything.
   std::optional<std::string> parse(std::string_view line, Batch& batch);
 
  private:
@@ -54,19 +55,22 @@ class RecordParser {
                                           Batch& batch) const;
   std::optional<std::string> parse_dense(std::string_view cell, const ColumnOptions& column,
                                          Batch& batch) const;
-  std::optional<std::string> parse_ids(std::string_view cell, std::size_t c, Batch& batch) const;
-  std::optional<std::string> parse_id(std::string_view cell, std::size_t c, Batch& batch) const;
+  std::optional<std::string> parse_ids(std::size_t c, Batch& batch) const;
   std::optional<std::string> parse_cells(Batch& batch) const;
 
   struct Column {
     ColumnOptions options;
     std::size_t cell;
-    std::uint64_t seed;  ///< of the hash that makes keys of strings
+    std::optional<IdsParser> ids = {};                   ///< of a column of ids
+    std::optional<std::size_t> weights = {}, mask = {};  ///< the cells that go with the ids
   };
+
+  std::optional<std::size_t> cell_of(const std::string& name) const;
 
   const DataOptions options_;  // without the names of files
   CellSplitter splitter_;
   std::vector<Column> columns_;
+  bool weighted_ = false;  // ids of a column have weights
   std::size_t least_cells_ = 0;
   std::vector<std::size_t> kept_;  // cells of DataOptions::keep
   // Of a label that is not needed and has an index: its cell, and the cells of a record that has
@@ -77,8 +81,5 @@ class RecordParser {
   bool last_is_unnamed_ = false;  // the last cell of the header is empty, and records may lack it
   std::string first_place_;
 };
-
-/// The key of a missing cell in a column with on_missing = "own".
-Key missing_key(const std::string& key_space);
 
 }  // namespace keyshard

@@ -79,6 +79,64 @@ TEST(Packed, HasTheBatchesOfTheTextBitForBit) {
   }
 }
 
+/// Lists with weights, a mask and padding.
+DataOptions lists_text() {
+  std::string text = "click,d,w,m\n";
+  for (std::int64_t i = 0; i < kRecords; ++i) {
+    text += i % 4 == 0 ? fmt::format("{},,,\n", i % 2)
+                       : fmt::format("{},{} {} 0,{} -2 3,{} 1 1\n", i % 2, i % 17, i,
+                                     static_cast<double>(i) * 0.25, i % 3 == 0 ? 0 : 1);
+  }
+  DataOptions options;
+  options.header = true;
+  options.train = {write_text("lists.csv", text)};
+  options.columns = {
+      make_column("click", -1, ColumnRole::label), make_column("d", -1, ColumnRole::ids),
+      make_column("w", -1, ColumnRole::id_weights), make_column("m", -1, ColumnRole::mask)};
+  for (std::size_t c = 1; c < 4; ++c) {
+    options.columns[c].list_separator = " ";
+  }
+  options.columns[1].integer = true;
+  options.columns[1].id_weights = "w";
+  options.columns[1].mask = "m";
+  options.columns[1].padding = "0";
+  options.block_bytes = 999;
+  options.window = 29;
+  return options;
+}
+
+TEST(Packed, HasWeightsOfIdsAndLeavesOutWhatIsMaskedOrPadding) {
+  const DataOptions text = lists_text();
+  const auto expected = read_steps(text, Split::train, plan_of(true), 2, {.steps = 40, .from = {}});
+  EXPECT_EQ(read_steps(packed_of(text), Split::train, plan_of(true), 3, {.steps = 40, .from = {}}),
+            expected);
+}
+
+TEST(Packed, LeavesOutPaddingThatItHolds) {
+  DataOptions text = lists_text();
+  text.columns[1].padding.reset();
+  DataOptions packed = packed_of(text);
+  text.columns[1].padding = packed.columns[1].padding = "0";
+  EXPECT_EQ(read_steps(packed, Split::train, plan_of(true), 3, {.steps = 40, .from = {}}),
+            read_steps(text, Split::train, plan_of(true), 2, {.steps = 40, .from = {}}));
+}
+
+TEST(Packed, RefusesWeightsAndMasksThatAreNotThoseOfTheConversion) {
+  const DataOptions packed = packed_of(lists_text());
+  DataOptions other = packed;
+  other.columns[1].id_weights.clear();
+  EXPECT_NE(complaint(other).find("expected weights of the ids of the features []: found those of "
+                                  "[d]"),
+            std::string::npos)
+      << complaint(other);
+  other = packed;
+  other.columns[1].mask.clear();
+  EXPECT_NE(complaint(other).find("expected a mask on the ids of the features []: found one on "
+                                  "those of [d]; a mask is applied when text is converted"),
+            std::string::npos)
+      << complaint(other);
+}
+
 TEST(Packed, GoesOnInTheMiddleOfAnEpoch) {
   const DataOptions packed = packed_of(weighted_text());
   const auto whole = read_steps(packed, Split::train, plan_of(true), 2, {.steps = 50, .from = {}});

@@ -30,6 +30,10 @@ Sample sample_of(const Batch& batch, std::int64_t s) {
     const auto bag = static_cast<std::size_t>(s * batch.features + f);
     sample.bags.emplace_back(batch.ids.begin() + batch.id_offsets[bag],
                              batch.ids.begin() + batch.id_offsets[bag + 1]);
+    if (!batch.id_weights.empty()) {
+      sample.id_weights.emplace_back(batch.id_weights.begin() + batch.id_offsets[bag],
+                                     batch.id_weights.begin() + batch.id_offsets[bag + 1]);
+    }
   }
   return sample;
 }

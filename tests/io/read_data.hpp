@@ -18,6 +18,7 @@ struct Sample {
   float weight = 1;
   std::vector<float> dense;
   std::vector<std::vector<Key>> bags;
+  std::vector<std::vector<float>> id_weights = {};  ///< of the bags, where ids have weights
 
   bool operator==(const Sample&) const = default;
 };

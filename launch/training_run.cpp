@@ -296,6 +296,9 @@ void TrainingRun::report(const StepResult& result, bool last) {
 void TrainingRun::tell_no_restriction() {
   for (const auto& table : trainer_->tables().tables()) {
     const TableOptions& options = table->options();
+    if (!options.trainable) {
+      continue;
+    }
     const std::int64_t start = table->clocks().front().step() - trainer_->steps();
     const std::int64_t every = options.restrict_every;
     if (options.max_rows > 0 && (start + total_steps_) / every == start / every) {

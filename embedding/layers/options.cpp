@@ -1,7 +1,11 @@
 #include "embedding/layers/options.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
+#include "embedding/layers/layer.hpp"
+#include "embedding/rules/combine_weighted.hpp"
 #include "embedding/rules/family.hpp"
 #include "embedding/rules/partitioners.hpp"
 #include "runtime/digest.hpp"
@@ -25,6 +29,8 @@ struct Group {
 struct Defaults {
   TableOptions table;
   std::vector<Group> groups;
+  EmptyBag empty_bag = EmptyBag::zeros;  ///< of the features that read the table
+  std::optional<std::uint64_t> seed;     ///< by default a hash of the name
 };
 
 void refuse(Settings& settings, const std::vector<std::string>& keys) {
@@ -35,16 +41,62 @@ void refuse(Settings& settings, const std::vector<std::string>& keys) {
 
 /// Keys of the contract for one use of a table, which a column may hold too. None is built.
 const std::vector<std::string>& later_of_a_layer() {
-  static const std::vector<std::string> kKeys{"mask",       "padding_id",           "id_weights",
-                                              "trainable",  "activity_regularizer", "nslots",
-                                              "slot_map_fn"};
+  static const std::vector<std::string> kKeys{"activity_regularizer", "nslots", "slot_map_fn"};
   return kKeys;
 }
 
 void refuse_later(Settings& settings) {
   refuse(settings, later_of_a_layer());
-  refuse(settings, {"seed", "max_norm", "bp_v2", "admit_after", "kv_creator", "devices",
-                    "keep_distribution", "key_dtype", "value_dtype", "dtype_policy", "empty_bag"});
+  refuse(settings, {"max_norm", "bp_v2", "admit_after", "devices", "keep_distribution"});
+}
+
+/// Records a problem for each of the keys that stands in a table of a configuration which has no
+/// use of it; `instead` says where it belongs.
+void refuse_here(Settings& settings, const std::vector<std::string>& keys, const char* instead) {
+  for (const std::string& key : keys) {
+    if (settings.has(key)) {
+      settings.problem(key, fmt::format("expected {}", instead));
+    }
+  }
+}
+
+/// Keys that stand elsewhere than in a table of options of embeddings.
+void refuse_elsewhere(Settings& settings) {
+  refuse_here(settings, {"mask", "padding_id", "id_weights"},
+              "this key in the [[data.columns]] of a column of ids");
+  refuse_here(settings, {"share"},
+              "table = \"NAME\" in the [[data.columns]] of each column that reads the table");
+}
+
+/// Keys of a whole row, in the table of one of its column groups.
+void refuse_in_group(Settings& settings) {
+  refuse_here(
+      settings,
+      {"trainable", "empty_bag", "seed", "kv_creator", "key_dtype", "value_dtype", "dtype_policy"},
+      "this key in [embedding] or [tables.NAME], for it is one of whole rows");
+}
+
+/// Reads the options of a layer of which one value is built, and checks them as a layer does.
+void read_fixed(Settings& settings) {
+  const std::pair<const char*, std::string LayerOptions::*> options[] = {
+      {"key_dtype", &LayerOptions::key_dtype},
+      {"value_dtype", &LayerOptions::value_dtype},
+      {"dtype_policy", &LayerOptions::dtype_policy},
+      {"kv_creator", &LayerOptions::kv_creator}};
+  for (const auto& [key, member] : options) {
+    if (!settings.has(key)) {
+      continue;
+    }
+    LayerOptions layer;
+    layer.name = settings.path();
+    layer.embedding_size = 1;
+    layer.*member = settings.text(key, layer.*member);
+    try {
+      check(layer);
+    } catch (const Error& error) {
+      settings.problem(key, error.text());
+    }
+  }
 }
 
 /// What a group of a table of its own, `settings`, takes from the group that stands in `outer`
@@ -96,6 +148,8 @@ void read_restriction(Settings& settings, TableOptions& table) {
 
 void read_table(Settings& settings, Defaults& d) {
   refuse_later(settings);
+  refuse_elsewhere(settings);
+  read_fixed(settings);
   const GroupOptions* main = nullptr;
   for (Group& group : d.groups) {
     if (group.defaults.table.empty()) {
@@ -104,6 +158,8 @@ void read_table(Settings& settings, Defaults& d) {
     } else {
       Settings own = settings.table(group.defaults.table);
       refuse_later(own);
+      refuse_elsewhere(own);
+      refuse_in_group(own);
       if (main != nullptr) {
         inherit(settings, *main, own, group);
       }
@@ -117,6 +173,8 @@ void read_table(Settings& settings, Defaults& d) {
   table.pool_order = settings.option("pool_order", table.pool_order, names_of(table.pool_order));
   table.missing = settings.option("missing", table.missing, names_of(table.missing));
   table.init_capacity = settings.integer("init_capacity", table.init_capacity, 0);
+  table.trainable = settings.flag("trainable", table.trainable);
+  d.empty_bag = settings.option("empty_bag", d.empty_bag, names_of(d.empty_bag));
   read_restriction(settings, table);
   if (table.exchange != ExchangeMode::rows && table.pool_order == PoolOrder::bag) {
     settings.problem(
@@ -134,6 +192,8 @@ Defaults read_defaults(Settings& root, const std::vector<GroupDefaults>& groups)
   }
   Settings embedding = root.table("embedding");
   read_table(embedding, defaults);
+  refuse_here(embedding, {"seed"},
+              "seed in [tables.NAME], or job.seed, from which all tables get seeds of their own");
   embedding.finish();
   for (Group& group : defaults.groups) {
     group.defaults.initializer.clear();
@@ -154,6 +214,9 @@ std::vector<Override> read_overrides(Settings& root, const Defaults& defaults) {
   for (auto& [name, settings] : root.named_tables("tables")) {
     Override own{name, defaults};
     read_table(settings, own.options);
+    if (settings.has("seed")) {
+      own.options.seed = static_cast<std::uint64_t>(settings.integer("seed", 0));
+    }
     settings.finish();
     overrides.push_back(std::move(own));
   }
@@ -170,7 +233,7 @@ Named* find_named(std::vector<Named>& all, const std::string& name) {
 TableOptions make_table(const std::string& name, const Defaults& d, std::uint64_t job_seed) {
   TableOptions table = d.table;
   table.name = name;
-  table.seed = hash_bytes(name, job_seed);
+  table.seed = d.seed.value_or(hash_bytes(name, job_seed));
   for (const Group& group : d.groups) {
     if (group.defaults.used) {
       table.groups.push_back(group.options);
@@ -193,11 +256,45 @@ std::vector<Combiner> combiners_of(Settings& column, const Defaults& d) {
   return combiners;
 }
 
+void refuse_unread(Settings& root, const std::vector<Override>& overrides) {
+  for (const Override& own : overrides) {
+    if (!own.used) {
+      root.problem("tables", "no feature reads the table \"" + own.name + "\"");
+    }
+  }
+}
+
+/// A table is trainable if a feature trains it.
+void train_what_is_read(EmbeddingOptions& options) {
+  for (TableOptions& table : options.tables) {
+    table.trainable = false;
+  }
+  for (const FeatureOptions& feature : options.features) {
+    options.tables[static_cast<std::size_t>(feature.table)].trainable |= feature.trainable;
+  }
+}
+
+/// The options of a feature in its column; `d` are those of its table.
+void read_feature(Settings& column, const Defaults& d, FeatureOptions& feature) {
+  feature.combiners = combiners_of(column, d);
+  feature.trainable = column.flag("trainable", d.table.trainable);
+  feature.empty_bag = column.option("empty_bag", d.empty_bag, names_of(d.empty_bag));
+  feature.weighted = column.has("id_weights");
+  for (const Combiner& combiner : feature.combiners) {
+    if (feature.weighted && !weighted_place(combiner)) {
+      column.problem("id_weights",
+                     fmt::format("expected combiner sum, mean or sqrtn where ids have weights: "
+                                 "found {}",
+                                 name_of(combiner)));
+    }
+  }
+}
+
 }  // namespace
 
 const std::vector<std::string>& embedding_column_keys() {
   static const std::vector<std::string> kKeys = [] {
-    std::vector<std::string> keys{"table", "combiner"};
+    std::vector<std::string> keys{"table", "combiner", "trainable", "empty_bag", "share"};
     keys.insert(keys.end(), later_of_a_layer().begin(), later_of_a_layer().end());
     return keys;
   }();
@@ -212,6 +309,7 @@ EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::s
   std::vector<Override> overrides = read_overrides(root, defaults);
   for (ColumnSettings& column : columns) {
     refuse(column.settings, later_of_a_layer());
+    refuse_here(column.settings, {"share"}, "table = \"NAME\", which names the table to read");
   }
 
   EmbeddingOptions options;
@@ -233,13 +331,10 @@ EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::s
     FeatureOptions& out = options.features.emplace_back();
     out.name = feature;
     out.table = static_cast<int>(table - options.tables.data());
-    out.combiners = combiners_of(settings, of_table);
+    read_feature(settings, of_table, out);
   }
-  for (const Override& own : overrides) {
-    if (!own.used) {
-      root.problem("tables", "no feature reads the table \"" + own.name + "\"");
-    }
-  }
+  train_what_is_read(options);
+  refuse_unread(root, overrides);
   return options;
 }
 

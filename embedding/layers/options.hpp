@@ -39,9 +39,10 @@ struct ColumnSettings {
 };
 
 /// Reads the options of every feature of `features` from the root of a configuration: [embedding]
-/// (defaults), [tables.NAME], and the keys `table` and `combiner` of the feature's column, if
-/// `columns` has it. A table has the groups that are used, in their order; its seed is a hash of
-/// its name and `job_seed`. Problems are recorded in the report of `root`.
+/// (defaults), [tables.NAME], and the keys of the feature's column that belong to this folder, if
+/// `columns` has it. A table has the groups that are used, in their order; its seed, where it has
+/// none of its own, is a hash of its name and `job_seed`. It is trainable if one of its features
+/// is. Problems are recorded in the report of `root`.
 EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::string>& features,
                                         const std::vector<GroupDefaults>& groups,
                                         std::vector<ColumnSettings> columns,

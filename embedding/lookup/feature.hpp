@@ -8,6 +8,13 @@
 
 namespace keyshard {
 
+/// What a bag with no ids gives: zeros, or what TensorFlow reduces an empty list to. Either way the
+/// bag has no gradient.
+enum class EmptyBag { zeros, tf };
+
+/// The names in files, in the order of the enumeration.
+const std::vector<std::string>& names_of(EmptyBag);
+
 /// A feature (a column of ids) and the table it reads, with a combiner per column group of that
 /// table.
 struct FeatureOptions {
@@ -15,6 +22,8 @@ struct FeatureOptions {
   int table = 0;
   std::vector<Combiner> combiners;
   bool weighted = false;  ///< every id has a weight; combiners are sum, mean or sqrtn
+  bool trainable = true;  ///< false, as in a table that is not trainable: backward changes nothing
+  EmptyBag empty_bag = EmptyBag::zeros;
 };
 
 }  // namespace keyshard

@@ -114,10 +114,11 @@ struct FoldKey {
   }
 };
 
-/// Folds what all ranks sent for the distinct keys of the tables, table after table. Returns how
-/// many numbers of the sums are not finite.
+/// Folds what all ranks sent for the distinct keys of the tables, table after table. Frozen tables
+/// are left out. Returns how many numbers of the sums are not finite.
 struct FoldKeys {
   ReceivedTerms in;
+  const std::uint8_t* frozen;  ///< of each table
 
   struct Row {
     const ReceivedTerms* in;
@@ -139,7 +140,9 @@ struct FoldKeys {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t table, const Body& body) const {
-    body(Row{&in, in.shape.table_groups + table * in.shape.num_groups, in.shape.dims[table]});
+    if (frozen[table] == 0) {
+      body(Row{&in, in.shape.table_groups + table * in.shape.num_groups, in.shape.dims[table]});
+    }
   }
 };
 

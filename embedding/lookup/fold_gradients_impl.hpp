@@ -14,23 +14,23 @@
 namespace keyshard {
 
 /// Spreads the masks that some of the ranks sent over all received keys, and counts the partials of
-/// each key. A key of a rank that sent none has one partial, a key of a reduced block has none.
+/// each key. A key of a rank that sent none has one partial, a key of some blocks has none.
 struct SpreadMasks {
   const std::uint32_t* sent;
   const std::int64_t* sent_starts;  ///< [ranks] in `sent`; -1: that rank sent none
   const std::int64_t* blocks;
-  const std::uint8_t* reduced;  ///< of each block
+  const std::uint8_t* without;  ///< of each block: its keys have no partials
   std::int64_t tables;
   std::uint32_t* masks;
 
   struct Row {
     const std::uint32_t* from;  ///< of the first key of the rank; null: it sent none
     std::int64_t first;
-    bool reduced;
+    bool without;
     std::uint32_t* masks;
 
     KEYSHARD_HD std::int64_t operator()(std::int64_t i) const {
-      masks[i] = reduced ? 0 : from == nullptr ? 1 : from[i - first];
+      masks[i] = without ? 0 : from == nullptr ? 1 : from[i - first];
       return std::popcount(masks[i]);
     }
   };
@@ -39,7 +39,7 @@ struct SpreadMasks {
   KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
     const std::int64_t rank = block / tables, start = sent_starts[rank];
     body(
-        Row{start < 0 ? nullptr : sent + start, blocks[rank * tables], reduced[block] != 0, masks});
+        Row{start < 0 ? nullptr : sent + start, blocks[rank * tables], without[block] != 0, masks});
   }
 };
 
@@ -47,25 +47,25 @@ template <Backend B>
 void plan_received(Stream<B>& stream, const LookupShape& shape, const OwnerState<B>& owner,
                    const SentNumbers<B>& sent_masks, ReceivedGradients<B>& gradients) {
   RunSums<B> partials{.of_runs = sizes_of(owner.blocks)};
+  const std::vector<std::uint8_t> without = blocks_without_partials(shape, owner.reduced);
   std::vector<std::int64_t> sent_starts = sent_masks.starts;
   sent_starts.resize(static_cast<std::size_t>(shape.ranks), -1);
-  if (!sent_masks.starts.empty() ||
-      std::find(owner.reduced.begin(), owner.reduced.end(), 1) != owner.reduced.end()) {
+  if (!sent_masks.starts.empty() || std::find(without.begin(), without.end(), 1) != without.end()) {
     gradients.masks = {stream, owner.blocks.back()};
     Buffer<std::int64_t, B> sent_storage, blocks_storage;
-    Buffer<std::uint8_t, B> reduced_storage;
+    Buffer<std::uint8_t, B> without_storage;
     partials = begin_sums(
         stream, Span<const std::int64_t>(owner.blocks),
         SpreadMasks{.sent = sent_masks.numbers.data(),
                     .sent_starts = device_view<std::int64_t>(stream, sent_starts, sent_storage),
                     .blocks = device_view<std::int64_t>(stream, owner.blocks, blocks_storage),
-                    .reduced = device_view<std::uint8_t>(stream, owner.reduced, reduced_storage),
+                    .without = device_view<std::uint8_t>(stream, without, without_storage),
                     .tables = shape.tables(),
                     .masks = gradients.masks.data()});
   }
-  PartialPlan<B> plan = place_partials(
-      stream, shape, owner.blocks, gradients.masks, partials,
-      layout_of_partials(shape, partials.of_runs, owner.reduced, owner.parts.back_bytes));
+  PartialPlan<B> plan =
+      place_partials(stream, shape, owner.blocks, gradients.masks, partials,
+                     layout_of_partials(shape, partials.of_runs, without, owner.parts.back_bytes));
   gradients.layout = std::move(plan.layout);
   gradients.partials = std::move(plan.places);
   gradients.ranks = std::move(plan.ranks);
@@ -80,15 +80,18 @@ struct KeptGradients {
   std::shared_ptr<const void> state;
 };
 
-/// Gives each table its part of `sums`, which lie table after table: `bases` has where the sums of
-/// each table start, in floats, and `not_finite` how many of them are not finite.
+/// Gives each table that is not frozen its part of `sums`, which lie table after table: `bases` has
+/// where the sums of each table start, in floats, and `not_finite` how many of them are not finite.
 template <Backend B>
-void add_to_tables(Span<Table<B>* const> tables, const OwnerState<B>& owner, float* sums,
-                   const std::vector<std::int64_t>& bases,
+void add_to_tables(const LookupShape& shape, Span<Table<B>* const> tables,
+                   const OwnerState<B>& owner, float* sums, const std::vector<std::int64_t>& bases,
                    const std::vector<std::int64_t>& not_finite,
                    std::shared_ptr<const KeptGradients<B>> keep) {
   for (std::int64_t t = 0; t < tables.size(); ++t) {
     const auto i = static_cast<std::size_t>(t);
+    if (shape.frozen[i] != 0) {
+      continue;
+    }
     const std::int64_t first = owner.firsts[i];
     tables[t]->add({.size = owner.firsts[i + 1] - first,
                     .keys = owner.distinct_keys() + first,
@@ -114,7 +117,7 @@ void keep_gradients(const LookupShape& shape, Span<Table<B>* const> tables,
   kept->message = std::move(message.bytes);
   kept->counts = std::move(message.counts);
   kept->state = std::move(keep);
-  add_to_tables<B>(tables, owner, reinterpret_cast<float*>(kept->message.data()), bases,
+  add_to_tables<B>(shape, tables, owner, reinterpret_cast<float*>(kept->message.data()), bases,
                    message.not_finite, kept);
 }
 
@@ -238,6 +241,7 @@ void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* 
   const std::vector<std::uint16_t> nodes = nodes_of_ranks(shape.ranks, gradients.slices);
   Buffer<std::uint16_t, B> nodes_storage;
   Buffer<std::int64_t, B> bases_storage;
+  Buffer<std::uint8_t, B> frozen_storage;
   ReceivedTerms in{
       .shape = device.ref,
       .key_offsets = owner.distinct.offsets.data(),
@@ -255,8 +259,9 @@ void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* 
       .value_offset = {shape.dims.front(), places.data()},
       .sums = kept->sums.data()};
   const std::vector<std::int64_t> not_finite =
-      sum_rows(stream, Span<const std::int64_t>(owner.firsts), FoldKeys{in});
-  add_to_tables<B>(tables, owner, kept->sums.data(), bases, not_finite, kept);
+      sum_rows(stream, Span<const std::int64_t>(owner.firsts),
+               FoldKeys{in, device_view<std::uint8_t>(stream, shape.frozen, frozen_storage)});
+  add_to_tables<B>(shape, tables, owner, kept->sums.data(), bases, not_finite, kept);
 }
 
 }  // namespace keyshard

@@ -261,11 +261,11 @@ struct SumOccurrences {
 };
 
 /// Sums the gradients of the distinct keys of a batch, block after block. Keys of tables whose bags
-/// travel in reduced form are left out: the owner sums their terms. Returns how many numbers of the
-/// first partials are not finite.
+/// travel in reduced form are left out, for the owner sums their terms, and those of frozen tables.
+/// Returns how many numbers of the first partials are not finite.
 struct SumKeys {
   KeyOccurrences in;
-  const std::uint8_t* reduced;  ///< of each table
+  const std::uint8_t* without;  ///< of each table: it is left out
   std::int64_t terms;           ///< of a key, on average
 
   /// The keys of one block. All of them share `first`, the functor of the first group.
@@ -307,7 +307,7 @@ struct SumKeys {
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
     const std::int64_t table = block % in.shape.tables;
-    if (reduced[table] == 0) {
+    if (without[table] == 0) {
       const TableGroup* groups = in.shape.table_groups + table * in.shape.num_groups;
       const std::int64_t dim = in.shape.dims[table];
       body(Row{this, groups, dim, {in, 0, dim, groups[0]}});

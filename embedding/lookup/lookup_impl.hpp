@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "embedding/lookup/asker_impl.hpp"
+#include "embedding/lookup/empty_bags.hpp"
 #include "embedding/lookup/fold_gradients_impl.hpp"
+#include "embedding/lookup/frozen.hpp"
 #include "embedding/lookup/lookup.hpp"
 #include "embedding/lookup/owner_impl.hpp"
 #include "embedding/lookup/read_parts_impl.hpp"
@@ -242,6 +244,11 @@ template <Backend B>
 Lookup<B>::Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
                   const std::vector<FeatureOptions>& features)
     : communicator_(&communicator), tables_(std::move(tables)) {
+  std::vector<FeatureOptions> parted = features;
+  for (const FeatureOptions& feature : features) {
+    check_table(feature, std::ssize(tables_));
+  }
+  std::vector<std::uint8_t> frozen = part_frozen<B>(tables_, parted);
   std::vector<const TableOptions*> options;
   const Range own = run_of(communicator.rank(), communicator.size(), kShards);
   for (const Table<B>* table : tables_) {
@@ -250,7 +257,8 @@ Lookup<B>::Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
             table->options().name, own.begin, own.end, table->shards().begin, table->shards().end);
     options.push_back(&table->options());
   }
-  shape_ = make_lookup_shape(options, features, communicator.size());
+  shape_ = make_lookup_shape(options, parted, communicator.size());
+  shape_.frozen = std::move(frozen);
   for (const FeatureOptions& feature : features) {
     tables_[static_cast<std::size_t>(feature.table)]->add_reader(feature.name);
   }
@@ -297,6 +305,7 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
   find_received<B>(stream, shape_, tables_, owner);
   bring_answers<B>(*communicator_, stream, shape_, tables_, !training, *state);
   pool_answers(stream, shape_, asker, pooled);
+  fill_empty(stream, shape_, asker, pooled);
   asker.rows = {};  // rows change from here on
   state->absent = {};
   state->traffic = traffic_of(shape_, communicator_->rank(), input, *state);
@@ -311,6 +320,9 @@ void Lookup<B>::refuse(Stream<B>& /*stream*/, std::exception_ptr failure, std::i
 template <Backend B>
 void Lookup<B>::backward(Stream<B>& stream, const LookupTrace<B>& trace,
                          Span<const MatrixView<const float>> gradients) {
+  if (shape_.all_frozen()) {
+    return;
+  }
   const AskerState<B>& asker = trace.state()->asker;
   const OwnerState<B>& owner = trace.state()->owner;
   GradientMessage<B> message = sum_gradients(stream, shape_, asker, gradients);

@@ -65,13 +65,18 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table, Looku
   }
 }
 
+/// Says what a bag of a feature with no ids gives in each of its groups.
+void set_empty(const FeatureOptions& feature, FeatureGroup* groups) {
+  for (std::size_t g = 0; g < feature.combiners.size() && feature.empty_bag == EmptyBag::tf; ++g) {
+    groups[g].empty = empty_value(feature.combiners[g], EmptyForm::ragged);
+  }
+}
+
 /// What all tables and features decide together: how many groups there are, and the alignment.
 void plan_groups(const std::vector<const TableOptions*>& tables,
                  const std::vector<FeatureOptions>& features, LookupShape& shape) {
   for (const FeatureOptions& feature : features) {
-    require(feature.table >= 0 && feature.table < static_cast<int>(tables.size()),
-            Kind::invalid_argument, "feature {}: expected a table of 0 to {}: found {}",
-            feature.name, tables.size() - 1, feature.table);
+    check_table(feature, std::ssize(tables));
     const std::size_t groups = tables[static_cast<std::size_t>(feature.table)]->groups.size();
     shape.widths.resize(std::max(shape.widths.size(), groups), 0);
     for (const Combiner& combiner : feature.combiners) {
@@ -96,6 +101,15 @@ bool LookupShape::uniform() const {
                      [&](std::int64_t dim) { return dim == dims.front(); });
 }
 
+bool LookupShape::all_frozen() const {
+  return std::find(frozen.begin(), frozen.end(), 0) == frozen.end();
+}
+
+bool LookupShape::fills_empty() const {
+  return std::any_of(groups.begin(), groups.end(),
+                     [](const FeatureGroup& group) { return group.empty != 0; });
+}
+
 bool LookupShape::any_by_shard() const {
   return std::find(shard_order.begin(), shard_order.end(), true) != shard_order.end();
 }
@@ -103,6 +117,17 @@ bool LookupShape::any_by_shard() const {
 bool LookupShape::any_reducible() const {
   return std::any_of(modes.begin(), modes.end(),
                      [](ExchangeMode mode) { return mode != ExchangeMode::rows; });
+}
+
+const std::vector<std::string>& names_of(EmptyBag) {
+  static const std::vector<std::string> kNames{"zeros", "tf"};
+  return kNames;
+}
+
+void check_table(const FeatureOptions& feature, std::int64_t tables) {
+  require(feature.table >= 0 && feature.table < tables, Kind::invalid_argument,
+          "feature {}: expected a table of 0 to {}: found {}", feature.name, tables - 1,
+          feature.table);
 }
 
 LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
@@ -116,6 +141,7 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
     shape.dims.push_back(table->dim());
     shape.shard_order.push_back(table->pool_order == PoolOrder::shard);
     shape.modes.push_back(table->exchange);
+    shape.frozen.push_back(0);
     for (const GroupOptions& group : table->groups) {
       shape.counts_occurrences |=
           group.regularization.l2 > 0 && group.regularization.l2_per_occurrence;
@@ -124,6 +150,7 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
   plan_groups(tables, features, shape);
   for (const FeatureOptions& feature : features) {
     add_feature(feature, *tables[static_cast<std::size_t>(feature.table)], shape);
+    set_empty(feature, shape.groups.data() + shape.groups.size() - shape.widths.size());
   }
   shape.node_of_shard.resize(static_cast<std::size_t>(kShards));
   for (std::int64_t rank = 0; rank < ranks; ++rank) {

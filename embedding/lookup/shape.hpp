@@ -27,6 +27,7 @@ struct FeatureGroup {
   std::int64_t state = 0;  ///< byte in a partial state of a bag
   std::int64_t back = 0;   ///< byte in the backward message of a bag
   std::int64_t kept = -1;  ///< byte in the kept states of a sample; -1 where backward needs none
+  float empty = 0;         ///< what a bag with no ids gives
 };
 
 struct FeatureShape {
@@ -69,15 +70,16 @@ struct ShapeStorage {
 
 struct LookupShape {
   std::vector<FeatureShape> features;
-  std::vector<FeatureGroup> groups;        ///< [features x num_groups()]
-  std::vector<TableGroup> table_groups;    ///< [tables x num_groups()]
-  std::vector<Partitioner> partitioners;   ///< of each table
-  std::vector<std::int64_t> dims;          ///< of each table
-  std::vector<bool> shard_order;           ///< of each table: pooled by shard
-  std::vector<ExchangeMode> modes;         ///< of each table
-  std::vector<std::int64_t> widths;        ///< of each group's output
-  std::vector<std::uint8_t> sums;          ///< of each group: all features pool by sum
-  std::int64_t kept_bytes = 0;             ///< of the states that a sample keeps for backward
+  std::vector<FeatureGroup> groups;       ///< [features x num_groups()]
+  std::vector<TableGroup> table_groups;   ///< [tables x num_groups()]
+  std::vector<Partitioner> partitioners;  ///< of each table
+  std::vector<std::int64_t> dims;         ///< of each table
+  std::vector<bool> shard_order;          ///< of each table: pooled by shard
+  std::vector<ExchangeMode> modes;        ///< of each table
+  std::vector<std::int64_t> widths;       ///< of each group's output
+  std::vector<std::uint8_t> sums;         ///< of each group: all features pool by sum
+  std::vector<std::uint8_t> frozen;       ///< of each table: its rows get no gradients (frozen.hpp)
+  std::int64_t kept_bytes = 0;            ///< of the states that a sample keeps for backward
   std::int64_t alignment = sizeof(float);  ///< of states and blocks in messages, in bytes
   bool counts_occurrences = false;         ///< a table has L2 per occurrence
   bool weighted = false;                   ///< a feature is
@@ -109,6 +111,10 @@ struct LookupShape {
   bool any_by_shard() const;
   /// Whether a table may be answered in reduced form.
   bool any_reducible() const;
+  /// Whether the rows of no table get gradients.
+  bool all_frozen() const;
+  /// Whether a bag with no ids gives another number than 0.
+  bool fills_empty() const;
 
   template <Backend B>
   ShapeRef ref(Stream<B>& stream, ShapeStorage<B>& storage) const {
@@ -123,6 +129,9 @@ struct LookupShape {
             .node_of_shard = device_view<std::uint16_t>(stream, node_of_shard, storage.nodes)};
   }
 };
+
+/// Throws Error{invalid_argument} where a feature reads none of so many tables.
+void check_table(const FeatureOptions& feature, std::int64_t tables);
 
 /// Throws Error{invalid_argument} where a feature does not fit its table.
 LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,

@@ -79,14 +79,14 @@ struct PartialPlan {
   Buffer<std::uint16_t, B> ranks;
 };
 
-/// How the partials lie; `partials` has their number in each block. A reduced block has back_bytes
-/// in place of partials.
+/// How the partials lie; `partials` has their number in each block. A block `without` partials has
+/// back_bytes in their place, 0 where that is empty.
 inline BlockLayout layout_of_partials(const LookupShape& shape, std::vector<std::int64_t> partials,
-                                      const std::vector<std::uint8_t>& reduced,
+                                      const std::vector<std::uint8_t>& without,
                                       const std::vector<std::int64_t>& back_bytes) {
   for (std::size_t b = 0; b < partials.size(); ++b) {
-    partials[b] = reduced[b] != 0
-                      ? back_bytes[b]
+    partials[b] = without[b] != 0
+                      ? (back_bytes.empty() ? 0 : back_bytes[b])
                       : shape.row_bytes(partials[b], shape.dim_of(static_cast<std::int64_t>(b)));
   }
   return {partials, shape.ranks};
@@ -117,9 +117,30 @@ PartialPlan<B> place_partials(Stream<B>& stream, const LookupShape& shape,
   return plan;
 }
 
-/// For each block, whether its table is asked in reduced form.
-inline std::vector<std::uint8_t> reduced_blocks(const LookupShape& shape,
-                                                const std::vector<std::uint8_t>& tables) {
+/// For each table, whether its keys have no partials: those of a table that is asked in reduced
+/// form, or that is frozen.
+inline std::vector<std::uint8_t> without_partials(const LookupShape& shape,
+                                                  const std::vector<std::uint8_t>& reduced) {
+  std::vector<std::uint8_t> without = shape.frozen;
+  for (std::size_t t = 0; t < without.size(); ++t) {
+    without[t] |= reduced[t];
+  }
+  return without;
+}
+
+/// The same for each block, from whether the block is reduced.
+inline std::vector<std::uint8_t> blocks_without_partials(const LookupShape& shape,
+                                                         std::vector<std::uint8_t> reduced) {
+  for (std::size_t b = 0; b < reduced.size(); ++b) {
+    const std::int64_t table = shape.table_of(static_cast<std::int64_t>(b));
+    reduced[b] |= shape.frozen[static_cast<std::size_t>(table)];
+  }
+  return reduced;
+}
+
+/// For each block, the flag of its table.
+inline std::vector<std::uint8_t> blocks_of_tables(const LookupShape& shape,
+                                                  const std::vector<std::uint8_t>& tables) {
   std::vector<std::uint8_t> blocks;
   for (std::int64_t rank = 0; rank < shape.ranks; ++rank) {
     blocks.insert(blocks.end(), tables.begin(), tables.end());
@@ -140,9 +161,11 @@ PartialPlan<B> plan_message(Stream<B>& stream, const LookupShape& shape, const A
     partials = begin_sums(stream, Span<const std::int64_t>(blocks),
                           OneRun<WriteMasks>{{key_nodes(shape, asker, nodes), masks.data()}});
   }
-  BlockLayout layout = layout_of_partials(
-      shape, partials.of_runs, reduced_blocks(shape, asker.reduced), asker.parts.back_bytes);
-  if (masks.empty() && asker.value_offsets.empty()) {
+  const std::vector<std::uint8_t> without = without_partials(shape, asker.reduced);
+  BlockLayout layout = layout_of_partials(shape, partials.of_runs, blocks_of_tables(shape, without),
+                                          asker.parts.back_bytes);
+  const bool all_have = std::find(without.begin(), without.end(), 1) == without.end();
+  if (masks.empty() && asker.value_offsets.empty() && all_have) {
     return {std::move(layout), {}, {}};
   }
   return place_partials(stream, shape, blocks, masks, partials, std::move(layout));
@@ -153,10 +176,11 @@ template <Backend B>
 struct OccurrencesView {
   DeviceShape<B> device;
   SliceNodes<B> nodes;
-  Buffer<std::uint8_t, B> sums_storage, reduced_storage;
+  Buffer<std::uint8_t, B> sums_storage, without_storage;
   Buffer<MatrixView<const float>, B> upstream_storage;
   KeyOccurrences in;
-  const std::uint8_t* reduced;  ///< of each table, on the device
+  std::vector<std::uint8_t> without_host;
+  const std::uint8_t* without;  ///< of each table, on the device: its keys have no partials
 
   OccurrencesView(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
                   Span<const MatrixView<const float>> gradients)
@@ -179,7 +203,8 @@ struct OccurrencesView {
            .value_offset = asker.value_offset(shape),
            .partials = nullptr,
            .partial_offset = {shape.dims.front(), nullptr}},
-        reduced(device_view<std::uint8_t>(stream, asker.reduced, reduced_storage)) {}
+        without_host(without_partials(shape, asker.reduced)),
+        without(device_view<std::uint8_t>(stream, without_host, without_storage)) {}
 };
 
 template <Backend B>
@@ -203,7 +228,7 @@ GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
   const std::int64_t keys = std::max<std::int64_t>(asker.distinct.size(), 1);
   const std::int64_t terms = (asker.distinct.inverse.size() + keys - 1) / keys;
   message.not_finite = sum_rows(stream, Span<const std::int64_t>(asker.distinct.blocks),
-                                SumKeys{in, view.reduced, terms});
+                                SumKeys{in, view.without, terms});
   if (!asker.parts.parts.empty()) {
     Buffer<std::int64_t, B> storage;
     for_each_row(

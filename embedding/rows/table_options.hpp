@@ -65,6 +65,7 @@ struct TableOptions {
   RestrictPolicy restrict_policy = KeepAll{};
   std::int64_t max_rows = 0;           ///< over all ranks, kept by `restrict_every`; 0: no limit
   std::int64_t restrict_every = 1000;  ///< steps from one look at the number of rows to the next
+  bool trainable = true;               ///< false: no step changes rows, states, statuses or clocks
 
   std::int64_t dim() const;  ///< of all groups together
 };

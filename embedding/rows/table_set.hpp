@@ -34,7 +34,8 @@ class TableSet {
   /// In the order of creation.
   const std::vector<std::unique_ptr<Table<B>>>& tables() const noexcept { return tables_; }
 
-  /// Makes one optimizer step on all tables together: all change or none (apply_gradients). Then
+  /// Makes one optimizer step on all trainable tables together: all change or none
+  /// (apply_gradients). Then
   /// restricts the tables that have `max_rows`, each in its own steps (restrict_rows). Collective
   /// where a table has `max_rows`.
   void apply(Stream<B>& stream, const UpdateContext& context);

@@ -39,7 +39,12 @@ template <Backend B>
 void TableSet<B>::apply(Stream<B>& stream, const UpdateContext& context) {
   std::vector<Table<B>*> all;
   for (const auto& table : tables_) {
-    all.push_back(table.get());
+    if (table->options().trainable) {
+      all.push_back(table.get());
+    }
+  }
+  if (all.empty()) {
+    return;
   }
   apply_gradients<B>(stream, all, context);
   for (Table<B>* table : all) {

@@ -27,6 +27,9 @@ inline void add_ids(Digest& digest, const Batch& batch, const SampleRange& sampl
   const auto begin = static_cast<std::size_t>(batch.id_offsets[first]),
              end = static_cast<std::size_t>(batch.id_offsets[last]);
   digest.add(Span<const Key>(batch.ids).subspan(begin, end - begin));
+  if (!batch.id_weights.empty()) {
+    digest.add(Span<const float>(batch.id_weights).subspan(begin, end - begin));
+  }
 }
 
 template <Backend B>

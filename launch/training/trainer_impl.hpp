@@ -94,6 +94,7 @@ typename Trainer<B>::Pooled Trainer<B>::look_up(const Batch& batch, bool trainin
   const RaggedView<const Key> bags = batch.bags();
   Buffer<Key, B> ids_copy;
   Buffer<std::int64_t, B> offsets_copy;
+  Buffer<float, B> weights_copy;
   const LookupInput input{
       .bags = {{device_view<Key>(stream_, bags.values, ids_copy), bags.values.size()},
                {device_view<std::int64_t>(stream_, bags.offsets, offsets_copy),
@@ -101,7 +102,9 @@ typename Trainer<B>::Pooled Trainer<B>::look_up(const Batch& batch, bool trainin
       .samples = batch.samples(),
       .slices = slices_,
       .run = batch.slices,
-      .slice_offsets = batch.slice_offsets};
+      .slice_offsets = batch.slice_offsets,
+      .weights = {device_view<float>(stream_, batch.id_weights, weights_copy),
+                  std::ssize(batch.id_weights)}};
   pooled.trace = lookup_->forward(stream_, input, training, carry, pooled.rows.views);
   bad_lines.add(host_of(communicator_), batch, pooled.trace.carried()[2]);
   return pooled;

@@ -120,6 +120,75 @@ TEST(EmbeddingOptions, AColumnNamesItsTableAndTheCombinerOfTheMainGroup) {
   EXPECT_STREQ(name_of(found.options.features[0].combiners[0]), "sum");
 }
 
+TEST(EmbeddingOptions, AColumnHasTheOptionsOfALayerOrThoseOfItsTable) {
+  const Read found =
+      read(R"({"embedding": {"trainable": false}, "tables": {"b": {"empty_bag": "tf"}}})",
+           R"({"trainable": true, "id_weights": "w"})");
+  const FeatureOptions &a = found.options.features[0], &b = found.options.features[1];
+  EXPECT_FALSE(a.trainable);
+  EXPECT_EQ(a.empty_bag, EmptyBag::zeros);
+  EXPECT_FALSE(a.weighted);
+  EXPECT_TRUE(b.trainable);
+  EXPECT_EQ(b.empty_bag, EmptyBag::tf);
+  EXPECT_TRUE(b.weighted);
+  EXPECT_FALSE(found.options.tables[0].trainable);
+  EXPECT_TRUE(found.options.tables[1].trainable);
+  EXPECT_EQ(found.problems, Lines{"file: column.id_weights: expected combiner sum, mean or sqrtn "
+                                  "where ids have weights: found max"});
+}
+
+TEST(EmbeddingOptions, ATableIsTrainableWhereOneOfItsFeaturesTrainsIt) {
+  const Read one = read("{}", R"({"table": "a", "trainable": false})");
+  ASSERT_EQ(one.options.tables.size(), 1u);
+  EXPECT_TRUE(one.options.tables[0].trainable);
+  EXPECT_TRUE(one.options.features[0].trainable);
+  EXPECT_FALSE(one.options.features[1].trainable);
+  const Read none = read(R"({"tables": {"a": {"trainable": false}}})", R"({"table": "a"})");
+  EXPECT_FALSE(none.options.tables[0].trainable);
+}
+
+TEST(EmbeddingOptions, ATableMayHaveASeedOfItsOwn) {
+  const Read found = read(R"({"tables": {"b": {"seed": -5}}})");
+  EXPECT_EQ(found.problems, Lines{});
+  EXPECT_EQ(found.options.tables[1].seed, static_cast<std::uint64_t>(-5));
+  EXPECT_NE(found.options.tables[0].seed, found.options.tables[1].seed);
+  EXPECT_EQ(read(R"({"embedding": {"seed": 5}})").problems,
+            Lines{"file: embedding.seed: expected seed in [tables.NAME], or job.seed, from which "
+                  "all tables get seeds of their own"});
+}
+
+TEST(EmbeddingOptions, KeysThatStandInTheWrongPlaceAreToldTheRightOne) {
+  EXPECT_EQ(read("{}", R"({"share": "a"})").problems,
+            Lines{"file: column.share: expected table = \"NAME\", which names the table to read"});
+  EXPECT_EQ(read(R"({"tables": {"b": {"share": "a"}}})").problems,
+            Lines{"file: tables.b.share: expected table = \"NAME\" in the [[data.columns]] of each "
+                  "column that reads the table"});
+  for (const std::string key : {"mask", "padding_id", "id_weights"}) {
+    EXPECT_EQ(read(R"({"embedding": {")" + key + R"(": 0}})").problems,
+              Lines{"file: embedding." + key +
+                    ": expected this key in the [[data.columns]] of a column of ids"});
+  }
+  for (const std::string key : {"trainable", "empty_bag", "seed", "value_dtype"}) {
+    EXPECT_EQ(read(R"({"embedding": {"side": {")" + key + R"(": 0}}})").problems,
+              Lines{"file: embedding.side." + key +
+                    ": expected this key in [embedding] or [tables.NAME], for it is one of whole "
+                    "rows"});
+  }
+}
+
+TEST(EmbeddingOptions, OfOneBuiltValueAreCheckedAsALayerChecksThem) {
+  EXPECT_EQ(read(R"({"embedding": {"key_dtype": "uint64", "value_dtype": "float32",
+                                   "dtype_policy": "float32", "kv_creator": "host"}})")
+                .problems,
+            Lines{});
+  EXPECT_EQ(read(R"({"tables": {"b": {"value_dtype": "float16"}}})").problems,
+            Lines{"file: tables.b.value_dtype: layer tables.b: option value_dtype = float16 is not "
+                  "built in this version; built is float32"});
+  EXPECT_EQ(read(R"({"embedding": {"kv_creator": "hots"}})").problems,
+            Lines{"file: embedding.kv_creator: layer embedding: expected kv_creator of host, "
+                  "device, tiered, rocksdb, redis: found \"hots\"; did you mean \"host\"?"});
+}
+
 TEST(EmbeddingOptions, AGroupThatIsNotUsedIsCheckedAllTheSame) {
   EXPECT_EQ(read(R"({"embedding": {"spare": {"l2": -1}}})").problems,
             Lines{"file: embedding.spare.l2: expected a number of at least 0: found -1"});

@@ -55,7 +55,7 @@ struct Backward {
                    .value_offset = asker.value_offset(batch.shape),
                    .partials = reinterpret_cast<float*>(message.data()),
                    .partial_offset = {0, plan.places.data()}},
-            .reduced = asker.reduced.data(),
+            .without = asker.reduced.data(),
             .terms = 2};
   }
 
@@ -133,6 +133,7 @@ TEST(GradientFunctors, FoldsOfKeysHaveTheSameBitsAtEveryWidth) {
     nodes[1] = 2;  // the slices 0 to 2: 0 and 1, and 2 alone
     expect_same_bits([&](const Lanes& lanes) {
       std::vector<float> sums(masks.size() * static_cast<std::size_t>(batch.row_dim));
+      const std::vector<std::uint8_t> frozen(owner.blocks.size());
       lanes.runs(owner.blocks, FoldKeys{{.shape = back.device.ref,
                                          .key_offsets = nullptr,
                                          .items = nullptr,
@@ -147,7 +148,8 @@ TEST(GradientFunctors, FoldsOfKeysHaveTheSameBitsAtEveryWidth) {
                                          .bases = back.plan.layout.bases.data(),
                                          .values = batch.values.data(),
                                          .value_offset = {batch.row_dim, nullptr},
-                                         .sums = sums.data()}});
+                                         .sums = sums.data()},
+                                        frozen.data()});
       Bits bits;
       bits.add(sums);
       return bits;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <memory>
 #include <random>
 #include <set>
@@ -83,9 +84,27 @@ PooledBag pool_by_states(const ReferencePooling& pooling, const std::vector<Key>
   return pooled;
 }
 
+/// What TensorFlow reduces an empty list to.
+float empty_list(const std::string& combiner) {
+  using Limits = std::numeric_limits<float>;
+  const std::map<std::string, float> numbers{{"sum", 0.0f},
+                                             {"sqrtn", 0.0f},
+                                             {"euclidean_norm", 0.0f},
+                                             {"prod", 1.0f},
+                                             {"min", Limits::max()},
+                                             {"max", Limits::lowest()},
+                                             {"logsumexp", -Limits::infinity()}};
+  const auto found = numbers.find(combiner);
+  return found == numbers.end() ? Limits::quiet_NaN() : found->second;
+}
+
 PooledBag pool_bag(const ReferencePooling& pooling, const std::vector<Key>& bag,
-                   const Vector& upstream) {
+                   const Vector& upstream, EmptyBag empty) {
   PooledBag pooled{Vector(upstream.size(), 0.0f), {}};
+  if (bag.empty() && empty == EmptyBag::tf) {
+    std::fill(pooled.value.begin(), pooled.value.end(), empty_list(pooling.combiner));
+    return pooled;
+  }
   const std::set<std::string> defined{"sum", "mean", "sqrtn", "min", "max"};
   if (defined.count(pooling.combiner) == 1) {
     return {pooling.value(bag, upstream.size()), pooling.gradients(bag, upstream)};
@@ -108,8 +127,9 @@ std::vector<Vector> pool_and_unpool(const Problem& p, const Table<Cpu>& table, s
   for (std::size_t g = 0; g < 2; ++g) {
     const auto dim = static_cast<std::size_t>(table.layout().groups[g].dim);
     const auto begin = p.upstream[g][sample].begin() + static_cast<std::ptrdiff_t>(columns[g]);
-    const PooledBag pooled = pool_bag(pooling_of(p, f, g, table), bag,
-                                      Vector(begin, begin + static_cast<std::ptrdiff_t>(dim)));
+    const PooledBag pooled =
+        pool_bag(pooling_of(p, f, g, table), bag,
+                 Vector(begin, begin + static_cast<std::ptrdiff_t>(dim)), p.features[f].empty_bag);
     out.pooled[g][sample].insert(out.pooled[g][sample].end(), pooled.value.begin(),
                                  pooled.value.end());
     columns[g] += dim;
@@ -129,7 +149,7 @@ void add_sample(const Problem& p, const std::vector<std::unique_ptr<Table<Cpu>>>
     const auto t = static_cast<std::size_t>(p.features[f].table);
     const std::vector<Key>& bag = p.bags[sample * p.features.size() + f];
     const std::vector<Vector> terms = pool_and_unpool(p, *tables[t], sample, f, columns, out);
-    for (std::size_t j = 0; j < bag.size(); ++j) {
+    for (std::size_t j = 0; p.features[f].trainable && j < bag.size(); ++j) {
       const auto [sum, first] = sums[t][bag[j]].emplace(slice, terms[j]);
       if (!first) {
         sum->second = add_vectors(sum->second, terms[j]);

@@ -32,7 +32,7 @@ const std::vector<std::string>& steering_keys() {
       "job.batch_size",           "job.decay",
       "job.decay_patience",       "job.evaluate_every_epochs",
       "job.evaluate_every_steps", "job.least_decay",
-      "*.learning_rate",
+      "*.learning_rate",          "*.trainable",
   };
   return keys;
 }

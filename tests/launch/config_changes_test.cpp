@@ -54,7 +54,8 @@ TEST(ConfigChanges, OfRatesAndEvaluationsAreTold) {
   for (const char* key :
        {"model.optimizer.learning_rate", "embedding.linear.optimizer.learning_rate",
         "tables.C1.optimizer.learning_rate", "job.batch_size", "job.decay", "job.decay_patience",
-        "job.least_decay", "job.evaluate_every_steps", "job.evaluate_every_epochs"}) {
+        "job.least_decay", "job.evaluate_every_steps", "job.evaluate_every_epochs",
+        "embedding.trainable", "tables.C1.trainable", "data.columns[2].trainable"}) {
     EXPECT_EQ(change_of(key), KeyChange::steers) << key;
   }
 }

@@ -108,7 +108,7 @@ train.toml:5: job.epochs: expected an integer: found the string "x"
 train.toml:6: job.slices: expected a power of two: found 3
 train.toml:8: data.format: expected one of text, packed, generated: found "generatd"; did you mean "generated"?
 train.toml:10: data.columns: expected one column with role "label": found 0
-train.toml:12: data.columns[0].role: expected one of label, weight, dense, id, ids, ignore: found "labl"; did you mean "label"?
+train.toml:12: data.columns[0].role: expected one of label, weight, dense, id, ids, id_weights, mask, ignore: found "labl"; did you mean "label"?
 train.toml:15: model.dropout: expected a number from 0 to 0.99: found 2.5
 train.toml:16: unknown key "typ" in [model]; did you mean "type"?
 train.toml:18: embedding.dim: expected an integer from 1 to 65536: found 0)");
@@ -138,10 +138,8 @@ TEST(JobConfig, AVersionIsRequiredAndANewerOneRefused) {
 }
 
 TEST(JobConfig, WhatIsNotBuiltIsSaidSo) {
-  for (const std::string key :
-       {"seed", "max_norm", "bp_v2", "admit_after", "kv_creator", "devices", "keep_distribution",
-        "key_dtype", "value_dtype", "dtype_policy", "empty_bag", "mask", "padding_id", "id_weights",
-        "trainable", "activity_regularizer", "nslots", "slot_map_fn"}) {
+  for (const std::string key : {"max_norm", "bp_v2", "admit_after", "devices", "keep_distribution",
+                                "activity_regularizer", "nslots", "slot_map_fn"}) {
     const std::string end = key + ": " + key + " is not built in this version";
     EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\n" + key + " = 1\n"),
               "train.toml:5: embedding." + end);
@@ -175,10 +173,85 @@ index = 0
 name = "tags"
 role = "ids"
 index = 1
-padding_id = 0
+nslots = 2
 combiner = "std"
 )"),
-            "train.toml:13: data.columns[1].padding_id: padding_id is not built in this version");
+            "train.toml:13: data.columns[1].nslots: nslots is not built in this version");
+}
+
+constexpr const char* kLists = R"(config_version = 1
+[data]
+format = "text"
+train = ["a.tsv"]
+[[data.columns]]
+name = "click"
+role = "label"
+index = 0
+[[data.columns]]
+name = "w"
+role = "id_weights"
+index = 2
+list_separator = "|"
+[[data.columns]]
+name = "m"
+role = "mask"
+index = 3
+[[data.columns]]
+name = "tags"
+role = "ids"
+index = 1
+)";
+
+TEST(JobConfig, AColumnHasTheOptionsOfALayer) {
+  const JobConfig config = read(std::string(kLists) + R"(type = "integer"
+id_weights = "w"
+mask = "m"
+padding_id = -1
+trainable = false
+empty_bag = "tf"
+combiner = "mean"
+[model]
+type = "mlp"
+[tables.tags]
+seed = 9
+missing = "zeros"
+)");
+  const ColumnOptions& tags = config.data.columns.at(3);
+  EXPECT_EQ(tags.id_weights, "w");
+  EXPECT_EQ(tags.mask, "m");
+  EXPECT_EQ(tags.padding_key(), ~Key{0});
+  EXPECT_EQ(config.data.columns.at(1).list_separator, "|");
+  const DataSchema schema = config.data.schema();
+  EXPECT_EQ(schema.features, std::vector<std::string>{"tags"});
+  EXPECT_EQ(schema.weighted_features, std::vector<std::string>{"tags"});
+  EXPECT_EQ(schema.masked_features, std::vector<std::string>{"tags"});
+  const FeatureOptions& feature = config.embedding.features.at(0);
+  EXPECT_TRUE(feature.weighted);
+  EXPECT_FALSE(feature.trainable);
+  EXPECT_EQ(feature.empty_bag, EmptyBag::tf);
+  const TableOptions& table = config.embedding.tables.at(0);
+  EXPECT_EQ(table.seed, 9u);
+  EXPECT_EQ(table.missing, Missing::zeros);
+  EXPECT_FALSE(table.trainable);
+}
+
+TEST(JobConfig, MistakesInTheOptionsOfAColumnAreSaidWhereTheyStand) {
+  EXPECT_EQ(
+      problems_of(std::string(kLists) + R"(id_weights = "m"
+mask = "n"
+padding_id = 3
+combiner = "max"
+trainable = 1
+[model]
+type = "mlp"
+)"),
+      R"(train.toml:11: data.columns[1].role: expected a column of ids with id_weights = "w": found none
+train.toml:16: data.columns[2].role: expected a column of ids with mask = "m": found none
+train.toml:22: data.columns[3].id_weights: expected combiner sum, mean or sqrtn where ids have weights: found max
+train.toml:22: data.columns[3].id_weights: expected the name of a column with role "id_weights": found "m"; did you mean "w"?
+train.toml:23: data.columns[3].mask: expected the name of a column with role "mask": found "n"; did you mean "m"?
+train.toml:24: data.columns[3].padding_id: expected a string: found the integer 3
+train.toml:26: data.columns[3].trainable: expected true or false: found the integer 1)");
 }
 
 TEST(JobConfig, ClipsAndOptimizersAreThoseOfTheFile) {

@@ -23,6 +23,7 @@ const std::vector<std::string>& free_keys() {
       "job.output",        "job.patience",       "job.report_every_steps", "job.steps",
       "job.threads",       "job.unseen",         "job.watchdog_seconds",   "*.exchange",
       "*.init_capacity",
+      "*.pretrained",  // rows are those of the checkpoint
   };
   return keys;
 }

@@ -71,6 +71,8 @@ TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicato
     resume(from.checkpoint);
   } else if (!from.checkpoint.empty()) {
     start_from(from.checkpoint);
+  } else {
+    load_first_rows();
   }
   total_steps_ = config_.job.steps > 0 ? config_.job.steps : count_steps();
   refuse_small_slices();
@@ -197,6 +199,22 @@ void TrainingRun::start_from(const std::string& checkpoint) {
   reporter_.note(fmt::format("started from the rows, weights and optimizers of {}, after {} steps",
                              checkpoint, trainer_->steps()));
   trainer_->restore_steps(0);
+  for (const Pretrained& table : config_.pretrained) {
+    reporter_.note(fmt::format(
+        "warning: no effect: tables.{}.pretrained: the rows are those of the checkpoint",
+        table.table));
+  }
+}
+
+/// Loads the rows that tables have before the first step.
+void TrainingRun::load_first_rows() {
+  for (Pretrained from : config_.pretrained) {
+    if (form_of(from.path, communicator_) == VectorForm::checkpoint) {
+      from.path = find_checkpoint(from.path, communicator_);
+    }
+    const std::int64_t rows = load_pretrained(from, trainer_->tables(), trainer_->stream());
+    reporter_.note(fmt::format("table {}: {} rows from {}", from.table, rows, from.path));
+  }
 }
 
 bool TrainingRun::evaluation_is_due() const {

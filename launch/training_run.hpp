@@ -76,6 +76,7 @@ class TrainingRun {
   void check_data(const std::string& checkpoint, const TrainingPosition& saved);
   void resume(const std::string& checkpoint);
   void start_from(const std::string& checkpoint);
+  void load_first_rows();
   std::int64_t count_steps() const;
   void finish_step(const StepResult& result);
   bool evaluation_is_due() const;

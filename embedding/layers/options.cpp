@@ -194,6 +194,7 @@ Defaults read_defaults(Settings& root, const std::vector<GroupDefaults>& groups)
   read_table(embedding, defaults);
   refuse_here(embedding, {"seed"},
               "seed in [tables.NAME], or job.seed, from which all tables get seeds of their own");
+  refuse_here(embedding, {"pretrained"}, "pretrained in [tables.NAME], for each table has its own");
   embedding.finish();
   for (Group& group : defaults.groups) {
     group.defaults.initializer.clear();
@@ -214,6 +215,7 @@ std::vector<Override> read_overrides(Settings& root, const Defaults& defaults) {
   for (auto& [name, settings] : root.named_tables("tables")) {
     Override own{name, defaults};
     read_table(settings, own.options);
+    settings.allow("pretrained");  // whoever reads files reads it
     if (settings.has("seed")) {
       own.options.seed = static_cast<std::uint64_t>(settings.integer("seed", 0));
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
@@ -23,6 +24,41 @@ std::vector<ColumnSettings> columns_of(Settings& root) {
     columns.push_back({std::move(name), column});
   }
   return columns;
+}
+
+/// Whether the columns that read a table hold strings; nothing where they hold ids of both kinds.
+std::optional<bool> holds_strings(const DataOptions& data, const std::string& table) {
+  std::int64_t strings = 0, integers = 0;
+  for (const ColumnOptions& column : data.columns) {
+    const bool of_table = column.is_feature() && column.key_space == table;
+    const bool text = column.has_ids() && !column.integer;
+    strings += of_table && text ? 1 : 0;
+    integers += of_table && !text ? 1 : 0;
+  }
+  return strings > 0 && integers > 0 ? std::nullopt : std::optional(strings > 0);
+}
+
+/// The key `pretrained` of [tables.NAME], from which embeddings read the other keys.
+std::vector<Pretrained> read_pretrained(Settings& root, const DataOptions& data,
+                                        const std::string& folder) {
+  std::vector<Pretrained> all;
+  for (auto& [name, settings] : root.named_tables("tables")) {
+    if (!settings.has("pretrained")) {
+      continue;
+    }
+    const std::string path = settings.text("pretrained", "");
+    const std::optional<bool> strings = holds_strings(data, name);
+    if (path.empty()) {
+      settings.problem("pretrained", "expected a path of one character at least");
+    } else if (!strings) {
+      settings.problem("pretrained",
+                       fmt::format("expected columns of one type that read table {}: found strings "
+                                   "and integers",
+                                   name));
+    }
+    all.push_back({name, (std::filesystem::path(folder) / path).string(), strings.value_or(false)});
+  }
+  return all;
 }
 
 }  // namespace
@@ -55,6 +91,7 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
   config.checkpoint = read_checkpoint_options(root.table("checkpoint"));
   config.embedding = read_embedding_options(root, features, group_defaults(config.model.type),
                                             columns_of(root), config.job.seed);
+  config.pretrained = read_pretrained(root, config.data, folder);
   root.finish();
   require(report->messages.empty(), Kind::invalid_argument, "{}",
           fmt::join(report->sorted(), "\n"));

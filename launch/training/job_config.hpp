@@ -8,6 +8,7 @@
 #include "io/data_options.hpp"
 #include "launch/training/job_options.hpp"
 #include "launch/training/models/model_options.hpp"
+#include "launch/training/pretrained.hpp"
 #include "launch/training/trainer_options.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/settings.hpp"
@@ -22,6 +23,7 @@ struct JobConfig {
   DataOptions data;
   ModelOptions model;
   EmbeddingOptions embedding;
+  std::vector<Pretrained> pretrained;  ///< first rows of tables
   CheckpointOptions checkpoint;
 };
 

@@ -45,6 +45,7 @@ TEST(ConfigChanges, OfWhereAndHowLongAJobRunsAreFree) {
                           "data.max_bad_lines",
                           "embedding.exchange",
                           "tables.C1.exchange",
+                          "tables.C1.pretrained",
                           "tables.C1.init_capacity"}) {
     EXPECT_EQ(change_of(key), KeyChange::free) << key;
   }

@@ -235,6 +235,34 @@ missing = "zeros"
   EXPECT_FALSE(table.trainable);
 }
 
+TEST(JobConfig, ATableNamesTheFileOfItsFirstRows) {
+  const JobConfig config = read(std::string(kLists) + R"(type = "integer"
+id_weights = "w"
+mask = "m"
+[tables.tags]
+pretrained = "a/vectors.txt"
+)");
+  ASSERT_EQ(config.pretrained.size(), 1u);
+  EXPECT_EQ(config.pretrained[0].table, "tags");
+  EXPECT_TRUE(config.pretrained[0].path.ends_with("a/vectors.txt"));
+  EXPECT_FALSE(config.pretrained[0].strings);
+  const std::string lists = std::string(kLists) + R"(id_weights = "w"
+mask = "m"
+[[data.columns]]
+name = "tag"
+role = "id"
+type = "integer"
+table = "tags"
+index = 4
+)";
+  EXPECT_EQ(problems_of(lists + "[tables.tags]\npretrained = \"v.txt\"\n"),
+            "train.toml:31: tables.tags.pretrained: expected columns of one type that read table "
+            "tags: found strings and integers");
+  EXPECT_EQ(problems_of(lists + "[embedding]\npretrained = \"v.txt\"\n"),
+            "train.toml:31: embedding.pretrained: expected pretrained in [tables.NAME], for each "
+            "table has its own");
+}
+
 TEST(JobConfig, MistakesInTheOptionsOfAColumnAreSaidWhereTheyStand) {
   EXPECT_EQ(
       problems_of(std::string(kLists) + R"(id_weights = "m"

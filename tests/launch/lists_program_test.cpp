@@ -131,5 +131,54 @@ TEST_F(ProgramOnLists, ATableThatIsNotTrainableGetsNoRowsUntilAResumeTrainsIt) {
   EXPECT_EQ(count(trained.out, "\"name\": \"items\",\n      \"rows\": 0"), 0u) << trained.out;
 }
 
+/// Vectors of some of the items, of width 4.
+std::string vectors_of_items() {
+  std::string text;
+  for (int item = 1; item < 20; ++item) {
+    text += fmt::format("{} {} -0.5 0.25 1\n", item, 0.125 * item);
+  }
+  return text;
+}
+
+TEST_F(ProgramOnLists, PretrainedRowsAreTrainedOrStayAsTheyAre) {
+  folder_.write("vectors.txt", vectors_of_items());
+  const std::string pretrained = " --set tables.items.pretrained=vectors.txt";
+  const std::string frozen = pretrained + " --set tables.items.trainable=false";
+  const std::string tuned = train("--output tuned" + pretrained);
+  EXPECT_EQ(count(tuned, "table items: 19 rows from "), 1u) << tuned;
+  const std::string fixed = train("--output fixed" + frozen);
+  EXPECT_NE(digest_in(fixed), digest_in(tuned));
+  EXPECT_EQ(count(run("inspect fixed").out, "\"name\": \"items\",\n      \"rows\": 19"), 1u);
+  EXPECT_EQ(digest_in(train("--output fixed3" + frozen, mpirun(3))), digest_in(fixed));
+  EXPECT_EQ(digest_in(train("--output tuned2" + pretrained, mpirun(2))), digest_in(tuned));
+
+  // A resume, a scoring and a job from a checkpoint do not read the file.
+  train("--output again --steps 5" + frozen);
+  folder_.write("vectors.txt", "no vectors\n");
+  EXPECT_EQ(digest_in(train("--output again --resume latest" + frozen, mpirun(2))),
+            digest_in(fixed));
+  EXPECT_EQ(run("evaluate --checkpoint fixed").code, kExitDone);
+  EXPECT_EQ(count(train("--output next --start-from fixed" + pretrained),
+                  "warning: no effect: tables.items.pretrained: the rows are those of the "
+                  "checkpoint\n"),
+            1u);
+  const std::string from_job = train("--output job --set tables.items.pretrained=fixed");
+  EXPECT_EQ(count(from_job, "table items: 19 rows from "), 1u) << from_job;
+}
+
+TEST_F(ProgramOnLists, PretrainedRowsThatDoNotFitAreRefusedOnAllRanks) {
+  folder_.write("vectors.txt", vectors_of_items() + "20 1 2\n");
+  const std::string options = "train job.toml --set tables.items.pretrained=vectors.txt --output ";
+  for (const auto& [output, prefix] : {std::pair("a", std::string()), {"b", mpirun(2)}}) {
+    const Ending refused = run(options + output, prefix);
+    EXPECT_EQ(refused.code, kExitUsage);
+    EXPECT_EQ(count(refused.error,
+                    "vectors.txt:20: expected a key and 4 numbers, the dim of table "
+                    "items: found 2 numbers"),
+              1u)
+        << refused.error;
+  }
+}
+
 }  // namespace
 }  // namespace keyshard::testing

@@ -204,13 +204,20 @@ TEST_F(Vectors, OfNumpyAreReadInEveryTypeOnAnyNumberOfRanks) {
   }
 }
 
-TEST_F(Vectors, OfNumpyThatAreNoneAreToldWhatWasFound) {
-  const std::string keys = npy(header("<i8", "2,"), bytes_of<std::int64_t>({1, 2}));
-  const std::string values = npy(header("<f4", "2, 2"), bytes_of<float>({1, 2, 3, 4}));
-  const auto told = [&](const std::string& k, const std::string& v, const std::string& part) {
+/// A good pair of arrays, of which a test replaces one.
+class NumpyArrays : public Vectors {
+ protected:
+  /// The message about these two files has this part.
+  void told(const std::string& k, const std::string& v, const std::string& part) {
     const std::string found = problem({"t", 2, false}, arrays(k, v));
     EXPECT_NE(found.find(part), std::string::npos) << found;
-  };
+  }
+
+  const std::string keys = npy(header("<i8", "2,"), bytes_of<std::int64_t>({1, 2}));
+  const std::string values = npy(header("<f4", "2, 2"), bytes_of<float>({1, 2, 3, 4}));
+};
+
+TEST_F(NumpyArrays, OfAnotherTypeOrShapeAreToldWhatWasFound) {
   told(npy(header(">i8", "2,"), bytes_of<std::int64_t>({1, 2})), values,
        "keys.npy: expected numbers of type <i4, <i8, <u8, <f2, <f4 or <f8 (little-endian): found "
        "\">i8\"");
@@ -234,6 +241,9 @@ TEST_F(Vectors, OfNumpyThatAreNoneAreToldWhatWasFound) {
        "values.npy: expected 16 bytes for the shape [2, 2] of <f4: found 15");
   told(keys, npy(header("<f4", "99999999999, 99999999999"), ""),
        "values.npy: expected a shape that the file has room for");
+}
+
+TEST_F(NumpyArrays, ThatAreNoneAreToldWhatWasFound) {
   told(keys, "PK\x03\x04 and so on", "values.npy: expected a file of numpy");
   std::string newer = values;
   newer[6] = 3;

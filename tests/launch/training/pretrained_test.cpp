@@ -82,6 +82,30 @@ class PretrainedRows : public ::testing::Test {
     return loaded;
   }
 
+  /// Saves keys 0 .. 400 with the values (key, 2, 3). Returns the name of the checkpoint.
+  std::string save_items() {
+    std::string path;
+    run_ranks(3, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      TableSet<Cpu> tables(communicator);
+      Table<Cpu>& table = tables.create(items());
+      std::vector<Key> keys;
+      Row values;
+      for (Key key = 0; key < 400; ++key) {
+        if (table.shards().contains(shard_of(table.partitioner(), key))) {
+          keys.push_back(key);
+          values.insert(values.end(), {static_cast<float>(key), 2, 3});
+        }
+      }
+      table.assign(stream, keys, values.data());
+      const std::string made = save_tables(folder_.path("saved"), tables, stream,
+                                           {.step = 1, .state = {}, .dense = {}, .retention = {}});
+      if (communicator.rank() == 0) {
+        path = made;
+      }
+    });
+    return path.substr(folder_.path("").size());
+  }
+
   std::string problem(int ranks, const std::string& name, const TableOptions& options = items()) {
     try {
       load(ranks, name, options);
@@ -133,27 +157,7 @@ TEST_F(PretrainedRows, OfAKeyThatComesTwiceAreRefusedWithBothPlaces) {
 }
 
 TEST_F(PretrainedRows, OfACheckpointAreTheValuesOfTheGroupsThatItHas) {
-  std::string path;
-  std::map<Key, Row> saved;
-  run_ranks(3, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-    TableSet<Cpu> tables(communicator);
-    Table<Cpu>& table = tables.create(items());
-    std::vector<Key> keys;
-    Row values;
-    for (Key key = 0; key < 400; ++key) {
-      if (table.shards().contains(shard_of(table.partitioner(), key))) {
-        keys.push_back(key);
-        values.insert(values.end(), {static_cast<float>(key), 2, 3});
-      }
-    }
-    table.assign(stream, keys, values.data());
-    const std::string made = save_tables(folder_.path("saved"), tables, stream,
-                                         {.step = 1, .state = {}, .dense = {}, .retention = {}});
-    if (communicator.rank() == 0) {
-      path = made;
-    }
-  });
-  const std::string name = path.substr(folder_.path("").size());
+  const std::string name = save_items();
   TableOptions other = items();  // other states and another partitioner
   other.groups[0].optimizer = Sgd{};
   other.partitioner = "modulo";

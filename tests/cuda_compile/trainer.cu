@@ -2,6 +2,7 @@
 // tables and of a whole training. Nothing is linked: tables, lookup and dense side are only
 // declared here.
 #include "launch/training/evaluation_impl.hpp"
+#include "launch/training/pretrained_impl.hpp"
 #include "launch/training/step_trace_impl.hpp"
 #include "launch/training/table_checkpoint_impl.hpp"
 #include "launch/training/table_digests_impl.hpp"
@@ -16,6 +17,7 @@ template std::vector<TableDigests> table_digests(const TableSet<Cuda>&, Stream<C
 template Digest128 state_digest(const TableSet<Cuda>&, Stream<Cuda>&, std::int64_t);
 template std::string save_tables(const std::string&, TableSet<Cuda>&, Stream<Cuda>&,
                                  const TableSaveOptions&);
+template std::int64_t load_pretrained(const Pretrained&, TableSet<Cuda>&, Stream<Cuda>&);
 template TableLoad load_tables(const std::string&, TableSet<Cuda>&, Stream<Cuda>&);
 template CheckpointTimes save_checkpoint(CheckpointWriter&, const Retention&, SettingValue,
                                          Trainer<Cuda>&, const TrainingPosition&);

@@ -1,6 +1,7 @@
 #include "embedding/layers/layer.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "embedding/layers/devices.hpp"
 #include "embedding/layers/dtype_policy.hpp"
@@ -55,8 +56,9 @@ void check_numbers(const LayerOptions& options) {
           "layer {}: expected embedding_size >= 1: found {}", options.name, options.embedding_size);
   require(options.init_capacity >= 0, Kind::invalid_argument,
           "layer {}: expected init_capacity >= 0: found {}", options.name, options.init_capacity);
-  require(!options.max_norm || *options.max_norm > 0, Kind::invalid_argument,
-          "layer {}: expected max_norm > 0: found {}", options.name, options.max_norm.value_or(0));
+  require(!options.max_norm || (*options.max_norm > 0 && std::isfinite(*options.max_norm)),
+          Kind::invalid_argument, "layer {}: expected a finite max_norm > 0: found {}",
+          options.name, options.max_norm.value_or(0));
   const ActivityOptions activity = options.activity_regularizer.value_or(ActivityOptions{});
   require(activity.l1 >= 0 && activity.l2 >= 0, Kind::invalid_argument,
           "layer {}: expected an activity_regularizer with l1 >= 0 and l2 >= 0: found {} and {}",
@@ -87,8 +89,6 @@ void check(const LayerOptions& options) {
     require_name(options, "kv_creator", options.kv_creator, {"host"},
                  {"device", "tiered", "rocksdb", "redis"});
   }
-  require_built(!options.max_norm.has_value(), options, "max_norm",
-                fmt::format("{}", options.max_norm.value_or(0)));
   require_built(!options.bp_v2, options, "bp_v2", "true");
 }
 

@@ -34,6 +34,7 @@ struct LayerOptions {
   Optimizer optimizer = Sgd{};
   Regularization regularization;
   std::string partitioner = "hash";
+  std::optional<double> max_norm;      ///< > 0: the norm that a row has at most
   std::int64_t init_capacity = 0;      ///< rows to make room for, over all ranks
   std::optional<std::uint64_t> seed;   ///< of the table; by default a hash of its name
   std::string restrict_policy;         ///< a name of rules/policies.hpp; empty: no row leaves
@@ -57,7 +58,6 @@ struct LayerOptions {
   std::string value_dtype = "float32";
   std::string dtype_policy;  ///< "" means value_dtype; "float32"
   std::string kv_creator;    ///< "" or "host"
-  std::optional<double> max_norm;
   bool bp_v2 = false;
 };
 

@@ -95,7 +95,7 @@ void read_row_options(Settings& settings, LayerOptions& options) {
   shrink.clip_value = settings.single("clip_value", shrink.clip_value, 0);
   shrink.clip_norm = settings.single("clip_norm", shrink.clip_norm, 0);
   if (settings.has("max_norm")) {
-    options.max_norm = settings.number("max_norm", 0);
+    options.max_norm = read_max_norm(settings, 0);
   }
   options.bp_v2 = settings.flag("bp_v2", options.bp_v2);
 }

@@ -47,7 +47,7 @@ const std::vector<std::string>& later_of_a_layer() {
 
 void refuse_later(Settings& settings) {
   refuse(settings, later_of_a_layer());
-  refuse(settings, {"max_norm", "bp_v2", "admit_after", "devices", "keep_distribution"});
+  refuse(settings, {"bp_v2", "admit_after", "devices", "keep_distribution"});
 }
 
 /// Records a problem for each of the keys that stands in a table of a configuration which has no
@@ -133,6 +133,7 @@ void read_group(Settings& settings, Group& group) {
   shrink.weight_decay = settings.single("weight_decay", shrink.weight_decay, 0);
   shrink.clip_value = settings.single("clip_value", shrink.clip_value, 0);
   shrink.clip_norm = settings.single("clip_norm", shrink.clip_norm, 0);
+  options.max_norm = read_max_norm(settings, options.max_norm);
 }
 
 void read_restriction(Settings& settings, TableOptions& table) {

@@ -21,24 +21,31 @@ namespace keyshard {
 /// What travels with the counts of a call: trainable, training, samples.
 inline constexpr std::int64_t kLayerCarry = 3;
 
+/// The table of another layer, which this layer shares.
 template <Backend B>
-Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
-  check(options);
-  check_devices(options.name, options.devices, tables.communicator().size(),
-                std::same_as<B, Cpu> ? "cpu" : "gpu");
-  tables.scopes()->require_free(options.name);
-  if (!options.share.empty()) {
-    Table<B>& shared = tables.at(options.share);
-    require(shared.layout().dim == options.embedding_size, Kind::invalid_argument,
-            "layer {}: expected embedding_size {} of the shared table {}: found {}", options.name,
-            shared.layout().dim, options.share, options.embedding_size);
-    tables.scopes()->take(options.name);
-    return shared;
-  }
+Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options) {
+  Table<B>& shared = tables.at(options.share);
+  require(shared.layout().dim == options.embedding_size, Kind::invalid_argument,
+          "layer {}: expected embedding_size {} of the shared table {}: found {}", options.name,
+          shared.layout().dim, options.share, options.embedding_size);
+  const double limit = shared.options().groups.front().max_norm;
+  require(options.max_norm.value_or(limit) == limit, Kind::invalid_argument,
+          "layer {}: expected max_norm {} of the shared table {}, or none given: found {}",
+          options.name, limit > 0 ? fmt::format("{}", limit) : "none", options.share,
+          options.max_norm.value_or(limit));
+  return shared;
+}
+
+inline TableOptions table_options(const LayerOptions& options) {
   TableOptions table;
   table.name = options.name;
-  table.groups = {{"values", options.embedding_size, options.initializer, options.constant,
-                   options.optimizer, options.regularization}};
+  table.groups = {{.name = "values",
+                   .dim = options.embedding_size,
+                   .initializer = options.initializer,
+                   .constant = options.constant,
+                   .optimizer = options.optimizer,
+                   .regularization = options.regularization,
+                   .max_norm = options.max_norm.value_or(0)}};
   table.partitioner = options.partitioner;
   table.seed = options.seed.value_or(hash_bytes(options.name));
   table.exchange = options.exchange;
@@ -48,9 +55,19 @@ Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
   table.restrict_policy = restrict_policy_of(options);
   table.max_rows = options.max_rows;
   table.restrict_every = options.restrict_every;
-  Table<B>& made = tables.create(table);
+  return table;
+}
+
+template <Backend B>
+Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
+  check(options);
+  check_devices(options.name, options.devices, tables.communicator().size(),
+                std::same_as<B, Cpu> ? "cpu" : "gpu");
+  tables.scopes()->require_free(options.name);
+  Table<B>& table =
+      options.share.empty() ? tables.create(table_options(options)) : shared_table(tables, options);
   tables.scopes()->take(options.name);
-  return made;
+  return table;
 }
 
 /// The function of an option: one that is built in, or a registered one.

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "embedding/rows/table_ref.hpp"
+#include "embedding/rules/max_norm.hpp"
 #include "embedding/rules/row_norm.hpp"
 #include "runtime/columns.hpp"
 #include "runtime/prefetch.hpp"
@@ -43,6 +44,19 @@ struct FindRow {
   }
 };
 
+/// Writes the values of group `group` of a new row, clipped to its max_norm.
+template <class Team>
+KEYSHARD_HD void initialize_group(const Team& team, const GroupRef& group, Key key, float* row) {
+  float* values = row + group.offset;
+  visit_variant(group.initializer, [&](const auto& initializer) {
+    initialize_row(team, initializer, group.seed, key, group.dim, values);
+  });
+  if (group.max_norm > 0) {
+    team.sync();  // lanes have written columns that others clip
+    clip_row(team, group.dim, group.max_norm, values);
+  }
+}
+
 /// The values of an absent key: those of a new row, or zeros.
 template <class Team>
 KEYSHARD_HD void read_absent(const Team& team, const TableRef& table, Key key, bool inference,
@@ -54,10 +68,7 @@ KEYSHARD_HD void read_absent(const Team& team, const TableRef& table, Key key, b
     return;
   }
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
-    const GroupRef& group = table.groups[g];
-    visit_variant(group.initializer, [&](const auto& initializer) {
-      initialize_row(team, initializer, group.seed, key, group.dim, to + group.offset);
-    });
+    initialize_group(team, table.groups[g], key, to);
   }
 }
 
@@ -130,9 +141,7 @@ KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key, Ro
   table.status.bear(team, id);
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
     const GroupRef& group = table.groups[g];
-    visit_variant(group.initializer, [&](const auto& initializer) {
-      initialize_row(team, initializer, group.seed, key, group.dim, row + group.offset);
-    });
+    initialize_group(team, group, key, row);
     float* state = row + group.state_offset;
     for (int s = 0; s < group.num_states; ++s) {
       for (std::int64_t d = team.thread_rank(); d < group.states[s].width;
@@ -176,11 +185,14 @@ KEYSHARD_HD void clip(const Team& team, const GroupRef& group, float* g) {
   }
 }
 
-/// Clips the gradient g [dim] of a group, adds L2 to it, and decays the weights w of the group, as
-/// Regularization says.
+/// Projects the gradient g [dim] of a group as its max_norm says; then clips it, adds L2 to it, and
+/// decays the weights w of the group, as Regularization says.
 template <class Team>
 KEYSHARD_HD void regularize(const Team& team, const GroupRef& group, std::uint32_t occurrences,
                             float* w, float* g) {
+  if (group.max_norm > 0) {
+    project_gradient(team, group.dim, group.max_norm, w, g);
+  }
   clip(team, group, g);
   const float factor =
       group.l2_per_occurrence ? group.l2 * static_cast<float>(occurrences) : group.l2;
@@ -211,6 +223,9 @@ struct RowStep {
     } else {
       with_width(group.dim,
                  [&](auto n) { rule.update(team, w, row + group.state_offset, g, n, group.step); });
+    }
+    if (group.max_norm > 0) {
+      clip_row(team, group.dim, group.max_norm, w);
     }
   }
 

@@ -109,8 +109,9 @@ class Table {
   /// without gradients, because steps are counted.
   void apply(Stream<B>& stream, const UpdateContext& context);
 
-  /// Sets rows to values [n x layout().dim] and their states to initial; creates missing rows. Keys
-  /// are distinct and owned by this rank; keys and values lie on the device.
+  /// Sets rows to values [n x layout().dim], clipped to the max_norm of each group, and their
+  /// states to initial; creates missing rows. Keys are distinct and owned by this rank; keys and
+  /// values lie on the device.
   void assign(Stream<B>& stream, Span<const Key> keys, const float* values);
 
   /// Removes all rows with their states and statuses, and the gradients since the last step; the

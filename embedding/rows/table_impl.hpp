@@ -53,6 +53,7 @@ void Table<B>::add_group_refs(std::vector<GroupRef>& refs) const {
     for (std::size_t s = 0; s < group.states.size(); ++s) {
       ref.states[s] = {group.states[s].width, group.states[s].initial};
     }
+    ref.max_norm = options_.groups[g].max_norm;
     ref.optimizer = options_.groups[g].optimizer;
   }
 }
@@ -117,8 +118,8 @@ void Table<B>::begin_step(const UpdateContext& context, GroupRef* groups) {
     const Regularization& rule = options_.groups[g].regularization;
     const float rate = learning_rate_of(options_.groups[g].optimizer) * context.learning_rate_scale;
     groups[g].step = clocks_[g].tick(context.learning_rate_scale);
-    groups[g].regularized =
-        rule.clip_value > 0 || rule.clip_norm > 0 || rule.l2 > 0 || rule.weight_decay > 0;
+    groups[g].regularized = groups[g].max_norm > 0 || rule.clip_value > 0 || rule.clip_norm > 0 ||
+                            rule.l2 > 0 || rule.weight_decay > 0;
     groups[g].clip_value = rule.clip_value;
     groups[g].clip_norm = rule.clip_norm;
     groups[g].l2_per_occurrence = rule.l2_per_occurrence;
@@ -205,7 +206,7 @@ void Table<B>::apply(Stream<B>& stream, const UpdateContext& context) {
   apply_gradients<B>(stream, self, context);
 }
 
-/// Sets a row to given values, and its states to those of a new row.
+/// Sets a row to given values, clipped to max_norm, and its states to those of a new row.
 struct AssignRow {
   const TableRef* table;
   const Key* keys;
@@ -219,6 +220,13 @@ struct AssignRow {
     team.sync();
     for (std::int64_t d = team.thread_rank(); d < table->dim; d += team.num_threads()) {
       row[d] = values[i * table->dim + d];
+    }
+    for (std::int64_t g = 0; g < table->num_groups; ++g) {
+      const GroupRef& group = table->groups[g];
+      if (group.max_norm > 0) {
+        team.sync();  // lanes have written columns that others clip
+        clip_row(team, group.dim, group.max_norm, row + group.offset);
+      }
     }
   }
 };

@@ -1,5 +1,8 @@
 #include "embedding/rows/table_options.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -32,6 +35,18 @@ const std::vector<std::string>& l2_per_names() {
   return kNames;
 }
 
+double read_max_norm(Settings& settings, double otherwise) {
+  settings.allow("max_norm");
+  if (!settings.has("max_norm")) {
+    return otherwise;
+  }
+  const double limit = settings.number("max_norm", 1);
+  if (!(limit > 0)) {
+    settings.problem("max_norm", fmt::format("expected a number above 0: found {}", limit));
+  }
+  return limit;
+}
+
 SettingValue saved_options(const TableOptions& options) {
   SettingValue::Table saved{{"partitioner", {options.partitioner, ""}},
                             {"seed", {static_cast<std::int64_t>(options.seed), ""}},
@@ -39,6 +54,14 @@ SettingValue saved_options(const TableOptions& options) {
   if (options.max_rows > 0) {
     saved.emplace_back("max_rows", value_of(options.max_rows));
     saved.emplace_back("restrict_every", value_of(options.restrict_every));
+  }
+  if (std::any_of(options.groups.begin(), options.groups.end(),
+                  [](const GroupOptions& group) { return group.max_norm > 0; })) {
+    std::vector<double> limits;
+    for (const GroupOptions& group : options.groups) {
+      limits.push_back(group.max_norm);
+    }
+    saved.emplace_back("max_norm", value_of(limits));
   }
   return value_of(std::move(saved));
 }
@@ -59,6 +82,9 @@ void check_group(const std::string& table, const GroupOptions& group) {
   require(rule.clip_norm >= 0, Kind::invalid_argument,
           "table {}: group {}: expected clip_norm >= 0, where 0 is none: found {}", table,
           group.name, rule.clip_norm);
+  require(group.max_norm >= 0 && std::isfinite(group.max_norm), Kind::invalid_argument,
+          "table {}: group {}: expected a finite max_norm >= 0, where 0 is none: found {}", table,
+          group.name, group.max_norm);
 }
 
 }  // namespace

@@ -26,6 +26,8 @@ struct GroupOptions {
       constant;  ///< a constant per column [dim]; stands in for `initializer` where it is not empty
   Optimizer optimizer = Sgd{};
   Regularization regularization;
+  double max_norm = 0;  ///< the Euclidean norm that values of a row have at most; 0: no limit. Rows
+                        ///< are clipped whenever they are written (rules/max_norm.hpp)
 };
 
 /// How an owner answers: with a row per distinct key, or with its pooled part of each bag;
@@ -69,6 +71,10 @@ struct TableOptions {
 
   std::int64_t dim() const;  ///< of all groups together
 };
+
+/// Reads the key `max_norm` of a column group; `otherwise` where it is not given. Problems are
+/// recorded in `settings`.
+double read_max_norm(Settings& settings, double otherwise);
 
 /// The options that decide the results of a table, apart from its columns, as a checkpoint keeps
 /// them.

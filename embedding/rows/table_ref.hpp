@@ -44,9 +44,10 @@ struct GroupRef {
   std::int64_t state_offset;  ///< in a row
   StateRef states[kMaxStates];
   int num_states;
+  double max_norm;  ///< of the values; 0: none
   Optimizer optimizer;
   StepScalars step;
-  bool regularized;        ///< any of what follows is not 0
+  bool regularized;        ///< max_norm or any of what follows is not 0
   float clip_value;        ///< 0: none
   float clip_norm;         ///< 0: none
   bool l2_per_occurrence;  ///< l2 counts once per occurrence of the key, not once per step

@@ -28,6 +28,8 @@ constexpr Section kSections[] = {
     {"initializers", "tfra_draws", nullptr},
     {"max_norm", "at_limit_tolerance", nullptr},
     {"max_norm", "boundary", nullptr},
+    {"max_norm", "reads", run_max_norm_reads},
+    {"max_norm", "training", run_max_norm_training},
     {"metrics", "classification", run_classification},
     {"metrics", "regression", run_regression},
     {"optimizers", "cases", run_optimizers},

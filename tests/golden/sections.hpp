@@ -14,6 +14,8 @@ void run_restrict(const GoldenValue& file, Report& report);
 void run_partition(const GoldenValue& file, Report& report);
 void run_random_initializers(const GoldenValue& file, Report& report);
 void run_missing_keys(const GoldenValue& file, Report& report);
+void run_max_norm_reads(const GoldenValue& file, Report& report);
+void run_max_norm_training(const GoldenValue& file, Report& report);
 
 // squashed_layer
 void run_squashed(const GoldenValue& file, Report& report);

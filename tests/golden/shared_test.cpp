@@ -80,6 +80,8 @@ constexpr Needed kLayers[] = {
     {"combiners: cases min", 22},
     {"combiners: cases max", 22},
     {"combiners: cases sqrtn", 22},
+    {"max_norm: reads", 4},
+    {"max_norm: training", 4},
     {"partition: cases modulo", 16},
     {"initializers: random", 63},
     {"initializers: missing_key Zeros", 1},

@@ -77,6 +77,7 @@ TEST(ConfigChanges, OfWhatDecidesBitsAreRefused) {
                           "embedding.l2",
                           "embedding.clip_value",
                           "tables.C1.clip_norm",
+                          "tables.C1.max_norm",
                           "tables.C1.optimizer.type",
                           "tables.C1.optimizer.learning_rate_power",
                           "data.window",

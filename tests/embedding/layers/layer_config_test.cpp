@@ -184,6 +184,7 @@ TEST(LayerOptions, WithWrongValuesAreRefusedWithWhatIsAllowed) {
       {"embedding_size >= 1", [](LayerOptions& o) { o.embedding_size = 0; }},
       {"init_capacity >= 0", [](LayerOptions& o) { o.init_capacity = -1; }},
       {"max_norm > 0", [](LayerOptions& o) { o.max_norm = 0; }},
+      {"a finite max_norm", [](LayerOptions& o) { o.max_norm = HUGE_VAL; }},
       {"did you mean \"int64\"", [](LayerOptions& o) { o.key_dtype = "int46"; }},
       {"did you mean \"float32\"", [](LayerOptions& o) { o.value_dtype = "float23"; }},
       {"did you mean \"mixed_float16\"", [](LayerOptions& o) { o.dtype_policy = "mixed_flaot16"; }},
@@ -282,11 +283,11 @@ TEST(Layers, AConfigWithAnOptionThatIsNotBuiltSaysSo) {
   run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
     TableSet<Cpu> tables(communicator);
     LayerOptions options = items();
-    options.max_norm = 1;
+    options.key_dtype = "int32";
     const std::string message = message_of(Kind::not_built, [&] {
       SquashedEmbedding<Cpu>::from_config(tables, layer_config(options));
     });
-    EXPECT_NE(message.find("max_norm"), std::string::npos) << message;
+    EXPECT_NE(message.find("key_dtype"), std::string::npos) << message;
   });
 }
 

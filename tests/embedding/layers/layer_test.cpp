@@ -30,7 +30,6 @@ TEST(LayerOptions, ThatAreNotBuiltAreRefusedByName) {
       {"value_dtype", [](LayerOptions& o) { o.value_dtype = "float16"; }},
       {"dtype_policy", [](LayerOptions& o) { o.dtype_policy = "mixed_float16"; }},
       {"kv_creator", [](LayerOptions& o) { o.kv_creator = "redis"; }},
-      {"max_norm", [](LayerOptions& o) { o.max_norm = 1.0; }},
       {"bp_v2", [](LayerOptions& o) { o.bp_v2 = true; }}};
   for (const auto& [name, change] : changes) {
     LayerOptions options = named_options();

@@ -92,6 +92,24 @@ TEST(EmbeddingOptions, ClipsAreThoseOfAGroup) {
             Lines{"file: embedding.clip_norm: expected a number of at least 0: found -1"});
 }
 
+TEST(EmbeddingOptions, AMaxNormIsThatOfAGroupAndOfATable) {
+  const Read found = read(R"({"embedding": {"max_norm": 2.5},
+                              "tables": {"b": {"max_norm": 1, "side": {"max_norm": 0.1}}}})");
+  EXPECT_EQ(found.problems, Lines{});
+  const auto& a = found.options.tables[0].groups;
+  const auto& b = found.options.tables[1].groups;
+  EXPECT_EQ(a[0].max_norm, 2.5);
+  EXPECT_EQ(a[1].max_norm, 0.0) << "none, unless its own table gives one";
+  EXPECT_EQ(b[0].max_norm, 1.0);
+  EXPECT_EQ(b[1].max_norm, 0.1);
+  for (const char* wrong : {"0", "-1"}) {
+    EXPECT_EQ(
+        read(fmt::format(R"({{"embedding": {{"max_norm": {}}}}})", wrong)).problems,
+        Lines{fmt::format("file: embedding.max_norm: expected a number above 0: found {}", wrong)});
+  }
+  EXPECT_EQ(read(R"({"embedding": {"max_norm": "1"}})").problems.size(), 1u);
+}
+
 TEST(EmbeddingOptions, ATableRefusesAClipThatIsNoBound) {
   TableOptions table;
   table.name = "items";
@@ -106,6 +124,11 @@ TEST(EmbeddingOptions, ATableRefusesAClipThatIsNoBound) {
   EXPECT_THROW(check(table), Error);
   table.groups[0].regularization = {.clip_value = 1, .clip_norm = 1};
   check(table);
+  for (const double wrong :
+       {-1.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+    table.groups[0].max_norm = wrong;
+    EXPECT_THROW(check(table), Error);
+  }
 }
 
 TEST(EmbeddingOptions, AColumnNamesItsTableAndTheCombinerOfTheMainGroup) {
@@ -217,6 +240,10 @@ TEST(EmbeddingOptions, ACheckpointKeepsWhatDecidesTheResultsOfATable) {
   table.pool_order = PoolOrder::shard;
   EXPECT_EQ(json_text(saved_options(table)),
             R"({"partitioner":"modulo","seed":5,"pool_order":"shard"})");
+  table.groups.resize(2);
+  table.groups[1].max_norm = 1.5;
+  EXPECT_EQ(json_text(saved_options(table)),
+            R"({"partitioner":"modulo","seed":5,"pool_order":"shard","max_norm":[0.0,1.5]})");
 }
 
 }  // namespace

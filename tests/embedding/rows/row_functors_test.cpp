@@ -1,5 +1,4 @@
-// Every functor of rows with teams of 8 and 32 lanes against one lane, bit for bit, on sizes about
-// the width of a team, for every rule of every family.
+// Functors of rows with teams of 8 and 32 lanes against one lane, bit for bit, for every rule.
 #include "embedding/rows/row_functors.hpp"
 
 #include <algorithm>
@@ -82,15 +81,16 @@ TableOptions options_of(std::int64_t dim, const Initializer& initializer,
 }
 
 /// Expects the same rows and gradients after a step by teams of every width, with the clips of
-/// `clips` beside the regularization of the first group.
+/// `clips` beside the regularization of the first group, and max_norm of both.
 template <class O>
-void expect_same_steps(const O& optimizer, const Regularization& clips = {}) {
+void expect_same_steps(const O& optimizer, const Regularization& clips = {}, double max_norm = 0) {
   SCOPED_TRACE(optimizer.kName);
   for (const std::int64_t dim : kDims) {
     expect_same_bits([&](const Lanes& lanes) {
       TableOptions options = options_of(dim, Normal{}, optimizer);
       options.groups[0].regularization.clip_value = clips.clip_value;
       options.groups[0].regularization.clip_norm = clips.clip_norm;
+      options.groups[0].max_norm = options.groups[1].max_norm = max_norm;
       PlainTable table(options);
       const std::uint32_t occurrences[kRows] = {1, 2, 3, 4, 5};
       std::vector<float> gradients = random_floats(kRows * table.ref.dim, 5);
@@ -116,6 +116,13 @@ TEST(RowFunctors, OptimizersHaveTheSameBitsAtEveryWidth) {
 
 TEST(RowFunctors, ClippedGradientsHaveTheSameBitsAtEveryWidth) {
   expect_same_steps(Sgd{}, {.clip_value = 0.9f, .clip_norm = 0.5f});
+}
+
+TEST(RowFunctors, LimitedRowsHaveTheSameBitsAtEveryWidth) {
+  for (const double max_norm : {0.25, 2.0}) {
+    expect_same_steps(Sgd{}, {.clip_norm = 0.5f}, max_norm);
+    expect_same_steps(Adam{0.1f}, {}, max_norm);
+  }
 }
 
 TEST(RowFunctors, OptimizersHaveTheSameBitsWhetherTheWidthIsKnownOrNot) {
@@ -280,7 +287,8 @@ TEST(RowFunctors, InitialValuesAndReadsHaveTheSameBitsAtEveryWidth) {
       initializer.values = constants.data();
     }
     for (const std::int64_t dim : kDims) {
-      const TableOptions options = options_of(dim, initializer, Adam{});
+      TableOptions options = options_of(dim, initializer, Adam{});
+      options.groups[0].max_norm = std::is_same_v<decltype(initializer), Normal> ? 0.1 : 0;
       expect_same_bits([&](const Lanes& lanes) { return make_read_and_assign(options, lanes); });
     }
   });

@@ -89,7 +89,6 @@ void check(const LayerOptions& options) {
     require_name(options, "kv_creator", options.kv_creator, {"host"},
                  {"device", "tiered", "rocksdb", "redis"});
   }
-  require_built(!options.bp_v2, options, "bp_v2", "true");
 }
 
 }  // namespace keyshard

@@ -35,6 +35,7 @@ struct LayerOptions {
   Regularization regularization;
   std::string partitioner = "hash";
   std::optional<double> max_norm;      ///< > 0: the norm that a row has at most
+  bool bp_v2 = false;                  ///< as TableOptions::bp_v2
   std::int64_t init_capacity = 0;      ///< rows to make room for, over all ranks
   std::optional<std::uint64_t> seed;   ///< of the table; by default a hash of its name
   std::string restrict_policy;         ///< a name of rules/policies.hpp; empty: no row leaves
@@ -58,7 +59,6 @@ struct LayerOptions {
   std::string value_dtype = "float32";
   std::string dtype_policy;  ///< "" means value_dtype; "float32"
   std::string kv_creator;    ///< "" or "host"
-  bool bp_v2 = false;
 };
 
 /// Throws Error{invalid_argument} or Error{not_built} naming the option, its value and what is

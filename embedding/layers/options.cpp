@@ -47,7 +47,7 @@ const std::vector<std::string>& later_of_a_layer() {
 
 void refuse_later(Settings& settings) {
   refuse(settings, later_of_a_layer());
-  refuse(settings, {"bp_v2", "admit_after", "devices", "keep_distribution"});
+  refuse(settings, {"admit_after", "devices", "keep_distribution"});
 }
 
 /// Records a problem for each of the keys that stands in a table of a configuration which has no
@@ -173,6 +173,7 @@ void read_table(Settings& settings, Defaults& d) {
   table.exchange = settings.option("exchange", table.exchange, names_of(table.exchange));
   table.pool_order = settings.option("pool_order", table.pool_order, names_of(table.pool_order));
   table.missing = settings.option("missing", table.missing, names_of(table.missing));
+  table.bp_v2 = settings.flag("bp_v2", table.bp_v2);
   table.init_capacity = settings.integer("init_capacity", table.init_capacity, 0);
   table.trainable = settings.flag("trainable", table.trainable);
   d.empty_bag = settings.option("empty_bag", d.empty_bag, names_of(d.empty_bag));

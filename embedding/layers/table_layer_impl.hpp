@@ -33,6 +33,9 @@ Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options) {
           "layer {}: expected max_norm {} of the shared table {}, or none given: found {}",
           options.name, limit > 0 ? fmt::format("{}", limit) : "none", options.share,
           options.max_norm.value_or(limit));
+  require(!options.bp_v2 || shared.options().bp_v2, Kind::invalid_argument,
+          "layer {}: expected bp_v2 of the shared table {}, false: found true", options.name,
+          options.share);
   return shared;
 }
 
@@ -51,6 +54,7 @@ inline TableOptions table_options(const LayerOptions& options) {
   table.exchange = options.exchange;
   table.pool_order = options.pool_order;
   table.missing = options.missing;
+  table.bp_v2 = options.bp_v2;
   table.init_capacity = options.init_capacity;
   table.restrict_policy = restrict_policy_of(options);
   table.max_rows = options.max_rows;

@@ -57,6 +57,18 @@ KEYSHARD_HD void initialize_group(const Team& team, const GroupRef& group, Key k
   }
 }
 
+/// Clips the values of a row that were written to the max_norm of each group.
+template <class Team>
+KEYSHARD_HD void clip_groups(const Team& team, const TableRef& table, float* row) {
+  for (std::int64_t g = 0; g < table.num_groups; ++g) {
+    const GroupRef& group = table.groups[g];
+    if (group.max_norm > 0) {
+      team.sync();  // lanes have written columns that others clip
+      clip_row(team, group.dim, group.max_norm, row + group.offset);
+    }
+  }
+}
+
 /// The values of an absent key: those of a new row, or zeros.
 template <class Team>
 KEYSHARD_HD void read_absent(const Team& team, const TableRef& table, Key key, bool inference,

@@ -44,6 +44,15 @@ struct UpdateContext {
   std::int64_t valid_samples = 1;  ///< of the global batch, for L2 per occurrence
 };
 
+/// Rows that a program has read and changed by itself. Keys are distinct and owned by this rank;
+/// all lie on the device.
+struct ChangedRows {
+  Span<const Key> keys;  ///< [n]
+  const RowId* read;     ///< [n] as `find` gave them when the rows were read
+  const float* old;      ///< [n x dim] what was read
+  const float* updated;  ///< [n x dim] what they have become
+};
+
 /// The content of one shard, sorted by key, on the host: for checkpoints and digests.
 struct ShardRows {
   std::vector<Key> keys;
@@ -77,11 +86,17 @@ class Table {
 
   void count_removed(std::int64_t rows) noexcept { removed_ += rows; }
 
+  /// Gradients and changed rows that this object has dropped because a row came or went between its
+  /// read and its step: only with `bp_v2`.
+  std::int64_t dropped() const noexcept { return dropped_; }
+
+  void count_dropped(std::int64_t rows) noexcept { dropped_ += rows; }
+
   /// Bytes of index and rows.
   std::size_t bytes() const noexcept { return index_.bytes() + store_.bytes() + statuses_.bytes(); }
 
-  /// Steps and restrictions of this object; those before a resume are not counted. Rows that were
-  /// found at another count are to be found again.
+  /// Steps, restrictions and insertions of this object; those before a resume are not counted. Rows
+  /// that were found at another count are to be found again.
   std::int64_t steps() const noexcept { return steps_; }
 
   // One table alone; several at once: row_stages.hpp.
@@ -113,6 +128,11 @@ class Table {
   /// states to initial; creates missing rows. Keys are distinct and owned by this rank; keys and
   /// values lie on the device.
   void assign(Stream<B>& stream, Span<const Key> keys, const float* values);
+
+  /// Writes changed rows back, clipped to max_norm; states of existing rows stay. By value: a key
+  /// gets its updated row. By increment (`bp_v2`): a key that had a row and has one gets `updated -
+  /// old` added, a key that had none and has none gets the updated row, and the others are dropped.
+  void write_back(Stream<B>& stream, const ChangedRows& changed);
 
   /// Removes all rows with their states and statuses, and the gradients since the last step; the
   /// clocks of the optimizers go on. Rows that were found before are to be found again.
@@ -172,6 +192,7 @@ class Table {
   std::vector<RowGradients<B>> calls_;
   std::int64_t steps_ = 0;
   std::int64_t removed_ = 0;
+  std::int64_t dropped_ = 0;
 };
 
 }  // namespace keyshard

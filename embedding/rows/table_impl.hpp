@@ -188,6 +188,7 @@ void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* ro
                InitializeRows{refs.data(), distinct.keys.data(), fresh.data()});
   for_each(stream, missing.size(),
            SpreadRows{missing.data(), fresh.data(), distinct.inverse.data(), rows});
+  ++steps_;  // a step that found no row of these keys is to find them again
 }
 
 template <Backend B>
@@ -221,13 +222,7 @@ struct AssignRow {
     for (std::int64_t d = team.thread_rank(); d < table->dim; d += team.num_threads()) {
       row[d] = values[i * table->dim + d];
     }
-    for (std::int64_t g = 0; g < table->num_groups; ++g) {
-      const GroupRef& group = table->groups[g];
-      if (group.max_norm > 0) {
-        team.sync();  // lanes have written columns that others clip
-        clip_row(team, group.dim, group.max_norm, row + group.offset);
-      }
-    }
+    clip_groups(team, *table, row);
   }
 };
 

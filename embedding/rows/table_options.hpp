@@ -63,6 +63,8 @@ struct TableOptions {
   ExchangeMode exchange = ExchangeMode::rows;
   PoolOrder pool_order = PoolOrder::bag;
   Missing missing = Missing::initial;
+  bool bp_v2 = false;  ///< a step adds to rows as they are, and drops what is meant for a row that
+                       ///< came or went since it was read; without another writer there is none
   std::int64_t init_capacity = 0;  ///< rows to make room for, over all ranks
   RestrictPolicy restrict_policy = KeepAll{};
   std::int64_t max_rows = 0;           ///< over all ranks, kept by `restrict_every`; 0: no limit

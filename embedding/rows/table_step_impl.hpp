@@ -9,6 +9,7 @@
 #include "embedding/rows/dedup.hpp"
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/write_back_impl.hpp"
 #include "runtime/columns.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
@@ -308,6 +309,9 @@ StepGradients<B> gather_gradients(Stream<B>& stream, Span<Table<B>* const> table
   std::vector<std::vector<RowGradients<B>>> calls;
   for (Table<B>* table : tables) {
     calls.push_back(table->take_gradients());
+    if (table->options().bp_v2) {
+      drop_lost_gradients(stream, *table, calls.back());
+    }
   }
   sum_calls(stream, tables, calls);
   StepGradients<B> step;

@@ -18,6 +18,10 @@ struct Section {
 };
 
 constexpr Section kSections[] = {
+    {"bp_v2", "cross_talk", run_cross_talk},
+    {"bp_v2", "duplicates", nullptr},
+    {"bp_v2", "layer_step", run_layer_step},
+    {"bp_v2", "write_back", run_write_back},
     {"combiners", "bags", nullptr},
     {"combiners", "cases", run_combiners},
     {"combiners", "weighted", run_weighted},

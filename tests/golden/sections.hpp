@@ -14,6 +14,9 @@ void run_restrict(const GoldenValue& file, Report& report);
 void run_partition(const GoldenValue& file, Report& report);
 void run_random_initializers(const GoldenValue& file, Report& report);
 void run_missing_keys(const GoldenValue& file, Report& report);
+void run_write_back(const GoldenValue& file, Report& report);
+void run_layer_step(const GoldenValue& file, Report& report);
+void run_cross_talk(const GoldenValue& file, Report& report);
 void run_max_norm_reads(const GoldenValue& file, Report& report);
 void run_max_norm_training(const GoldenValue& file, Report& report);
 

@@ -46,7 +46,8 @@ TEST(ConfigChanges, OfWhereAndHowLongAJobRunsAreFree) {
                           "embedding.exchange",
                           "tables.C1.exchange",
                           "tables.C1.pretrained",
-                          "tables.C1.init_capacity"}) {
+                          "tables.C1.init_capacity",
+                          "tables.C1.bp_v2"}) {
     EXPECT_EQ(change_of(key), KeyChange::free) << key;
   }
 }

@@ -138,7 +138,7 @@ TEST(JobConfig, AVersionIsRequiredAndANewerOneRefused) {
 }
 
 TEST(JobConfig, WhatIsNotBuiltIsSaidSo) {
-  for (const std::string key : {"bp_v2", "admit_after", "devices", "keep_distribution",
+  for (const std::string key : {"admit_after", "devices", "keep_distribution",
                                 "activity_regularizer", "nslots", "slot_map_fn"}) {
     const std::string end = key + ": " + key + " is not built in this version";
     EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\n" + key + " = 1\n"),

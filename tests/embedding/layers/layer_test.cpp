@@ -29,8 +29,7 @@ TEST(LayerOptions, ThatAreNotBuiltAreRefusedByName) {
       {"key_dtype", [](LayerOptions& o) { o.key_dtype = "int32"; }},
       {"value_dtype", [](LayerOptions& o) { o.value_dtype = "float16"; }},
       {"dtype_policy", [](LayerOptions& o) { o.dtype_policy = "mixed_float16"; }},
-      {"kv_creator", [](LayerOptions& o) { o.kv_creator = "redis"; }},
-      {"bp_v2", [](LayerOptions& o) { o.bp_v2 = true; }}};
+      {"kv_creator", [](LayerOptions& o) { o.kv_creator = "redis"; }}};
   for (const auto& [name, change] : changes) {
     LayerOptions options = named_options();
     change(options);

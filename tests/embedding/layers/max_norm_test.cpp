@@ -198,7 +198,7 @@ void step(Stream<Cpu>& stream, TableSet<Cpu>& tables, SquashedEmbedding<Cpu>& la
   }
 }
 
-Outcome trained(int ranks, int threads, ExchangeMode exchange) {
+Outcome trained(int ranks, int threads, ExchangeMode exchange, bool bp_v2 = false) {
   Outcome out;
   std::mutex mutex;
   run_ranks(ranks, threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
@@ -209,6 +209,7 @@ Outcome trained(int ranks, int threads, ExchangeMode exchange) {
     options.combiner = "mean";
     options.pool_order = PoolOrder::shard;
     options.exchange = exchange;
+    options.bp_v2 = bp_v2;
     SquashedEmbedding<Cpu> layer(tables, options);
     const Range run = run_of(communicator.rank(), ranks, kSlices);
     for (std::int64_t number = 0; number < 3; ++number) {
@@ -231,6 +232,7 @@ TEST(MaxNorm, HasTheSameBitsOnAnyNumberOfRanksAndInEveryExchangeMode) {
     for (const auto exchange :
          {ExchangeMode::rows, ExchangeMode::reduced, ExchangeMode::automatic}) {
       EXPECT_EQ(trained(ranks, 1 + ranks % 2, exchange), one) << ranks << " ranks";
+      EXPECT_EQ(trained(ranks, 1, exchange, /*bp_v2=*/true), one) << ranks << " ranks";
     }
   }
 }

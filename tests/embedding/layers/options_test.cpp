@@ -219,11 +219,13 @@ TEST(EmbeddingOptions, AGroupThatIsNotUsedIsCheckedAllTheSame) {
 
 TEST(EmbeddingOptions, NamesOfOptionsAreReadAndRefused) {
   const Read found = read(R"({"embedding": {"exchange": "auto", "pool_order": "shard",
-                                            "missing": "zeros", "l2_per": "occurrence"}})");
+                                            "missing": "zeros", "l2_per": "occurrence",
+                                            "bp_v2": true}})");
   const TableOptions& table = found.options.tables[0];
   EXPECT_EQ(table.exchange, ExchangeMode::automatic);
   EXPECT_EQ(table.pool_order, PoolOrder::shard);
   EXPECT_EQ(table.missing, Missing::zeros);
+  EXPECT_TRUE(table.bp_v2);
   EXPECT_TRUE(table.groups[0].regularization.l2_per_occurrence);
   EXPECT_TRUE(table.groups[1].regularization.l2_per_occurrence) << "unless its own table differs";
   EXPECT_EQ(read(R"({"embedding": {"l2_per": "key"}})").problems,

@@ -1,0 +1,176 @@
+// Rows that have another writer between their read and their step. A table with `bp_v2` is written
+// by increment: it keeps what the other writer did, and drops what is meant for a row that came or
+// went meanwhile.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "embedding/rows/row_functors.hpp"
+#include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/table_impl.hpp"
+#include "runtime/copy.hpp"
+#include "runtime/for_each.hpp"
+#include "runtime/primitives.hpp"
+
+namespace keyshard {
+
+/// Whether the row of key i did not come or go between its read and now.
+struct StaysAsRead {
+  const RowId* read;
+  const RowId* now;
+
+  KEYSHARD_HD bool operator()(std::int64_t i) const {
+    return (read[i] == kNoRow) == (now[i] == kNoRow);
+  }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t /*call*/, const Body& body) const {
+    body(*this);
+  }
+};
+
+/// The gradients of a call that are left of it, in memory of their own.
+template <Backend B>
+struct LeftGradients {
+  Buffer<Key, B> keys;
+  Buffer<RowId, B> rows;
+  Buffer<float, B> values;
+  Buffer<std::uint32_t, B> occurrences;
+  std::vector<std::shared_ptr<const void>> keep;
+};
+
+/// Takes out gradient which[i] of a call.
+struct TakeGradient {
+  const std::uint32_t* which;
+  const Key* from_keys;
+  const RowId* from_rows;
+  const float* from_values;
+  const std::uint32_t* from_occurrences;  ///< null: not counted
+  std::int64_t dim;
+  Key* keys;
+  RowId* rows;
+  float* values;
+  std::uint32_t* occurrences;
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
+    const std::int64_t k = which[i];
+    for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
+      values[i * dim + d] = from_values[k * dim + d];
+    }
+    if (team.thread_rank() == 0) {
+      keys[i] = from_keys[k];
+      rows[i] = from_rows[k];
+      if (from_occurrences != nullptr) {
+        occurrences[i] = from_occurrences[k];
+      }
+    }
+  }
+};
+
+/// The gradients `which` of a call.
+template <Backend B>
+RowGradients<B> take_gradients(Stream<B>& stream, const RowGradients<B>& call, std::int64_t dim,
+                               const Buffer<std::uint32_t, B>& which) {
+  const std::int64_t n = which.size();
+  const auto left = std::make_shared<LeftGradients<B>>();
+  left->keys = {stream, n};
+  left->rows = {stream, n};
+  left->values = {stream, n * dim};
+  left->occurrences = {stream, call.occurrences == nullptr ? 0 : n};
+  left->keep = call.keep;
+  for_each_row(stream, n,
+               TakeGradient{.which = which.data(),
+                            .from_keys = call.keys,
+                            .from_rows = call.rows,
+                            .from_values = call.values,
+                            .from_occurrences = call.occurrences,
+                            .dim = dim,
+                            .keys = left->keys.data(),
+                            .rows = left->rows.data(),
+                            .values = left->values.data(),
+                            .occurrences = left->occurrences.data()});
+  return {.size = n,
+          .keys = left->keys.data(),
+          .rows = left->rows.data(),
+          .values = left->values.data(),
+          .occurrences = call.occurrences == nullptr ? nullptr : left->occurrences.data(),
+          .steps = call.steps,
+          .keep = {left}};
+}
+
+/// Drops the gradients of a table that is written by increment whose row came or went since the
+/// call found its rows, and counts them.
+template <Backend B>
+void drop_lost_gradients(Stream<B>& stream, Table<B>& table, std::vector<RowGradients<B>>& calls) {
+  for (RowGradients<B>& call : calls) {
+    Buffer<RowId, B> now(stream, call.size);
+    table.find(stream, {call.keys, call.size}, now.data());
+    const Buffer<std::uint32_t, B> left =
+        select(stream, call.size, StaysAsRead{call.rows, now.data()});
+    if (left.size() < call.size) {
+      table.count_dropped(call.size - left.size());
+      call = take_gradients(stream, call, table.layout().dim, left);
+    }
+  }
+}
+
+/// Whether key i is written back: by value always, by increment where its row neither came nor
+/// went.
+struct IsWritten {
+  StaysAsRead stays;
+  bool by_increment;
+
+  KEYSHARD_HD bool operator()(std::int64_t i) const { return !by_increment || stays(i); }
+};
+
+/// Writes back row which[i] of those that a program has read and changed.
+struct WriteBackRow {
+  const TableRef* table;
+  const std::uint32_t* which;
+  const RowId* rows;  ///< [i]
+  const RowId* read;  ///< of each key; kNoRow: it had no row
+  const float* old;
+  const float* updated;
+  bool by_increment;
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
+    const std::int64_t k = which[i];
+    const bool adds = by_increment && read[k] != kNoRow;
+    float* row = table->store.row(rows[i]);
+    for (std::int64_t d = team.thread_rank(); d < table->dim; d += team.num_threads()) {
+      const float to = updated[k * table->dim + d];
+      row[d] = adds ? row[d] + (to - old[k * table->dim + d]) : to;
+    }
+    clip_groups(team, *table, row);
+  }
+};
+
+template <Backend B>
+void Table<B>::write_back(Stream<B>& stream, const ChangedRows& changed) {
+  const std::int64_t n = changed.keys.size();
+  Buffer<RowId, B> now(stream, n);
+  find(stream, changed.keys, now.data());
+  const Buffer<std::uint32_t, B> which =
+      select(stream, n, IsWritten{{changed.read, now.data()}, options_.bp_v2});
+  count_dropped(n - which.size());
+  Buffer<Key, B> keys(stream, which.size());
+  Buffer<RowId, B> rows(stream, which.size());
+  for_each(stream, which.size(), TakeKeys{which.data(), changed.keys.data(), keys.data()});
+  find_or_insert(stream, std::as_const(keys).span(), rows.data());
+  const Table<B>* const self[] = {this};
+  const TableRefs<B> refs(stream, self);
+  for_each_row(stream, which.size(),
+               WriteBackRow{.table = refs.data(),
+                            .which = which.data(),
+                            .rows = rows.data(),
+                            .read = changed.read,
+                            .old = changed.old,
+                            .updated = changed.updated,
+                            .by_increment = options_.bp_v2});
+}
+
+}  // namespace keyshard

@@ -98,7 +98,7 @@ TableLayer<B>::TableLayer(TableSet<B>& tables, const LayerOptions& options, cons
               &layer_table(tables, options))),
       lookup_(tables.communicator(), {table_}, {FeatureOptions{options.name, 0, {combiner}}}),
       regularizer_(make_regularizer(options.activity_regularizer, functions)) {
-  if (weighted_place(combiner).has_value() && table_->options().exchange == ExchangeMode::rows) {
+  if (weighted_place(combiner).has_value()) {
     weighted_ = std::make_unique<Lookup<B>>(
         tables.communicator(), std::vector<Table<B>*>{table_},
         std::vector<FeatureOptions>{{options.name, 0, {combiner}, true}});
@@ -151,10 +151,6 @@ void TableLayer<B>::check_call(Stream<B>& stream, const IdsView& ids, const Call
   require(call.weights.empty() || call.weights.size() == ids.values.size(), Kind::invalid_argument,
           "layer {}: expected a weight for each of {} ids: found {}", name(), ids.values.size(),
           call.weights.size());
-  require(call.weights.empty() || table_->options().exchange == ExchangeMode::rows, Kind::not_built,
-          "layer {}: weights of ids with exchange \"reduced\" or \"auto\" are not built in this "
-          "version; give table {} exchange \"rows\"",
-          name(), table_->options().name);
 }
 
 template <Backend B>

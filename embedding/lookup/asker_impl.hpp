@@ -358,6 +358,7 @@ void merge_parts(Stream<B>& stream, const AskerState<B>& asker, const PoolBags& 
                 .items = pool.items,
                 .shards = pool.shards,
                 .bags = pool.bags,
+                .weights = pool.weights,
                 .pooled = pool.pooled,
                 .kept = pool.kept,
                 .kept_bytes = pool.kept_bytes});

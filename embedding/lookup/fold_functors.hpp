@@ -26,6 +26,7 @@ struct ReceivedTerms {
   const std::uint16_t* nodes;        ///< [ranks x kMostNodes] first slices of the nodes of each run
   const std::int64_t* term_offsets;  ///< [items + 1] in `terms`; null where no block is reduced
   const PartItem* terms;             ///< sorted by item
+  const float* term_weights;         ///< beside `terms`; null without weights
   const BagPart* parts;
   const std::byte* message;
   const std::int64_t* bases;  ///< bytes before the blocks of `message`
@@ -100,13 +101,13 @@ struct FoldKey {
         [&](std::int64_t t, float* sum, bool starts) {
           const BagPart& part = in->parts[in->terms[t].part];
           const FeatureGroup& at = in->shape.groups[part.feature * in->shape.num_groups + group];
-          with_alternative<Combiner>(at.kind, [&](auto c) {
+          with_alternative<BagCombiner>(at.kind_of(part.weighted != 0), [&](auto c) {
             using C = decltype(c);
             const auto* back = reinterpret_cast<const typename C::Back*>(
                                    in->message + in->bases[part.block] + part.back + at.back) +
                                column;
             for (std::int64_t i = 0; i < width; ++i) {
-              const float value = C::gradient(back[i], x[i]);
+              const float value = term_of<C>(C::gradient(back[i], x[i]), in->term_weights, t);
               sum[i] = starts ? value : sum[i] + value;
             }
           });

@@ -157,6 +157,51 @@ struct ListItems {
   }
 };
 
+/// An item with its weight.
+struct WeightedPartItem {
+  std::uint32_t key;
+  std::uint32_t part;
+  float weight;
+};
+
+/// Lists the items of part p with their weights. The words that are weights become items of no key,
+/// which come after all others.
+struct ListWeightedItems {
+  const BagPart* parts;
+  const std::uint32_t* items;
+  const std::int64_t* key_starts;
+  std::uint32_t no_key;
+  WeightedPartItem* out;
+
+  std::int64_t work() const { return 20; }
+
+  KEYSHARD_HD void operator()(std::int64_t p) const {
+    const BagPart& part = parts[p];
+    const bool weighted = part.weighted != 0;
+    for (std::uint32_t j = 0; j < part.count; ++j) {
+      out[part.items + j] = {
+          static_cast<std::uint32_t>(key_starts[part.block] + items[part.items + j]),
+          static_cast<std::uint32_t>(p), weighted ? part.weight(items, j) : 1.0f};
+    }
+    for (std::uint32_t j = 0; weighted && j < part.count; ++j) {
+      out[part.items + part.count + j] = {no_key, static_cast<std::uint32_t>(p), 0.0f};
+    }
+  }
+};
+
+struct SplitWeights {
+  const WeightedPartItem* from;
+  PartItem* items;
+  float* weights;
+
+  std::int64_t work() const { return 2; }
+
+  KEYSHARD_HD void operator()(std::int64_t i) const {
+    items[i] = {from[i].key, from[i].part};
+    weights[i] = from[i].weight;
+  }
+};
+
 /// offsets[k] = the first of sorted items whose key is k or more.
 struct ItemStarts {
   const PartItem* items;
@@ -185,19 +230,37 @@ template <Backend B>
 struct ReducedTerms {
   Buffer<std::int64_t, B> offsets;  ///< [received + 1]; empty where no block is reduced
   Buffer<PartItem, B> items;
+  Buffer<float, B> weights;  ///< beside `items`; empty where no part has weights
 
   ReducedTerms(Stream<B>& stream, const OwnerState<B>& owner) {
     if (owner.parts.parts.empty()) {
       return;
     }
     items = {stream, owner.parts.items.size()};
-    Buffer<std::int64_t, B> storage;
-    for_each(stream, owner.parts.parts.size(),
-             ListItems{owner.parts.parts.data(), owner.parts.items.data(),
-                       device_view<std::int64_t>(stream, owner.blocks, storage), items.data()});
-    sort_pairs(stream, items.span());
+    if (owner.parts.weighted) {
+      sort_weighted(stream, owner);
+    } else {
+      Buffer<std::int64_t, B> storage;
+      for_each(stream, owner.parts.parts.size(),
+               ListItems{owner.parts.parts.data(), owner.parts.items.data(),
+                         device_view<std::int64_t>(stream, owner.blocks, storage), items.data()});
+      sort_pairs(stream, items.span());
+    }
     offsets = {stream, owner.blocks.back() + 1};
     for_each(stream, offsets.size(), ItemStarts{items.data(), items.size(), offsets.data()});
+  }
+
+ private:
+  void sort_weighted(Stream<B>& stream, const OwnerState<B>& owner) {
+    Buffer<WeightedPartItem, B> sorted(stream, items.size());
+    Buffer<std::int64_t, B> storage;
+    for_each(stream, owner.parts.parts.size(),
+             ListWeightedItems{owner.parts.parts.data(), owner.parts.items.data(),
+                               device_view<std::int64_t>(stream, owner.blocks, storage),
+                               static_cast<std::uint32_t>(owner.blocks.back()), sorted.data()});
+    sort_pairs(stream, sorted.span());
+    weights = {stream, items.size()};
+    for_each(stream, items.size(), SplitWeights{sorted.data(), items.data(), weights.data()});
   }
 };
 
@@ -252,6 +315,7 @@ void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* 
       .nodes = device_view<std::uint16_t>(stream, nodes, nodes_storage),
       .term_offsets = terms.offsets.data(),
       .terms = terms.items.data(),
+      .term_weights = terms.weights.data(),
       .parts = owner.parts.parts.data(),
       .message = gradients.bytes.data(),
       .bases = device_view<std::int64_t>(stream, gradients.layout.bases, bases_storage),

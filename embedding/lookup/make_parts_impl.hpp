@@ -1,6 +1,7 @@
 // Makes the parts of bags at the asker.
 #pragma once
 
+#include <bit>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct OrderedBags {
   const std::uint8_t* reduced;  ///< of each table
   BagRanges bags;
   const std::uint32_t* items;
+  const float* weights;  ///< beside `items`; null where no feature has weights
   const std::uint16_t* shards;
   const std::uint16_t* slice_of;
 
@@ -77,6 +79,7 @@ struct WriteParts {
           .feature = f,
           .slice = in.slice_of[sample],
           .count = static_cast<std::uint32_t>(end - begin),
+          .weighted = in.shape.features[f].weighted ? 1u : 0u,
           .items = begin,
           .state = 0,
           .back = 0};
@@ -113,7 +116,7 @@ struct PartsOfBlocks {
 struct ItemsOfPart {
   PartsOfBlocks in;
 
-  KEYSHARD_HD std::int64_t operator()(std::int64_t i) const { return in.part(i).count; }
+  KEYSHARD_HD std::int64_t operator()(std::int64_t i) const { return in.part(i).words(); }
 };
 
 struct StateOfPart {
@@ -150,7 +153,8 @@ struct PartPlaces {
   }
 };
 
-/// Sets the places of the asker's parts in their blocks, and writes their headers and items.
+/// Sets the places of the asker's parts in their blocks, and writes their headers, items and
+/// weights.
 struct PlaceParts {
   BagPart* parts;
   const std::uint32_t* order;
@@ -161,6 +165,7 @@ struct PlaceParts {
   PartHeader* headers;
   std::uint32_t* items;
   const std::uint32_t* inverse;
+  const float* weights;            ///< beside `inverse`
   const std::int64_t* key_starts;  ///< of blocks
 
   std::int64_t work() const { return 20; }
@@ -170,10 +175,13 @@ struct PlaceParts {
     const std::int64_t first = part_starts[part.block];
     part.state = state_places[i] - state_places[first];
     part.back = back_places[i] - back_places[first];
-    headers[i] = {part.count, part.feature, part.slice};
+    headers[i] = {part.count, part.feature | part.weighted * PartHeader::kWeighted, part.slice};
+    std::uint32_t* words = items + item_places[i];
     for (std::uint32_t j = 0; j < part.count; ++j) {
-      items[item_places[i] + j] =
-          inverse[part.items + j] - static_cast<std::uint32_t>(key_starts[part.block]);
+      words[j] = inverse[part.items + j] - static_cast<std::uint32_t>(key_starts[part.block]);
+    }
+    for (std::uint32_t j = 0; part.weighted != 0 && j < part.count; ++j) {
+      words[part.count + j] = std::bit_cast<std::uint32_t>(weights[part.items + j]);
     }
   }
 };
@@ -237,6 +245,7 @@ void order_parts(Stream<B>& stream, const LookupShape& shape, const OrderedBags&
                  .headers = out.headers.data(),
                  .items = out.items.data(),
                  .inverse = bags.items,
+                 .weights = bags.weights,
                  .key_starts = device_view<std::int64_t>(stream, key_starts, keys_storage)});
 }
 
@@ -251,6 +260,7 @@ BagParts<B> make_parts(Stream<B>& stream, const LookupShape& shape, const AskerS
       .reduced = device_view<std::uint8_t>(stream, asker.reduced, reduced_storage),
       .bags = asker.bags(),
       .items = asker.distinct.inverse.data(),
+      .weights = asker.weights_of_items().of_ids,
       .shards = asker.shards.data(),
       .slice_of = asker.slice_of.data()};
   const std::int64_t n = asker.samples * shape.num_features();

@@ -47,9 +47,10 @@ struct TakeHeaders {
         const PartHeader& header = in->headers[p];
         in->parts[p] = {.bag = 0,
                         .block = block,
-                        .feature = header.feature,
+                        .feature = header.feature & ~PartHeader::kWeighted,
                         .slice = header.slice,
                         .count = header.count,
+                        .weighted = (header.feature & PartHeader::kWeighted) != 0 ? 1u : 0u,
                         .items = 0,
                         .state = 0,
                         .back = 0};
@@ -65,9 +66,12 @@ struct TakeHeaders {
   }
 };
 
-/// Whether a part does not fit its block: its feature reads another table, or an item is no key of
-/// the block. Items are checked where `items` is not null.
+/// Whether a part does not fit its block: its feature reads another table or takes no weights, or
+/// an item is no key of the block. Items are checked where `items` is not null. A whole part counts
+/// as kWhole where it has weights.
 struct BrokenPart {
+  static constexpr std::int64_t kWhole = std::int64_t{1} << 32;  ///< more than there are parts
+
   ShapeRef shape;
   const BagPart* parts;
   const std::uint32_t* items;
@@ -78,19 +82,30 @@ struct BrokenPart {
     const BrokenPart* in;
     std::int64_t block;
 
-    KEYSHARD_HD bool operator()(std::int64_t p) const {
+    KEYSHARD_HD std::int64_t operator()(std::int64_t p) const {
       const BagPart& part = in->parts[p];
-      if (part.feature >= in->shape.num_features ||
-          in->shape.features[part.feature].table != block % in->shape.tables) {
-        return true;
+      return !fits(part, p) ? 1 : part.weighted != 0 ? kWhole : 0;
+    }
+
+    KEYSHARD_HD bool fits(const BagPart& part, std::int64_t p) const {
+      const ShapeRef& shape = in->shape;
+      if (part.feature >= shape.num_features ||
+          shape.features[part.feature].table != block % shape.tables) {
+        return false;
+      }
+      const FeatureGroup* groups = shape.groups + part.feature * shape.num_groups;
+      for (std::int64_t g = 0; g < shape.num_groups; ++g) {
+        if (groups[g].kind_of(part.weighted != 0) == kNoCombiner) {
+          return false;
+        }
       }
       const std::int64_t keys = in->key_starts[block + 1] - in->key_starts[block];
       for (std::uint32_t j = 0; in->items != nullptr && j < part.count; ++j) {
         if (in->items[in->item_places[p] + j] >= keys) {
-          return true;
+          return false;
         }
       }
-      return false;
+      return true;
     }
   };
 
@@ -114,9 +129,10 @@ struct ReceivedBlocks {
   std::vector<std::int64_t> item_starts;  ///< likewise
 };
 
-/// Throws Error{communication} where parts do not fit their blocks.
+/// Whether some parts have weights. Throws Error{communication} where parts do not fit their
+/// blocks.
 template <Backend B>
-void check_parts(Stream<B>& stream, const ReceivedBlocks& blocks, const PartsOfBlocks& in,
+bool check_parts(Stream<B>& stream, const ReceivedBlocks& blocks, const PartsOfBlocks& in,
                  const Buffer<std::int64_t, B>& item_places) {
   const std::vector<std::int64_t> item_starts = values_at(stream, item_places, blocks.part_starts);
   for (std::size_t b = 0; b < item_starts.size(); ++b) {
@@ -125,9 +141,12 @@ void check_parts(Stream<B>& stream, const ReceivedBlocks& blocks, const PartsOfB
   const std::vector<std::int64_t> broken =
       sum_runs(stream, Span<const std::int64_t>(blocks.part_starts),
                BrokenPart{in.shape, in.parts, in.items, item_places.data(), in.key_starts});
+  bool weighted = false;
   for (std::size_t b = 0; b < broken.size(); ++b) {
-    require_whole(broken[b] == 0, b);
+    require_whole(broken[b] % BrokenPart::kWhole == 0, b);
+    weighted = weighted || broken[b] > 0;
   }
+  return weighted;
 }
 
 /// Reads the parts whose headers and items `parts` has received, and sets everything else in
@@ -150,7 +169,7 @@ void read_parts(Stream<B>& stream, const LookupShape& shape, const ReceivedBlock
       .key_starts = device_view<std::int64_t>(stream, blocks.key_starts, keys_storage),
       .shards = shards};
   scan(stream, n, ItemsOfPart{in}, item_places.data());
-  check_parts(stream, blocks, in, item_places);
+  parts.weighted = check_parts(stream, blocks, in, item_places);
   for_each(stream, n, PlaceItems{parts.parts.data(), item_places.data()});
   const PartPlaces<B> places(stream, in, n);
   for_each(stream, n,

@@ -2,7 +2,9 @@
 // of a batch, as asker and owner see them, and the functors of both sides.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #include "embedding/lookup/bag_functors.hpp"
 #include "runtime/runs.hpp"
@@ -14,18 +16,28 @@ struct BagPart {
   std::uint32_t bag;    ///< asker: bag of the batch; owner: not used
   std::uint32_t block;  ///< rank * tables + table
   std::uint32_t feature;
-  std::uint32_t slice;  ///< of the global batch
-  std::uint32_t count;  ///< ids
-  std::int64_t items;   ///< asker: first id in the ordered inverse; owner: in the received items
-  std::int64_t state;   ///< byte of its states in the answers of its block: one per node of the
-                        ///< owner's run of shards that it touches
-  std::int64_t back;    ///< byte of its backward message in the gradients of its block
+  std::uint32_t slice;     ///< of the global batch
+  std::uint32_t count;     ///< ids
+  std::uint32_t weighted;  ///< 1: its ids have weights, which travel after its items; else 0
+  std::int64_t items;      ///< asker: first id in the ordered inverse; owner: in the received items
+  std::int64_t state;      ///< byte of its states in the answers of its block: one per node of the
+                           ///< owner's run of shards that it touches
+  std::int64_t back;       ///< byte of its backward message in the gradients of its block
+
+  /// 32-bit words of its items, and of their weights.
+  KEYSHARD_HD std::int64_t words() const { return std::int64_t{count} * (1 + weighted); }
+
+  /// At the owner: the weight of item j.
+  KEYSHARD_HD float weight(const std::uint32_t* received, std::uint32_t j) const {
+    return std::bit_cast<float>(received[items + count + j]);
+  }
 };
 
 /// The header of a part. It travels beside the items of the part, each of which is the number of a
-/// key in the block.
+/// key in the block, and which the weights of a weighted part follow, as the bits of floats.
 struct PartHeader {
   static constexpr std::int64_t kWords = 3;
+  static constexpr std::uint32_t kWeighted = 1u << 31;  ///< in `feature`: the part is weighted
 
   std::uint32_t count;
   std::uint32_t feature;
@@ -47,9 +59,10 @@ struct BagParts {
   Buffer<PartHeader, B> headers;   ///< as they travel, block after block
   Buffer<std::uint32_t, B> items;  ///< likewise
   std::vector<std::int64_t> part_counts;  ///< [ranks * tables]; empty where nothing is reduced
-  std::vector<std::int64_t> item_counts;
+  std::vector<std::int64_t> item_counts;  ///< words of items and weights
   std::vector<std::int64_t> state_bytes;
   std::vector<std::int64_t> back_bytes;
+  bool weighted = false;  ///< owner: there are weighted parts
 
   /// 32-bit words of a block that travel from asker to owner.
   std::int64_t words(std::size_t block) const {
@@ -72,7 +85,7 @@ KEYSHARD_HD std::int64_t count_nodes(const ShapeRef& shape, std::uint32_t count,
 }
 
 /// One column group of one bag at the asker: folds the states of its parts; 0 for an empty bag.
-template <class C, int kColumns>
+template <class C, int kColumns, class Size>
 struct MergeParts {
   using State = typename C::State;
 
@@ -85,7 +98,7 @@ struct MergeParts {
   const std::uint16_t* shards;  ///< of the distinct keys
   FeatureGroup group;
   std::int64_t state_bytes;  ///< of one state, all groups
-  std::int64_t n;            ///< ids of the bag
+  Size size;                 ///< of the bag, as size_of_bag has it
   State* kept;
   float* out;
 
@@ -99,7 +112,7 @@ struct MergeParts {
       }
       const State* state = fold.finish(Solo{});
       for (std::int64_t d = 0; d < width; ++d) {
-        out[first + d] = state == nullptr ? 0.0f : C::value(state[d], n);
+        out[first + d] = state == nullptr ? 0.0f : C::value(state[d], size);
       }
       for (std::int64_t d = 0; d < width && kept != nullptr && state != nullptr; ++d) {
         kept[first + d] = state[d];
@@ -139,6 +152,7 @@ struct MergeBags {
   const std::uint32_t* items;
   const std::uint16_t* shards;
   BagRanges bags;
+  IdWeights weights;
   const MatrixView<float>* pooled;
   std::byte* kept;
   std::int64_t kept_bytes;
@@ -155,9 +169,10 @@ struct MergeBags {
     }
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[f * shape.num_groups + g];
-      with_alternative<Combiner>(group.kind, [&](auto c) {
+      with_alternative<BagCombiner>(group.kind, [&](auto c) {
         using C = decltype(c);
-        MergeParts<C, kLaneColumns<Team>>{
+        const auto size = size_of_bag<C>(bags, weights, bag);
+        MergeParts<C, kLaneColumns<Team>, std::remove_const_t<decltype(size)>>{
             .shape = shape,
             .parts = parts + starts[bag],
             .num_parts = starts[bag + 1] - starts[bag],
@@ -167,7 +182,7 @@ struct MergeBags {
             .shards = shards,
             .group = group,
             .state_bytes = feature.state_bytes,
-            .n = bags.size(bag),
+            .size = size,
             .kept = kept_states<typename C::State>(kept, kept_bytes, sample, group),
             .out = pooled[g].row(sample) + group.column}(team);
       });
@@ -195,7 +210,7 @@ struct ReduceParts {
     const BagPart& part = parts[p];
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[part.feature * shape.num_groups + g];
-      with_alternative<Combiner>(group.kind, [&](auto c) {
+      with_alternative<BagCombiner>(group.kind_of(part.weighted != 0), [&](auto c) {
         for_columns<kLaneColumns<Team>, Widths::any>(
             team, group.dim, [&](std::int64_t first, auto width) {
               reduce<decltype(c), kLaneColumns<Team>>(part, group, first, width);
@@ -224,8 +239,10 @@ struct ReduceParts {
       const float* x = values + value_offset(key) + group.offset + first;
       const bool starts = !fold.continues(shard);
       State* state = starts ? fold.push(Solo{}, shard) : fold.top();
+      const float weight = TakesWeights<C> ? part.weight(items, j) : 1.0f;
       for (std::int64_t d = 0; d < width; ++d) {
-        state[d] = starts ? C::start(x[d]) : C::add(state[d], x[d]);
+        const float term = term_of<C>(x[d], &weight, 0);
+        state[d] = starts ? C::start(term) : C::add(state[d], term);
       }
     }
     write(fold.finish(Solo{}), first, width, answer);
@@ -247,6 +264,7 @@ struct WriteBacks {
   Divider by_features;
   const BagPart* parts;
   BagRanges bags;
+  IdWeights weights;
   const MatrixView<const float>* upstream;
   const std::byte* kept;
   std::int64_t kept_bytes;
@@ -262,7 +280,7 @@ struct WriteBacks {
     std::byte* out = message + bases[part.block] + part.back;
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[part.feature * shape.num_groups + g];
-      with_alternative<Combiner>(group.kind, [&](auto c) {
+      with_alternative<BagCombiner>(group.kind, [&](auto c) {
         using C = decltype(c);
         using State = typename C::State;
         const float* gradient = upstream[g].row(sample) + group.column;
@@ -270,7 +288,7 @@ struct WriteBacks {
         auto* backs = reinterpret_cast<typename C::Back*>(out + group.back);
         for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
           const State state = C::kBackNeedsState ? states[d] : C::start(0.0f);
-          backs[d] = C::back(gradient[d], state, bags.size(part.bag));
+          backs[d] = C::back(gradient[d], state, size_of_bag<C>(bags, weights, part.bag));
         }
       });
     }

@@ -13,15 +13,15 @@ std::int64_t rounded(std::int64_t bytes, std::int64_t alignment) {
   return (bytes + alignment - 1) / alignment * alignment;
 }
 
-CombinerKind kind_of(const FeatureOptions& feature, const Combiner& combiner) {
-  if (!feature.weighted) {
-    return static_cast<CombinerKind>(combiner.index());
-  }
-  const std::optional<std::size_t> place = weighted_place(combiner);
-  require(place.has_value(), Kind::invalid_argument,
+/// Sets the kinds of a group of a feature.
+void set_kinds(const FeatureOptions& feature, const Combiner& combiner, FeatureGroup& group) {
+  const std::optional<std::size_t> weighted = weighted_place(combiner);
+  require(!feature.weighted || weighted.has_value(), Kind::invalid_argument,
           "feature {}: expected combiner sum, mean or sqrtn where ids have weights: found {}",
           feature.name, name_of(combiner));
-  return static_cast<CombinerKind>(*place);
+  group.plain_kind = static_cast<CombinerKind>(combiner.index());
+  group.weighted_kind = static_cast<CombinerKind>(weighted.value_or(kNoCombiner));
+  group.kind = group.kind_of(feature.weighted);
 }
 
 /// Adds a feature and its groups to a shape whose `widths` has room for all groups.
@@ -29,10 +29,6 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table, Looku
   require(feature.combiners.size() == table.groups.size(), Kind::invalid_argument,
           "feature {}: expected a combiner for each of the {} column groups of table {}: found {}",
           feature.name, table.groups.size(), table.name, feature.combiners.size());
-  require(!feature.weighted || table.exchange == ExchangeMode::rows, Kind::not_built,
-          "feature {}: weights of ids with exchange \"reduced\" or \"auto\" are not built in this "
-          "version; give table {} exchange \"rows\"",
-          feature.name, table.name);
   const RowLayout layout(table.groups);
   FeatureShape& added = shape.features.emplace_back();
   added.table = static_cast<std::uint16_t>(feature.table);
@@ -46,7 +42,7 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table, Looku
       continue;
     }
     const Combiner& combiner = feature.combiners[g];
-    group.kind = kind_of(feature, combiner);
+    set_kinds(feature, combiner, group);
     group.column = shape.widths[g];
     group.offset = layout.groups[g].value_offset;
     group.dim = table.groups[g].dim;

@@ -17,17 +17,28 @@ namespace keyshard {
 /// The place of a combiner in BagCombiner, for a choice per bag or occurrence.
 using CombinerKind = std::uint8_t;
 
+/// In place of the kind with weights, of a combiner that takes none.
+inline constexpr CombinerKind kNoCombiner = 255;
+
 /// One column group of one feature. A feature whose table has fewer groups than others has dim 0 in
 /// the rest.
 struct FeatureGroup {
-  CombinerKind kind = 0;
-  std::int64_t column = 0;  ///< in the output of the group
-  std::int64_t offset = 0;  ///< in the values of a row
+  CombinerKind kind = 0;           ///< as the feature is pooled here
+  CombinerKind plain_kind = 0;     ///< as a part without weights is pooled
+  CombinerKind weighted_kind = 0;  ///< as a part with weights is pooled, or kNoCombiner
+  std::int64_t column = 0;         ///< in the output of the group
+  std::int64_t offset = 0;         ///< in the values of a row
   std::int64_t dim = 0;
   std::int64_t state = 0;  ///< byte in a partial state of a bag
   std::int64_t back = 0;   ///< byte in the backward message of a bag
   std::int64_t kept = -1;  ///< byte in the kept states of a sample; -1 where backward needs none
   float empty = 0;         ///< what a bag with no ids gives
+
+  /// How a part is pooled. Askers of one lookup may differ in whether their ids have weights: a
+  /// layer is called with weights on the ranks that have ids.
+  KEYSHARD_HD CombinerKind kind_of(bool weighted_part) const {
+    return weighted_part ? weighted_kind : plain_kind;
+  }
 };
 
 struct FeatureShape {

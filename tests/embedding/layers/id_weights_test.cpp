@@ -12,12 +12,14 @@ namespace keyshard {
 namespace {
 
 /// Rows of one number: key k has k.
-LayerOptions options_of(const std::string& combiner) {
+LayerOptions options_of(const std::string& combiner, ExchangeMode exchange = ExchangeMode::rows) {
   LayerOptions options;
   options.embedding_size = 1;
   options.name = "items";
   options.combiner = combiner;
   options.optimizer = Sgd{1};
+  options.exchange = exchange;
+  options.pool_order = exchange == ExchangeMode::rows ? PoolOrder::bag : PoolOrder::shard;
   return options;
 }
 
@@ -33,11 +35,11 @@ void fill(Stream<Cpu>& stream, TableSet<Cpu>& tables) {
 
 /// What rank 0 of `ranks` gets for its ids; the other ranks have none, and no weights.
 std::vector<float> pooled(int ranks, const std::string& combiner, const IdsView& ids,
-                          const CallOptions& call) {
+                          const CallOptions& call, ExchangeMode exchange = ExchangeMode::rows) {
   std::vector<float> out;
   testing::run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     TableSet<Cpu> tables(communicator);
-    SquashedEmbedding<Cpu> layer(tables, options_of(combiner));
+    SquashedEmbedding<Cpu> layer(tables, options_of(combiner, exchange));
     fill(stream, tables);
     if (communicator.rank() == 0) {
       const auto output = layer(stream, ids, call);
@@ -62,6 +64,50 @@ TEST(LayerWeights, MultiplyRowsAndDivideTheirSum) {
     const std::vector<float> roots = pooled(ranks, "sqrtn", view, {.weights = weights});
     EXPECT_FLOAT_EQ(roots[0], 7 / std::sqrt(10.0f));
     EXPECT_FLOAT_EQ(roots[1], 2 / std::sqrt(8.0f));
+  }
+}
+
+TEST(LayerWeights, TravelToTheOwnersOfReducedTables) {
+  const std::vector<Key> ids{1, 2, 3, 4, 4, 5};
+  const std::vector<float> weights{1, 3, -2, 2, 0.5f, -0.5f};
+  const IdsView view{ids, {3, 2}, {}};
+  for (const ExchangeMode exchange : {ExchangeMode::reduced, ExchangeMode::automatic}) {
+    for (const int ranks : {1, 3}) {
+      EXPECT_EQ(pooled(ranks, "sum", view, {.weights = weights}, exchange),
+                (std::vector<float>{7, 2, -0.5f}));
+      EXPECT_EQ(pooled(ranks, "mean", view, {.weights = weights}, exchange),
+                (std::vector<float>{1.75f, 0, 0}));
+      EXPECT_EQ(pooled(ranks, "sum", view, {}, exchange), (std::vector<float>{3, 7, 9}));
+    }
+  }
+}
+
+/// The rows of keys 1 and 2 after a step of three ranks, of which only the first one has ids.
+std::vector<float> stepped(ExchangeMode exchange) {
+  std::vector<float> rows;
+  testing::run_ranks(3, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    SquashedEmbedding<Cpu> layer(tables, options_of("mean", exchange));
+    fill(stream, tables);
+    const bool root = communicator.rank() == 0;
+    const std::vector<Key> ids = root ? std::vector<Key>{1, 2, 1} : std::vector<Key>();
+    const std::vector<float> weights = root ? std::vector<float>{1, 2, -5} : std::vector<float>();
+    const std::int64_t samples = root ? 1 : 0;
+    const auto output = layer(stream, {ids, {samples, 3}, {}}, {.weights = weights});
+    const float upstream = 8;
+    layer.backward(stream, output, &upstream);
+    tables.apply(stream, {});
+    const auto after = layer(stream, {ids, {3 * samples, 1}, {}}, {.training = false});
+    if (root) {
+      rows.assign(after.values.data(), after.values.data() + 2);
+    }
+  });
+  return rows;
+}
+
+TEST(LayerWeights, MultiplyTheGradientsAtTheOwnersOfReducedTables) {
+  for (const auto exchange : {ExchangeMode::rows, ExchangeMode::reduced, ExchangeMode::automatic}) {
+    EXPECT_EQ(stepped(exchange), (std::vector<float>{1 - 8.0f * (1 - 5) / -2, 2 - 8.0f * 2 / -2}));
   }
 }
 

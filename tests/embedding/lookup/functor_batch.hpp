@@ -10,6 +10,9 @@
 
 namespace keyshard::testing {
 
+/// Those that take weights.
+inline std::vector<Combiner> weighted_combiners() { return {Sum{}, Mean{}, SqrtN{}}; }
+
 /// Every combiner of the family.
 inline std::vector<Combiner> all_combiners() {
   std::vector<Combiner> combiners;
@@ -35,7 +38,7 @@ struct FunctorBatch {
   std::vector<float> values;                   // [distinct keys x row_dim] of the owner
 
   /// Tables: pooled as a bag stands, by shard, and in reduced form; the first one has two groups.
-  /// Where `weighted`, the ids of the first two have weights.
+  /// Where `weighted`, all ids have weights.
   FunctorBatch(std::int64_t dim, const std::vector<Combiner>& combiners, bool weighted = false)
       : shape(make_shape(dim, combiners, weighted)), row_dim(dim + 3) {
     std::fill(shape.node_of_shard.begin(), shape.node_of_shard.begin() + kShards / 2, 0);
@@ -94,7 +97,7 @@ struct FunctorBatch {
         features.push_back({.name = table.name + name_of(combiner),
                             .table = t,
                             .combiners = std::vector<Combiner>(table.groups.size(), combiner),
-                            .weighted = weighted && t < 2});
+                            .weighted = weighted});
       }
     }
     return make_lookup_shape(pointers, features, 1);
@@ -192,6 +195,7 @@ inline MergeBags merge_bags(FunctorBatch& batch, const DeviceShape<Cpu>& device,
           .items = pool.items,
           .shards = pool.shards,
           .bags = pool.bags,
+          .weights = pool.weights,
           .pooled = pool.pooled,
           .kept = pool.kept,
           .kept_bytes = pool.kept_bytes};

@@ -17,6 +17,7 @@ using testing::FunctorBatch;
 using testing::kDims;
 using testing::Lanes;
 using testing::PooledBatch;
+using testing::weighted_combiners;
 
 /// A batch on its way back: its bags are pooled, its message is planned.
 struct Backward {
@@ -67,6 +68,7 @@ struct Backward {
                                                           .by_features = device.by_features,
                                                           .parts = batch.asker.parts.parts.data(),
                                                           .bags = batch.asker.bags(),
+                                                          .weights = batch.asker.weights_of_items(),
                                                           .upstream = batch.views.data(),
                                                           .kept = pooled.kept.data(),
                                                           .kept_bytes = batch.shape.kept_bytes,
@@ -79,8 +81,7 @@ struct Backward {
 TEST(GradientFunctors, SumsOfKeysHaveTheSameBitsAtEveryWidth) {
   for (const std::int64_t dim : kDims) {
     for (const bool weighted : {false, true}) {
-      Backward back(dim, weighted ? std::vector<Combiner>{Sum{}, Mean{}, SqrtN{}} : all_combiners(),
-                    weighted);
+      Backward back(dim, weighted ? weighted_combiners() : all_combiners(), weighted);
       EXPECT_EQ(back.nodes.size(), 2);
       expect_same_bits([&](const Lanes& lanes) {
         Bits bits;
@@ -117,43 +118,49 @@ TEST(GradientFunctors, TermsOfSumsAreTheUpstreamGradients) {
   }
 }
 
+void expect_same_folds(std::int64_t dim, const std::vector<Combiner>& combiners, bool weighted) {
+  Backward back(dim, combiners, weighted);
+  FunctorBatch& batch = back.batch;
+  const std::vector<std::byte> message = back.message(Lanes(1));
+  OwnerState<Cpu> owner;
+  owner.blocks = batch.asker.distinct.blocks;
+  owner.parts = std::move(batch.received);
+  const ReducedTerms<Cpu> terms(batch.stream, owner);
+  std::vector<std::uint32_t> masks(back.masks.span().begin(), back.masks.span().end());
+  std::fill(masks.begin() + owner.blocks[2], masks.end(), 0);  // the third table is reduced
+  const std::vector<std::uint16_t> ranks(masks.size());
+  std::vector<std::uint16_t> nodes(ReceivedTerms::kMostNodes);
+  nodes[1] = 2;  // the slices 0 to 2: 0 and 1, and 2 alone
+  expect_same_bits([&](const Lanes& lanes) {
+    std::vector<float> sums(masks.size() * static_cast<std::size_t>(batch.row_dim));
+    const std::vector<std::uint8_t> frozen(owner.blocks.size());
+    lanes.runs(owner.blocks, FoldKeys{{.shape = back.device.ref,
+                                       .key_offsets = nullptr,
+                                       .items = nullptr,
+                                       .rank_of = ranks.data(),
+                                       .masks = masks.data(),
+                                       .partials = back.plan.places.data(),
+                                       .nodes = nodes.data(),
+                                       .term_offsets = terms.offsets.data(),
+                                       .terms = terms.items.data(),
+                                       .term_weights = terms.weights.data(),
+                                       .parts = owner.parts.parts.data(),
+                                       .message = message.data(),
+                                       .bases = back.plan.layout.bases.data(),
+                                       .values = batch.values.data(),
+                                       .value_offset = {batch.row_dim, nullptr},
+                                       .sums = sums.data()},
+                                      frozen.data()});
+    Bits bits;
+    bits.add(sums);
+    return bits;
+  });
+}
+
 TEST(GradientFunctors, FoldsOfKeysHaveTheSameBitsAtEveryWidth) {
   for (const std::int64_t dim : kDims) {
-    Backward back(dim, all_combiners());
-    FunctorBatch& batch = back.batch;
-    const std::vector<std::byte> message = back.message(Lanes(1));
-    OwnerState<Cpu> owner;
-    owner.blocks = batch.asker.distinct.blocks;
-    owner.parts = std::move(batch.received);
-    const ReducedTerms<Cpu> terms(batch.stream, owner);
-    std::vector<std::uint32_t> masks(back.masks.span().begin(), back.masks.span().end());
-    std::fill(masks.begin() + owner.blocks[2], masks.end(), 0);  // the third table is reduced
-    const std::vector<std::uint16_t> ranks(masks.size());
-    std::vector<std::uint16_t> nodes(ReceivedTerms::kMostNodes);
-    nodes[1] = 2;  // the slices 0 to 2: 0 and 1, and 2 alone
-    expect_same_bits([&](const Lanes& lanes) {
-      std::vector<float> sums(masks.size() * static_cast<std::size_t>(batch.row_dim));
-      const std::vector<std::uint8_t> frozen(owner.blocks.size());
-      lanes.runs(owner.blocks, FoldKeys{{.shape = back.device.ref,
-                                         .key_offsets = nullptr,
-                                         .items = nullptr,
-                                         .rank_of = ranks.data(),
-                                         .masks = masks.data(),
-                                         .partials = back.plan.places.data(),
-                                         .nodes = nodes.data(),
-                                         .term_offsets = terms.offsets.data(),
-                                         .terms = terms.items.data(),
-                                         .parts = owner.parts.parts.data(),
-                                         .message = message.data(),
-                                         .bases = back.plan.layout.bases.data(),
-                                         .values = batch.values.data(),
-                                         .value_offset = {batch.row_dim, nullptr},
-                                         .sums = sums.data()},
-                                        frozen.data()});
-      Bits bits;
-      bits.add(sums);
-      return bits;
-    });
+    expect_same_folds(dim, all_combiners(), false);
+    expect_same_folds(dim, weighted_combiners(), true);
   }
 }
 

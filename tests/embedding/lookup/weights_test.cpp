@@ -1,5 +1,5 @@
 // Ids with weights: against the formula, and the same bits on any number of ranks, in both orders
-// of pooling.
+// of pooling and in every exchange mode.
 #include <cmath>
 #include <map>
 #include <mutex>
@@ -10,6 +10,7 @@
 #include "embedding/rows/table_set.hpp"
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
+#include "tests/support/counts.hpp"
 #include "tests/support/ranks.hpp"
 
 namespace keyshard {
@@ -42,11 +43,12 @@ float upstream_of(std::int64_t sample, std::int64_t column) {
          2.0f;
 }
 
-TableOptions table_options(PoolOrder order) {
+TableOptions table_options(PoolOrder order, ExchangeMode exchange = ExchangeMode::rows) {
   TableOptions options;
   options.name = "items";
   options.groups = {{"values", kDim, Uniform{-1, 1}, {}, Sgd{1}, {}}};
   options.pool_order = order;
+  options.exchange = exchange;
   return options;
 }
 
@@ -119,12 +121,12 @@ struct Outcome {
   }
 };
 
-Outcome run(int ranks, PoolOrder order) {
+Outcome run(int ranks, PoolOrder order, ExchangeMode exchange = ExchangeMode::rows) {
   Outcome outcome;
   std::mutex mutex;
   testing::run_ranks(ranks, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     TableSet<Cpu> tables(communicator);
-    Table<Cpu>& table = tables.create(table_options(order));
+    Table<Cpu>& table = tables.create(table_options(order, exchange));
     Lookup<Cpu> lookup(communicator, {&table}, feature_options());
     const Part part(communicator.rank(), ranks);
     const std::int64_t samples = part.run.size(), width = Part::kWidth;
@@ -232,6 +234,67 @@ TEST(Weights, HaveTheSameBitsOnAnyNumberOfRanks) {
     const Outcome one = run(1, order);
     for (const int ranks : {2, 3, 4, 8}) {
       EXPECT_EQ(run(ranks, order), one) << ranks << " ranks";
+    }
+  }
+}
+
+TEST(Weights, HaveTheSameBitsInEveryExchangeMode) {
+  const Outcome one = run(1, PoolOrder::shard);
+  for (const int ranks : testing::rank_counts({1, 2, 3, 4, 5, 8})) {
+    for (const auto exchange : {ExchangeMode::reduced, ExchangeMode::automatic}) {
+      EXPECT_EQ(run(ranks, PoolOrder::shard, exchange), one) << ranks << " ranks";
+    }
+  }
+}
+
+/// What each of two ranks sends in a lookup of two bags of `n` ids, all distinct.
+std::vector<LookupTraffic> traffic_of(ExchangeMode exchange, bool weighted, Key n) {
+  std::vector<LookupTraffic> traffic(2);
+  testing::run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    Table<Cpu>& table = tables.create(table_options(PoolOrder::shard, exchange));
+    Lookup<Cpu> lookup(communicator, {&table}, {{"items", 0, {Mean{}}, weighted}});
+    std::vector<Key> ids;
+    for (Key key = 0; key < 2 * n; ++key) {
+      ids.push_back(key);
+    }
+    const auto size = static_cast<std::int64_t>(n);
+    const std::int64_t offsets[] = {0, size, 2 * size}, slices[] = {0, 2};
+    std::vector<float> out(2 * kDim), weights(weighted ? ids.size() : 0, 0.5f);
+    const MatrixView<float> pooled{out.data(), 2, kDim, kDim};
+    const std::int64_t rank = communicator.rank();
+    traffic[static_cast<std::size_t>(rank)] =
+        lookup
+            .forward(stream,
+                     {.bags = {ids, offsets},
+                      .samples = 2,
+                      .slices = 2,
+                      .run = {rank, rank + 1},
+                      .slice_offsets = slices,
+                      .weights = weights},
+                     true, {}, Span<const MatrixView<float>>(&pooled, 1))
+            .traffic();
+  });
+  return traffic;
+}
+
+TEST(Weights, TravelWithTheItemsOfPartsAndCountAsTheirBytes) {
+  // With one id a bag, rows are the fewer bytes; with 40, and 4 bytes of weight for each id of
+  // another rank, parts: 12 bytes of a row and 12 of its gradient against 4 and 4.
+  for (const auto& [n, reduced] : {std::pair(Key{1}, 0), {Key{40}, 1}}) {
+    const auto rows = traffic_of(ExchangeMode::rows, true, n);
+    const auto parts = traffic_of(ExchangeMode::reduced, true, n);
+    const auto plain = traffic_of(ExchangeMode::reduced, false, n);
+    const auto chosen = traffic_of(ExchangeMode::automatic, true, n);
+    for (std::size_t rank = 0; rank < 2; ++rank) {
+      std::int64_t of_other = 0;  // keys, each in one bag
+      for (Key key = 0; key < 2 * n; ++key) {
+        of_other += shard_of(partitioner_of("hash", "items"), key) / (kShards / 2) == rank ? 0 : 1;
+      }
+      EXPECT_EQ(parts[rank].bytes, plain[rank].bytes + 4 * of_other);
+      EXPECT_EQ(rows[rank].bytes, traffic_of(ExchangeMode::rows, false, n)[rank].bytes);
+      EXPECT_EQ(chosen[rank].reduced_tables, reduced);
+      EXPECT_EQ(chosen[rank].bytes, (reduced == 1 ? parts : rows)[rank].bytes);
     }
   }
 }

@@ -49,7 +49,7 @@ KEYSHARD_HD KEYSHARD_INLINE void add_halves(T* partial, int held) {
 /// partial p + 16, + 8, + 4, + 2, + 1, as a warp does. Every lane gets the sum. The width is a
 /// power of two, at most 32. `n` is a number or a FixedWidth.
 template <class T, class Team, class N, class Term>
-KEYSHARD_HD T strided_sum(const Team& team, N n, const Term& term) {
+KEYSHARD_HD KEYSHARD_INLINE T strided_sum(const Team& team, N n, const Term& term) {
   const int width = static_cast<int>(team.num_threads());
   const int lane = static_cast<int>(team.thread_rank());
   T partial[32] = {};
@@ -60,7 +60,11 @@ KEYSHARD_HD T strided_sum(const Team& team, N n, const Term& term) {
       partial[p] += term(first + std::int64_t{p} * width);
     }
   }
-  add_halves<16>(partial, 32 / width);  // of this lane: partials lane, lane + width, ...
+  int held = 32 / width;  // partials of this lane: lane, lane + width, ...
+  while (held > 1 && held / 2 * width >= n) {
+    held /= 2;  // the upper half has no terms, and a partial that is +0 changes no sum
+  }
+  add_halves<16>(partial, held);
   for (int step = width / 2; step > 0; step /= 2) {
     const T other = team.shfl(partial[0], (lane + step) % width);
     partial[0] = partial[0] + other;

@@ -197,14 +197,11 @@ KEYSHARD_HD void clip(const Team& team, const GroupRef& group, float* g) {
   }
 }
 
-/// Projects the gradient g [dim] of a group as its max_norm says; then clips it, adds L2 to it, and
-/// decays the weights w of the group, as Regularization says.
+/// Clips the gradient g [dim] of a group, adds L2 to it, and decays the weights w of the group, as
+/// Regularization says.
 template <class Team>
 KEYSHARD_HD void regularize(const Team& team, const GroupRef& group, std::uint32_t occurrences,
                             float* w, float* g) {
-  if (group.max_norm > 0) {
-    project_gradient(team, group.dim, group.max_norm, w, g);
-  }
   clip(team, group, g);
   const float factor =
       group.l2_per_occurrence ? group.l2 * static_cast<float>(occurrences) : group.l2;
@@ -227,6 +224,9 @@ struct RowStep {
                                         const Rule& rule) const {
     float* w = row + group.offset;
     float* g = gradient + group.offset;
+    if (group.max_norm > 0) {
+      project_gradient(team, group.dim, group.max_norm, w, g);
+    }
     if (group.regularized) {
       regularize(team, group, occurrences, w, g);
     }

@@ -118,8 +118,8 @@ void Table<B>::begin_step(const UpdateContext& context, GroupRef* groups) {
     const Regularization& rule = options_.groups[g].regularization;
     const float rate = learning_rate_of(options_.groups[g].optimizer) * context.learning_rate_scale;
     groups[g].step = clocks_[g].tick(context.learning_rate_scale);
-    groups[g].regularized = groups[g].max_norm > 0 || rule.clip_value > 0 || rule.clip_norm > 0 ||
-                            rule.l2 > 0 || rule.weight_decay > 0;
+    groups[g].regularized =
+        rule.clip_value > 0 || rule.clip_norm > 0 || rule.l2 > 0 || rule.weight_decay > 0;
     groups[g].clip_value = rule.clip_value;
     groups[g].clip_norm = rule.clip_norm;
     groups[g].l2_per_occurrence = rule.l2_per_occurrence;

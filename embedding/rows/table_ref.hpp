@@ -47,7 +47,7 @@ struct GroupRef {
   double max_norm;  ///< of the values; 0: none
   Optimizer optimizer;
   StepScalars step;
-  bool regularized;        ///< max_norm or any of what follows is not 0
+  bool regularized;        ///< any of what follows is not 0
   float clip_value;        ///< 0: none
   float clip_norm;         ///< 0: none
   bool l2_per_occurrence;  ///< l2 counts once per occurrence of the key, not once per step

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "embedding/rules/row_norm.hpp"
+#include "runtime/columns.hpp"
 
 namespace keyshard {
 
@@ -19,31 +20,37 @@ inline constexpr double kWithinLimit = 1 + 0x1p-23;
 /// v = v max_norm / max(|v|, max_norm). A lane works on the columns lane, lane + width, ... alone.
 template <class Team>
 KEYSHARD_HD void clip_row(const Team& team, std::int64_t dim, double max_norm, float* v) {
-  const double norm = row_norm(team, dim, [&](std::int64_t d) { return v[d]; });
-  if (norm > max_norm * kWithinLimit) {
-    const double factor = max_norm / norm;
-    for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      v[d] = static_cast<float>(static_cast<double>(v[d]) * factor);
+  with_width(dim, [&](auto n) {
+    const double squares = row_squares(team, n, [&](std::int64_t d) { return v[d]; });
+    const double most = max_norm * kWithinLimit;
+    if (squares > most * most) {
+      const double factor = max_norm / portable_sqrt(squares);
+      for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
+        v[d] = static_cast<float>(static_cast<double>(v[d]) * factor);
+      }
     }
-  }
+  });
 }
 
 /// g = (I - v v^T / |v|^2) g where the row v is at the limit; elsewhere g stays as it is. A lane
 /// works on the columns lane, lane + width, ... alone.
 template <class Team>
 KEYSHARD_HD void project_gradient(const Team& team, std::int64_t dim, double max_norm,
-                                  const float* v, float* g) {
-  const double norm = row_norm(team, dim, [&](std::int64_t d) { return v[d]; });
-  if (norm < max_norm * kAtLimit) {
-    return;
-  }
-  const double along = strided_sum<double>(team, dim, [&](std::int64_t d) {
-    return static_cast<double>(v[d]) * static_cast<double>(g[d]);
+                                  const float* KEYSHARD_RESTRICT v, float* KEYSHARD_RESTRICT g) {
+  with_width(dim, [&](auto n) {
+    const double squares = row_squares(team, n, [&](std::int64_t d) { return v[d]; });
+    const double least = max_norm * kAtLimit;
+    if (squares < least * least || squares == 0) {
+      return;
+    }
+    const double along = strided_sum<double>(team, n, [&](std::int64_t d) {
+      return static_cast<double>(v[d]) * static_cast<double>(g[d]);
+    });
+    const double factor = along / squares;
+    for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
+      g[d] = static_cast<float>(static_cast<double>(g[d]) - static_cast<double>(v[d]) * factor);
+    }
   });
-  const double factor = along / (norm * norm);
-  for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-    g[d] = static_cast<float>(static_cast<double>(g[d]) - static_cast<double>(v[d]) * factor);
-  }
 }
 
 }  // namespace keyshard

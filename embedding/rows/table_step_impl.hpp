@@ -308,10 +308,7 @@ template <Backend B>
 StepGradients<B> gather_gradients(Stream<B>& stream, Span<Table<B>* const> tables) {
   std::vector<std::vector<RowGradients<B>>> calls;
   for (Table<B>* table : tables) {
-    calls.push_back(table->take_gradients());
-    if (table->options().bp_v2) {
-      drop_lost_gradients(stream, *table, calls.back());
-    }
+    calls.push_back(take_calls(stream, *table));
   }
   sum_calls(stream, tables, calls);
   StepGradients<B> step;

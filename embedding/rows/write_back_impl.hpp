@@ -9,7 +9,7 @@
 
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/row_stages.hpp"
-#include "embedding/rows/table_impl.hpp"
+#include "embedding/rows/table.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/primitives.hpp"
@@ -23,11 +23,6 @@ struct StaysAsRead {
 
   KEYSHARD_HD bool operator()(std::int64_t i) const {
     return (read[i] == kNoRow) == (now[i] == kNoRow);
-  }
-
-  template <class Body>
-  KEYSHARD_HD void with_run(std::int64_t /*call*/, const Body& body) const {
-    body(*this);
   }
 };
 
@@ -98,13 +93,18 @@ RowGradients<B> take_gradients(Stream<B>& stream, const RowGradients<B>& call, s
           .values = left->values.data(),
           .occurrences = call.occurrences == nullptr ? nullptr : left->occurrences.data(),
           .steps = call.steps,
+          .finite = call.finite,
           .keep = {left}};
 }
 
-/// Drops the gradients of a table that is written by increment whose row came or went since the
-/// call found its rows, and counts them.
+/// Takes the gradients of a table. Where the table is written by increment, those whose row came or
+/// went since the call found its rows are dropped and counted.
 template <Backend B>
-void drop_lost_gradients(Stream<B>& stream, Table<B>& table, std::vector<RowGradients<B>>& calls) {
+std::vector<RowGradients<B>> take_calls(Stream<B>& stream, Table<B>& table) {
+  std::vector<RowGradients<B>> calls = table.take_gradients();
+  if (!table.options().bp_v2) {
+    return calls;
+  }
   for (RowGradients<B>& call : calls) {
     Buffer<RowId, B> now(stream, call.size);
     table.find(stream, {call.keys, call.size}, now.data());
@@ -115,6 +115,7 @@ void drop_lost_gradients(Stream<B>& stream, Table<B>& table, std::vector<RowGrad
       call = take_gradients(stream, call, table.layout().dim, left);
     }
   }
+  return calls;
 }
 
 /// Whether key i is written back: by value always, by increment where its row neither came nor
@@ -124,6 +125,15 @@ struct IsWritten {
   bool by_increment;
 
   KEYSHARD_HD bool operator()(std::int64_t i) const { return !by_increment || stays(i); }
+};
+
+/// taken[i] = key which[i].
+struct TakeWritten {
+  const std::uint32_t* which;
+  const Key* keys;
+  Key* taken;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { taken[i] = keys[which[i]]; }
 };
 
 /// Writes back row which[i] of those that a program has read and changed.
@@ -159,7 +169,7 @@ void Table<B>::write_back(Stream<B>& stream, const ChangedRows& changed) {
   count_dropped(n - which.size());
   Buffer<Key, B> keys(stream, which.size());
   Buffer<RowId, B> rows(stream, which.size());
-  for_each(stream, which.size(), TakeKeys{which.data(), changed.keys.data(), keys.data()});
+  for_each(stream, which.size(), TakeWritten{which.data(), changed.keys.data(), keys.data()});
   find_or_insert(stream, std::as_const(keys).span(), rows.data());
   const Table<B>* const self[] = {this};
   const TableRefs<B> refs(stream, self);

@@ -127,8 +127,7 @@ Call draw_call(Draw& draw, const Program& program) {
     form = Form::rectangle;  // a std of stds that are equal but for rounding has no stable gradient
   }
   const bool weighable =
-      layer.exchange == ExchangeMode::rows &&
-      (layer.combiner == "sum" || layer.combiner == "mean" || layer.combiner == "sqrtn");
+      layer.combiner == "sum" || layer.combiner == "mean" || layer.combiner == "sqrtn";
   const bool masked = draw.once_in(3), weighted = weighable && draw.once_in(2);
   const std::int64_t n = 1 + draw.below(4), m = 1 + draw.below(3);
   for (int rank = 0; rank < program.ranks; ++rank) {

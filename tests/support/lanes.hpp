@@ -83,8 +83,11 @@ class Bits {
   template <class T>
   void add(const std::vector<T>& values) {
     static_assert(std::has_unique_object_representations_v<T> || std::is_floating_point_v<T>);
-    const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
-    bytes_.insert(bytes_.end(), bytes, bytes + values.size() * sizeof(T));
+    for (const T& value : values) {
+      unsigned char bytes[sizeof(T)];
+      std::memcpy(bytes, &value, sizeof(T));
+      bytes_.insert(bytes_.end(), std::begin(bytes), std::end(bytes));
+    }
   }
 
   const std::vector<unsigned char>& bytes() const { return bytes_; }

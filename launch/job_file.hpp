@@ -8,12 +8,14 @@
 
 namespace keyshard {
 
-/// Reads a file and the assignments of the command line. Throws Error{invalid_argument} whose text
-/// has a line per problem.
-JobConfig read_job_config(const std::string& path, const std::vector<std::string>& assignments);
+/// Reads a file and the assignments of the command line; `rules` are those of the program. Throws
+/// Error{invalid_argument} whose text has a line per problem.
+JobConfig read_job_config(const std::string& path, const std::vector<std::string>& assignments,
+                          const OwnRules& rules = no_own_rules());
 
 /// The same with a tree in place of a file; its relative paths are taken from `folder`.
 JobConfig read_job_config(SettingValue tree, const std::string& folder,
-                          const std::vector<std::string>& assignments);
+                          const std::vector<std::string>& assignments,
+                          const OwnRules& rules = no_own_rules());
 
 }  // namespace keyshard

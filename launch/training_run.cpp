@@ -303,6 +303,7 @@ void TrainingRun::report(const StepResult& result, bool last) {
   if (trainer_->steps() % config_.job.report_every_steps != 0 && !last) {
     return;
   }
+  tell_dropped();
   reporter_.step({trainer_->steps(), total_steps(), train_->position().epoch, result.loss,
                   examples_, trainer_->bad_lines().counts().total, trainer_->clock()});
   trainer_->clock().reset();
@@ -338,6 +339,17 @@ void TrainingRun::tell_removed() {
     reporter_.note(fmt::format("step {}: {} rows removed, for max_rows of their tables",
                                trainer_->steps(), removed - told_removed_));
     told_removed_ = removed;
+  }
+}
+
+/// The gradients of keys without a row that tables with an admission have dropped since the last
+/// report, on all ranks.
+void TrainingRun::tell_dropped() {
+  const std::int64_t dropped = trainer_->tables().not_admitted();
+  if (dropped > told_dropped_) {
+    reporter_.note(fmt::format("step {}: {} gradients dropped of keys that are not admitted yet",
+                               trainer_->steps(), dropped - told_dropped_));
+    told_dropped_ = dropped;
   }
 }
 

@@ -69,6 +69,7 @@ class TrainingRun {
   void tell_labels();
   void tell_labels_of(const Metrics& valid);
   void tell_removed();
+  void tell_dropped();
   void tell_no_restriction();
   void refuse_small_slices() const;
   void refuse_no_evaluation() const;
@@ -103,6 +104,7 @@ class TrainingRun {
   std::int64_t saved_step_ = -1;
   bool told_undefined_ = false;
   std::int64_t told_removed_ = 0;
+  std::int64_t told_dropped_ = 0;
 };
 
 }  // namespace keyshard

@@ -71,7 +71,7 @@ std::optional<Buffer<std::uint8_t, B>> Embedding<B>::compute_mask(
 template <Backend B>
 Embedding<B> Embedding<B>::from_config(TableSet<B>& tables, const SettingValue& config,
                                        const UserFunctions<B>& functions) {
-  return Embedding(tables, layer_options(config), functions);
+  return Embedding(tables, layer_options(config, functions.rules), functions);
 }
 
 }  // namespace keyshard

@@ -15,12 +15,15 @@ namespace keyshard {
 
 /// The combiner of a layer of slots. Throws Error{invalid_argument} where it has none.
 inline Combiner slot_combiner(const LayerOptions& options) {
-  const Combiner combiner = combiner_of(options.combiner);
+  require(!options.combiner.own, Kind::invalid_argument,
+          "layer {}: expected a combiner of slots of sum, mean, sqrtn: found one of the program",
+          options.name);
+  const Combiner combiner = combiner_of(options.combiner.name);
   require(std::holds_alternative<Sum>(combiner) || std::holds_alternative<Mean>(combiner) ||
               std::holds_alternative<SqrtN>(combiner),
           Kind::invalid_argument,
           "layer {}: expected a combiner of slots of sum, mean, sqrtn: found \"{}\"", options.name,
-          options.combiner);
+          options.combiner.name);
   return combiner;
 }
 
@@ -41,8 +44,8 @@ FieldWiseEmbedding<B>::FieldWiseEmbedding(TableSet<B>& tables, const LayerOption
                                           std::int64_t nslots, const SlotMap<B>& slot_map_fn,
                                           const UserFunctions<B>& functions)
     : TableLayer<B>(tables, checked_slots(options, nslots, slot_map_fn),
-                    InputSpec{.dtype = options.key_dtype, .ndim = 2}, slot_combiner(options),
-                    functions),
+                    InputSpec{.dtype = options.key_dtype, .ndim = 2},
+                    slot_combiner(with_rules(options, functions.rules)), functions),
       nslots_(nslots),
       slot_map_(slot_map_fn) {}
 
@@ -103,7 +106,7 @@ FieldWiseEmbedding<B> FieldWiseEmbedding<B>::from_config(TableSet<B>& tables,
   const auto report = std::make_shared<SettingsReport>();
   const SettingValue given = without_nulls(config);
   Settings settings(given, "layer", report);
-  const LayerOptions options = read_layer_options(settings);
+  const LayerOptions options = read_layer_options(settings, functions.rules);
   const std::int64_t nslots = settings.integer("nslots", 1, 1);
   const std::string name = settings.text("slot_map_fn", "");
   settings.finish();

@@ -5,7 +5,7 @@
 
 #include "embedding/layers/devices.hpp"
 #include "embedding/layers/dtype_policy.hpp"
-#include "embedding/rules/combiners.hpp"
+#include "embedding/rules/own_rules.hpp"
 #include "runtime/error.hpp"
 #include "runtime/settings.hpp"
 
@@ -68,7 +68,34 @@ void check_numbers(const LayerOptions& options) {
 }  // namespace
 
 RestrictPolicy restrict_policy_of(const LayerOptions& options) {
-  return options.restrict_policy.empty() ? RestrictPolicy{} : policy_of(options.restrict_policy);
+  const RuleChoice<OwnPolicy>& choice = options.restrict_policy;
+  if (choice.own) {
+    return *choice.own;
+  }
+  return choice.empty() ? RestrictPolicy{} : policy_of(choice.name);
+}
+
+AnyCombiner layer_combiner(const LayerOptions& options) {
+  if (options.combiner.own) {
+    return *options.combiner.own;
+  }
+  return combiner_of(options.combiner.name);
+}
+
+LayerOptions with_rules(const LayerOptions& options, const OwnRules& own) {
+  LayerOptions result = options;
+  if (!options.combiner.own) {
+    const AnyCombiner combiner = any_combiner_of(options.combiner.name, own);
+    result.combiner = options.combiner.or_own(combiner);
+  }
+  if (!options.partitioner.own) {
+    result.partitioner = partitioner_choice(options.partitioner.name, own);
+  }
+  if (!options.restrict_policy.empty() && !options.restrict_policy.own) {
+    const RestrictPolicy policy = policy_of(options.restrict_policy.name, own);
+    result.restrict_policy = options.restrict_policy.or_own(policy);
+  }
+  return result;
 }
 
 void check(const LayerOptions& options) {
@@ -76,9 +103,13 @@ void check(const LayerOptions& options) {
       !options.name.empty() && options.name.find('/') == std::string::npos, Kind::invalid_argument,
       "expected a name of a layer that is not empty and has no \"/\": found \"{}\"", options.name);
   check_numbers(options);
-  combiner_of(options.combiner);
+  layer_combiner(options);
   check_dtypes(options);
   require_name(options, "empty_bag", options.empty_bag, {"zeros", "tf"}, {});
+  require(options.empty_bag == "zeros" || !options.combiner.own, Kind::invalid_argument,
+          "layer {}: expected empty_bag \"zeros\" with a combiner of the program, which TensorFlow "
+          "does not know: found \"{}\"",
+          options.name, options.empty_bag);
   check_device_names(options.name, options.devices);
   require(options.distribute_strategy.empty(), Kind::invalid_argument,
           "layer {}: expected no distribute_strategy, for the ranks of a layer are the processes "

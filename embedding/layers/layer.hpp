@@ -9,6 +9,7 @@
 
 #include "embedding/rows/table_options.hpp"
 #include "embedding/rows/table_set.hpp"
+#include "embedding/rules/combiners.hpp"
 
 namespace keyshard {
 
@@ -28,19 +29,23 @@ struct LayerOptions {
   std::int64_t embedding_size = 0;  ///< D >= 1
   std::string name;                 ///< of the layer and its table: unique, not empty, without "/"
   std::string share;                ///< the name of an existing table to read; empty: a new table
-  std::string combiner = "sum";     ///< a name of rules/combiners.hpp; `Embedding` has no use of it
+  RuleChoice<OwnCombiner> combiner = "sum";  ///< a name of rules/combiners.hpp or a registered one,
+                                             ///< or an own_combiner; `Embedding` has no use of it
   Initializer initializer = Normal{};
   std::vector<float> constant;  ///< a constant per column [D], instead of `initializer`
   Optimizer optimizer = Sgd{};
   Regularization regularization;
-  std::string partitioner = "hash";
-  std::optional<double> max_norm;      ///< > 0: the norm that a row has at most
-  bool bp_v2 = false;                  ///< as TableOptions::bp_v2
-  std::int64_t init_capacity = 0;      ///< rows to make room for, over all ranks
-  std::optional<std::uint64_t> seed;   ///< of the table; by default a hash of its name
-  std::string restrict_policy;         ///< a name of rules/policies.hpp; empty: no row leaves
-  std::int64_t max_rows = 0;           ///< over all ranks, by `restrict_policy`; 0: no limit
-  std::int64_t restrict_every = 1000;  ///< steps from one restriction to the next
+  PartitionerChoice partitioner = "hash";
+  std::optional<double> max_norm;         ///< > 0: the norm that a row has at most
+  bool bp_v2 = false;                     ///< as TableOptions::bp_v2
+  std::int64_t init_capacity = 0;         ///< rows to make room for, over all ranks
+  std::optional<std::uint64_t> seed;      ///< of the table; by default a hash of its name
+  RuleChoice<OwnPolicy> restrict_policy;  ///< a name of rules/policies.hpp or a registered one, or
+                                          ///< an own_policy; empty: no row leaves
+  std::int64_t max_rows = 0;              ///< over all ranks, by `restrict_policy`; 0: no limit
+  std::int64_t restrict_every = 1000;     ///< steps from one restriction to the next
+  std::int64_t admit_after = 0;           ///< as in TableOptions
+  double admit_probability = 1;           ///< as in TableOptions
   Missing missing = Missing::initial;
   ExchangeMode exchange = ExchangeMode::rows;
   PoolOrder pool_order = PoolOrder::bag;
@@ -60,6 +65,12 @@ struct LayerOptions {
   std::string dtype_policy;  ///< "" means value_dtype; "float32"
   std::string kv_creator;    ///< "" or "host"
 };
+
+/// The options with the rules themselves where they name registered rules of the program.
+LayerOptions with_rules(const LayerOptions& options, const OwnRules& own);
+
+/// The combiner of the options. Throws Error{invalid_argument} for an unknown name.
+AnyCombiner layer_combiner(const LayerOptions& options);
 
 /// Throws Error{invalid_argument} or Error{not_built} naming the option, its value and what is
 /// allowed.

@@ -6,7 +6,7 @@
 
 #include "embedding/layers/layer.hpp"
 #include "embedding/rules/combine_weighted.hpp"
-#include "embedding/rules/family.hpp"
+#include "embedding/rules/own_rules.hpp"
 #include "embedding/rules/partitioners.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
@@ -20,7 +20,7 @@ constexpr std::int64_t kDefaultDim = 16;
 struct Group {
   GroupDefaults defaults;  ///< types are empty once [embedding] has been read
   GroupOptions options;
-  Combiner combiner;
+  AnyCombiner combiner;
   bool own_optimizer = false;  ///< the table of this group has named one
   bool own_l2 = false;
 };
@@ -47,7 +47,7 @@ const std::vector<std::string>& later_of_a_layer() {
 
 void refuse_later(Settings& settings) {
   refuse(settings, later_of_a_layer());
-  refuse(settings, {"admit_after", "devices", "keep_distribution"});
+  refuse(settings, {"devices", "keep_distribution"});
 }
 
 /// Records a problem for each of the keys that stands in a table of a configuration which has no
@@ -114,19 +114,19 @@ void inherit(const Settings& outer, const GroupOptions& main, Settings& settings
   }
 }
 
-void read_group(Settings& settings, Group& group) {
+void read_group(Settings& settings, const OwnRules& rules, Group& group) {
   GroupOptions& options = group.options;
   if (group.defaults.dim == 0) {
     options.dim = settings.integer("dim", options.dim, 1, kMaxDim);
   }
   InitialValues initial =
       read_initializer(settings.table("initializer", group.defaults.initializer),
-                       {options.initializer, options.constant}, options.dim);
+                       {options.initializer, options.constant}, options.dim, rules);
   options.initializer = initial.initializer;
   options.constant = std::move(initial.constant);
-  options.optimizer =
-      read_optimizer(settings.table("optimizer", group.defaults.optimizer), options.optimizer);
-  group.combiner = read_combiner(settings, "combiner", group.combiner);
+  options.optimizer = read_optimizer(settings.table("optimizer", group.defaults.optimizer),
+                                     options.optimizer, rules);
+  group.combiner = read_combiner(settings, "combiner", group.combiner, rules);
   Regularization& shrink = options.regularization;
   shrink.l2 = settings.single("l2", shrink.l2, 0);
   shrink.l2_per_occurrence = settings.option("l2_per", shrink.l2_per_occurrence, l2_per_names());
@@ -136,8 +136,8 @@ void read_group(Settings& settings, Group& group) {
   options.max_norm = read_max_norm(settings, options.max_norm);
 }
 
-void read_restriction(Settings& settings, TableOptions& table) {
-  table.restrict_policy = read_policy(settings, "restrict_policy", table.restrict_policy);
+void read_restriction(Settings& settings, const OwnRules& rules, TableOptions& table) {
+  table.restrict_policy = read_policy(settings, "restrict_policy", table.restrict_policy, rules);
   table.max_rows = settings.integer("max_rows", table.max_rows, 0);
   table.restrict_every = settings.integer("restrict_every", table.restrict_every, 1);
   if (table.max_rows > 0 && !has_status(table.restrict_policy)) {
@@ -147,14 +147,25 @@ void read_restriction(Settings& settings, TableOptions& table) {
   }
 }
 
-void read_table(Settings& settings, Defaults& d) {
+void read_admission(Settings& settings, TableOptions& table) {
+  table.admit_after = settings.integer("admit_after", table.admit_after, 0);
+  table.admit_probability = settings.number("admit_probability", table.admit_probability, 0, 1);
+  if (table.admit_probability <= 0) {
+    settings.problem("admit_probability", "expected admit_probability above 0: found 0");
+  }
+  if (table.admit_after > 1 && table.admit_probability < 1) {
+    settings.problem("admit_probability", "expected one of admit_after and admit_probability");
+  }
+}
+
+void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
   refuse_later(settings);
   refuse_elsewhere(settings);
   read_fixed(settings);
   const GroupOptions* main = nullptr;
   for (Group& group : d.groups) {
     if (group.defaults.table.empty()) {
-      read_group(settings, group);
+      read_group(settings, rules, group);
       main = &group.options;
     } else {
       Settings own = settings.table(group.defaults.table);
@@ -164,12 +175,12 @@ void read_table(Settings& settings, Defaults& d) {
       if (main != nullptr) {
         inherit(settings, *main, own, group);
       }
-      read_group(own, group);
+      read_group(own, rules, group);
       own.finish();
     }
   }
   TableOptions& table = d.table;
-  table.partitioner = read_partitioner(settings, "partitioner", table.partitioner);
+  table.partitioner = read_partitioner(settings, "partitioner", table.partitioner, rules);
   table.exchange = settings.option("exchange", table.exchange, names_of(table.exchange));
   table.pool_order = settings.option("pool_order", table.pool_order, names_of(table.pool_order));
   table.missing = settings.option("missing", table.missing, names_of(table.missing));
@@ -177,7 +188,8 @@ void read_table(Settings& settings, Defaults& d) {
   table.init_capacity = settings.integer("init_capacity", table.init_capacity, 0);
   table.trainable = settings.flag("trainable", table.trainable);
   d.empty_bag = settings.option("empty_bag", d.empty_bag, names_of(d.empty_bag));
-  read_restriction(settings, table);
+  read_restriction(settings, rules, table);
+  read_admission(settings, table);
   if (table.exchange != ExchangeMode::rows && table.pool_order == PoolOrder::bag) {
     settings.problem(
         "exchange", "exchange \"reduced\" and \"auto\" need pool_order = \"shard\": found \"bag\"");
@@ -185,7 +197,8 @@ void read_table(Settings& settings, Defaults& d) {
 }
 
 /// What [embedding] says.
-Defaults read_defaults(Settings& root, const std::vector<GroupDefaults>& groups) {
+Defaults read_defaults(Settings& root, const std::vector<GroupDefaults>& groups,
+                       const OwnRules& rules) {
   Defaults defaults;
   for (const GroupDefaults& group : groups) {
     Group& mine = defaults.groups.emplace_back(Group{group, {}, group.combiner});
@@ -193,7 +206,7 @@ Defaults read_defaults(Settings& root, const std::vector<GroupDefaults>& groups)
     mine.options.dim = group.dim == 0 ? kDefaultDim : group.dim;
   }
   Settings embedding = root.table("embedding");
-  read_table(embedding, defaults);
+  read_table(embedding, rules, defaults);
   refuse_here(embedding, {"seed"},
               "seed in [tables.NAME], or job.seed, from which all tables get seeds of their own");
   refuse_here(embedding, {"pretrained"}, "pretrained in [tables.NAME], for each table has its own");
@@ -212,11 +225,12 @@ struct Override {
   bool used = false;
 };
 
-std::vector<Override> read_overrides(Settings& root, const Defaults& defaults) {
+std::vector<Override> read_overrides(Settings& root, const Defaults& defaults,
+                                     const OwnRules& rules) {
   std::vector<Override> overrides;
   for (auto& [name, settings] : root.named_tables("tables")) {
     Override own{name, defaults};
-    read_table(settings, own.options);
+    read_table(settings, rules, own.options);
     settings.allow("pretrained");  // whoever reads files reads it
     if (settings.has("seed")) {
       own.options.seed = static_cast<std::uint64_t>(settings.integer("seed", 0));
@@ -247,12 +261,12 @@ TableOptions make_table(const std::string& name, const Defaults& d, std::uint64_
 }
 
 /// The combiner of every group of a table for the feature of this column.
-std::vector<Combiner> combiners_of(Settings& column, const Defaults& d) {
-  std::vector<Combiner> combiners;
+std::vector<AnyCombiner> combiners_of(Settings& column, const Defaults& d, const OwnRules& own) {
+  std::vector<AnyCombiner> combiners;
   for (const Group& group : d.groups) {
-    const Combiner combiner = group.defaults.table.empty()
-                                  ? read_combiner(column, "combiner", group.combiner)
-                                  : group.combiner;
+    const AnyCombiner combiner = group.defaults.table.empty()
+                                     ? read_combiner(column, "combiner", group.combiner, own)
+                                     : group.combiner;
     if (group.defaults.used) {
       combiners.push_back(combiner);
     }
@@ -279,13 +293,14 @@ void train_what_is_read(EmbeddingOptions& options) {
 }
 
 /// The options of a feature in its column; `d` are those of its table.
-void read_feature(Settings& column, const Defaults& d, FeatureOptions& feature) {
-  feature.combiners = combiners_of(column, d);
+void read_feature(Settings& column, const Defaults& d, const OwnRules& rules,
+                  FeatureOptions& feature) {
+  feature.combiners = combiners_of(column, d, rules);
   feature.trainable = column.flag("trainable", d.table.trainable);
   feature.empty_bag = column.option("empty_bag", d.empty_bag, names_of(d.empty_bag));
   feature.weighted = column.has("id_weights");
-  for (const Combiner& combiner : feature.combiners) {
-    if (feature.weighted && !weighted_place(combiner)) {
+  for (const AnyCombiner& combiner : feature.combiners) {
+    if (feature.weighted && !takes_weights(combiner)) {
       column.problem("id_weights",
                      fmt::format("expected combiner sum, mean or sqrtn where ids have weights: "
                                  "found {}",
@@ -307,10 +322,10 @@ const std::vector<std::string>& embedding_column_keys() {
 
 EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::string>& features,
                                         const std::vector<GroupDefaults>& groups,
-                                        std::vector<ColumnSettings> columns,
-                                        std::uint64_t job_seed) {
-  const Defaults defaults = read_defaults(root, groups);
-  std::vector<Override> overrides = read_overrides(root, defaults);
+                                        std::vector<ColumnSettings> columns, std::uint64_t job_seed,
+                                        const OwnRules& rules) {
+  const Defaults defaults = read_defaults(root, groups, rules);
+  std::vector<Override> overrides = read_overrides(root, defaults, rules);
   for (ColumnSettings& column : columns) {
     refuse(column.settings, later_of_a_layer());
     refuse_here(column.settings, {"share"}, "table = \"NAME\", which names the table to read");
@@ -335,7 +350,7 @@ EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::s
     FeatureOptions& out = options.features.emplace_back();
     out.name = feature;
     out.table = static_cast<int>(table - options.tables.data());
-    read_feature(settings, of_table, out);
+    read_feature(settings, of_table, rules, out);
   }
   train_what_is_read(options);
   refuse_unread(root, overrides);

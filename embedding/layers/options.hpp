@@ -42,11 +42,12 @@ struct ColumnSettings {
 /// (defaults), [tables.NAME], and the keys of the feature's column that belong to this folder, if
 /// `columns` has it. A table has the groups that are used, in their order; its seed, where it has
 /// none of its own, is a hash of its name and `job_seed`. It is trainable if one of its features
-/// is. Problems are recorded in the report of `root`.
+/// is. Names may be those of `rules`, which the program has registered. Problems are recorded in
+/// the report of `root`.
 EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::string>& features,
                                         const std::vector<GroupDefaults>& groups,
-                                        std::vector<ColumnSettings> columns,
-                                        std::uint64_t job_seed);
+                                        std::vector<ColumnSettings> columns, std::uint64_t job_seed,
+                                        const OwnRules& rules = no_own_rules());
 
 /// Keys of a column that belong to this folder.
 const std::vector<std::string>& embedding_column_keys();

@@ -3,9 +3,8 @@
 
 #include "embedding/layers/embedding_impl.hpp"
 #include "embedding/layers/nested_lists.hpp"
-#include "embedding/layers/reduce_axis.hpp"
+#include "embedding/layers/reduce_stage.hpp"
 #include "embedding/layers/squashed_embedding.hpp"
-#include "runtime/visit.hpp"
 
 namespace keyshard {
 
@@ -13,7 +12,7 @@ template <Backend B>
 SquashedEmbedding<B>::SquashedEmbedding(TableSet<B>& tables, const LayerOptions& options,
                                         const UserFunctions<B>& functions)
     : TableLayer<B>(tables, options, InputSpec{.dtype = options.key_dtype, .min_ndim = 1},
-                    combiner_of(options.combiner), functions) {}
+                    layer_combiner(with_rules(options, functions.rules)), functions) {}
 
 template <Backend B>
 FreeShape SquashedEmbedding<B>::output_shape(const FreeShape& input) const {
@@ -90,7 +89,7 @@ Buffer<std::uint8_t, B> SquashedEmbedding<B>::fill_empty(Stream<B>& stream, cons
   if (options_.empty_bag != "zeros" && !nested) {
     for_each(stream, bags.size(),
              FillEmptyBags{bags.offsets.data(), options_.embedding_size,
-                           empty_value(combiner_, form), output.values.data()});
+                           empty_value(std::get<Combiner>(combiner_), form), output.values.data()});
   } else if (has_absent_bags(ids, bags)) {
     present = {stream, bags.size() + 1};  // never empty: an empty buffer means that none is absent
     for_each(stream, bags.size(), BagHasIds{bags.offsets.data(), present.data()});
@@ -103,7 +102,8 @@ template <Backend B>
 void SquashedEmbedding<B>::reduce_axes(Stream<B>& stream, const IdsView& ids, EmptyForm form,
                                        const Bags<B>& bags, LayerOutput<B>& output) const {
   Buffer<std::uint8_t, B> present = fill_empty(stream, ids, form, bags, output);
-  const float empty = options_.empty_bag == "zeros" ? 0 : empty_value(combiner_, form);
+  const float empty =
+      options_.empty_bag == "zeros" ? 0 : empty_value(std::get<Combiner>(combiner_), form);
   for (std::size_t axis = 2; axis < ids.shape.size(); ++axis) {
     const std::int64_t n = ids.shape[axis], inner = product_of(ids.shape, axis + 1),
                        columns = inner * options_.embedding_size;
@@ -112,17 +112,15 @@ void SquashedEmbedding<B>::reduce_axes(Stream<B>& stream, const IdsView& ids, Em
     if (!present.empty()) {
       left = {stream, bags.samples * inner + 1};
     }
-    visit_variant(combiner_, [&](auto c) {
-      for_each_row(stream, bags.samples,
-                   ReduceAxis<decltype(c)>{.in = output.values.data(),
-                                           .n = n,
-                                           .columns = columns,
-                                           .empty = empty,
-                                           .out = reduced.data(),
-                                           .present = present.data(),
-                                           .dim = options_.embedding_size,
-                                           .out_present = left.data()});
-    });
+    reduce_axis(stream, combiner_,
+                {.in = output.values.data(),
+                 .samples = bags.samples,
+                 .n = n,
+                 .inner = inner,
+                 .dim = options_.embedding_size,
+                 .present = present.data(),
+                 .empty = empty},
+                reduced.data(), left.data());
     if (output.training) {
       output.stages.push_back(
           {std::move(output.values), {bags.samples, n, columns}, std::move(present)});
@@ -144,18 +142,14 @@ void SquashedEmbedding<B>::backward(Stream<B>& stream, const LayerOutput<B>& out
   for (auto stage = output.stages.rbegin(); stage != output.stages.rend(); ++stage) {
     const Shape& shape = stage->shape;
     Buffer<float, B> before(stream, product_of(shape));
-    visit_variant(combiner_, [&](auto c) {
-      const ReduceAxis<decltype(c)> forward{.in = stage->values.data(),
-                                            .n = shape[1],
-                                            .columns = shape[2],
-                                            .empty = 0,
-                                            .out = nullptr,
-                                            .present = stage->present.data(),
-                                            .dim = options_.embedding_size,
-                                            .out_present = nullptr};
-      for_each_row(stream, shape[0],
-                   ReduceAxisGradient<decltype(c)>{forward, upstream, before.data()});
-    });
+    reduce_axis_back(stream, combiner_,
+                     {.in = stage->values.data(),
+                      .samples = shape[0],
+                      .n = shape[1],
+                      .inner = shape[2] / options_.embedding_size,
+                      .dim = options_.embedding_size,
+                      .present = stage->present.data()},
+                     upstream, before.data());
     gradient = std::move(before);
     upstream = gradient.data();
     rows = product_of(shape) / options_.embedding_size;
@@ -167,7 +161,7 @@ template <Backend B>
 SquashedEmbedding<B> SquashedEmbedding<B>::from_config(TableSet<B>& tables,
                                                        const SettingValue& config,
                                                        const UserFunctions<B>& functions) {
-  return SquashedEmbedding(tables, layer_options(config), functions);
+  return SquashedEmbedding(tables, layer_options(config, functions.rules), functions);
 }
 
 }  // namespace keyshard

@@ -85,7 +85,7 @@ class TableLayer : public LayerBase {
 
  protected:
   TableLayer(TableSet<B>& tables, const LayerOptions& options, const InputSpec& spec,
-             const Combiner& combiner, const UserFunctions<B>& functions);
+             const AnyCombiner& combiner, const UserFunctions<B>& functions);
   TableLayer(TableLayer&&) noexcept = default;
 
   std::int64_t steps() const override { return table_->clocks().front().step(); }
@@ -124,7 +124,7 @@ class TableLayer : public LayerBase {
   void send_back(Stream<B>& stream, const LayerOutput<B>& output, std::int64_t rows,
                  const float* upstream);
 
-  Combiner combiner_;
+  AnyCombiner combiner_;
 
  private:
   /// The lookup of calls without weights, or with them.

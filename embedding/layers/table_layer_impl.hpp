@@ -59,6 +59,8 @@ inline TableOptions table_options(const LayerOptions& options) {
   table.restrict_policy = restrict_policy_of(options);
   table.max_rows = options.max_rows;
   table.restrict_every = options.restrict_every;
+  table.admit_after = options.admit_after;
+  table.admit_probability = options.admit_probability;
   return table;
 }
 
@@ -89,16 +91,17 @@ std::shared_ptr<const OutputFunction<B>> make_regularizer(
 
 template <Backend B>
 TableLayer<B>::TableLayer(TableSet<B>& tables, const LayerOptions& options, const InputSpec& spec,
-                          const Combiner& combiner, const UserFunctions<B>& functions)
-    : LayerBase(host_of(tables.communicator()), tables.scopes(), options, spec),
+                          const AnyCombiner& combiner, const UserFunctions<B>& functions)
+    : LayerBase(host_of(tables.communicator()), tables.scopes(),
+                with_rules(options, functions.rules), spec),
       combiner_(combiner),
       device_communicator_(&tables.communicator()),
       // What can fail for want of a function comes before the table is made.
       table_((make_regularizer(options.activity_regularizer, functions),
-              &layer_table(tables, options))),
+              &layer_table(tables, options_))),
       lookup_(tables.communicator(), {table_}, {FeatureOptions{options.name, 0, {combiner}}}),
       regularizer_(make_regularizer(options.activity_regularizer, functions)) {
-  if (weighted_place(combiner).has_value()) {
+  if (takes_weights(combiner)) {
     weighted_ = std::make_unique<Lookup<B>>(
         tables.communicator(), std::vector<Table<B>*>{table_},
         std::vector<FeatureOptions>{{options.name, 0, {combiner}, true}});
@@ -143,11 +146,11 @@ void TableLayer<B>::check_call(Stream<B>& stream, const IdsView& ids, const Call
                                bool weighable) const {
   check_input(input_spec(), name(), {options_.key_dtype, free_shape(ids)});
   check_ids(stream, name(), ids, call.mask);
-  require(call.weights.empty() || (weighable && weighted_place(combiner_).has_value()),
-          Kind::invalid_argument,
+  require(call.weights.empty() || (weighable && takes_weights(combiner_)), Kind::invalid_argument,
           "layer {}: expected weights of ids in a SquashedEmbedding with combiner sum, mean or "
           "sqrtn alone: found {} weights{}",
-          name(), call.weights.size(), weighable ? " and " + options_.combiner : "");
+          name(), call.weights.size(),
+          weighable ? fmt::format(" and {}", name_of(combiner_)) : std::string());
   require(call.weights.empty() || call.weights.size() == ids.values.size(), Kind::invalid_argument,
           "layer {}: expected a weight for each of {} ids: found {}", name(), ids.values.size(),
           call.weights.size());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "embedding/layers/output_function.hpp"
+#include "embedding/rules/own_rules.hpp"
 #include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/portable.hpp"
@@ -48,6 +49,7 @@ template <Backend B>
 struct UserFunctions {
   std::vector<SlotMap<B>> slot_maps;
   std::vector<OutputFunction<B>> output_functions;
+  OwnRules rules;
 };
 
 /// The function of that name. Throws Error{invalid_argument} with the names of all functions where

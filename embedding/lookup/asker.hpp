@@ -39,6 +39,8 @@ struct AskerState {
                                         ///< in the order of the occurrences
   Buffer<BagWeight, B> bag_weights;     ///< [bags]; empty where no feature has weights
   Distinct<B> distinct;
+  Buffer<std::uint32_t, B> bag_items;  ///< `distinct.inverse` in the order of bags, for combiners
+                                       ///< of the program; empty where the inverse is in that order
   Buffer<std::uint16_t, B> shards;    ///< of the distinct keys; empty where no table pools by shard
   std::vector<std::uint8_t> reduced;  ///< [tables] asked in reduced form
   BagParts<B> parts;
@@ -63,6 +65,11 @@ struct AskerState {
   IdWeights weights_of_items() const {
     return {pooled_weights.empty() ? weights_of_occurrences().of_ids : pooled_weights.data(),
             weights_of_occurrences().of_bags};
+  }
+
+  /// The distinct key of each id, in the order of bags.
+  const std::uint32_t* items_in_order() const {
+    return bag_items.empty() ? distinct.inverse.data() : bag_items.data();
   }
 
   ItemOffsets value_offset(const LookupShape& shape) const {

@@ -7,6 +7,7 @@
 
 #include "embedding/lookup/asker.hpp"
 #include "embedding/lookup/check_bags.hpp"
+#include "embedding/lookup/own_bags.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
 #include "runtime/primitives.hpp"
@@ -251,6 +252,10 @@ void order_bags(Stream<B>& stream, const LookupShape& shape, const DeviceShape<B
   if (asker.bag_offsets.empty()) {
     return;
   }
+  if (!shape.own_combiners.empty()) {
+    asker.bag_items = {stream, asker.distinct.inverse.size()};
+    copy(stream, asker.distinct.inverse.data(), asker.bag_items.size(), asker.bag_items.data());
+  }
   if (asker.weights.empty()) {
     sort_bags<ShardItem>(stream, shape, device, asker);
   } else {
@@ -386,6 +391,7 @@ void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& as
                       .ids = asker.distinct.inverse.size() / std::max<std::int64_t>(bags, 1)};
   for_each_row(stream, bags, pool);
   merge_parts(stream, asker, pool, bags);
+  pool_own_bags(stream, shape, device, asker, pool.pooled);
 }
 
 }  // namespace keyshard

@@ -20,7 +20,7 @@ const std::vector<std::string>& names_of(EmptyBag);
 struct FeatureOptions {
   std::string name;
   int table = 0;
-  std::vector<Combiner> combiners;
+  std::vector<AnyCombiner> combiners;
   bool weighted = false;  ///< every id has a weight; combiners are sum, mean or sqrtn
   bool trainable = true;  ///< false, as in a table that is not trainable: backward changes nothing
   EmptyBag empty_bag = EmptyBag::zeros;

@@ -52,6 +52,9 @@ struct KeyOccurrences {
   ItemOffsets value_offset;
   float* partials;
   ItemOffsets partial_offset;
+  const float* own_terms = nullptr;  ///< [occurrences x own_width] gradients of ids by combiners of
+                                     ///< the program
+  std::int64_t own_width = 0;
 
   /// Where an occurrence stands.
   struct Place {
@@ -223,6 +226,13 @@ struct SumOccurrences {
                        Width width) const {
     const FeatureGroup& column = column_of(at);
     const float* g = upstream_of(at, first);
+    if (column.own >= 0) {
+      const float* term = in->own_terms + at.occurrence * in->own_width + column.own_column + first;
+      for (std::int64_t d = 0; d < width; ++d) {
+        sum[d] = starts ? term[d] : sum[d] + term[d];
+      }
+      return;
+    }
     with_alternative<BagCombiner>(column.kind, [&](auto c) {
       using C = decltype(c);
       using State = typename C::State;

@@ -187,7 +187,8 @@ LookupTraffic traffic_of(const LookupShape& shape, int rank, const LookupInput& 
 /// alone, where no backward needs the rows and no table is reduced.
 template <Backend B>
 bool pools_in_place(const LookupShape& shape, const AskerState<B>& asker) {
-  return shape.ranks == 1 && shape.kept_bytes == 0 && asker.parts.parts.empty();
+  return shape.ranks == 1 && shape.kept_bytes == 0 && shape.own_combiners.empty() &&
+         asker.parts.parts.empty();
 }
 
 /// Brings the asker rows and states of bags, or where its rows lie if bags are pooled in place.

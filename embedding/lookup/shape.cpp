@@ -13,15 +13,52 @@ std::int64_t rounded(std::int64_t bytes, std::int64_t alignment) {
   return (bytes + alignment - 1) / alignment * alignment;
 }
 
+/// The kind of the combiner whose terms are the upstream gradients.
+constexpr CombinerKind kSum = 0;
+static_assert(std::is_same_v<std::variant_alternative_t<kSum, Combiner>, Sum>);
+
 /// Sets the kinds of a group of a feature.
-void set_kinds(const FeatureOptions& feature, const Combiner& combiner, FeatureGroup& group) {
-  const std::optional<std::size_t> weighted = weighted_place(combiner);
+void set_kinds(const FeatureOptions& feature, const AnyCombiner& combiner, FeatureGroup& group) {
+  const auto* built_in = std::get_if<Combiner>(&combiner);
+  const std::optional<std::size_t> weighted =
+      built_in == nullptr ? std::nullopt : weighted_place(*built_in);
   require(!feature.weighted || weighted.has_value(), Kind::invalid_argument,
           "feature {}: expected combiner sum, mean or sqrtn where ids have weights: found {}",
           feature.name, name_of(combiner));
-  group.plain_kind = static_cast<CombinerKind>(combiner.index());
+  group.plain_kind =
+      built_in == nullptr ? kNoCombiner : static_cast<CombinerKind>(built_in->index());
   group.weighted_kind = static_cast<CombinerKind>(weighted.value_or(kNoCombiner));
   group.kind = group.kind_of(feature.weighted);
+}
+
+/// Where states and backward messages of a built-in combiner lie.
+void place_states(const Combiner& combiner, FeatureShape& feature, FeatureGroup& group,
+                  LookupShape& shape) {
+  group.state = feature.state_bytes;
+  group.back = feature.back_bytes;
+  if (back_needs_state(combiner)) {
+    group.kept = shape.kept_bytes;
+    shape.kept_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);
+  }
+  feature.state_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);
+  feature.back_bytes += rounded(group.dim * back_bytes(combiner), shape.alignment);
+}
+
+/// Where the gradients of a combiner of the program lie, which starts at `column` of those of an
+/// id. Such a combiner has no states: its table answers with rows.
+void place_own(const FeatureOptions& feature, const TableOptions& table,
+               const OwnCombiner& combiner, std::int64_t column, FeatureGroup& group,
+               LookupShape& shape) {
+  require(
+      table.exchange != ExchangeMode::reduced, Kind::invalid_argument,
+      "feature {}: combiner {} of the program has no state that owners could reduce; give table "
+      "{} exchange \"rows\", or \"auto\", which then takes rows",
+      feature.name, rule_name(combiner), table.name);
+  shape.modes[static_cast<std::size_t>(feature.table)] = ExchangeMode::rows;
+  group.own = static_cast<std::int32_t>(shape.own_combiners.size());
+  group.own_column = column;
+  shape.own_combiners.push_back(combiner);
+  shape.own_width = std::max(shape.own_width, column + group.dim);
 }
 
 /// Adds a feature and its groups to a shape whose `widths` has room for all groups.
@@ -36,35 +73,39 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table, Looku
   added.weighted = feature.weighted;
   added.row_dim = table.dim();
   shape.weighted |= feature.weighted;
+  std::int64_t own_column = 0;
   for (std::size_t g = 0; g < shape.widths.size(); ++g) {
     FeatureGroup& group = shape.groups.emplace_back();
     if (g >= table.groups.size()) {
       continue;
     }
-    const Combiner& combiner = feature.combiners[g];
+    const AnyCombiner& combiner = feature.combiners[g];
     set_kinds(feature, combiner, group);
     group.column = shape.widths[g];
     group.offset = layout.groups[g].value_offset;
     group.dim = table.groups[g].dim;
-    group.state = added.state_bytes;
-    group.back = added.back_bytes;
-    if (back_needs_state(combiner)) {
-      group.kept = shape.kept_bytes;
-      shape.kept_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);
-    }
     shape.widths[g] += group.dim;
-    if (!std::holds_alternative<Sum>(combiner) || feature.weighted) {
+    if (group.kind != kSum || feature.weighted) {
       shape.sums[g] = 0;
     }
-    added.state_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);
-    added.back_bytes += rounded(group.dim * back_bytes(combiner), shape.alignment);
+    if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
+      place_own(feature, table, *own, own_column, group, shape);
+      own_column += group.dim;
+    } else {
+      place_states(std::get<Combiner>(combiner), added, group, shape);
+    }
   }
 }
 
 /// Says what a bag of a feature with no ids gives in each of its groups.
 void set_empty(const FeatureOptions& feature, FeatureGroup* groups) {
   for (std::size_t g = 0; g < feature.combiners.size() && feature.empty_bag == EmptyBag::tf; ++g) {
-    groups[g].empty = empty_value(feature.combiners[g], EmptyForm::ragged);
+    const auto* built_in = std::get_if<Combiner>(&feature.combiners[g]);
+    require(built_in != nullptr, Kind::invalid_argument,
+            "feature {}: expected empty_bag \"zeros\" with a combiner of the program, which "
+            "TensorFlow does not know: found \"tf\"",
+            feature.name);
+    groups[g].empty = empty_value(*built_in, EmptyForm::ragged);
   }
 }
 
@@ -75,8 +116,10 @@ void plan_groups(const std::vector<const TableOptions*>& tables,
     check_table(feature, std::ssize(tables));
     const std::size_t groups = tables[static_cast<std::size_t>(feature.table)]->groups.size();
     shape.widths.resize(std::max(shape.widths.size(), groups), 0);
-    for (const Combiner& combiner : feature.combiners) {
-      shape.alignment = std::max(shape.alignment, combiner_alignment(combiner));
+    for (const AnyCombiner& combiner : feature.combiners) {
+      if (const auto* built_in = std::get_if<Combiner>(&combiner)) {
+        shape.alignment = std::max(shape.alignment, combiner_alignment(*built_in));
+      }
     }
   }
   shape.sums.assign(shape.widths.size(), 1);
@@ -133,7 +176,7 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
   LookupShape shape;
   shape.ranks = ranks;
   for (const TableOptions* table : tables) {
-    shape.partitioners.push_back(partitioner_of(table->partitioner, table->name));
+    shape.partitioners.push_back(chosen_partitioner(table->partitioner, table->name));
     shape.dims.push_back(table->dim());
     shape.shard_order.push_back(table->pool_order == PoolOrder::shard);
     shape.modes.push_back(table->exchange);

@@ -17,7 +17,8 @@ namespace keyshard {
 /// The place of a combiner in BagCombiner, for a choice per bag or occurrence.
 using CombinerKind = std::uint8_t;
 
-/// In place of the kind with weights, of a combiner that takes none.
+/// In place of the kinds of a combiner of the program, and of the kind with weights of a combiner
+/// that takes none.
 inline constexpr CombinerKind kNoCombiner = 255;
 
 /// One column group of one feature. A feature whose table has fewer groups than others has dim 0 in
@@ -32,7 +33,9 @@ struct FeatureGroup {
   std::int64_t state = 0;  ///< byte in a partial state of a bag
   std::int64_t back = 0;   ///< byte in the backward message of a bag
   std::int64_t kept = -1;  ///< byte in the kept states of a sample; -1 where backward needs none
-  float empty = 0;         ///< what a bag with no ids gives
+  std::int32_t own = -1;   ///< the combiner of the program, in own_combiners; -1: a built-in one
+  std::int64_t own_column = 0;  ///< in the gradients of an id by combiners of the program
+  float empty = 0;              ///< what a bag with no ids gives
 
   /// How a part is pooled. Askers of one lookup may differ in whether their ids have weights: a
   /// layer is called with weights on the ranks that have ids.
@@ -90,7 +93,9 @@ struct LookupShape {
   std::vector<std::int64_t> widths;       ///< of each group's output
   std::vector<std::uint8_t> sums;         ///< of each group: all features pool by sum
   std::vector<std::uint8_t> frozen;       ///< of each table: its rows get no gradients (frozen.hpp)
-  std::int64_t kept_bytes = 0;            ///< of the states that a sample keeps for backward
+  std::vector<OwnCombiner> own_combiners;  ///< of the program
+  std::int64_t own_width = 0;              ///< gradients of an id by these, of any feature
+  std::int64_t kept_bytes = 0;             ///< of the states that a sample keeps for backward
   std::int64_t alignment = sizeof(float);  ///< of states and blocks in messages, in bytes
   bool counts_occurrences = false;         ///< a table has L2 per occurrence
   bool weighted = false;                   ///< a feature is

@@ -7,6 +7,7 @@
 #include "embedding/lookup/gradient_functors.hpp"
 #include "embedding/lookup/gradients.hpp"
 #include "embedding/lookup/make_parts_impl.hpp"
+#include "embedding/lookup/own_bags.hpp"
 #include "embedding/lookup/slice_nodes.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/primitives.hpp"
@@ -207,6 +208,25 @@ struct OccurrencesView {
         without(device_view<std::uint8_t>(stream, without_host, without_storage)) {}
 };
 
+/// Gives `view` the gradients of all ids by combiners of the program, which are returned; empty
+/// where there is none.
+template <Backend B>
+Buffer<float, B> add_own_terms(Stream<B>& stream, const LookupShape& shape,
+                               const AskerState<B>& asker, OccurrencesView<B>& view) {
+  if (shape.own_combiners.empty()) {
+    return {};
+  }
+  Buffer<float, B> terms(stream, asker.distinct.inverse.size() * shape.own_width);
+  Buffer<OwnCombiner, B> storage;
+  for_each(stream, asker.samples * shape.num_features(),
+           BackOwnBags{own_bags(shape, view.device, asker,
+                                device_view<OwnCombiner>(stream, shape.own_combiners, storage)),
+                       view.in.upstream, terms.data(), shape.own_width});
+  view.in.own_terms = terms.data();
+  view.in.own_width = shape.own_width;
+  return terms;
+}
+
 template <Backend B>
 GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
                                  const AskerState<B>& asker,
@@ -225,6 +245,7 @@ GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
   KeyOccurrences& in = view.in;
   in.partials = reinterpret_cast<float*>(message.bytes.data());
   in.partial_offset.offsets = plan.places.empty() ? nullptr : plan.places.data();
+  const Buffer<float, B> own = add_own_terms(stream, shape, asker, view);
   const std::int64_t keys = std::max<std::int64_t>(asker.distinct.size(), 1);
   const std::int64_t terms = (asker.distinct.inverse.size() + keys - 1) / keys;
   message.not_finite = sum_rows(stream, Span<const std::int64_t>(asker.distinct.blocks),

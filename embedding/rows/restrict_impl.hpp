@@ -146,11 +146,31 @@ struct MoveRow {
     }
     team.sync();
     if (team.thread_rank() == 0) {
-      *table.status.store.row(to) = *table.status.store.row(from);
+      table.status.move(from, to);
       rows[moving[m]] = to;
     }
   }
 };
+
+/// Notes the keys of the listed ones that do not stay, where the table follows changes.
+template <Backend B>
+void note_removed(Stream<B>& stream, Table<B>& table, const Selection<B>& kept, const Key* keys) {
+  if (!table.follows_changes()) {
+    return;
+  }
+  const std::vector<Key> all = to_host(stream, Span<const Key>(keys, table.size()));
+  const std::vector<std::uint32_t> stay = to_host(stream, kept.indices);
+  std::size_t next = 0, place = 0;
+  for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
+    for (std::int64_t i = 0; i < table.shard_size(shard); ++i, ++place) {
+      if (next < stay.size() && stay[next] == place) {
+        ++next;
+      } else {
+        table.note_removed(shard, all[place]);
+      }
+    }
+  }
+}
 
 /// Leaves the rows `kept` of the listed ones, of which those of shard s are starts[s] .. starts[s +
 /// 1], and closes the holes.
@@ -158,6 +178,7 @@ template <Backend B>
 void keep_rows(Stream<B>& stream, Table<B>& table, const Selection<B>& kept, const Key* keys,
                const RowId* rows) {
   const std::int64_t n = kept.size();
+  note_removed(stream, table, kept, keys);
   Buffer<Key, B> kept_keys(stream, n);
   Buffer<RowId, B> kept_rows(stream, n);
   Buffer<std::uint8_t, B> used(stream, n);

@@ -253,8 +253,8 @@ struct RowStep {
 };
 
 /// One step of key i of a table: its gradients, of all groups, lie at gradients + (i - first) *
-/// dim, and may be changed. A row that is new is initialized first. `O` is the optimizer of the
-/// first group, the same for a whole run.
+/// dim, and may be changed. A row that is new is initialized first; a key without a row was not
+/// admitted and has no step. `O` is the optimizer of the first group, the same for a whole run.
 template <class O>
 struct UpdateRow {
   TableRef table;
@@ -267,12 +267,17 @@ struct UpdateRow {
   const std::uint32_t* occurrences;  ///< of key i at [i - first]; null where no group asks
 
   KEYSHARD_HD void fetch(std::int64_t i) const {
-    prefetch_to_write(table.store.row(rows[i]), table.store.stride);
-    table.status.fetch(rows[i]);
+    if (rows[i] != kNoRow) {
+      prefetch_to_write(table.store.row(rows[i]), table.store.stride);
+      table.status.fetch(rows[i]);
+    }
   }
 
   template <class Team>
   KEYSHARD_HD KEYSHARD_INLINE void operator()(std::int64_t i, const Team& team) const {
+    if (rows[i] == kNoRow) {
+      return;  // not admitted; every lane returns
+    }
     if (rows[i] >= first_new) {
       initialize(team, table, keys[i], rows[i]);
       team.sync();

@@ -29,6 +29,15 @@ struct IsMissing {
   }
 };
 
+/// taken[i] = key indices[i].
+struct TakeKeys {
+  const std::uint32_t* indices;
+  const Key* keys;
+  Key* taken;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { taken[i] = keys[indices[i]]; }
+};
+
 /// The refs of several tables, on the device. Good until one of the tables gets rows or makes a
 /// step.
 template <Backend B>
@@ -91,9 +100,10 @@ std::vector<RowId> insert_missing(Stream<B>& stream, Span<Table<B>* const> table
                                   const TableKeys& keys, RowId* rows);
 
 /// Makes one optimizer step on every table, with the gradients that Table::add was given since the
-/// last step; creates missing rows. Gradients are checked first, so that all tables change or none:
-/// throws Error{non_finite} naming a table, its readers and a key before any row of this rank has
-/// changed. The tables keep no gradients afterwards, in either case.
+/// last step; creates missing rows, those of keys that their table admits. Gradients are checked
+/// first, so that all tables change or none: throws Error{non_finite} naming a table, its readers
+/// and a key before any row of this rank has changed. The tables keep no gradients afterwards, in
+/// either case.
 template <Backend B>
 void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables, const UpdateContext& context);
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "embedding/rows/key_index.hpp"
 #include "embedding/rows/row_layout.hpp"
 #include "embedding/rows/row_store.hpp"
+#include "embedding/rows/sightings.hpp"
 #include "embedding/rows/table_options.hpp"
 #include "embedding/rows/table_ref.hpp"
 #include "embedding/rules/partitioners.hpp"
@@ -59,6 +61,13 @@ struct ShardRows {
   std::vector<RowId> rows;
 };
 
+/// What has happened to the keys of one shard since a mark, ascending, on the host.
+struct ShardChanges {
+  std::vector<Key> changed;  ///< have a row that is new or was written
+  std::vector<Key>
+      removed;  ///< have lost their row and have none; some may be younger than the mark
+};
+
 template <Backend B>
 class Table {
  public:
@@ -86,14 +95,23 @@ class Table {
 
   void count_removed(std::int64_t rows) noexcept { removed_ += rows; }
 
-  /// Gradients and changed rows that this object has dropped because a row came or went between its
-  /// read and its step: only with `bp_v2`.
+  /// Gradients and changed rows that this object has dropped: gradients of keys that were not
+  /// admitted, a sum per key and step; with `bp_v2` also what came when a row had come or gone
+  /// between its read and its step.
   std::int64_t dropped() const noexcept { return dropped_; }
 
   void count_dropped(std::int64_t rows) noexcept { dropped_ += rows; }
 
-  /// Bytes of index and rows.
-  std::size_t bytes() const noexcept { return index_.bytes() + store_.bytes() + statuses_.bytes(); }
+  /// The keys that wait for their admission; null unless the table admits by count.
+  Sightings<B>* sightings() noexcept { return sightings_ ? &*sightings_ : nullptr; }
+
+  const Sightings<B>* sightings() const noexcept { return sightings_ ? &*sightings_ : nullptr; }
+
+  /// Bytes of index and rows, and of what stands beside them.
+  std::size_t bytes() const noexcept {
+    return index_.bytes() + store_.bytes() + statuses_.bytes() +
+           (sightings_ ? sightings_->bytes() : 0) + (changed_ ? changed_->bytes() : 0);
+  }
 
   /// Steps, restrictions and insertions of this object; those before a resume are not counted. Rows
   /// that were found at another count are to be found again.
@@ -134,9 +152,25 @@ class Table {
   /// old` added, a key that had none and has none gets the updated row, and the others are dropped.
   void write_back(Stream<B>& stream, const ChangedRows& changed);
 
-  /// Removes all rows with their states and statuses, and the gradients since the last step; the
+  /// Removes all rows with their states, statuses and sightings, and the gradients since the last
+  /// step; the
   /// clocks of the optimizers go on. Rows that were found before are to be found again.
   void clear(Stream<B>& stream);
+
+  // Changes, for deltas. A table follows them from the first mark on, and else spends nothing.
+
+  /// Forgets what has changed so far. Between two steps.
+  void mark_changes(Stream<B>& stream);
+
+  bool follows_changes() const noexcept { return changed_ != nullptr; }
+
+  /// The keys of a shard of this rank whose rows were made, stepped, assigned or loaded since the
+  /// mark, and those whose rows a restriction or `clear` removed. Throws Error{invalid_argument}
+  /// where there is no mark.
+  ShardChanges changes(std::int64_t shard) const;
+
+  /// Notes that a key of that shard loses its row; the table follows changes.
+  void note_removed(std::int64_t shard, Key key);
 
   // What stages of rows are made of.
 
@@ -187,6 +221,9 @@ class Table {
   KeyIndex<B> index_;
   RowStore<B> store_;
   RowStore<B> statuses_;  // row r has the status of row r of store_; empty without a policy
+  std::optional<Sightings<B>> sightings_;
+  std::unique_ptr<RowStore<B>> changed_;  // row r has a number for row r of store_; null: no mark
+  std::vector<std::vector<Key>> removed_keys_;  // of each shard, since the mark
   std::mutex allocation_;
   std::vector<OptimizerClock> clocks_;  // one per group
   std::vector<RowGradients<B>> calls_;

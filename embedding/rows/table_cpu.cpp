@@ -7,6 +7,7 @@
 namespace keyshard {
 
 template class TableRefs<Cpu>;
+template class Sightings<Cpu>;
 template class Table<Cpu>;
 template class TableSet<Cpu>;
 template std::vector<std::int64_t> find_rows(Stream<Cpu>&, const TableRefs<Cpu>&, const TableKeys&,

@@ -7,6 +7,7 @@
 
 #include "embedding/rows/dedup.hpp"
 #include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/sightings_impl.hpp"
 #include "embedding/rows/table.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
@@ -15,19 +16,34 @@
 
 namespace keyshard {
 
+/// Throws Error{not_built} where a rule of the table is a function of the host and rows are not.
+template <Backend B>
+void require_host_rules(const TableOptions& options) {
+  if constexpr (!std::same_as<B, Cpu>) {
+    require(!has_own_rules(options), Kind::not_built,
+            "table {}: rules of a program are functions of the host and need a table on a CPU",
+            options.name);
+  }
+}
+
 template <Backend B>
 Table<B>::Table(TableOptions options, Range shards)
     : options_((check(options), std::move(options))),
-      partitioner_(partitioner_of(options_.partitioner, options_.name)),
+      partitioner_(chosen_partitioner(options_.partitioner, options_.name)),
       layout_(options_.groups),
       index_(shards, hash_of(options_.seed, 0x1DE)),
       store_(layout_.stride),
       statuses_(1) {
+  require_host_rules<B>(options_);
   for (GroupOptions& group : options_.groups) {
     if (!group.constant.empty()) {
       group.initializer = ConstantVector{group.constant.data()};
     }
     clocks_.emplace_back(group.optimizer);
+  }
+  if (options_.admit_after > 1) {
+    sightings_.emplace(shards, hash_of(options_.seed, 0x516),
+                       static_cast<std::uint32_t>(options_.admit_after));
   }
   index_.reserve(options_.init_capacity * shards.size() / kShards);
 }
@@ -62,7 +78,11 @@ template <Backend B>
 TableRef Table<B>::ref(const GroupRef* groups) const {
   return {.index = index_.ref(),
           .store = store_.ref(),
-          .status = {options_.restrict_policy, statuses_.ref(), now()},
+          .status = {.policy = options_.restrict_policy,
+                     .store = statuses_.ref(),
+                     .now = now(),
+                     .changed = changed_ ? changed_->ref() : RowStoreRef{},
+                     .follows = changed_ != nullptr},
           .partitioner = partitioner_,
           .groups = groups,
           .num_groups = static_cast<std::int64_t>(layout_.groups.size()),
@@ -80,16 +100,23 @@ std::uint32_t Table<B>::now() const {
 
 template <Backend B>
 RowId Table<B>::allocate(std::int64_t rows) {
-  if (!has_status(options_.restrict_policy)) {
+  const bool has_statuses = has_status(options_.restrict_policy);
+  if (!has_statuses && changed_ == nullptr) {
     return store_.allocate(rows);
   }
-  // Both stores give out the same numbers; threads load different shards at once.
+  // All stores give out the same numbers; threads load different shards at once.
   const std::lock_guard lock(allocation_);
   const RowId first = store_.allocate(rows);
   try {
-    statuses_.allocate(rows);
+    if (has_statuses) {
+      statuses_.allocate(rows);
+    }
+    if (changed_ != nullptr) {
+      changed_->allocate(rows);
+    }
   } catch (...) {
     store_.truncate(first);
+    statuses_.truncate(std::min<std::int64_t>(first, statuses_.size()));
     throw;
   }
   return first;
@@ -99,14 +126,25 @@ template <Backend B>
 void Table<B>::truncate(std::int64_t rows) {
   store_.truncate(rows);
   statuses_.truncate(std::min(rows, statuses_.size()));
+  if (changed_ != nullptr) {
+    changed_->truncate(rows);
+  }
   ++steps_;
 }
 
 template <Backend B>
 void Table<B>::clear(Stream<B>& stream) {
+  for (std::int64_t shard = shards().begin; follows_changes() && shard < shards().end; ++shard) {
+    for (const Key key : shard_rows(shard).keys) {
+      note_removed(shard, key);
+    }
+  }
   const std::vector<std::int64_t> none(static_cast<std::size_t>(shards().size()) + 1);
   replace_keys<B>(stream, index_, none, nullptr, nullptr);
   calls_.clear();
+  if (sightings_) {
+    sightings_->clear(stream);
+  }
   truncate(0);
 }
 
@@ -144,7 +182,7 @@ void Table<B>::read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, 
 }
 
 /// taken[i] = key indices[i], which has no row.
-struct TakeKeys {
+struct TakeMissing {
   const std::uint32_t* indices;
   const Key* keys;
   Key* taken;
@@ -177,7 +215,7 @@ void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* ro
   Buffer<Key, B> taken(stream, missing.size());
   Buffer<RowId, B> fresh(stream, missing.size());
   for_each(stream, missing.size(),
-           TakeKeys{missing.data(), keys.data(), taken.data(), fresh.data()});
+           TakeMissing{missing.data(), keys.data(), taken.data(), fresh.data()});
   const Distinct<B> distinct = dedup(
       stream,
       Occurrences{.keys = taken.span(), .partitioners = Span<const Partitioner>(&partitioner_, 1)});
@@ -272,11 +310,61 @@ void Table<B>::load_shard(std::int64_t shard, Span<const Key> keys,
   for (std::int64_t i = 0; i < keys.size(); ++i) {
     index_.insert(keys[i], static_cast<std::uint32_t>(shard), first + static_cast<RowId>(i));
   }
+  if (changed_ != nullptr) {
+    const std::vector<float> ones(static_cast<std::size_t>(keys.size()), 1.0f);
+    copy_rows_in<B>(changed_->ref(), {first, keys.size()}, {0, 1}, ones.data());
+  }
   const std::vector<RowColumn> places = this->columns();
   for (std::size_t c = 0; c < places.size(); ++c) {
     copy_rows_in<B>((places[c].is_status ? statuses_ : store_).ref(), {first, keys.size()},
                     {places[c].offset, places[c].width}, columns[c]);
   }
+}
+
+/// Sets the number of row i to 0.
+struct ClearChanged {
+  RowStoreRef changed;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { *changed.row(static_cast<RowId>(i)) = 0.0f; }
+};
+
+template <Backend B>
+void Table<B>::mark_changes(Stream<B>& stream) {
+  if (changed_ == nullptr) {
+    changed_ = std::make_unique<RowStore<B>>(1);
+    changed_->allocate(store_.size());
+  }
+  for_each(stream, store_.size(), ClearChanged{changed_->ref()});
+  removed_keys_.assign(static_cast<std::size_t>(shards().size()), {});
+}
+
+template <Backend B>
+void Table<B>::note_removed(std::int64_t shard, Key key) {
+  removed_keys_[static_cast<std::size_t>(shard - shards().begin)].push_back(key);
+}
+
+template <Backend B>
+ShardChanges Table<B>::changes(std::int64_t shard) const {
+  require(changed_ != nullptr, Kind::invalid_argument,
+          "table {}: expected mark_changes before the changes since the mark are asked for",
+          options_.name);
+  const ShardRows rows = shard_rows(shard);
+  std::vector<float> changed(rows.keys.size());
+  copy_rows_out<B>(changed_->ref(), rows.rows, {0, 1}, changed.data());
+  ShardChanges changes;
+  for (std::size_t i = 0; i < changed.size(); ++i) {
+    if (changed[i] != 0.0f) {
+      changes.changed.push_back(rows.keys[i]);
+    }
+  }
+  changes.removed = removed_keys_[static_cast<std::size_t>(shard - shards().begin)];
+  std::erase_if(changes.removed, [&](Key key) {
+    return std::binary_search(rows.keys.begin(), rows.keys.end(), key);
+  });
+  std::sort(changes.removed.begin(), changes.removed.end());
+  changes.removed.erase(std::unique(changes.removed.begin(), changes.removed.end()),
+                        changes.removed.end());
+  return changes;
 }
 
 }  // namespace keyshard

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "runtime/error.hpp"
+#include "runtime/visit.hpp"
 
 namespace keyshard {
 
@@ -47,10 +48,36 @@ double read_max_norm(Settings& settings, double otherwise) {
   return limit;
 }
 
+namespace {
+
+/// Adds the name of a rule that the program brings along.
+template <class Family>
+void save_own(const std::string& option, const Family& family, SettingValue::Table& saved) {
+  visit_variant(family, [&](const auto& rule) {
+    if constexpr (requires { rule.functions; }) {
+      saved.emplace_back(option, value_of(std::string(rule_name(rule))));
+    }
+  });
+}
+
+}  // namespace
+
+SettingValue own_rule_names(const TableOptions& options) {
+  SettingValue::Table names;
+  save_own("partitioner", chosen_partitioner(options.partitioner, options.name), names);
+  save_own("restrict_policy", options.restrict_policy, names);
+  for (const GroupOptions& group : options.groups) {
+    save_own("optimizer of " + group.name, group.optimizer, names);
+    save_own("initializer of " + group.name, group.initializer, names);
+  }
+  return value_of(std::move(names));
+}
+
 SettingValue saved_options(const TableOptions& options) {
-  SettingValue::Table saved{{"partitioner", {options.partitioner, ""}},
-                            {"seed", {static_cast<std::int64_t>(options.seed), ""}},
-                            {"pool_order", {option_name(options.pool_order), ""}}};
+  SettingValue::Table saved{
+      {"partitioner", {name_of(chosen_partitioner(options.partitioner, options.name)), ""}},
+      {"seed", {static_cast<std::int64_t>(options.seed), ""}},
+      {"pool_order", {option_name(options.pool_order), ""}}};
   if (options.max_rows > 0) {
     saved.emplace_back("max_rows", value_of(options.max_rows));
     saved.emplace_back("restrict_every", value_of(options.restrict_every));
@@ -63,7 +90,20 @@ SettingValue saved_options(const TableOptions& options) {
     }
     saved.emplace_back("max_norm", value_of(limits));
   }
+  if (options.admit_after > 1) {
+    saved.emplace_back("admit_after", value_of(options.admit_after));
+  }
+  if (options.admit_probability < 1) {
+    saved.emplace_back("admit_probability", value_of(options.admit_probability));
+  }
+  if (has_own_rules(options)) {
+    saved.emplace_back(kOwnRules, own_rule_names(options));
+  }
   return value_of(std::move(saved));
+}
+
+bool has_own_rules(const TableOptions& options) {
+  return !std::get<SettingValue::Table>(own_rule_names(options).value).empty();
 }
 
 namespace {
@@ -75,6 +115,10 @@ void check_group(const std::string& table, const GroupOptions& group) {
   require(group.constant.empty() || static_cast<std::int64_t>(group.constant.size()) == group.dim,
           Kind::invalid_argument, "table {}: group {}: expected a constant of {} numbers: found {}",
           table, group.name, group.dim, group.constant.size());
+  const std::size_t states = state_columns(group.optimizer, group.dim).size();
+  require(static_cast<std::int64_t>(states) <= OwnOptimizer::kStates, Kind::invalid_argument,
+          "table {}: group {}: expected an optimizer with at most {} states: found {} of {}", table,
+          group.name, OwnOptimizer::kStates, states, name_of(group.optimizer));
   const Regularization& rule = group.regularization;
   require(rule.clip_value >= 0, Kind::invalid_argument,
           "table {}: group {}: expected clip_value >= 0, where 0 is none: found {}", table,
@@ -85,6 +129,18 @@ void check_group(const std::string& table, const GroupOptions& group) {
   require(group.max_norm >= 0 && std::isfinite(group.max_norm), Kind::invalid_argument,
           "table {}: group {}: expected a finite max_norm >= 0, where 0 is none: found {}", table,
           group.name, group.max_norm);
+}
+
+void check_admission(const TableOptions& options) {
+  require(options.admit_after >= 0 && options.admit_after < UINT32_MAX, Kind::invalid_argument,
+          "table {}: expected 0 <= admit_after < {}: found {}", options.name, UINT32_MAX,
+          options.admit_after);
+  require(options.admit_probability > 0 && options.admit_probability <= 1, Kind::invalid_argument,
+          "table {}: expected 0 < admit_probability <= 1: found {}", options.name,
+          options.admit_probability);
+  require(options.admit_after <= 1 || options.admit_probability == 1, Kind::invalid_argument,
+          "table {}: expected one of admit_after and admit_probability: found {} and {}",
+          options.name, options.admit_after, options.admit_probability);
 }
 
 }  // namespace
@@ -106,6 +162,7 @@ void check(const TableOptions& options) {
           "table {}: max_rows needs a restrict_policy that says which rows stay, \"timestamp\" or "
           "\"frequency\": found \"none\"",
           options.name);
+  check_admission(options);
   require(options.exchange == ExchangeMode::rows || options.pool_order == PoolOrder::shard,
           Kind::invalid_argument,
           "table {}: exchange \"reduced\" and \"auto\" need pool_order \"shard\": found \"bag\"",

@@ -9,6 +9,7 @@
 
 #include "embedding/rules/initializers.hpp"
 #include "embedding/rules/optimizers.hpp"
+#include "embedding/rules/partitioners.hpp"
 #include "embedding/rules/policies.hpp"
 #include "runtime/settings.hpp"
 
@@ -58,8 +59,8 @@ const std::string& option_name(Option value) {
 struct TableOptions {
   std::string name;  ///< unique in a job, without "/": the path in a checkpoint
   std::vector<GroupOptions> groups;
-  std::string partitioner = "hash";  ///< or "modulo"
-  std::uint64_t seed = 0;            ///< of initial values
+  PartitionerChoice partitioner = "hash";  ///< or "modulo", or one of the program
+  std::uint64_t seed = 0;                  ///< of initial values
   ExchangeMode exchange = ExchangeMode::rows;
   PoolOrder pool_order = PoolOrder::bag;
   Missing missing = Missing::initial;
@@ -70,8 +71,15 @@ struct TableOptions {
   std::int64_t max_rows = 0;           ///< over all ranks, kept by `restrict_every`; 0: no limit
   std::int64_t restrict_every = 1000;  ///< steps from one look at the number of rows to the next
   bool trainable = true;               ///< false: no step changes rows, states, statuses or clocks
+  /// The sighting of a key that gives it a row: a sighting is an optimizer step in which the key
+  /// has a gradient. 0 and 1: the first one. Until then its gradients are dropped.
+  std::int64_t admit_after = 0;
+  /// The probability that a sighting gives a key a row, drawn from seed, key and step; above 0.
+  double admit_probability = 1;
 
   std::int64_t dim() const;  ///< of all groups together
+
+  bool admits_some() const { return admit_after > 1 || admit_probability < 1; }
 };
 
 /// Reads the key `max_norm` of a column group; `otherwise` where it is not given. Problems are
@@ -81,6 +89,14 @@ double read_max_norm(Settings& settings, double otherwise);
 /// The options that decide the results of a table, apart from its columns, as a checkpoint keeps
 /// them.
 SettingValue saved_options(const TableOptions& options);
+
+/// The names of the rules that the program brings along, by the option whose rule they are.
+SettingValue own_rule_names(const TableOptions& options);
+/// Whether there is one.
+bool has_own_rules(const TableOptions& options);
+
+/// The key of `own_rule_names` in `saved_options`, where there are some.
+inline constexpr const char* kOwnRules = "own_rules";
 
 /// Throws Error{invalid_argument} naming table and option where a table cannot be made.
 void check(const TableOptions& options);

@@ -55,12 +55,15 @@ struct GroupRef {
   float decay;             ///< learning rate of the step * weight decay
 };
 
-/// The statuses of the rows. They lie apart from values and states: only an update touches them,
-/// and a lookup reads no more bytes for them. A status is kept as the bits of a float.
+/// The statuses of the rows, and which rows have changed since a mark. They lie apart from values
+/// and states: only an update touches them, and a lookup reads no more bytes for them. A status is
+/// kept as the bits of a float.
 struct StatusRef {
   RestrictPolicy policy;
-  RowStoreRef store;  ///< rows of one number
-  std::uint32_t now;  ///< what a policy takes for the time
+  RowStoreRef store;         ///< rows of one number
+  std::uint32_t now;         ///< what a policy takes for the time
+  RowStoreRef changed = {};  ///< rows of one number, not 0 where the row has changed
+  bool follows = false;      ///< whether changes are followed
 
   KEYSHARD_HD std::uint32_t at(RowId row) const {
     return std::bit_cast<std::uint32_t>(*store.row(row));
@@ -75,16 +78,35 @@ struct StatusRef {
   /// Writes the status of a new row.
   template <class Team>
   KEYSHARD_HD void bear(const Team& team, RowId row) const {
+    note(team, row);
     write(team, row, [&](const auto& rule) { return rule.birth(now); });
   }
 
   /// Counts an optimizer step of a row.
   template <class Team>
   KEYSHARD_HD void touch(const Team& team, RowId row) const {
+    note(team, row);
     write(team, row, [&](const auto& rule) { return rule.touched(at(row), now); });
   }
 
+  /// Row `to` takes the place of row `from`.
+  KEYSHARD_HD void move(RowId from, RowId to) const {
+    if (policy.index() != 0) {
+      *store.row(to) = *store.row(from);
+    }
+    if (follows) {
+      *changed.row(to) = *changed.row(from);
+    }
+  }
+
  private:
+  template <class Team>
+  KEYSHARD_HD void note(const Team& team, RowId row) const {
+    if (follows && team.thread_rank() == 0) {
+      *changed.row(row) = 1.0f;
+    }
+  }
+
   template <class Team, class Status>
   KEYSHARD_HD void write(const Team& team, RowId row, const Status& status) const {
     if (policy.index() == 0 || team.thread_rank() != 0) {

@@ -40,6 +40,12 @@ class TableSet {
   /// where a table has `max_rows`.
   void apply(Stream<B>& stream, const UpdateContext& context);
 
+  /// Table::dropped of the tables with an admission, over all ranks. Collective where there is one.
+  std::int64_t not_admitted() const;
+
+  /// Table::mark_changes of all tables, for instance after a save.
+  void mark_changes(Stream<B>& stream);
+
  private:
   Communicator<B>* communicator_;
   std::shared_ptr<NameScopes> scopes_ = std::make_shared<NameScopes>();

@@ -55,4 +55,25 @@ void TableSet<B>::apply(Stream<B>& stream, const UpdateContext& context) {
   }
 }
 
+template <Backend B>
+std::int64_t TableSet<B>::not_admitted() const {
+  bool some = false;
+  std::int64_t dropped = 0;
+  for (const auto& table : tables_) {
+    some |= table->options().admits_some();
+    dropped += table->options().admits_some() ? table->dropped() : 0;
+  }
+  if (some) {
+    communicator_->all_reduce(Span<std::int64_t>(&dropped, 1), Reduction::sum);
+  }
+  return dropped;
+}
+
+template <Backend B>
+void TableSet<B>::mark_changes(Stream<B>& stream) {
+  for (const auto& table : tables_) {
+    table->mark_changes(stream);
+  }
+}
+
 }  // namespace keyshard

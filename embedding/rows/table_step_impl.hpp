@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "embedding/rows/admission_impl.hpp"
+#include "embedding/rows/call_functors.hpp"
 #include "embedding/rows/dedup.hpp"
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/row_stages.hpp"
@@ -17,118 +19,6 @@
 #include "runtime/primitives.hpp"
 
 namespace keyshard {
-
-/// The gradients of one call as functors see them. Keys of all calls are numbered call after call,
-/// from `first` in this call.
-struct CallRef {
-  const Key* keys;
-  const RowId* rows;
-  float* values;
-  const std::uint32_t* occurrences;
-  std::int64_t first;
-  std::int64_t dim;
-};
-
-/// Joins the keys of several calls in one array, with their rows, places of their gradients, and
-/// occurrences.
-struct JoinCalls {
-  const CallRef* calls;
-  Key* keys;
-  RowId* rows;
-  const float** values;        ///< null: not wanted
-  std::uint32_t* occurrences;  ///< null: not wanted
-
-  struct Row {
-    const JoinCalls* all;
-    CallRef call;
-
-    std::int64_t work() const { return 4; }
-
-    template <class Team>
-    KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-      if (team.thread_rank() != 0) {
-        return;
-      }
-      const std::int64_t k = i - call.first;
-      all->keys[i] = call.keys[k];
-      all->rows[i] = call.rows[k];
-      if (all->values != nullptr) {
-        all->values[i] = call.values + k * call.dim;
-      }
-      if (all->occurrences != nullptr) {
-        all->occurrences[i] = call.occurrences == nullptr ? 0 : call.occurrences[k];
-      }
-    }
-  };
-
-  template <class Body>
-  KEYSHARD_HD void with_run(std::int64_t c, const Body& body) const {
-    body(Row{this, calls[c]});
-  }
-};
-
-/// Sums the gradients of each distinct key of a table, in the order of the calls.
-struct SumCalls {
-  const TableRef* tables;
-  const std::int64_t* starts;  ///< of the distinct keys of each table
-  const std::int64_t* bases;   ///< floats before the sums of each table
-  const std::uint32_t* offsets;
-  const std::uint32_t* terms;
-  const float* const* values;
-  const std::uint32_t* occurrences;
-  float* sums;
-  std::uint32_t* counts;
-
-  struct Row {
-    const SumCalls* all;
-    std::int64_t first;
-    std::int64_t dim;
-    float* sums;
-
-    template <class Team>
-    KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
-      float* sum = sums + (u - first) * dim;
-      const std::uint32_t begin = all->offsets[u], end = all->offsets[u + 1];
-      for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-        float total = all->values[all->terms[begin]][d];
-        for (std::uint32_t k = begin + 1; k < end; ++k) {
-          total = total + all->values[all->terms[k]][d];
-        }
-        sum[d] = total;
-      }
-      if (team.thread_rank() == 0) {
-        std::uint32_t count = 0;
-        for (std::uint32_t k = begin; k < end; ++k) {
-          count += all->occurrences[all->terms[k]];
-        }
-        all->counts[u] = count;
-      }
-    }
-  };
-
-  template <class Body>
-  KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    body(Row{this, starts[t], tables[t].dim, sums + bases[t]});
-  }
-};
-
-/// Whether gradient i of a step, numbered table after table, is not finite.
-struct NotFinite {
-  const CallRef* calls;       ///< of each table
-  const std::int64_t* bases;  ///< gradients before those of each table
-
-  struct Number {
-    const float* values;
-    std::int64_t first;
-
-    KEYSHARD_HD bool operator()(std::int64_t i) const { return not_finite(values[i - first]); }
-  };
-
-  template <class Body>
-  KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    body(Number{calls[t].values, bases[t]});
-  }
-};
 
 struct UpdateRows {
   const TableRef* tables;
@@ -386,7 +276,7 @@ void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables,
   const CallRef* calls = refs.on_device(stream);
   check_finite(stream, tables, step, calls);
   const std::vector<RowId> first_new =
-      insert_missing(stream, tables, {step.keys, step.starts}, step.rows);
+      insert_admitted(stream, tables, {step.keys, step.starts}, step.rows);
   const TableRefs<B> table_refs(stream, tables, context);
   Buffer<RowId, B> new_storage;
   for_each_run(stream, Span<const std::int64_t>(step.starts),

@@ -81,4 +81,10 @@ inline std::optional<std::size_t> weighted_place(const Combiner& combiner) {
                                                    : std::nullopt;
 }
 
+/// Whether ids may have weights.
+inline bool takes_weights(const AnyCombiner& combiner) {
+  const auto* built_in = std::get_if<Combiner>(&combiner);
+  return built_in != nullptr && weighted_place(*built_in).has_value();
+}
+
 }  // namespace keyshard

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "embedding/rules/family.hpp"
+#include "embedding/rules/own_rules.hpp"
 
 namespace keyshard {
 namespace {
@@ -27,6 +27,13 @@ Combiner combiner_at(std::size_t index) {
   return result;
 }
 
+/// The registered combiners of a program follow those that are built in.
+AnyCombiner any_combiner_at(std::size_t index, const OwnRules& own) {
+  constexpr std::size_t kBuiltIn = std::variant_size_v<Combiner>;
+  return index < kBuiltIn ? AnyCombiner(combiner_at(index))
+                          : AnyCombiner(own.combiners[index - kBuiltIn]);
+}
+
 }  // namespace
 
 const std::vector<std::string>& combiner_names() { return combiners().built; }
@@ -37,9 +44,20 @@ const char* name_of(const Combiner& combiner) {
   return visit_variant(combiner, [](auto c) { return decltype(c)::kName; });
 }
 
-Combiner read_combiner(Settings& settings, const char* key, const Combiner& otherwise) {
-  const std::optional<std::size_t> index = combiners().read(settings, key, name_of(otherwise));
-  return index ? combiner_at(*index) : otherwise;
+const char* name_of(const AnyCombiner& combiner) {
+  const auto* own = std::get_if<OwnCombiner>(&combiner);
+  return own != nullptr ? rule_name(*own) : name_of(std::get<Combiner>(combiner));
+}
+
+AnyCombiner any_combiner_of(const std::string& name, const OwnRules& own) {
+  return any_combiner_at(combiners().with(own_names(own.combiners)).at(name), own);
+}
+
+AnyCombiner read_combiner(Settings& settings, const char* key, const AnyCombiner& otherwise,
+                          const OwnRules& own) {
+  const std::optional<std::size_t> index =
+      combiners().with(own_names(own.combiners)).read(settings, key, name_of(otherwise));
+  return index ? any_combiner_at(*index, own) : otherwise;
 }
 
 std::int64_t state_bytes(const Combiner& combiner) {

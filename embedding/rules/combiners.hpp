@@ -27,6 +27,7 @@
 #include "embedding/rules/combine_product.hpp"
 #include "embedding/rules/combine_squares.hpp"
 #include "embedding/rules/combine_sums.hpp"
+#include "embedding/rules/own_combiner.hpp"
 
 namespace keyshard {
 
@@ -36,15 +37,23 @@ class Settings;
 using Combiner =
     std::variant<Sum, Mean, Min, Max, SqrtN, Prod, Variance, Std, LogSumExp, EuclideanNorm>;
 
+/// What a feature is pooled by: a built-in combiner, or one of a program.
+using AnyCombiner = std::variant<Combiner, OwnCombiner>;
+
 /// The combiner of that name ("sqrt_n" is another name of sqrtn). Throws Error{invalid_argument}
 /// with the list of names and the nearest.
 Combiner combiner_of(const std::string& name);
 const char* name_of(const Combiner& combiner);
+const char* name_of(const AnyCombiner& combiner);
 const std::vector<std::string>& combiner_names();
+
+/// The same, also for the registered combiners of a program.
+AnyCombiner any_combiner_of(const std::string& name, const OwnRules& own);
 
 /// Reads the name of a combiner under `key`; `otherwise` where the key is absent or wrong. A
 /// problem is recorded in `settings`.
-Combiner read_combiner(Settings& settings, const char* key, const Combiner& otherwise);
+AnyCombiner read_combiner(Settings& settings, const char* key, const AnyCombiner& otherwise,
+                          const OwnRules& own = no_own_rules());
 
 /// Bytes per column of a state and of a backward message, for messages between ranks.
 std::int64_t state_bytes(const Combiner& combiner);

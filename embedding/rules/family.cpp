@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "embedding/rules/own_rules.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -12,6 +13,19 @@ std::optional<std::size_t> FamilyNames::find(const std::string& name) const {
   const auto found =
       std::find(built.begin(), built.end(), alias == aliases.end() ? name : alias->second);
   return found == built.end() ? std::nullopt : std::optional<std::size_t>(found - built.begin());
+}
+
+FamilyNames FamilyNames::with(const std::vector<std::string>& own) const {
+  FamilyNames all = *this;
+  for (const std::string& name : own) {
+    require(!name.empty(), Kind::invalid_argument,
+            "expected a name (kName) for {} that a program registers: found none", kind);
+    require(!all.find(name), Kind::invalid_argument,
+            "expected a new name for {} that a program registers: found \"{}\", which exists", kind,
+            name);
+    all.built.push_back(name);
+  }
+  return all;
 }
 
 std::string FamilyNames::not_built(const std::string& name) const {
@@ -45,6 +59,11 @@ std::optional<std::size_t> FamilyNames::read(Settings& settings, const char* key
     settings.choice(key, otherwise, built);
   }
   return index;
+}
+
+const OwnRules& no_own_rules() {
+  static const OwnRules kNone;
+  return kNone;
 }
 
 void refuse_not_built(Settings& settings, const std::string& key) {

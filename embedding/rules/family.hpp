@@ -35,6 +35,10 @@ struct FamilyNames {
   /// built.
   std::size_t at(const std::string& name) const;
 
+  /// The family with the registered rules of a program, which follow in `built`. Throws
+  /// Error{invalid_argument} for a rule without a name, and for a name that another rule has.
+  FamilyNames with(const std::vector<std::string>& own) const;
+
   /// Reads the name under `key` of a configuration, `otherwise` where the key is absent, and
   /// returns its place. A wrong name is recorded as a problem, and nothing is returned.
   std::optional<std::size_t> read(Settings& settings, const char* key,

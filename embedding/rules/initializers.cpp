@@ -1,6 +1,6 @@
 #include "embedding/rules/initializers.hpp"
 
-#include "embedding/rules/family.hpp"
+#include "embedding/rules/own_rules.hpp"
 
 namespace keyshard {
 namespace {
@@ -108,23 +108,30 @@ Initializer variance_scaling(double scale, Fan fan, Distribution distribution, s
   return Normal{0, static_cast<float>(portable_sqrt(variance))};
 }
 
-InitialValues read_initializer(Settings settings, const InitialValues& otherwise,
-                               std::int64_t dim) {
+InitialValues read_initializer(Settings settings, const InitialValues& otherwise, std::int64_t dim,
+                               const OwnRules& own) {
   InitialValues result = otherwise;
   if (settings.has("type")) {
-    const std::optional<std::size_t> index = initializers().read(settings, "type", "normal");
+    const std::optional<std::size_t> index =
+        initializers().with(own_names(own.initializers)).read(settings, "type", "normal");
     if (!index) {
       return otherwise;  // The other keys have no meaning then.
     }
-    result = kNames[*index].read(settings, dim);
+    if (*index < std::size(kNames)) {
+      result = kNames[*index].read(settings, dim);
+    } else {
+      OwnInitializer rule = own.initializers[*index - std::size(kNames)];
+      rule.functions->read(rule.bytes, settings);
+      result = {rule, {}};
+    }
   }
   settings.finish();
   return result;
 }
 
-InitialValues initializer_of(const SettingValue& tree, std::int64_t dim) {
+InitialValues initializer_of(const SettingValue& tree, std::int64_t dim, const OwnRules& own) {
   const auto report = std::make_shared<SettingsReport>();
-  InitialValues result = read_initializer(Settings(tree, "initializer", report), {}, dim);
+  InitialValues result = read_initializer(Settings(tree, "initializer", report), {}, dim, own);
   require_no_problems(*report);
   return result;
 }
@@ -144,6 +151,8 @@ SettingValue initializer_tree(const InitialValues& initial, std::int64_t dim) {
     using Rule = std::decay_t<decltype(rule)>;
     if constexpr (std::is_same_v<Rule, ConstantVector>) {
       return SettingValue();  // written above
+    } else if constexpr (std::is_same_v<Rule, OwnInitializer>) {
+      return rule.functions->tree(rule.rule());
     } else {
       return tree_of_rule(name_of_rule(rule), rule);
     }

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "embedding/rules/own_initializer.hpp"
 #include "runtime/portable_math.hpp"
 #include "runtime/random.hpp"
 
@@ -92,7 +93,11 @@ struct TruncatedNormal {
   }
 };
 
-using Initializer = std::variant<Constant, ConstantVector, Uniform, Normal, TruncatedNormal>;
+template <class... Own>
+using InitializersAnd =
+    std::variant<Constant, ConstantVector, Uniform, Normal, TruncatedNormal, Own...>;
+using BuiltInInitializer = InitializersAnd<>;
+using Initializer = InitializersAnd<OwnInitializer>;
 
 /// Variance scaling (Glorot, He, LeCun) for rows of `dim` columns: fan_in = 1 and fan_out = dim,
 /// since a lookup is a product with a one-hot vector. The variance is scale / fan.
@@ -108,11 +113,13 @@ struct InitialValues {
 
 /// Reads a table `type = NAME` and the keys of that initializer for rows of `dim`; `otherwise`
 /// where there is no type. Problems are recorded in `settings`.
-InitialValues read_initializer(Settings settings, const InitialValues& otherwise, std::int64_t dim);
+InitialValues read_initializer(Settings settings, const InitialValues& otherwise, std::int64_t dim,
+                               const OwnRules& own = no_own_rules());
 
 /// The initializer of such a table, for a tree that stands in no configuration file. Throws
 /// Error{invalid_argument} with all of its problems.
-InitialValues initializer_of(const SettingValue& tree, std::int64_t dim);
+InitialValues initializer_of(const SettingValue& tree, std::int64_t dim,
+                             const OwnRules& own = no_own_rules());
 
 /// The table that `initializer_of` reads back as these initial values, bit for bit. `dim` is that
 /// of the rows.

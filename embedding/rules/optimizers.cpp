@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-#include "embedding/rules/family.hpp"
+#include "embedding/rules/own_rules.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
 namespace {
 
 const FamilyNames& optimizers() {
-  static const FamilyNames kFamily{"an optimizer", names_of_rules<Optimizer>(), {}};
+  static const FamilyNames kFamily{"an optimizer", names_of_rules<BuiltInOptimizer>(), {}};
   return kFamily;
 }
 
@@ -26,29 +26,45 @@ concept NeedsWholeRow = requires {
 }  // namespace
 
 const char* name_of(const Optimizer& optimizer) {
-  return visit_variant(optimizer, [](const auto& rule) { return rule.kName; });
+  return visit_variant(optimizer, [](const auto& rule) { return rule_name(rule); });
 }
 
 bool needs_whole_row(const Optimizer& optimizer) {
+  if (const auto* own = std::get_if<OwnOptimizer>(&optimizer)) {
+    return own->functions->whole_row;
+  }
   return visit_variant(
       optimizer, [](const auto& rule) { return NeedsWholeRow<std::decay_t<decltype(rule)>>; });
 }
 
 float learning_rate_of(const Optimizer& optimizer) {
-  return visit_variant(optimizer, [](const auto& rule) { return rule.learning_rate; });
+  return visit_variant(optimizer, [](const auto& rule) {
+    if constexpr (requires { rule.learning_rate; }) {
+      return rule.learning_rate;
+    } else {
+      return rule.functions->learning_rate(rule.rule());
+    }
+  });
 }
 
 std::vector<StateColumn> state_columns(const Optimizer& optimizer, std::int64_t dim) {
   std::vector<StateColumn> columns;
-  visit_variant(optimizer, [&](const auto& rule) {
-    for (const StateRule& state : rule.states()) {
+  const auto add = [&](const auto& states) {
+    for (const StateRule& state : states) {
       columns.push_back({state.name, state.width == StateWidth::one ? 1 : dim, state.initial});
+    }
+  };
+  visit_variant(optimizer, [&](const auto& rule) {
+    if constexpr (requires { rule.functions; }) {
+      add(rule.functions->states(rule.rule()));
+    } else {
+      add(rule.states());
     }
   });
   return columns;
 }
 
-Optimizer read_optimizer(Settings settings, const Optimizer& otherwise) {
+Optimizer read_optimizer(Settings settings, const Optimizer& otherwise, const OwnRules& own) {
   Optimizer result = otherwise;
   if (settings.has("type")) {
     if (settings.text("type", "") == "nesterov") {
@@ -56,11 +72,18 @@ Optimizer read_optimizer(Settings settings, const Optimizer& otherwise) {
                        "expected type = \"momentum\" with nesterov = true: found \"nesterov\"");
       return otherwise;
     }
-    const std::optional<std::size_t> index = optimizers().read(settings, "type", "");
+    const std::optional<std::size_t> index =
+        optimizers().with(own_names(own.optimizers)).read(settings, "type", "");
     if (!index) {
       return otherwise;  // The other keys have no meaning then.
     }
-    with_alternative<Optimizer>(*index, [&](auto rule) {
+    constexpr std::size_t kBuiltIn = std::variant_size_v<BuiltInOptimizer>;
+    if (*index >= kBuiltIn) {
+      OwnOptimizer rule = own.optimizers[*index - kBuiltIn];
+      rule.functions->read(rule.bytes, settings);
+      result = rule;
+    }
+    with_alternative<BuiltInOptimizer>(*index, [&](auto rule) {
       rule.fields(rule, FieldReader(settings));
       result = rule;
     });
@@ -69,13 +92,25 @@ Optimizer read_optimizer(Settings settings, const Optimizer& otherwise) {
   return result;
 }
 
-Optimizer optimizer_of(const SettingValue& tree) {
+Optimizer optimizer_of(const SettingValue& tree, const OwnRules& own) {
   const auto report = std::make_shared<SettingsReport>();
   Settings settings(tree, "optimizer", report);
-  optimizers().at(Settings(tree, "optimizer", report).text("type", ""));
-  const Optimizer result = read_optimizer(settings, Sgd{});
+  optimizers()
+      .with(own_names(own.optimizers))
+      .at(Settings(tree, "optimizer", report).text("type", ""));
+  const Optimizer result = read_optimizer(settings, Sgd{}, own);
   require_no_problems(*report);
   return result;
+}
+
+SettingValue optimizer_tree(const Optimizer& optimizer) {
+  return visit_variant(optimizer, [](const auto& rule) {
+    if constexpr (requires { rule.functions; }) {
+      return rule.functions->tree(rule.rule());
+    } else {
+      return tree_of_rule(rule.kName, rule);
+    }
+  });
 }
 
 OptimizerClock::OptimizerClock(const Optimizer& optimizer) : optimizer_(optimizer) {
@@ -83,6 +118,8 @@ OptimizerClock::OptimizerClock(const Optimizer& optimizer) : optimizer_(optimize
     using O = std::decay_t<decltype(rule)>;
     if constexpr (HasClock<O>) {
       numbers_.assign(O::kClock.begin(), O::kClock.end());
+    } else if constexpr (std::is_same_v<O, OwnOptimizer>) {
+      numbers_ = rule.functions->first_clock();
     }
   });
 }
@@ -98,6 +135,8 @@ StepScalars OptimizerClock::tick(float learning_rate_scale) {
       std::copy(numbers_.begin(), numbers_.end(), clock.begin());
       rule.tick(clock, step);
       numbers_.assign(clock.begin(), clock.end());
+    } else if constexpr (std::is_same_v<O, OwnOptimizer>) {
+      rule.functions->tick(rule.rule(), numbers_.data(), step);
     }
   });
   return step;

@@ -17,6 +17,7 @@
 #include "embedding/rules/adam.hpp"
 #include "embedding/rules/lamb.hpp"
 #include "embedding/rules/optimizer_rule.hpp"
+#include "embedding/rules/own_optimizer.hpp"
 #include "embedding/rules/proximal.hpp"
 #include "embedding/rules/rmsprop.hpp"
 #include "runtime/team.hpp"
@@ -175,10 +176,14 @@ struct RowwiseAdagrad {
 class Settings;
 struct SettingValue;
 
-/// The table of the family (family.hpp).
-using Optimizer =
+template <class... Own>
+using OptimizersAnd =
     std::variant<Sgd, Momentum, Adagrad, RowwiseAdagrad, Adam, Ftrl, Nadam, AdamW, AmsGrad, Adamax,
-                 Lamb, AdagradDa, ProximalSgd, ProximalAdagrad, Adadelta, RmsProp>;
+                 Lamb, AdagradDa, ProximalSgd, ProximalAdagrad, Adadelta, RmsProp, Own...>;
+
+/// The table of the family (family.hpp).
+using BuiltInOptimizer = OptimizersAnd<>;
+using Optimizer = OptimizersAnd<OwnOptimizer>;
 
 /// One state of an optimizer: [width] numbers per row, each `initial` before the first step.
 struct StateColumn {
@@ -194,7 +199,8 @@ const char* name_of(const Optimizer& optimizer);
 /// have no rows, take no such optimizer.
 bool needs_whole_row(const Optimizer& optimizer);
 
-/// The configured learning rate, before any schedule.
+/// The configured learning rate, before any schedule; 1 for an optimizer of a program that has
+/// none.
 float learning_rate_of(const Optimizer& optimizer);
 
 /// The states of an optimizer for rows of `dim` numbers, in the order in which they lie.
@@ -202,11 +208,15 @@ std::vector<StateColumn> state_columns(const Optimizer& optimizer, std::int64_t 
 
 /// Reads a table `type = NAME` and the keys of that optimizer; `otherwise` where there is no type.
 /// Problems are recorded in `settings`.
-Optimizer read_optimizer(Settings settings, const Optimizer& otherwise);
+Optimizer read_optimizer(Settings settings, const Optimizer& otherwise,
+                         const OwnRules& own = no_own_rules());
 
 /// The optimizer of such a table, for a tree that stands in no configuration file. Throws
 /// Error{invalid_argument} with all of its problems.
-Optimizer optimizer_of(const SettingValue& tree);
+Optimizer optimizer_of(const SettingValue& tree, const OwnRules& own = no_own_rules());
+
+/// The table that `optimizer_of` reads back as this optimizer.
+SettingValue optimizer_tree(const Optimizer& optimizer);
 
 /// The clock of one optimizer: counts its steps and keeps the numbers that follow from the count,
 /// as running products, never by pow.

@@ -7,6 +7,7 @@
 #include <string>
 #include <variant>
 
+#include "embedding/rules/own_partitioner.hpp"
 #include "runtime/hash.hpp"
 #include "runtime/portable.hpp"
 #include "runtime/visit.hpp"
@@ -44,15 +45,32 @@ struct ModuloPartitioner {
 
 /// The table of the family (family.hpp). A partitioner with a salt takes it from the name of its
 /// table.
-using Partitioner = std::variant<HashPartitioner, ModuloPartitioner>;
+template <class... Own>
+using PartitionersAnd = std::variant<HashPartitioner, ModuloPartitioner, Own...>;
+using BuiltInPartitioner = PartitionersAnd<>;
+using Partitioner = PartitionersAnd<OwnPartitioner>;
 
 /// The partitioner of that name for a table. Throws Error{invalid_argument} with the list of names
 /// and the nearest name.
 Partitioner partitioner_of(const std::string& name, const std::string& table);
 const char* name_of(const Partitioner& partitioner);
 
+/// What the options of a table say of its partitioner.
+using PartitionerChoice = RuleChoice<OwnPartitioner>;
+
+/// The choice of that name, which may be that of a registered partitioner. Throws as
+/// partitioner_of.
+PartitionerChoice partitioner_choice(const std::string& name, const OwnRules& own);
+
+/// The partitioner that is chosen, for a table. Throws as partitioner_of.
+inline Partitioner chosen_partitioner(const PartitionerChoice& choice, const std::string& table) {
+  return choice.own ? Partitioner(*choice.own) : partitioner_of(choice.name, table);
+}
+
 /// Reads the name of a partitioner under `key`. A problem is recorded in `settings`.
-std::string read_partitioner(Settings& settings, const char* key, const std::string& otherwise);
+PartitionerChoice read_partitioner(Settings& settings, const char* key,
+                                   const PartitionerChoice& otherwise,
+                                   const OwnRules& own = no_own_rules());
 
 inline std::uint32_t shard_of(const Partitioner& partitioner, Key key) {
   return visit_variant(partitioner, [&](const auto& rule) { return rule.shard(key); });

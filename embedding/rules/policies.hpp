@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "embedding/rules/own_policy.hpp"
 #include "runtime/portable.hpp"
 
 namespace keyshard {
@@ -49,7 +50,10 @@ struct Frequency {
 };
 
 /// The table of the family (family.hpp).
-using RestrictPolicy = std::variant<KeepAll, Timestamp, TimestampSeconds, Frequency>;
+template <class... Own>
+using PoliciesAnd = std::variant<KeepAll, Timestamp, TimestampSeconds, Frequency, Own...>;
+using BuiltInPolicy = PoliciesAnd<>;
+using RestrictPolicy = PoliciesAnd<OwnPolicy>;
 
 inline bool has_status(const RestrictPolicy& policy) {
   return !std::holds_alternative<KeepAll>(policy);
@@ -57,10 +61,11 @@ inline bool has_status(const RestrictPolicy& policy) {
 
 /// The policy of that name. Throws Error{invalid_argument} with the list of names and the nearest
 /// name.
-RestrictPolicy policy_of(const std::string& name);
+RestrictPolicy policy_of(const std::string& name, const OwnRules& own = no_own_rules());
 const char* name_of(const RestrictPolicy& policy);
 
 /// Reads the name of a policy under `key`. A problem is recorded in `settings`.
-RestrictPolicy read_policy(Settings& settings, const char* key, const RestrictPolicy& otherwise);
+RestrictPolicy read_policy(Settings& settings, const char* key, const RestrictPolicy& otherwise,
+                           const OwnRules& own = no_own_rules());
 
 }  // namespace keyshard

@@ -71,7 +71,8 @@ std::string config_text(const ResolvedSettings& values) {
   return out;
 }
 
-JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
+JobConfig job_config_of(const SettingValue& tree, const std::string& folder,
+                        const OwnRules& rules) {
   JobConfig config;
   const auto report = std::make_shared<SettingsReport>();
   Settings root(tree, "", report);
@@ -83,14 +84,14 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder) {
   }
   config.data = read_data_options(root.table("data"), folder, embedding_column_keys());
   const std::vector<std::string> features = config.data.schema().features;
-  config.model = read_model_options(root.table("model"));
+  config.model = read_model_options(root.table("model"), rules);
   config.job = read_job_options(root.table("job"), features, usual_metric(config.model.loss));
   if (config.model.loss == Loss::log_loss) {
     config.data.labels = {0, 1, "log loss"};
   }
   config.checkpoint = read_checkpoint_options(root.table("checkpoint"));
   config.embedding = read_embedding_options(root, features, group_defaults(config.model.type),
-                                            columns_of(root), config.job.seed);
+                                            columns_of(root), config.job.seed, rules);
   config.pretrained = read_pretrained(root, config.data, folder);
   root.finish();
   require(report->messages.empty(), Kind::invalid_argument, "{}",

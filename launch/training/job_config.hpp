@@ -28,8 +28,10 @@ struct JobConfig {
 };
 
 /// Reads a configuration from its tree; paths in it, that of job.output too, are relative to
-/// `folder`. Throws Error{invalid_argument} whose text has a line per problem.
-JobConfig job_config_of(const SettingValue& tree, const std::string& folder);
+/// `folder`. Names of rules may be those of `rules`, which the program has registered. Throws
+/// Error{invalid_argument} whose text has a line per problem.
+JobConfig job_config_of(const SettingValue& tree, const std::string& folder,
+                        const OwnRules& rules = no_own_rules());
 
 /// The trainer of a configuration.
 TrainerOptions trainer_options(const JobConfig& config);

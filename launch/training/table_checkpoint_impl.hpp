@@ -40,16 +40,48 @@ TableSource source_of(const Table<B>& table) {
   return source;
 }
 
+/// The name under which the sightings of a table are saved, beside its rows.
+inline std::string sightings_name(const std::string& table) { return table + "/sightings"; }
+
+/// What a table with sightings saves of them: a key per row, and its count.
+template <Backend B>
+TableSource sightings_of(const Table<B>& table) {
+  TableSource source;
+  source.shape = {sightings_name(table.options().name),
+                  {{"count", ElementType::u32, 1}},
+                  value_of(SettingValue::Table{})};
+  for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
+    source.rows.push_back(
+        static_cast<std::int64_t>(table.sightings()->shard_keys(shard).keys.size()));
+  }
+  source.copy = [&table](std::int64_t shard, Span<Key> keys,
+                         const std::vector<std::byte*>& columns) {
+    const SightedKeys waiting = table.sightings()->shard_keys(shard);
+    std::copy(waiting.keys.begin(), waiting.keys.end(), keys.begin());
+    std::copy(waiting.counts.begin(), waiting.counts.end(),
+              reinterpret_cast<std::uint32_t*>(columns[0]));
+  };
+  return source;
+}
+
 template <Backend B>
 void load_table(CheckpointReader& reader, Table<B>& table) {
-  reader.read_table(table.options().name, [&](std::int64_t shard, Span<const Key> keys,
-                                              const std::vector<const std::byte*>& columns) {
-    std::vector<const float*> floats;
-    for (const std::byte* column : columns) {
-      floats.push_back(reinterpret_cast<const float*>(column));
-    }
-    table.load_shard(shard, keys, floats);
-  });
+  using Columns = std::vector<const std::byte*>;
+  reader.read_table(table.options().name,
+                    [&](std::int64_t shard, Span<const Key> keys, const Columns& columns) {
+                      std::vector<const float*> floats;
+                      for (const std::byte* column : columns) {
+                        floats.push_back(reinterpret_cast<const float*>(column));
+                      }
+                      table.load_shard(shard, keys, floats);
+                    });
+  if (table.sightings() != nullptr) {
+    reader.read_table(sightings_name(table.options().name),
+                      [&](std::int64_t shard, Span<const Key> keys, const Columns& columns) {
+                        table.sightings()->load_shard(
+                            shard, keys, reinterpret_cast<const std::uint32_t*>(columns[0]));
+                      });
+  }
 }
 
 template <Backend B>
@@ -57,19 +89,47 @@ std::vector<TableSource> table_sources(const TableSet<B>& tables) {
   std::vector<TableSource> sources;
   for (const auto& table : tables.tables()) {
     sources.push_back(source_of(*table));
+    if (table->sightings() != nullptr) {
+      sources.push_back(sightings_of(*table));
+    }
   }
   return sources;
+}
+
+/// The tables of a checkpoint, without the sightings beside them.
+inline std::vector<const ManifestTable*> tables_of(const Manifest& manifest) {
+  std::vector<const ManifestTable*> tables;
+  for (const ManifestTable& table : manifest.tables) {
+    if (tables.empty() || table.shape.name != sightings_name(tables.back()->shape.name)) {
+      tables.push_back(&table);
+    }
+  }
+  return tables;
+}
+
+/// Throws Error{corrupt_data} where a table was saved with rules of a program that this program has
+/// not given to the table, or has others.
+inline void require_same_rules(const std::string& path, const std::string& table,
+                               const SettingValue& own, const SettingValue& saved) {
+  const SettingValue* found = member_of(saved, kOwnRules);
+  const std::string mine = json_text(own), theirs = found == nullptr ? "{}" : json_text(*found);
+  require(mine == theirs, Kind::corrupt_data,
+          "{}: table {}: expected the own rules {} of this program: found {}; a rule of a program "
+          "is saved by its name: give the table the rule of that name (kName, own_rules.hpp)",
+          path, table, mine, theirs);
 }
 
 template <Backend B>
 void check_tables(const std::string& path, const Manifest& manifest, const TableSet<B>& tables) {
   const auto& own = tables.tables();
-  require(manifest.tables.size() == own.size(), Kind::corrupt_data,
-          "{}: expected {} tables of this job: found {}", path, own.size(), manifest.tables.size());
+  const std::vector<const ManifestTable*> all = tables_of(manifest);
+  require(all.size() == own.size(), Kind::corrupt_data,
+          "{}: expected {} tables of this job: found {}", path, own.size(), all.size());
   for (std::size_t t = 0; t < own.size(); ++t) {
     const TableShape mine = shape_of(*own[t]);
-    const ManifestTable& saved = manifest.tables[t];
+    const ManifestTable& saved = *all[t];
     require_saved(path, "table", mine.name, saved.shape.name);
+    require_same_rules(path, mine.name, own_rule_names(own[t]->options()), saved.shape.options);
     require(mine.columns == saved.shape.columns && saved.shards() == kShards, Kind::corrupt_data,
             "{}: table {}: expected the columns of this job: found others; was the model, dim or "
             "optimizer changed?",

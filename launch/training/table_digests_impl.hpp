@@ -1,26 +1,33 @@
 // The bodies of digests of tables.
 #pragma once
 
+#include "launch/training/table_checkpoint_impl.hpp"
 #include "launch/training/table_digests.hpp"
+#include "runtime/runs.hpp"
 
 namespace keyshard {
 template <Backend B>
-TableDigests digests_of(const Table<B>& table, Communicator<B>& communicator, ThreadPool& threads) {
-  const std::vector<RowColumn> columns = table.columns();
-  TableDigests result{table.options().name, {"keys"}, {}};
-  for (const RowColumn& column : columns) {
+TableDigests digests_of(const TableSource& source, Range shards, Communicator<B>& communicator,
+                        ThreadPool& threads) {
+  TableDigests result{source.shape.name, {"keys"}, {}};
+  for (const ColumnShape& column : source.shape.columns) {
     result.columns.push_back(column.name);
   }
-  const Range shards = table.shards();
   std::vector<Digest128> mine(static_cast<std::size_t>(shards.size()) * result.columns.size());
   threads.for_tasks(shards.size(), [&](std::int64_t i, int) {
-    const ShardRows rows = table.shard_rows(shards.begin + i);
+    const std::int64_t rows = source.rows[static_cast<std::size_t>(i)];
+    std::vector<Key> keys(static_cast<std::size_t>(rows));
+    std::vector<std::vector<std::byte>> columns;
+    std::vector<std::byte*> places;
+    for (const ColumnShape& column : source.shape.columns) {
+      columns.emplace_back(static_cast<std::size_t>(rows * column.width * size_of(column.type)));
+      places.push_back(columns.back().data());
+    }
+    source.copy(shards.begin + i, Span<Key>(keys), places);
     Digest128* out = mine.data() + static_cast<std::size_t>(i) * result.columns.size();
-    *out++ = digest_of(rows.keys.data(), rows.keys.size() * sizeof(Key));
-    for (const RowColumn& column : columns) {
-      std::vector<float> values(rows.rows.size() * static_cast<std::size_t>(column.width));
-      table.copy_column(rows.rows, column, values.data());
-      *out++ = digest_of(values.data(), values.size() * sizeof(float));
+    *out++ = digest_of(keys.data(), keys.size() * sizeof(Key));
+    for (const std::vector<std::byte>& column : columns) {
+      *out++ = digest_of(column.data(), column.size());
     }
   });
   result.digests = communicator.gather_joined(Span<const Digest128>(mine));
@@ -29,9 +36,11 @@ TableDigests digests_of(const Table<B>& table, Communicator<B>& communicator, Th
 
 template <Backend B>
 std::vector<TableDigests> table_digests(const TableSet<B>& tables, Stream<B>& stream) {
+  const Communicator<B>& ranks = tables.communicator();
   std::vector<TableDigests> digests;
-  for (const auto& table : tables.tables()) {
-    digests.push_back(digests_of(*table, tables.communicator(), host_of(stream).threads()));
+  for (const TableSource& source : table_sources(tables)) {
+    digests.push_back(digests_of(source, run_of(ranks.rank(), ranks.size(), kShards),
+                                 tables.communicator(), host_of(stream).threads()));
   }
   return digests;
 }

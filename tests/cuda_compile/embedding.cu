@@ -15,6 +15,7 @@ namespace keyshard {
 
 template class RowStore<Cuda>;
 template class TableRefs<Cuda>;
+template class Sightings<Cuda>;
 template class Table<Cuda>;
 template class TableSet<Cuda>;
 template std::vector<std::int64_t> find_rows(Stream<Cuda>&, const TableRefs<Cuda>&,

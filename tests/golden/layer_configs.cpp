@@ -30,10 +30,10 @@ std::string give_initializer(LayerOptions& options, const GoldenValue& value) {
 
 std::string give_policy(LayerOptions& options, const GoldenValue& value) {
   options.restrict_policy = value.text() == "FrequencyRestrictPolicy" ? "frequency" : value.text();
-  return quoted(options.restrict_policy);
+  return quoted(options.restrict_policy.name);
 }
 
-template <std::string LayerOptions::*kMember>
+template <auto kMember>
 std::string give_text(LayerOptions& options, const GoldenValue& value) {
   options.*kMember = value.text();
   return quoted(value.text());

@@ -5,6 +5,7 @@
 
 #include "launch/job_file.hpp"
 #include "runtime/error.hpp"
+#include "tests/support/own_rules.hpp"
 #include "tests/support/scratch_folder.hpp"
 
 namespace keyshard {
@@ -33,6 +34,30 @@ std::string problems_of(const std::string& content,
     return folder.without_path(error.text());
   }
   return "";
+}
+
+TEST(JobConfig, NamesTheRulesOfTheProgramThatReadsIt) {
+  const std::string content = std::string(kSmall) + R"([embedding]
+combiner = "last_minus_first"
+partitioner = "by_eight"
+restrict_policy = "freshness"
+initializer = { type = "keyed_row", times = 3 }
+optimizer = { type = "doubling", learning_rate = 0.25 }
+[model.optimizer]
+type = "doubling"
+)";
+  const ScratchFolder folder;
+  const std::string path = folder.write("train.toml", content);
+  const JobConfig config = read_job_config(path, {}, testing::own_rules());
+  const TableOptions& table = config.embedding.tables[0];
+  EXPECT_EQ(table.partitioner.name, "by_eight");
+  EXPECT_TRUE(std::holds_alternative<OwnPolicy>(table.restrict_policy));
+  EXPECT_STREQ(name_of(table.groups[0].optimizer), "doubling");
+  EXPECT_EQ(learning_rate_of(table.groups[0].optimizer), 0.25f);
+  EXPECT_TRUE(std::holds_alternative<OwnInitializer>(table.groups[0].initializer));
+  EXPECT_STREQ(name_of(config.embedding.features[0].combiners[0]), "last_minus_first");
+  EXPECT_STREQ(name_of(config.model.optimizer), "doubling");
+  EXPECT_NE(problems_of(content).find("found \"last_minus_first\""), std::string::npos);
 }
 
 TEST(JobConfig, ReadsJobAndCheckpoint) {
@@ -138,8 +163,8 @@ TEST(JobConfig, AVersionIsRequiredAndANewerOneRefused) {
 }
 
 TEST(JobConfig, WhatIsNotBuiltIsSaidSo) {
-  for (const std::string key : {"admit_after", "devices", "keep_distribution",
-                                "activity_regularizer", "nslots", "slot_map_fn"}) {
+  for (const std::string key :
+       {"devices", "keep_distribution", "activity_regularizer", "nslots", "slot_map_fn"}) {
     const std::string end = key + ": " + key + " is not built in this version";
     EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\n" + key + " = 1\n"),
               "train.toml:5: embedding." + end);

@@ -135,6 +135,22 @@ TEST(Resume, TablesWithALimitKeepTheRowsThatTheyWouldHaveKept) {
   }
 }
 
+TEST(Resume, TablesWithAnAdmissionLetInTheKeysThatTheyWouldHaveLetIn) {
+  for (const char* admission : {"embedding.admit_after=4", "embedding.admit_probability=0.25"}) {
+    const ScratchFolder folder;
+    ::testing::internal::CaptureStdout();
+    const TinyResult whole =
+        train_on_threads(tiny_job(folder.path(""), "rows", 16, {admission}), 1, 1);
+    const std::string log = ::testing::internal::GetCapturedStdout();
+    EXPECT_NE(log.find(" gradients dropped of keys that are not admitted yet"), std::string::npos)
+        << log;
+    for (const auto& [from, to] : {std::pair(2, 3), std::pair(4, 1)}) {
+      EXPECT_EQ(stop_and_resume({admission}, from, to).digest, whole.digest)
+          << admission << ": " << from << " -> " << to;
+    }
+  }
+}
+
 TEST(Resume, StopsEarlyAtTheStepAtWhichItWouldHave) {
   // A learning rate so high that the second evaluation is by far the best.
   const std::vector<std::string> job{"job.evaluate_every_steps=1", "job.patience=12",

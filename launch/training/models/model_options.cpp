@@ -83,7 +83,7 @@ std::vector<GroupDefaults> group_defaults(ModelType type) {
   return groups;
 }
 
-ModelOptions read_model_options(Settings settings) {
+ModelOptions read_model_options(Settings settings, const OwnRules& rules) {
   ModelOptions options;
   options.type = type_named(settings.choice("type", "deepfm", {kNames.begin(), kNames.end()}));
   const bool network = has_network(options.type);
@@ -101,7 +101,7 @@ ModelOptions read_model_options(Settings settings) {
   options.loss = settings.choice("loss", usual, {"log_loss", "squared_error"}) == "log_loss"
                      ? Loss::log_loss
                      : Loss::squared_error;
-  options.optimizer = read_optimizer(settings.table("optimizer", "adam"), Adam{});
+  options.optimizer = read_optimizer(settings.table("optimizer", "adam"), Adam{}, rules);
   if (needs_whole_row(options.optimizer)) {
     settings.problem("optimizer", fmt::format("expected an optimizer of single numbers: found {}",
                                               name_of(options.optimizer)));

@@ -44,7 +44,8 @@ std::vector<std::string> column_groups(ModelType type);
 /// marked as used.
 std::vector<GroupDefaults> group_defaults(ModelType type);
 
-/// Reads [model] and [model.optimizer]. Problems are recorded in `settings`.
-ModelOptions read_model_options(Settings settings);
+/// Reads [model] and [model.optimizer], which may be one of `rules`. Problems are recorded in
+/// `settings`.
+ModelOptions read_model_options(Settings settings, const OwnRules& rules = no_own_rules());
 
 }  // namespace keyshard

@@ -66,6 +66,8 @@ const std::map<std::string, Change> kChanges{
     {"restrict_policy", [](LayerOptions& o) { o.restrict_policy = "frequency"; }},
     {"max_rows", [](LayerOptions& o) { o.max_rows = 100; }},
     {"restrict_every", [](LayerOptions& o) { o.restrict_every = 7; }},
+    {"admit_after", [](LayerOptions& o) { o.admit_after = 3; }},
+    {"admit_probability", [](LayerOptions& o) { o.admit_probability = 0.25; }},
     {"kv_creator", [](LayerOptions& o) { o.kv_creator = "host"; }},
     {"keep_distribution", [](LayerOptions& o) { o.keep_distribution = true; }},
     {"devices", [](LayerOptions& o) {

@@ -50,6 +50,22 @@ Read read(const std::string& root_json, const std::string& column_json = "{}") {
   return result;
 }
 
+TEST(EmbeddingOptions, SayWhichKeysGetARow) {
+  const Read found = read(R"({"embedding": {"admit_after": 3},
+                              "tables": {"b": {"admit_after": 0, "admit_probability": 0.25}}})");
+  EXPECT_EQ(found.problems, Lines{});
+  EXPECT_EQ(found.options.tables[0].admit_after, 3);
+  EXPECT_EQ(found.options.tables[0].admit_probability, 1.0);
+  EXPECT_EQ(found.options.tables[1].admit_after, 0);
+  EXPECT_EQ(found.options.tables[1].admit_probability, 0.25);
+  const Read both = read(R"({"embedding": {"admit_after": 3, "admit_probability": 0.5}})");
+  EXPECT_EQ(both.problems, Lines{"file: embedding.admit_probability: expected one of admit_after "
+                                 "and admit_probability"});
+  const Read none = read(R"({"embedding": {"admit_probability": 0}})");
+  EXPECT_EQ(none.problems, Lines{"file: embedding.admit_probability: expected admit_probability "
+                                 "above 0: found 0"});
+}
+
 TEST(EmbeddingOptions, ATableHasTheUsedGroupsWithTheirDefaults) {
   const Read found = read("{}");
   EXPECT_EQ(found.problems, Lines{});

@@ -96,7 +96,7 @@ struct FunctorBatch {
       for (const Combiner& combiner : combiners) {
         features.push_back({.name = table.name + name_of(combiner),
                             .table = t,
-                            .combiners = std::vector<Combiner>(table.groups.size(), combiner),
+                            .combiners = std::vector<AnyCombiner>(table.groups.size(), combiner),
                             .weighted = weighted});
       }
     }

@@ -83,8 +83,8 @@ TEST(Lookup, IsItsDefinitionWherePoolingReadsTheTablesThemselves) {
     for (const PoolOrder order : {PoolOrder::bag, PoolOrder::shard}) {
       Problem p = make_problem(6, ExchangeMode::rows, order, dim);
       for (FeatureOptions& feature : p.features) {
-        for (Combiner& combiner : feature.combiners) {
-          combiner = back_needs_state(combiner) ? Combiner(Mean{}) : combiner;
+        for (AnyCombiner& combiner : feature.combiners) {
+          combiner = back_needs_state(std::get<Combiner>(combiner)) ? Mean{} : combiner;
         }
       }
       const Outcome expected = reference(p);

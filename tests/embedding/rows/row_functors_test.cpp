@@ -110,7 +110,7 @@ void expect_same_steps(const O& optimizer, const Regularization& clips = {}, dou
 }
 
 TEST(RowFunctors, OptimizersHaveTheSameBitsAtEveryWidth) {
-  for_alternatives<Optimizer>([](auto optimizer) { expect_same_steps(optimizer); });
+  for_alternatives<BuiltInOptimizer>([](auto optimizer) { expect_same_steps(optimizer); });
   expect_same_steps(RmsProp{.momentum = 0.5f, .centered = true});
 }
 
@@ -126,7 +126,7 @@ TEST(RowFunctors, LimitedRowsHaveTheSameBitsAtEveryWidth) {
 }
 
 TEST(RowFunctors, OptimizersHaveTheSameBitsWhetherTheWidthIsKnownOrNot) {
-  for_alternatives<Optimizer>([](auto optimizer) {
+  for_alternatives<BuiltInOptimizer>([](auto optimizer) {
     SCOPED_TRACE(optimizer.kName);
     for (const std::int64_t dim : kDims) {
       TableOptions options = options_of(dim, Normal{}, optimizer);
@@ -282,7 +282,7 @@ Bits make_read_and_assign(const TableOptions& options, const Lanes& lanes) {
 
 TEST(RowFunctors, InitialValuesAndReadsHaveTheSameBitsAtEveryWidth) {
   const std::vector<float> constants = random_floats(70, 9);
-  for_alternatives<Initializer>([&](auto initializer) {
+  for_alternatives<BuiltInInitializer>([&](auto initializer) {
     if constexpr (std::is_same_v<decltype(initializer), ConstantVector>) {
       initializer.values = constants.data();
     }
@@ -369,7 +369,7 @@ void expect_finds_same(const P& partitioner) {
 }
 
 TEST(RowFunctors, FindGivesTheSameRowsAtEveryWidth) {
-  for_alternatives<Partitioner>([](auto partitioner) { expect_finds_same(partitioner); });
+  for_alternatives<BuiltInPartitioner>([](auto partitioner) { expect_finds_same(partitioner); });
   expect_finds_same(HashPartitioner{0x9e3779b97f4a7c15});
 }
 

@@ -48,7 +48,7 @@ struct Tables {
   std::vector<std::int64_t> starts{0};
 
   Tables() {
-    testing::for_alternatives<Optimizer>([&](auto optimizer) {
+    testing::for_alternatives<BuiltInOptimizer>([&](auto optimizer) {
       const std::size_t number = all.size();
       owned.push_back(
           std::make_unique<Table<Cpu>>(options_of(number, optimizer), Range{0, kShards}));

@@ -70,7 +70,7 @@ TEST(OptimizerTree, WhatIsNotGivenIsTheDefaultAsItIsWritten) {
 }
 
 TEST(OptimizerTree, EveryRuleIsReadBackAsItIsWritten) {
-  testing::for_alternatives<Optimizer>([](auto rule) {
+  testing::for_alternatives<BuiltInOptimizer>([](auto rule) {
     using Rule = decltype(rule);
     rule.learning_rate = 0.3f;
     const std::string text = json_text(tree_of_rule(Rule::kName, rule));

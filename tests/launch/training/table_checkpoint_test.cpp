@@ -10,6 +10,7 @@
 #include "embedding/layers/squashed_embedding.hpp"
 #include "launch/training/table_digests.hpp"
 #include "runtime/error.hpp"
+#include "tests/support/own_rules.hpp"
 #include "tests/support/ranks.hpp"
 #include "tests/support/scratch_folder.hpp"
 
@@ -66,10 +67,10 @@ struct Program {
 class TableCheckpoint : public ::testing::Test {
  protected:
   /// Trains to kSaved steps on some ranks and saves. Returns the digest of the tables.
-  std::string save(int ranks) {
+  std::string save(int ranks, const LayerOptions& words = layer_options("words", 3, Adam{})) {
     std::string digest;
     run_ranks(ranks, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-      Program program(communicator);
+      Program program(communicator, words);
       program.train(stream, 0, kSaved);
       const std::string path =
           save_tables(folder_.path("saved"), program.tables, stream,
@@ -184,6 +185,61 @@ TEST_F(TableCheckpoint, OfOtherTablesIsRefusedOnAllRanks) {
   expect_refused(seeded,
                  ": expected options of table words {\"partitioner\":\"modulo\",\"seed\":5,"
                  "\"pool_order\":\"bag\"} of this job: found {\"partitioner\":\"hash\",");
+}
+
+TEST_F(TableCheckpoint, KeepsTheNamesOfTheRulesOfAProgram) {
+  LayerOptions words = layer_options("words", 3, own_optimizer(Doubling{}));
+  words.initializer = own_initializer(KeyedRow{});
+  words.partitioner = own_partitioner(ByEight{});
+  words.restrict_policy = own_policy(Freshness{});
+  std::string whole;  // trained without a stop
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    Program program(communicator, words);
+    program.train(stream, 0, kTrained);
+    whole = state_digest(program.tables, stream, kTrained).hex();
+  });
+  save(3, words);
+  run_ranks(2, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    Program program(communicator, words);
+    load_tables(path_, program.tables, stream);
+    program.train(stream, kSaved, kTrained);
+    EXPECT_EQ(state_digest(program.tables, stream, kTrained).hex(), whole);
+  });
+  expect_refused(
+      layer_options("words", 3, Sgd{}),
+      ": table words: expected the own rules {} of this program: found "
+      "{\"partitioner\":\"by_eight\","
+      "\"restrict_policy\":\"freshness\",\"optimizer of values\":\"doubling\",\"initializer of "
+      "values\":\"keyed_row\"}; a rule of a program is saved by its name: give the table the rule "
+      "of that name (kName, own_rules.hpp)");
+}
+
+TEST_F(TableCheckpoint, KeepsTheKeysThatWaitForTheirAdmission) {
+  LayerOptions words = layer_options("words", 3, Adam{});
+  words.admit_after = 3;
+  std::string whole;  // trained without a stop
+  std::int64_t rows = 0;
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    Program program(communicator, words);
+    program.train(stream, 0, kSaved);
+    rows = program.words.table().size();
+    program.train(stream, kSaved, kTrained);
+    EXPECT_GT(program.words.table().size(), rows);  // some were admitted for earlier sightings
+    whole = state_digest(program.tables, stream, kTrained).hex();
+  });
+  for (const int savers : {1, 3}) {
+    const std::string saved = save(savers, words);
+    for (const int loaders : {1, 2}) {
+      run_ranks(loaders, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+        Program program(communicator, words);
+        load_tables(path_, program.tables, stream);
+        EXPECT_EQ(state_digest(program.tables, stream, kSaved).hex(), saved);
+        program.train(stream, kSaved, kTrained);
+        EXPECT_EQ(state_digest(program.tables, stream, kTrained).hex(), whole);
+      });
+    }
+  }
+  expect_refused(layer_options("words", 3, Adam{}), ": expected options of table words {");
 }
 
 TEST_F(TableCheckpoint, IsNotLoadedIntoFewerTablesOrOverRows) {

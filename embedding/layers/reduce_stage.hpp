@@ -1,0 +1,80 @@
+// One reduction of an axis, whatever the combiner: a built-in one column by column
+// (reduce_axis.hpp), one of the program vector by vector (reduce_own_axis.hpp).
+#pragma once
+
+#include <cstdint>
+
+#include "embedding/layers/reduce_axis.hpp"
+#include "embedding/layers/reduce_own_axis.hpp"
+#include "embedding/rules/combiners.hpp"
+#include "runtime/buffer.hpp"
+#include "runtime/for_each.hpp"
+#include "runtime/visit.hpp"
+
+namespace keyshard {
+
+/// Vectors [samples, n, inner, dim] on the device, of which axis n goes.
+struct AxisVectors {
+  const float* in;
+  std::int64_t samples;
+  std::int64_t n;
+  std::int64_t inner;
+  std::int64_t dim;
+  const std::uint8_t* present;  ///< [samples, n, inner]; null: all are
+  float empty = 0;              ///< the result where none takes part
+};
+
+template <class C>
+ReduceAxis<C> built_in_axis(const AxisVectors& axis, float* out, std::uint8_t* out_present) {
+  return {.in = axis.in,
+          .n = axis.n,
+          .columns = axis.inner * axis.dim,
+          .empty = axis.empty,
+          .out = out,
+          .present = axis.present,
+          .dim = axis.dim,
+          .out_present = out_present};
+}
+
+/// The reduction by a combiner of the program, and its scratch in `items`.
+template <Backend B>
+ReduceOwnAxis own_axis(Stream<B>& stream, const OwnCombiner& combiner, const AxisVectors& axis,
+                       Buffer<std::uint32_t, B>& items) {
+  if (axis.present != nullptr) {
+    items = {stream, axis.samples * axis.inner * axis.n};
+  }
+  return {combiner, axis.in, axis.n, axis.inner, axis.dim, axis.present, items.data()};
+}
+
+/// out [samples, inner, dim], and which of these vectors are present; null: not wanted.
+template <Backend B>
+void reduce_axis(Stream<B>& stream, const AnyCombiner& combiner, const AxisVectors& axis,
+                 float* out, std::uint8_t* out_present) {
+  if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
+    Buffer<std::uint32_t, B> items;
+    return for_each(stream, axis.samples * axis.inner,
+                    ReduceOwnAxisForward{own_axis(stream, *own, axis, items), out, out_present});
+  }
+  visit_variant(std::get<Combiner>(combiner), [&](auto c) {
+    for_each_row(stream, axis.samples, built_in_axis<decltype(c)>(axis, out, out_present));
+  });
+}
+
+/// gradient [samples, n, inner, dim] of the vectors; `upstream` is the gradient of the result.
+template <Backend B>
+void reduce_axis_back(Stream<B>& stream, const AnyCombiner& combiner, const AxisVectors& axis,
+                      const float* upstream, float* gradient) {
+  if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
+    Buffer<std::uint32_t, B> items;
+    return for_each(stream, axis.samples * axis.inner,
+                    ReduceOwnAxisGradient{own_axis(stream, *own, axis, items), upstream, gradient});
+  }
+  visit_variant(std::get<Combiner>(combiner), [&](auto c) {
+    using C = decltype(c);
+    for_each_row(
+        stream, axis.samples,
+        ReduceAxisGradient<C>{built_in_axis<C>(axis, nullptr, nullptr), upstream, gradient});
+  });
+}
+
+}  // namespace keyshard

@@ -24,7 +24,7 @@ const std::vector<std::string>& free_keys() {
       "job.threads",       "job.unseen",         "job.watchdog_seconds",   "*.exchange",
       "*.init_capacity",
       "*.pretrained",  // rows are those of the checkpoint
-      "*.bp_v2",  // a job is the only writer of its rows
+      "*.bp_v2",       // a job is the only writer of its rows
   };
   return keys;
 }

@@ -148,7 +148,7 @@ std::vector<double> reference_output(ReferenceTable& table, const LayerOptions& 
   }
   std::vector<double> output;
   for (const ReferenceSample& sample : part.samples) {
-    const std::vector<double> value = read.value(layer.combiner, sample);
+    const std::vector<double> value = read.value(layer.combiner.name, sample);
     output.insert(output.end(), value.begin(), value.end());
   }
   return output;
@@ -161,12 +161,12 @@ void check_round(const Program& program, const Round& round, const Found& found,
     const Call& call = round.calls[c];
     const LayerOptions& layer = program.layers[call.layer];
     for (std::size_t rank = 0; rank < call.parts.size(); ++rank) {
-      SCOPED_TRACE(fmt::format("call {} of rank {}, {}", c, rank, layer.combiner));
+      SCOPED_TRACE(fmt::format("call {} of rank {}, {}", c, rank, layer.combiner.name));
       const Part& part = call.parts[rank];
       expect_near(found.outputs[c][rank], reference_output(table, layer, call, part));
       for (std::size_t s = 0; call.training && layer.trainable && s < part.samples.size(); ++s) {
         const auto g = part.upstream.begin() + static_cast<std::ptrdiff_t>(s) * dim;
-        table.backward(layer.combiner, part.samples[s], {g, g + dim});
+        table.backward(layer.combiner.name, part.samples[s], {g, g + dim});
       }
     }
   }

@@ -20,6 +20,13 @@
 /// A function of the innermost loops, to be expanded where it is called.
 #define KEYSHARD_INLINE [[gnu::always_inline]] inline
 
+/// A function of rare cases, which is not to be expanded in the many functions that call it.
+#ifdef __CUDACC__
+#define KEYSHARD_NOINLINE __noinline__
+#else
+#define KEYSHARD_NOINLINE [[gnu::noinline]]
+#endif
+
 /// Says that what a pointer parameter points to is reached by no other parameter.
 #define KEYSHARD_RESTRICT __restrict__
 

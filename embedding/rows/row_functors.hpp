@@ -148,7 +148,8 @@ struct LocateRow {
 
 /// Writes the initial values, states and status of a row.
 template <class Team>
-KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key, RowId id) {
+KEYSHARD_NOINLINE KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key,
+                                              RowId id) {
   float* row = table.store.row(id);
   table.status.bear(team, id);
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
@@ -244,7 +245,7 @@ struct RowStep {
   /// Steps the groups after the first, each by its own optimizer. Not expanded in UpdateRow, which
   /// is compiled for every optimizer.
   template <class Team>
-  KEYSHARD_HD void step_others(const Team& team, const TableRef& table) const {
+  KEYSHARD_NOINLINE KEYSHARD_HD void step_others(const Team& team, const TableRef& table) const {
     for (std::int64_t g = 1; g < table.num_groups; ++g) {
       visit_variant(table.groups[g].optimizer,
                     [&](const auto& rule) { step(team, table.groups[g], rule); });

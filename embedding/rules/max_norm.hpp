@@ -19,7 +19,8 @@ inline constexpr double kWithinLimit = 1 + 0x1p-23;
 
 /// v = v max_norm / max(|v|, max_norm). A lane works on the columns lane, lane + width, ... alone.
 template <class Team>
-KEYSHARD_HD void clip_row(const Team& team, std::int64_t dim, double max_norm, float* v) {
+KEYSHARD_NOINLINE KEYSHARD_HD void clip_row(const Team& team, std::int64_t dim, double max_norm,
+                                            float* v) {
   with_width(dim, [&](auto n) {
     const double squares = row_squares(team, n, [&](std::int64_t d) { return v[d]; });
     const double most = max_norm * kWithinLimit;
@@ -35,8 +36,10 @@ KEYSHARD_HD void clip_row(const Team& team, std::int64_t dim, double max_norm, f
 /// g = (I - v v^T / |v|^2) g where the row v is at the limit; elsewhere g stays as it is. A lane
 /// works on the columns lane, lane + width, ... alone.
 template <class Team>
-KEYSHARD_HD void project_gradient(const Team& team, std::int64_t dim, double max_norm,
-                                  const float* KEYSHARD_RESTRICT v, float* KEYSHARD_RESTRICT g) {
+KEYSHARD_NOINLINE KEYSHARD_HD void project_gradient(const Team& team, std::int64_t dim,
+                                                    double max_norm,
+                                                    const float* KEYSHARD_RESTRICT v,
+                                                    float* KEYSHARD_RESTRICT g) {
   with_width(dim, [&](auto n) {
     const double squares = row_squares(team, n, [&](std::int64_t d) { return v[d]; });
     const double least = max_norm * kAtLimit;

@@ -12,12 +12,11 @@ KEYSHARD_HD inline bool not_finite(float x) {
   return (std::bit_cast<std::uint32_t>(x) & 0x7F800000u) == 0x7F800000u;
 }
 
-/// How many of x [width] are infinite or no numbers.
-template <class Width>
-KEYSHARD_HD std::uint32_t count_not_finite(const float* x, Width width) {
+/// How many of x [n], fewer than 2^32, are infinite or no numbers.
+KEYSHARD_HD inline std::uint32_t count_not_finite(const float* x, std::int64_t n) {
   std::uint32_t count = 0;
-  for (std::int64_t d = 0; d < width; ++d) {
-    count += not_finite(x[d]) ? 1 : 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    count += not_finite(x[i]) ? 1 : 0;
   }
   return count;
 }

@@ -170,8 +170,31 @@ struct AddRows {
   }
 };
 
-/// for_each_run (runtime/for_each.hpp) of rows that return integers: the sum of each run, on the
-/// host. The lanes of a team return parts of the integer of their row. Waits.
+/// Functors of rows that count something in what a block of rows has written: after(begin, end).
+template <class Row>
+concept CountsAfter = requires(const Row& row) {
+  row.after(std::int64_t{}, std::int64_t{});
+};
+
+/// The rows [begin, end) of a run, and the sum of what they return or count.
+template <class Row>
+std::int64_t run_and_sum(std::int64_t begin, std::int64_t end, const Row& row) {
+  std::int64_t sum = 0;
+  if constexpr (CountsAfter<Row>) {
+    for (const std::int64_t block = block_of(row); begin < end; begin += block) {
+      const std::int64_t stop = std::min(begin + block, end);
+      run_rows(begin, stop, row);
+      sum += row.after(begin, stop);
+    }
+  } else {
+    run_rows(begin, end, AddRows<Row>{row, &sum});
+  }
+  return sum;
+}
+
+/// for_each_run (runtime/for_each.hpp) with the sum of each run, on the host: of the integers that
+/// the rows return, of which the lanes of a team return parts; or, where rows offer after(begin,
+/// end), of what that counts after the rows of a block. Waits.
 template <class F>
 std::vector<std::int64_t> sum_rows(Stream<Cpu>& stream, Span<const std::int64_t> starts,
                                    const F& functor) {
@@ -181,9 +204,8 @@ std::vector<std::int64_t> sum_rows(Stream<Cpu>& stream, Span<const std::int64_t>
   const auto add = [&](std::int64_t begin, std::int64_t end, int share) {
     for_pieces(starts, functor, begin, end,
                [&](std::int64_t run, std::int64_t i, std::int64_t stop, const auto& row) {
-                 std::int64_t sum = 0;
-                 run_rows(i, stop, AddRows<std::decay_t<decltype(row)>>{row, &sum});
-                 parts[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)] = sum;
+                 parts[static_cast<std::size_t>(share)][static_cast<std::size_t>(run)] =
+                     run_and_sum(i, stop, row);
                });
   };
   stream.threads().for_shares(starts[starts.size() - 1], add, grain_of(stream, functor, 20));

@@ -42,4 +42,14 @@ KEYSHARD_HD KEYSHARD_INLINE void with_alternative(std::size_t index, const Body&
   }
 }
 
+#ifdef __CUDACC__
+#pragma nv_exec_check_disable
+#endif
+/// Calls body(argument) in a function of its own: a rare case, whose code would make the loops of
+/// the usual cases slower where the body is expanded.
+template <class Body, class Argument>
+KEYSHARD_NOINLINE KEYSHARD_HD void call_outlined(const Body& body, const Argument& argument) {
+  body(argument);
+}
+
 }  // namespace keyshard

@@ -46,11 +46,9 @@ struct FoldKey {
   std::int64_t row_dim;
   TableGroup of_table;
 
-  /// `out` is the sum of the key, all groups. Returns how many numbers that this lane wrote are not
-  /// finite.
+  /// `out` is the sum of the key, all groups.
   template <class Team>
-  KEYSHARD_HD std::uint32_t operator()(std::int64_t d, float* out, const Team& team) const {
-    std::uint32_t bad = 0;
+  KEYSHARD_HD void operator()(std::int64_t d, float* out, const Team& team) const {
     for_columns<kColumns>(team, of_table.dim, [&](std::int64_t column, auto width) {
       float stack[Fold<float>::kDepth * kColumns];
       Fold fold(stack, width);
@@ -65,9 +63,7 @@ struct FoldKey {
       for (std::int64_t c = 0; c < width; ++c) {
         out[of_table.offset + column + c] = sum[c];
       }
-      bad += count_not_finite(sum, width);
     });
-    return bad;
   }
 
   template <class Width>
@@ -116,7 +112,7 @@ struct FoldKey {
 };
 
 /// Folds what all ranks sent for the distinct keys of the tables, table after table. Frozen tables
-/// are left out. Returns how many numbers of the sums are not finite.
+/// are left out. Counts the numbers of the sums that are not finite.
 struct FoldKeys {
   ReceivedTerms in;
   const std::uint8_t* frozen;  ///< of each table
@@ -127,13 +123,16 @@ struct FoldKeys {
     std::int64_t row_dim;
 
     template <class Team>
-    KEYSHARD_HD std::uint32_t operator()(std::int64_t d, const Team& team) const {
-      std::uint32_t bad = 0;
+    KEYSHARD_HD void operator()(std::int64_t d, const Team& team) const {
       for (std::int64_t g = 0; g < in->shape.num_groups; ++g) {
-        bad += FoldKey<kLaneColumns<Team>>{in, g, row_dim, groups[g]}(
-            d, in->sums + in->value_offset(d), team);
+        FoldKey<kLaneColumns<Team>>{in, g, row_dim, groups[g]}(d, in->sums + in->value_offset(d),
+                                                               team);
       }
-      return bad;
+    }
+
+    /// How many numbers of the sums of the keys [begin, end) are not finite.
+    KEYSHARD_HD std::int64_t after(std::int64_t begin, std::int64_t end) const {
+      return count_not_finite(in->sums + in->value_offset(begin), (end - begin) * row_dim);
     }
   };
 

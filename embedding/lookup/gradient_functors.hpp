@@ -93,11 +93,9 @@ struct SumOccurrences {
         columns(all.shape.groups + group),
         sums(all.sums[group] != 0) {}
 
-  /// Returns how many numbers of the first partial, of those that this lane wrote, are not finite.
   template <class Team>
-  KEYSHARD_HD std::uint32_t operator()(std::int64_t u, const Team& team) const {
+  KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
     const std::uint32_t begin = in->offsets[u], end = in->offsets[u + 1];
-    std::uint32_t bad = 0;
     for_columns<kLaneColumns<Team>>(team, of_table.dim, [&](std::int64_t first, auto width) {
       float* out = in->partials + in->partial_offset(u) + of_table.offset + first;
       if (sums && end - begin <= 3) {
@@ -107,9 +105,7 @@ struct SumOccurrences {
       } else {
         sum_several<kLaneColumns<Team>>(u, first, width, out);
       }
-      bad += count_not_finite(out, width);
     });
-    return bad;
   }
 
   KEYSHARD_HD const FeatureGroup& column_of(const Place& at) const {
@@ -272,7 +268,7 @@ struct SumOccurrences {
 
 /// Sums the gradients of the distinct keys of a batch, block after block. Keys of tables whose bags
 /// travel in reduced form are left out, for the owner sums their terms, and those of frozen tables.
-/// Returns how many numbers of the first partials are not finite.
+/// Counts the numbers that are not finite, where each key has one partial.
 struct SumKeys {
   KeyOccurrences in;
   const std::uint8_t* without;  ///< of each table: it is left out
@@ -303,12 +299,17 @@ struct SumKeys {
     }
 
     template <class Team>
-    KEYSHARD_HD std::uint32_t operator()(std::int64_t u, const Team& team) const {
-      std::uint32_t bad = first(u, team);
+    KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
+      first(u, team);
       for (std::int64_t g = 1; g < all->in.shape.num_groups; ++g) {
-        bad += other(g)(u, team);
+        other(g)(u, team);
       }
-      return bad;
+    }
+
+    /// How many numbers of the keys [begin, end) are not finite, where each has one partial.
+    KEYSHARD_HD std::int64_t after(std::int64_t begin, std::int64_t end) const {
+      return count_not_finite(all->in.partials + all->in.partial_offset(begin),
+                              (end - begin) * row_dim);
     }
   };
 

@@ -20,7 +20,7 @@ struct GradientMessage {
   Buffer<std::uint32_t, B> counts;  ///< [distinct] occurrences; empty where no table asks for them
   BlockLayout layout;               ///< of the message, in bytes
   Buffer<std::byte, B> bytes;
-  std::vector<std::int64_t> not_finite;  ///< [blocks] numbers of the first partials of its keys
+  std::vector<std::int64_t> not_finite;  ///< [blocks] numbers, where each key has one partial
 };
 
 template <Backend B>

@@ -1,6 +1,7 @@
 #include "embedding/lookup/shape.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 #include "runtime/error.hpp"
@@ -56,7 +57,9 @@ void place_own(const FeatureOptions& feature, const TableOptions& table,
       feature.name, rule_name(combiner), table.name);
   shape.modes[static_cast<std::size_t>(feature.table)] = ExchangeMode::rows;
   group.own = static_cast<std::int32_t>(shape.own_combiners.size());
-  group.own_column = column;
+  require(column <= std::numeric_limits<std::int32_t>::max(), Kind::invalid_argument,
+          "expected fewer than 2^31 columns that combiners of the program pool: found {}", column);
+  group.own_column = static_cast<std::int32_t>(column);
   shape.own_combiners.push_back(combiner);
   shape.own_width = std::max(shape.own_width, column + group.dim);
 }

@@ -27,15 +27,15 @@ struct FeatureGroup {
   CombinerKind kind = 0;           ///< as the feature is pooled here
   CombinerKind plain_kind = 0;     ///< as a part without weights is pooled
   CombinerKind weighted_kind = 0;  ///< as a part with weights is pooled, or kNoCombiner
-  std::int64_t column = 0;         ///< in the output of the group
-  std::int64_t offset = 0;         ///< in the values of a row
+  std::int32_t own = -1;  ///< the combiner of the program, in own_combiners; -1: a built-in one
+  std::int32_t own_column = 0;  ///< in the gradients of an id by combiners of the program
+  float empty = 0;              ///< what a bag with no ids gives
+  std::int64_t column = 0;      ///< in the output of the group
+  std::int64_t offset = 0;      ///< in the values of a row
   std::int64_t dim = 0;
   std::int64_t state = 0;  ///< byte in a partial state of a bag
   std::int64_t back = 0;   ///< byte in the backward message of a bag
   std::int64_t kept = -1;  ///< byte in the kept states of a sample; -1 where backward needs none
-  std::int32_t own = -1;   ///< the combiner of the program, in own_combiners; -1: a built-in one
-  std::int64_t own_column = 0;  ///< in the gradients of an id by combiners of the program
-  float empty = 0;              ///< what a bag with no ids gives
 
   /// How a part is pooled. Askers of one lookup may differ in whether their ids have weights: a
   /// layer is called with weights on the ranks that have ids.
@@ -43,6 +43,8 @@ struct FeatureGroup {
     return weighted_part ? weighted_kind : plain_kind;
   }
 };
+
+static_assert(sizeof(FeatureGroup) == 64, "a group is one cache line, for every bag reads one");
 
 struct FeatureShape {
   std::uint16_t table = 0;

@@ -90,16 +90,25 @@ Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing
   Buffer<std::uint32_t, Cpu> bucket_of(stream, n);
   std::vector<std::vector<std::int64_t>> places(threads, std::vector<std::int64_t>(buckets));
   const std::int64_t grain = stream.share_work() / kOccurrenceWork;
-  const auto count_share = [&](std::int64_t begin, std::int64_t end, int share) {
-    std::vector<std::int64_t>& count = places[static_cast<std::size_t>(share)];
-    for_tables(in, begin, end, [&](std::int64_t i, std::uint16_t table) {
-      const std::uint32_t shard = shard_of(in.partitioners[table], in.keys[i]);
-      const std::uint32_t bucket = shard_bucket[shard] + table * per_table;
-      bucket_of[i] = bucket;
-      ++count[bucket];
-    });
+  const auto count_by = [&](const auto& shard_by) {
+    return [&, shard_by](std::int64_t begin, std::int64_t end, int share) {
+      std::vector<std::int64_t>& count = places[static_cast<std::size_t>(share)];
+      for_tables(in, begin, end, [&](std::int64_t i, std::uint16_t table) {
+        const std::uint32_t shard = shard_by(in.partitioners[table], in.keys[i]);
+        const std::uint32_t bucket = shard_bucket[shard] + table * per_table;
+        bucket_of[i] = bucket;
+        ++count[bucket];
+      });
+    };
   };
-  stream.threads().for_shares(n, count_share, grain);
+  const bool built_in = std::all_of(in.partitioners.begin(), in.partitioners.end(), is_built_in);
+  if (built_in) {
+    stream.threads().for_shares(
+        n, count_by([](const auto& p, Key k) { return built_in_shard(p, k); }), grain);
+  } else {
+    stream.threads().for_shares(n, count_by([](const auto& p, Key k) { return shard_of(p, k); }),
+                                grain);
+  }
 
   out.starts = place_counts(places);
   const auto move_share = [&](std::int64_t begin, std::int64_t end, int share) {

@@ -27,7 +27,13 @@ struct FindRows {
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
     visit_variant(tables[t].partitioner, [&](const auto& partitioner) {
-      body(FindRow<std::decay_t<decltype(partitioner)>>{tables[t].index, partitioner, keys, rows});
+      using P = std::decay_t<decltype(partitioner)>;
+      const FindRow<P> row{tables[t].index, partitioner, keys, rows};
+      if constexpr (std::is_same_v<P, OwnPartitioner>) {
+        call_outlined(body, row);
+      } else {
+        body(row);
+      }
     });
   }
 };

@@ -72,6 +72,16 @@ PartitionerChoice read_partitioner(Settings& settings, const char* key,
                                    const PartitionerChoice& otherwise,
                                    const OwnRules& own = no_own_rules());
 
+inline bool is_built_in(const Partitioner& partitioner) {
+  return !std::holds_alternative<OwnPartitioner>(partitioner);
+}
+
+/// The shard of a key by a partitioner that is built in.
+inline std::uint32_t built_in_shard(const Partitioner& partitioner, Key key) {
+  return partitioner.index() == 0 ? std::get_if<0>(&partitioner)->shard(key)
+                                  : std::get_if<1>(&partitioner)->shard(key);
+}
+
 inline std::uint32_t shard_of(const Partitioner& partitioner, Key key) {
   return visit_variant(partitioner, [&](const auto& rule) { return rule.shard(key); });
 }

@@ -99,19 +99,34 @@ struct TakeNew {
     std::int64_t start;
     RowId first_row;
 
-    /// Key i is the first new one of its table, or the one after `before` others.
+    /// Key i, if it has no row, comes after `before` new ones of its table. Returns whether it is
+    /// new.
     KEYSHARD_HD bool operator()(std::int64_t i, std::int64_t before) const {
       if (all->rows[i] != kNoRow) {
         return false;
       }
+      take(i, before);
+      return true;
+    }
+
+    /// The same where all keys are new.
+    template <class Team>
+    KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
+      if (team.thread_rank() == 0) {
+        take(i, i - start);
+      }
+    }
+
+    KEYSHARD_HD void take(std::int64_t i, std::int64_t before) const {
       const Key key = all->keys[i];
       all->taken[start + before] = key;
       all->shards[start + before] = static_cast<std::uint16_t>(visit_variant(
           table->partitioner, [&](const auto& partitioner) { return partitioner.shard(key); }));
       all->rows[i] = first_row + static_cast<RowId>(before);
-      return true;
     }
   };
+
+  std::int64_t work() const { return 5; }
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
@@ -201,16 +216,17 @@ Buffer<float, B> locate_rows(Stream<B>& stream, const TableRefs<B>& tables, cons
   return spare;
 }
 
-template <Backend B>
-std::vector<RowId> insert_missing(Stream<B>& stream, Span<Table<B>* const> tables,
-                                  const TableKeys& keys, RowId* rows) {
-  const RunSums<B> missing = begin_sums(stream, keys.starts, IsMissing{rows});
-  const std::vector<std::int64_t> starts = starts_of(missing.of_runs);
+/// Inserts so many new keys of each table; `launch` runs the functor that takes them out of `keys`.
+template <Backend B, class Launch>
+std::vector<RowId> insert_counted(Stream<B>& stream, Span<Table<B>* const> tables,
+                                  const std::vector<std::int64_t>& counts, const TableKeys& keys,
+                                  RowId* rows, const Launch& launch) {
+  const std::vector<std::int64_t> starts = starts_of(counts);
   std::vector<RowId> first_rows;
   std::vector<NewKeys<B>> fresh;
-  for (std::size_t t = 0; t < missing.of_runs.size(); ++t) {
+  for (std::size_t t = 0; t < counts.size(); ++t) {
     Table<B>* table = tables[static_cast<std::int64_t>(t)];
-    first_rows.push_back(table->allocate(missing.of_runs[t]));
+    first_rows.push_back(table->allocate(counts[t]));
     fresh.push_back({&table->index(), starts[t], starts[t + 1], first_rows.back()});
   }
   if (starts.back() == 0) {
@@ -221,16 +237,36 @@ std::vector<RowId> insert_missing(Stream<B>& stream, Span<Table<B>* const> table
   const TableRefs<B> refs(stream, tables);
   Buffer<std::int64_t, B> starts_storage;
   Buffer<RowId, B> rows_storage;
-  finish_sums(stream, keys.starts, missing,
-              TakeNew{.tables = refs.data(),
-                      .keys = keys.keys,
-                      .starts = device_view<std::int64_t>(stream, starts, starts_storage),
-                      .first_rows = device_view<RowId>(stream, first_rows, rows_storage),
-                      .rows = rows,
-                      .taken = taken.data(),
-                      .shards = shards.data()});
+  launch(TakeNew{.tables = refs.data(),
+                 .keys = keys.keys,
+                 .starts = device_view<std::int64_t>(stream, starts, starts_storage),
+                 .first_rows = device_view<RowId>(stream, first_rows, rows_storage),
+                 .rows = rows,
+                 .taken = taken.data(),
+                 .shards = shards.data()});
   insert_keys(stream, fresh, taken.data(), shards.data());
   return first_rows;
+}
+
+template <Backend B>
+std::vector<RowId> insert_missing(Stream<B>& stream, Span<Table<B>* const> tables,
+                                  const TableKeys& keys, RowId* rows) {
+  const RunSums<B> missing = begin_sums(stream, keys.starts, IsMissing{rows});
+  return insert_counted(stream, tables, missing.of_runs, keys, rows, [&](const TakeNew& take) {
+    finish_sums(stream, keys.starts, missing, take);
+  });
+}
+
+/// The same where no key has a row.
+template <Backend B>
+std::vector<RowId> insert_all(Stream<B>& stream, Span<Table<B>* const> tables,
+                              const TableKeys& keys, RowId* rows) {
+  std::vector<std::int64_t> counts;
+  for (std::int64_t t = 0; t < tables.size(); ++t) {
+    counts.push_back(keys.starts[t + 1] - keys.starts[t]);
+  }
+  return insert_counted(stream, tables, counts, keys, rows,
+                        [&](const TakeNew& take) { for_each_run(stream, keys.starts, take); });
 }
 
 }  // namespace keyshard

@@ -181,19 +181,6 @@ void Table<B>::read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, 
   read_rows(stream, TableRefs<B>(stream, self), {keys.data(), starts}, rows, inference, out);
 }
 
-/// taken[i] = key indices[i], which has no row.
-struct TakeMissing {
-  const std::uint32_t* indices;
-  const Key* keys;
-  Key* taken;
-  RowId* rows;
-
-  KEYSHARD_HD void operator()(std::int64_t i) const {
-    taken[i] = keys[indices[i]];
-    rows[i] = kNoRow;
-  }
-};
-
 /// rows[indices[i]] = the row of the distinct key that taken key i is.
 struct SpreadRows {
   const std::uint32_t* indices;
@@ -213,13 +200,12 @@ void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* ro
     return;
   }
   Buffer<Key, B> taken(stream, missing.size());
-  Buffer<RowId, B> fresh(stream, missing.size());
-  for_each(stream, missing.size(),
-           TakeMissing{missing.data(), keys.data(), taken.data(), fresh.data()});
+  for_each(stream, missing.size(), TakeKeys{missing.data(), keys.data(), taken.data()});
   const Distinct<B> distinct = dedup(
       stream,
       Occurrences{.keys = taken.span(), .partitioners = Span<const Partitioner>(&partitioner_, 1)});
-  insert_missing<B>(stream, self, {distinct.keys.data(), distinct.blocks}, fresh.data());
+  Buffer<RowId, B> fresh(stream, distinct.size());
+  insert_all<B>(stream, self, {distinct.keys.data(), distinct.blocks}, fresh.data());
   const Table<B>* const read[] = {this};
   const TableRefs<B> refs(stream, read);
   for_each_run(stream, Span<const std::int64_t>(distinct.blocks),

@@ -127,15 +127,6 @@ struct IsWritten {
   KEYSHARD_HD bool operator()(std::int64_t i) const { return !by_increment || stays(i); }
 };
 
-/// taken[i] = key which[i].
-struct TakeWritten {
-  const std::uint32_t* which;
-  const Key* keys;
-  Key* taken;
-
-  KEYSHARD_HD void operator()(std::int64_t i) const { taken[i] = keys[which[i]]; }
-};
-
 /// Writes back row which[i] of those that a program has read and changed.
 struct WriteBackRow {
   const TableRef* table;
@@ -169,7 +160,7 @@ void Table<B>::write_back(Stream<B>& stream, const ChangedRows& changed) {
   count_dropped(n - which.size());
   Buffer<Key, B> keys(stream, which.size());
   Buffer<RowId, B> rows(stream, which.size());
-  for_each(stream, which.size(), TakeWritten{which.data(), changed.keys.data(), keys.data()});
+  for_each(stream, which.size(), TakeKeys{which.data(), changed.keys.data(), keys.data()});
   find_or_insert(stream, std::as_const(keys).span(), rows.data());
   const Table<B>* const self[] = {this};
   const TableRefs<B> refs(stream, self);

@@ -77,37 +77,42 @@ void for_tables(const Occurrences& in, std::int64_t begin, std::int64_t end, con
   }
 }
 
+/// Writes the bucket of each occurrence; each share counts its own occurrences in `places`.
+/// shard_by(partitioner, key) is the shard of a key.
+template <class ShardBy>
+void count_buckets(Stream<Cpu>& stream, const Occurrences& in, const Dealing& dealing,
+                   const ShardBy& shard_by, std::uint32_t* bucket_of,
+                   std::vector<std::vector<std::int64_t>>& places) {
+  const std::vector<std::uint32_t> shard_bucket = buckets_of_shards(dealing);
+  const auto per_table = static_cast<std::uint32_t>(dealing.ranges);
+  const auto count_share = [&](std::int64_t begin, std::int64_t end, int share) {
+    std::vector<std::int64_t>& count = places[static_cast<std::size_t>(share)];
+    for_tables(in, begin, end, [&](std::int64_t i, std::uint16_t table) {
+      const std::uint32_t shard = shard_by(in.partitioners[table], in.keys[i]);
+      const std::uint32_t bucket = shard_bucket[shard] + table * per_table;
+      bucket_of[i] = bucket;
+      ++count[bucket];
+    });
+  };
+  stream.threads().for_shares(static_cast<std::int64_t>(in.keys.size()), count_share,
+                              stream.share_work() / kOccurrenceWork);
+}
+
 Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing& dealing) {
   const auto n = static_cast<std::int64_t>(in.keys.size());
   const auto buckets = static_cast<std::size_t>(dealing.buckets());
   const auto threads = static_cast<std::size_t>(stream.threads().size());
   Dealt out{{stream, n}, {stream, n}, {}};
 
-  // Each share counts its own occurrences. Where a share puts them follows from the counts of all
-  // shares.
-  const std::vector<std::uint32_t> shard_bucket = buckets_of_shards(dealing);
-  const auto per_table = static_cast<std::uint32_t>(dealing.ranges);
+  // Where a share puts its occurrences follows from the counts of all shares.
   Buffer<std::uint32_t, Cpu> bucket_of(stream, n);
   std::vector<std::vector<std::int64_t>> places(threads, std::vector<std::int64_t>(buckets));
-  const std::int64_t grain = stream.share_work() / kOccurrenceWork;
-  const auto count_by = [&](const auto& shard_by) {
-    return [&, shard_by](std::int64_t begin, std::int64_t end, int share) {
-      std::vector<std::int64_t>& count = places[static_cast<std::size_t>(share)];
-      for_tables(in, begin, end, [&](std::int64_t i, std::uint16_t table) {
-        const std::uint32_t shard = shard_by(in.partitioners[table], in.keys[i]);
-        const std::uint32_t bucket = shard_bucket[shard] + table * per_table;
-        bucket_of[i] = bucket;
-        ++count[bucket];
-      });
-    };
-  };
-  const bool built_in = std::all_of(in.partitioners.begin(), in.partitioners.end(), is_built_in);
-  if (built_in) {
-    stream.threads().for_shares(
-        n, count_by([](const auto& p, Key k) { return built_in_shard(p, k); }), grain);
+  if (std::all_of(in.partitioners.begin(), in.partitioners.end(), is_built_in)) {
+    const auto shard_by = [](const Partitioner& p, Key key) { return built_in_shard(p, key); };
+    count_buckets(stream, in, dealing, shard_by, bucket_of.data(), places);
   } else {
-    stream.threads().for_shares(n, count_by([](const auto& p, Key k) { return shard_of(p, k); }),
-                                grain);
+    const auto shard_by = [](const Partitioner& p, Key key) { return shard_of(p, key); };
+    count_buckets(stream, in, dealing, shard_by, bucket_of.data(), places);
   }
 
   out.starts = place_counts(places);
@@ -119,7 +124,7 @@ Dealt deal_occurrences(Stream<Cpu>& stream, const Occurrences& in, const Dealing
       out.occurrences[at] = static_cast<std::uint32_t>(i);
     }
   };
-  stream.threads().for_shares(n, move_share, grain);
+  stream.threads().for_shares(n, move_share, stream.share_work() / kOccurrenceWork);
   return out;
 }
 

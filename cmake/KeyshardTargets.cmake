@@ -52,7 +52,8 @@ function(keyshard_library NAME)
     PRIVATE $<BUILD_INTERFACE:keyshard_private_flags> ${ARG_PRIVATE_LINKS})
 
   foreach(target ${cold} keyshard_${NAME})
-    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD ${KEYSHARD_UNITY})
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD ${KEYSHARD_UNITY}
+                          UNITY_BUILD_BATCH_SIZE 14)
     target_precompile_headers(${target} REUSE_FROM keyshard_precompiled)
   endforeach()
 endfunction()

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kIndexVersion = 1;
 
-SettingValue entry_of(const IndexedFile& file) {
+SettingValue entry_of_file(const IndexedFile& file) {
   std::vector<std::int64_t> ends, records, lines;
   for (const TextBlock& block : file.blocks) {
     ends.push_back(block.end);
@@ -75,7 +75,7 @@ std::string index_name(const std::string& path, const std::string& folder) {
 }
 
 std::string index_text(const std::vector<IndexedFile>& files) {
-  const SettingValue all = list_of(files, entry_of);
+  const SettingValue all = list_of(files, entry_of_file);
   return json_text(value_of(SettingValue::Table{{"version", value_of(kIndexVersion)},
                                                 {"files", all},
                                                 {"digest", value_of(digest_text(all))}}));

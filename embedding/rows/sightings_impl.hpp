@@ -7,10 +7,10 @@
 
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/shard_rows.hpp"
 #include "embedding/rows/sightings.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/primitives.hpp"
-#include "runtime/sort_pairs.hpp"
 
 namespace keyshard {
 
@@ -178,30 +178,14 @@ void Sightings<B>::clear(Stream<B>& stream) {
 
 template <Backend B>
 SightedKeys Sightings<B>::shard_keys(std::int64_t shard) const {
-  struct KeyRow {
-    Key key;
-    RowId row;
-  };
-
-  const auto n = static_cast<std::size_t>(index_.size(shard));
-  std::vector<Key> keys(n);
-  std::vector<RowId> rows(n);
-  index_.entries(shard, keys.data(), rows.data());
-  std::vector<KeyRow> sorted;
-  for (std::size_t i = 0; i < n; ++i) {
-    sorted.push_back({keys[i], rows[i]});
-  }
-  sort_pairs(Span<KeyRow>(sorted));
-  for (std::size_t i = 0; i < n; ++i) {
-    rows[i] = sorted[i].row;
-  }
-  std::vector<float> counts(n);
-  copy_rows_out<B>(counts_.ref(), rows, {0, 1}, counts.data());
+  const ShardRows content = sorted_rows(index_, shard);
+  std::vector<float> counts(content.rows.size());
+  copy_rows_out<B>(counts_.ref(), content.rows, {0, 1}, counts.data());
   SightedKeys waiting;
-  for (std::size_t i = 0; i < n; ++i) {
+  for (std::size_t i = 0; i < counts.size(); ++i) {
     const auto count = std::bit_cast<std::uint32_t>(counts[i]);
     if (count < needed_) {
-      waiting.keys.push_back(sorted[i].key);
+      waiting.keys.push_back(content.keys[i]);
       waiting.counts.push_back(count);
     }
   }

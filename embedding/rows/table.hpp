@@ -16,6 +16,7 @@
 #include "embedding/rows/key_index.hpp"
 #include "embedding/rows/row_layout.hpp"
 #include "embedding/rows/row_store.hpp"
+#include "embedding/rows/shard_rows.hpp"
 #include "embedding/rows/sightings.hpp"
 #include "embedding/rows/table_options.hpp"
 #include "embedding/rows/table_ref.hpp"
@@ -53,12 +54,6 @@ struct ChangedRows {
   const RowId* read;     ///< [n] as `find` gave them when the rows were read
   const float* old;      ///< [n x dim] what was read
   const float* updated;  ///< [n x dim] what they have become
-};
-
-/// The content of one shard, sorted by key, on the host: for checkpoints and digests.
-struct ShardRows {
-  std::vector<Key> keys;
-  std::vector<RowId> rows;
 };
 
 /// What has happened to the keys of one shard since a mark, ascending, on the host.

@@ -12,7 +12,6 @@
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
-#include "runtime/sort_pairs.hpp"
 
 namespace keyshard {
 
@@ -261,25 +260,7 @@ void Table<B>::assign(Stream<B>& stream, Span<const Key> keys, const float* valu
 
 template <Backend B>
 ShardRows Table<B>::shard_rows(std::int64_t shard) const {
-  struct KeyRow {
-    Key key;
-    RowId row;
-  };
-
-  const auto n = static_cast<std::size_t>(index_.size(shard));
-  ShardRows content{std::vector<Key>(n), std::vector<RowId>(n)};
-  index_.entries(shard, content.keys.data(), content.rows.data());
-  std::vector<KeyRow> sorted;
-  sorted.reserve(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    sorted.push_back({content.keys[i], content.rows[i]});
-  }
-  sort_pairs(Span<KeyRow>(sorted));
-  for (std::size_t i = 0; i < n; ++i) {
-    content.keys[i] = sorted[i].key;
-    content.rows[i] = sorted[i].row;
-  }
-  return content;
+  return sorted_rows(index_, shard);
 }
 
 template <Backend B>

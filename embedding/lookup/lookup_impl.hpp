@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <numeric>
 #include <utility>
 
@@ -259,6 +260,11 @@ Lookup<B>::Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
     options.push_back(&table->options());
   }
   shape_ = make_lookup_shape(options, parted, communicator.size());
+  if constexpr (!std::same_as<B, Cpu>) {
+    require(shape_.own_combiners.empty(), Kind::not_built,
+            "combiners of a program are functions of the host and need a lookup on a CPU: found {}",
+            shape_.own_combiners.size());
+  }
   shape_.frozen = std::move(frozen);
   for (const FeatureOptions& feature : features) {
     tables_[static_cast<std::size_t>(feature.table)]->add_reader(feature.name);

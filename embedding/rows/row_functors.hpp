@@ -44,17 +44,25 @@ struct FindRow {
   }
 };
 
-/// Writes the values of group `group` of a new row, clipped to its max_norm.
-template <class Team>
-KEYSHARD_HD void initialize_group(const Team& team, const GroupRef& group, Key key, float* row) {
+/// Writes the values of group `group` of a new row by `initializer`, which is that of the group,
+/// clipped to its max_norm.
+template <class Team, class I>
+KEYSHARD_HD void initialize_by(const Team& team, const I& initializer, const GroupRef& group,
+                               Key key, float* row) {
   float* values = row + group.offset;
-  visit_variant(group.initializer, [&](const auto& initializer) {
-    initialize_row(team, initializer, group.seed, key, group.dim, values);
-  });
+  initialize_row(team, initializer, group.seed, key, group.dim, values);
   if (group.max_norm > 0) {
     team.sync();  // lanes have written columns that others clip
     clip_row(team, group.dim, group.max_norm, values);
   }
+}
+
+/// The same by whichever initializer the group has.
+template <class Team>
+KEYSHARD_HD void initialize_group(const Team& team, const GroupRef& group, Key key, float* row) {
+  visit_variant(group.initializer, [&](const auto& initializer) {
+    initialize_by(team, initializer, group, key, row);
+  });
 }
 
 /// Clips the values of a row that were written to the max_norm of each group.
@@ -146,15 +154,13 @@ struct LocateRow {
   }
 };
 
-/// Writes the initial values, states and status of a row.
+/// Writes the initial states and the status of a row.
 template <class Team>
-KEYSHARD_NOINLINE KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key,
-                                              RowId id) {
+KEYSHARD_HD void initialize_states(const Team& team, const TableRef& table, RowId id) {
   float* row = table.store.row(id);
   table.status.bear(team, id);
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
     const GroupRef& group = table.groups[g];
-    initialize_group(team, group, key, row);
     float* state = row + group.state_offset;
     for (int s = 0; s < group.num_states; ++s) {
       for (std::int64_t d = team.thread_rank(); d < group.states[s].width;
@@ -166,15 +172,40 @@ KEYSHARD_NOINLINE KEYSHARD_HD void initialize(const Team& team, const TableRef& 
   }
 }
 
-/// Initializes the row of new key i.
+/// Writes the initial values of the groups from `first` on.
+template <class Team>
+KEYSHARD_HD void initialize_groups(const Team& team, const TableRef& table, std::int64_t first,
+                                   Key key, float* row) {
+  for (std::int64_t g = first; g < table.num_groups; ++g) {
+    initialize_group(team, table.groups[g], key, row);
+  }
+}
+
+/// Writes the initial values, states and status of a row.
+template <class Team>
+KEYSHARD_NOINLINE KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key,
+                                              RowId id) {
+  initialize_groups(team, table, 0, key, table.store.row(id));
+  initialize_states(team, table, id);
+}
+
+/// Initializes the row of new key i. `I` is the initializer of the first group, the same for a
+/// whole run.
+template <class I>
 struct InitializeRow {
   const TableRef* table;
+  I initializer;
   const Key* keys;
   const RowId* rows;
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    initialize(team, *table, keys[i], rows[i]);
+    float* row = table->store.row(rows[i]);
+    initialize_by(team, initializer, table->groups[0], keys[i], row);
+    if (table->num_groups > 1) {
+      initialize_groups(team, *table, 1, keys[i], row);
+    }
+    initialize_states(team, *table, rows[i]);
   }
 };
 

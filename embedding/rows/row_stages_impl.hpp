@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "embedding/rows/dedup.hpp"
@@ -143,7 +144,10 @@ struct InitializeRows {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    body(InitializeRow{tables + t, keys, rows});
+    visit_variant(tables[t].groups[0].initializer, [&](const auto& initializer) {
+      body(InitializeRow<std::decay_t<decltype(initializer)>>{
+          .table = tables + t, .initializer = initializer, .keys = keys, .rows = rows});
+    });
   }
 };
 

@@ -56,6 +56,11 @@ struct Uniform {
   }
 };
 
+/// (k + 1/2) 2^-24, where k is the upper 24 bits of the word.
+KEYSHARD_HD inline double middle_of_unit(std::uint32_t word) {
+  return (static_cast<double>(static_cast<std::int32_t>(word >> 8)) + 0.5) * 0x1p-24;
+}
+
 /// Normal with this mean and standard deviation. (k + 1/2) 2^-24 is never 0 or 1, so every value is
 /// finite.
 struct Normal {
@@ -68,9 +73,10 @@ struct Normal {
     field("stddev", self.stddev);
   }
 
-  KEYSHARD_HD float operator()(std::uint32_t word, std::int64_t) const {
-    const double u = (static_cast<double>(word >> 8) + 0.5) * 0x1p-24;
-    return static_cast<float>(mean + stddev * normal_quantile(u));
+  KEYSHARD_HD double probability(std::uint32_t word) const { return middle_of_unit(word); }
+
+  KEYSHARD_HD float at_quantile(double quantile) const {
+    return static_cast<float>(mean + stddev * quantile);
   }
 };
 
@@ -85,11 +91,14 @@ struct TruncatedNormal {
     field("stddev", self.stddev);
   }
 
-  KEYSHARD_HD float operator()(std::uint32_t word, std::int64_t) const {
+  KEYSHARD_HD double probability(std::uint32_t word) const {
     constexpr double kBelow =
         0.022750131948179212;  // distribution function of the standard normal at -2
-    const double u = (static_cast<double>(word >> 8) + 0.5) * 0x1p-24;
-    return static_cast<float>(mean + stddev * normal_quantile(kBelow + u * (1.0 - 2.0 * kBelow)));
+    return kBelow + middle_of_unit(word) * (1.0 - 2.0 * kBelow);
+  }
+
+  KEYSHARD_HD float at_quantile(double quantile) const {
+    return static_cast<float>(mean + stddev * quantile);
   }
 };
 
@@ -125,6 +134,24 @@ InitialValues initializer_of(const SettingValue& tree, std::int64_t dim,
 /// of the rows.
 SettingValue initializer_tree(const InitialValues& initial, std::int64_t dim);
 
+/// The values of a rule that is a function of normal quantiles for four words: those of the middle
+/// of the distribution are computed together, the others one by one.
+template <class I>
+KEYSHARD_HD KEYSHARD_INLINE void four_normals(const I& initializer, const Random4& words,
+                                              float (&values)[4]) {
+  double p[4], quantile[4];
+  for (int k = 0; k < 4; ++k) {
+    p[k] = initializer.probability(words.word[k]);
+    quantile[k] = normal_quantile_middle(p[k]);
+  }
+  for (int k = 0; k < 4; ++k) {
+    if (!in_normal_middle(p[k])) {
+      quantile[k] = normal_quantile(p[k]);
+    }
+    values[k] = initializer.at_quantile(quantile[k]);
+  }
+}
+
 /// Writes the initial values of one row of `dim` columns. Lanes take four columns at a time.
 template <class I, class Team>
 KEYSHARD_HD void initialize_row(const Team& team, const I& initializer, std::uint64_t seed,
@@ -132,8 +159,16 @@ KEYSHARD_HD void initialize_row(const Team& team, const I& initializer, std::uin
   for (std::int64_t c = 4 * static_cast<std::int64_t>(team.thread_rank()); c < dim;
        c += 4 * static_cast<std::int64_t>(team.num_threads())) {
     const Random4 words = philox(seed, key, static_cast<std::uint64_t>(c / 4));
-    for (std::int64_t k = c; k < dim && k < c + 4; ++k) {
-      row[k] = initializer(words.word[k - c], k);
+    if constexpr (requires { initializer.probability(words.word[0]); }) {
+      float values[4];
+      four_normals(initializer, words, values);
+      for (std::int64_t k = c; k < dim && k < c + 4; ++k) {
+        row[k] = values[k - c];
+      }
+    } else {
+      for (std::int64_t k = c; k < dim && k < c + 4; ++k) {
+        row[k] = initializer(words.word[k - c], k);
+      }
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include <gtest/gtest.h>
 
@@ -266,7 +267,11 @@ Bits make_read_and_assign(const TableOptions& options, const Lanes& lanes) {
   PlainTable table(options);
   const TableRef* tables = &table.ref;
 
-  lanes.rows(kRows, InitializeRow{.table = tables, .keys = kKeys, .rows = kIds});
+  visit_variant(table.ref.groups[0].initializer, [&](const auto& initializer) {
+    lanes.rows(kRows,
+               InitializeRow<std::decay_t<decltype(initializer)>>{
+                   .table = tables, .initializer = initializer, .keys = kKeys, .rows = kIds});
+  });
   EXPECT_EQ(table.statuses, std::vector<float>(kRows, std::bit_cast<float>(0u)));
   Bits bits;
   bits.add(table.rows);

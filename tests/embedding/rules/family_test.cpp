@@ -266,4 +266,31 @@ TEST(PartitionerNames, AHashIsSaltedByItsTable) {
 }
 
 }  // namespace
+
+/// Checks row [dim] against the definition: column c takes word c % 4 of philox(seed, key, c / 4).
+template <class I, class Probability>
+void expect_normals(const I& rule, std::int64_t dim, const Probability& probability) {
+  std::vector<float> row(static_cast<std::size_t>(dim) + 1, -7.0f);
+  for (std::uint64_t key = 0; key < 300; ++key) {
+    initialize_row(Solo{}, rule, 11, key, dim, row.data());
+    for (std::int64_t c = 0; c < dim; ++c) {
+      const std::uint32_t word = philox(11, key, static_cast<std::uint64_t>(c / 4)).word[c % 4];
+      const double unit = (static_cast<double>(word >> 8) + 0.5) / 16777216.0;
+      const double quantile = normal_quantile(probability(unit));
+      EXPECT_EQ(row[static_cast<std::size_t>(c)],
+                static_cast<float>(rule.mean + rule.stddev * quantile));
+    }
+    EXPECT_EQ(row.back(), -7.0f);
+  }
+}
+
+TEST(Initializers, NormalsAreQuantilesOfTheWordOfTheirColumn) {
+  constexpr double kBelow = 0.022750131948179212;  // distribution function at -2
+  for (const std::int64_t dim : {1, 3, 4, 7, 64}) {
+    expect_normals(Normal{1, 2}, dim, [](double unit) { return unit; });
+    expect_normals(TruncatedNormal{0.5f, 3}, dim,
+                   [](double unit) { return kBelow + unit * (1.0 - 2.0 * kBelow); });
+  }
+}
+
 }  // namespace keyshard

@@ -2,13 +2,14 @@
 // combiner is). Rows that tie share the gradient equally.
 #pragma once
 
-#include <cmath>
+#include <bit>
 #include <cstdint>
 #include <limits>
 
 #include "embedding/rules/empty_form.hpp"
 #include "runtime/columns.hpp"
 #include "runtime/portable.hpp"
+#include "runtime/portable_math.hpp"
 
 namespace keyshard {
 
@@ -29,16 +30,20 @@ struct Extreme {
   using State = ExtremeState;
   using Back = ExtremeBack;
   static constexpr bool kBackNeedsState = true;
-  static constexpr Widths kWidths = Widths::usual;
+  static constexpr Widths kWidths = Widths::any;
 
   KEYSHARD_HD static State start(float x) { return {x, 1}; }
 
+  /// Without a branch. -0 and +0 compare equal: min takes -0 and max takes +0, whatever their
+  /// order.
   KEYSHARD_HD static State merge(State a, State b) {
-    if (a.value == b.value) {
-      // -0 and +0 compare equal: min takes -0 and max takes +0, whatever their order.
-      return {kMax != std::signbit(a.value) ? a.value : b.value, a.ties + b.ties};
-    }
-    return (kMax ? a.value > b.value : a.value < b.value) ? a : b;
+    const bool equal = a.value == b.value;
+    const bool first = kMax ? a.value > b.value : a.value < b.value;
+    const auto x = std::bit_cast<std::uint32_t>(a.value), y = std::bit_cast<std::uint32_t>(b.value);
+    const float both = std::bit_cast<float>(kMax ? x & y : x | y);
+    return {choose(equal, both, choose(first, a.value, b.value)),
+            choose(kMax ? a.value >= b.value : a.value <= b.value, a.ties, 0.0f) +
+                choose(first, 0.0f, b.ties)};
   }
 
   KEYSHARD_HD static State add(State s, float x) { return merge(s, start(x)); }

@@ -84,7 +84,8 @@ KEYSHARD_HD std::int64_t count_nodes(const ShapeRef& shape, std::uint32_t count,
   return nodes;
 }
 
-/// One column group of one bag at the asker: folds the states of its parts; 0 for an empty bag.
+/// One column group of one bag at the asker, by a combiner of family C: folds the states of its
+/// parts; 0 for an empty bag.
 template <class C, int kColumns, class Size>
 struct MergeParts {
   using State = typename C::State;
@@ -111,10 +112,18 @@ struct MergeParts {
         push_part(fold, parts[p], first, width);
       }
       const State* state = fold.finish(Solo{});
-      for (std::int64_t d = 0; d < width; ++d) {
-        out[first + d] = state == nullptr ? 0.0f : C::value(state[d], size);
+      if (state == nullptr) {
+        for (std::int64_t d = 0; d < width; ++d) {
+          out[first + d] = 0.0f;
+        }
+        return;
       }
-      for (std::int64_t d = 0; d < width && kept != nullptr && state != nullptr; ++d) {
+      with_member<C>(group.kind, [&](auto c) {
+        for (std::int64_t d = 0; d < width; ++d) {
+          out[first + d] = decltype(c)::value(state[d], size);
+        }
+      });
+      for (std::int64_t d = 0; d < width && kept != nullptr; ++d) {
         kept[first + d] = state[d];
       }
     });
@@ -169,8 +178,8 @@ struct MergeBags {
     }
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[f * shape.num_groups + g];
-      with_alternative<BagCombiner>(group.kind, [&](auto c) {
-        using C = decltype(c);
+      with_family(group.kind, [&](auto family) {
+        using C = decltype(family);
         const auto size = size_of_bag<C>(bags, weights, bag);
         MergeParts<C, kLaneColumns<Team>, std::remove_const_t<decltype(size)>>{
             .shape = shape,
@@ -210,10 +219,10 @@ struct ReduceParts {
     const BagPart& part = parts[p];
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[part.feature * shape.num_groups + g];
-      with_alternative<BagCombiner>(group.kind_of(part.weighted != 0), [&](auto c) {
+      with_family(group.kind_of(part.weighted != 0), [&](auto family) {
         for_columns<kLaneColumns<Team>, Widths::any>(
             team, group.dim, [&](std::int64_t first, auto width) {
-              reduce<decltype(c), kLaneColumns<Team>>(part, group, first, width);
+              reduce<decltype(family), kLaneColumns<Team>>(part, group, first, width);
             });
       });
     }

@@ -30,6 +30,7 @@ struct MomentBack {
 /// T. F. Chan, G. H. Golub and R. J. LeVeque, Compstat (1982), for two states. Equal rows have a
 /// mean and deviations without any rounding: their deviations are 0.
 struct MomentFamily {
+  using Family = MomentFamily;
   using State = MomentState;
   using Back = MomentBack;
   static constexpr bool kBackNeedsState = true;

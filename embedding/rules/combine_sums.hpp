@@ -22,6 +22,7 @@ struct SumBack {
 
 /// What sum, mean and sqrtn share: they differ in the divisor.
 struct SumFamily {
+  using Family = SumFamily;
   using State = SumState;
   using Back = SumBack;
   static constexpr bool kBackNeedsState =

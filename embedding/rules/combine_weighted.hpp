@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <optional>
+#include <type_traits>
 #include <variant>
 
 #include "embedding/rules/combiners.hpp"
@@ -21,9 +22,12 @@ struct BagWeight {
 
 /// Rows are multiplied by their weights before they reach `start` and `add`, and the gradient of a
 /// row is multiplied by its weight.
-struct WeightedSum : SumFamily {
+struct WeightedFamily : SumFamily {
+  using Family = WeightedFamily;
   static constexpr bool kWeighted = true;
+};
 
+struct WeightedSum : WeightedFamily {
   KEYSHARD_HD static float value(State s, BagWeight) { return s.sum; }
 
   KEYSHARD_HD static Back back(float g, State, BagWeight) { return {g}; }
@@ -31,9 +35,7 @@ struct WeightedSum : SumFamily {
 
 /// A weighted sum over a divisor of the bag.
 template <class Divisor>
-struct WeightedQuotient : SumFamily {
-  static constexpr bool kWeighted = true;
-
+struct WeightedQuotient : WeightedFamily {
   KEYSHARD_HD static float value(State s, BagWeight weight) {
     const float divisor = Divisor::of(weight);
     return divisor == 0 ? 0.0f : s.sum / divisor;
@@ -71,6 +73,68 @@ struct Append<std::variant<Some...>, More...> {
 
 /// What bags are pooled by: the combiners of the family, then those with weights.
 using BagCombiner = Append<Combiner, WeightedSum, WeightedMean, WeightedSqrtN>::Type;
+
+/// What combiners with one state share, or the combiner itself.
+template <class C>
+struct FamilyOfCombiner {
+  using Type = C;
+};
+
+template <class C>
+requires requires { typename C::Family; }
+
+struct FamilyOfCombiner<C> {
+  using Type = typename C::Family;
+};
+
+/// The family of alternative I of BagCombiner.
+template <std::size_t I>
+using CombinerFamily = typename FamilyOfCombiner<std::variant_alternative_t<I, BagCombiner>>::Type;
+
+/// Whether an alternative before I is of the same family.
+template <std::size_t I, std::size_t K = 0>
+constexpr bool family_came_before() {
+  if constexpr (K < I) {
+    return std::is_same_v<CombinerFamily<K>, CombinerFamily<I>> || family_came_before<I, K + 1>();
+  }
+  return false;
+}
+
+/// Calls body(C{}) with alternative `kind` of BagCombiner, which is of that family.
+template <class Family, std::size_t I = 0, class Body>
+KEYSHARD_HD KEYSHARD_INLINE void with_member(std::size_t kind, const Body& body) {
+  if constexpr (I < std::variant_size_v<BagCombiner>) {
+    if constexpr (std::is_same_v<Family, CombinerFamily<I>>) {
+      if (kind == I) {
+        return body(std::variant_alternative_t<I, BagCombiner>{});
+      }
+    }
+    with_member<Family, I + 1>(kind, body);
+  }
+}
+
+/// Whether alternative `kind` of BagCombiner is of that family.
+template <class Family>
+KEYSHARD_HD KEYSHARD_INLINE bool in_family(std::size_t kind) {
+  bool found = false;
+  with_member<Family>(kind, [&](auto) { found = true; });
+  return found;
+}
+
+/// Calls body(Family{}) with the family of alternative `kind`. Combiners of a family differ in what
+/// they make of a state, so code that makes states is compiled once for all of them.
+template <std::size_t I = 0, class Body>
+KEYSHARD_HD KEYSHARD_INLINE void with_family(std::size_t kind, const Body& body) {
+  if constexpr (I < std::variant_size_v<BagCombiner>) {
+    using Family = CombinerFamily<I>;
+    if constexpr (!family_came_before<I>()) {
+      if (in_family<Family>(kind)) {
+        return body(Family{});
+      }
+    }
+    with_family<I + 1>(kind, body);
+  }
+}
 
 /// The place in BagCombiner of a combiner with weights; nothing where it takes none.
 inline std::optional<std::size_t> weighted_place(const Combiner& combiner) {

@@ -85,6 +85,9 @@ class DataReader {
 
   /// Names the data (sizes and records of blocks), without paths and times.
   virtual Digest128 index_digest() const = 0;
+
+  /// Names what the data contain.
+  virtual Digest128 content_digest() const { return index_digest(); }
 };
 
 /// Reads the next batch on the main thread of a rank, in the phase `reading`.

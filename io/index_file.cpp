@@ -16,14 +16,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kIndexVersion = 1;
+constexpr std::int64_t kIndexVersion = 2;
 
 SettingValue entry_of_file(const IndexedFile& file) {
   std::vector<std::int64_t> ends, records, lines;
+  std::vector<std::string> contents;
   for (const TextBlock& block : file.blocks) {
     ends.push_back(block.end);
     records.push_back(block.records);
     lines.push_back(block.lines);
+    contents.push_back(block.content.hex());
   }
   return value_of(SettingValue::Table{
       {"name", value_of(file.name)},
@@ -34,7 +36,8 @@ SettingValue entry_of_file(const IndexedFile& file) {
       {"begin", value_of(file.blocks.empty() ? std::int64_t{0} : file.blocks.front().begin)},
       {"ends", value_of(ends)},
       {"records", value_of(records)},
-      {"lines", value_of(lines)}});
+      {"lines", value_of(lines)},
+      {"contents", value_of(contents)}});
 }
 
 IndexedFile file_of(const ValueReader& entry) {
@@ -47,10 +50,15 @@ IndexedFile file_of(const ValueReader& entry) {
   const auto blocks = static_cast<std::int64_t>(ends.size());
   const std::vector<ValueReader> records = entry.at("records").entries(blocks);
   const std::vector<ValueReader> lines = entry.at("lines").entries(blocks);
+  const std::vector<ValueReader> contents = entry.at("contents").entries(blocks);
   std::int64_t begin = entry.at("begin").integer();
   for (std::size_t b = 0; b < ends.size(); ++b) {
     const std::int64_t end = ends[b].integer();
-    file.blocks.push_back({0, begin, end, records[b].integer(), lines[b].integer()});
+    file.blocks.push_back({.begin = begin,
+                           .end = end,
+                           .records = records[b].integer(),
+                           .lines = lines[b].integer(),
+                           .content = contents[b].digest()});
     begin = end;
   }
   return file;

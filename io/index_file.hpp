@@ -1,5 +1,6 @@
 // The index of text files, kept in a job's folder so that the next start need not count the records
-// again. An entry is used while its file has the same size and time and is cut in the same way.
+// again. An entry is used while its file has the same size and time and is cut in the same way; a
+// block with another content is found when it is read (text_index.hpp).
 // Where an index cannot be read or written, records are counted.
 #pragma once
 

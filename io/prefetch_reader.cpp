@@ -65,6 +65,8 @@ class PrefetchReader final : public DataReader {
 
   Digest128 index_digest() const override { return reader_->index_digest(); }
 
+  Digest128 content_digest() const override { return reader_->content_digest(); }
+
  private:
   struct Item {
     Batch batch;

@@ -20,6 +20,7 @@ class StreamReader final : public SlicedReader {
         skip_lines_(options.skipped(split) + (options.header ? 1 : 0)),
         progress_(&communicator.progress()),
         digest_(index.digest()),
+        content_(index.content_digest()),
         note_(index.note(options, split)),
         parser_(options, options.files(split), index.starts),
         files_(std::move(files)) {}
@@ -27,6 +28,8 @@ class StreamReader final : public SlicedReader {
   ReadOrder order() const override { return ReadOrder::stream; }
 
   Digest128 index_digest() const override { return digest_; }
+
+  Digest128 content_digest() const override { return content_; }
 
   std::string note() const override { return note_; }
 
@@ -70,6 +73,7 @@ class StreamReader final : public SlicedReader {
   std::int64_t skip_lines_;
   Progress* progress_;
   Digest128 digest_;
+  Digest128 content_;
   std::string note_;
   WindowParser parser_;
   std::vector<TextFile> files_;

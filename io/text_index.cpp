@@ -45,6 +45,7 @@ void count_block(const ByteSource& source, TextBlock& block) {
   read_whole_lines(source, block, bytes);
   block.records = 0;
   block.lines = 0;
+  block.content = digest_of(bytes.data(), bytes.size());
   for (std::size_t at = 0; at < bytes.size();) {
     const TextLine line = line_at(bytes, at);
     block.records += !line.text.empty();
@@ -57,7 +58,7 @@ std::vector<TextBlock> cut_blocks(const ByteSource& source, std::int64_t start,
                                   std::int64_t block_bytes) {
   std::vector<TextBlock> blocks;
   for (std::int64_t at = start; at < source.size(); at += block_bytes) {
-    blocks.push_back({0, at, std::min(at + block_bytes, source.size()), 0, 0});
+    blocks.push_back({.begin = at, .end = std::min(at + block_bytes, source.size())});
   }
   return blocks;
 }
@@ -68,12 +69,15 @@ void count_file(const TextFile& file, std::int64_t skip_lines, Progress& progres
   TextStream stream({&file, 1}, skip_lines, false);
   std::string_view text;
   TextPlace place;
+  Digest content;
   while (stream.next(text, place)) {
+    content.add(text);
     block.records = place.record + 1;
     block.lines = place.line;
     progress.advance_at(block.records);
   }
   block.end = stream.file_bytes();
+  block.content = content.result();
 }
 
 /// Finds in the first bytes of a file where its records begin, and without a header, the first one.
@@ -283,6 +287,14 @@ Digest128 TextIndex::digest() const {
   return digest.result();
 }
 
+Digest128 TextIndex::content_digest() const {
+  Digest digest;
+  for (const TextBlock& block : blocks) {
+    digest.add(block.content);
+  }
+  return digest.result();
+}
+
 TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                           const DataOptions& options, Split split,
                           const std::vector<TextFile>& files) {
@@ -330,6 +342,13 @@ void read_block(const ByteSource& source, const TextBlock& block, std::int64_t f
     }
     at = line.next;
   }
+  require(std::ssize(out.records) == block.records &&
+              digest_of(out.bytes.data(), out.bytes.size()) == block.content,
+          Kind::bad_input,
+          "{}: expected the {} records from byte {} to {} as they were counted: found others; the "
+          "file changed while it was read, or it changed earlier and kept its size and time: then "
+          "remove the index (index-train.json, index-valid.json) from the folder of the job",
+          source.name(), block.records, block.begin, block.end);
 }
 
 }  // namespace keyshard

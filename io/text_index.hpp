@@ -34,6 +34,7 @@ struct TextBlock {
   std::int64_t end = 0;
   std::int64_t records = 0;
   std::int64_t lines = 0;  ///< lines that start in the block, empty ones too
+  Digest128 content = {};  ///< of these lines; of the records of a file that is one block
 };
 
 struct TextIndex {
@@ -50,6 +51,8 @@ struct TextIndex {
   std::vector<std::int64_t> block_records() const;
   /// Of sizes and counts, without names.
   Digest128 digest() const;
+  /// Of what the blocks contain.
+  Digest128 content_digest() const;
 };
 
 /// Counts the records of all files, except those whose index in `options.index_folder` still fits
@@ -67,6 +70,7 @@ struct TextRecords {
   std::vector<std::int64_t> lines;  ///< number of the line of each
 };
 
+/// Throws Error{bad_input} where the block does not contain what was counted.
 void read_block(const ByteSource& source, const TextBlock& block, std::int64_t first_line,
                 TextRecords& out);
 

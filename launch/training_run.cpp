@@ -34,6 +34,7 @@ TrainingPosition position_of(const DataReader& train, const DataReader* valid,
   position.train_order = train.order();
   position.valid_order = train.order();
   position.data = train.index_digest();
+  position.content = train.content_digest();
   position.bad_lines = bad_lines;
   position.numerics = numerics_fingerprint();
   if (valid != nullptr) {
@@ -168,8 +169,11 @@ TrainingPosition TrainingRun::take_up_config(const std::string& checkpoint) {
 }
 
 void TrainingRun::check_data(const std::string& checkpoint, const TrainingPosition& saved) {
-  require(saved.data == train_->index_digest(), Kind::corrupt_data,
-          "{}: expected the training data of this checkpoint: found other files, sizes or records",
+  const bool same_content =
+      saved.content == Digest128{} || saved.content == train_->content_digest();
+  require(saved.data == train_->index_digest() && same_content, Kind::corrupt_data,
+          "{}: expected the training data of this checkpoint: found other files, sizes, records or "
+          "content; --start-from in place of --resume goes on with new data",
           checkpoint);
   const Digest128 valid = valid_ == nullptr ? Digest128{} : valid_->index_digest();
   if (saved.valid_data != valid) {

@@ -20,6 +20,7 @@ struct TrainingPosition {
   ReadOrder valid_order = ReadOrder::blocks;
   Digest128 data;        ///< DataReader::index_digest of the training data
   Digest128 valid_data;  ///< of the validation data; zero: there is none
+  Digest128 content;     ///< DataReader::content_digest of the training data; zero: not known
   BadLineCounts bad_lines;
   std::string numerics;  ///< numerics_fingerprint() of the ranks that trained
 };

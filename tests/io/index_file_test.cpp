@@ -58,7 +58,8 @@ TEST_F(KeptIndex, IsUsedWhileSizeAndTimeOfAFileStand) {
   EXPECT_TRUE(fs::exists(path("index-train.json")));
 
   change_unseen("b.csv", "3,1\n4,11111\n");  // three records are expected, so the index was used
-  EXPECT_NE(complaint(options_).find("b.csv: expected 3 records in block 1: found 2"),
+  EXPECT_NE(complaint(options_).find("b.csv: expected the 3 records from byte 0 to 12 as they "
+                                     "were counted: found others"),
             std::string::npos)
       << complaint(options_);
 }
@@ -68,9 +69,17 @@ TEST_F(KeptIndex, OfAChangedFileIsMadeAgain) {
   write("b.csv", "3,1\n");
   EXPECT_EQ(labels(), (std::vector<float>{1, 2, 3}));
   fs::last_write_time(path("a.csv"), fs::last_write_time(path("a.csv")) + std::chrono::seconds(1));
-  change_unseen("b.csv", "3,7\n");
   change_unseen("a.csv", "7,11111\n");  // same size, but a new time
   EXPECT_EQ(labels(), (std::vector<float>{7, 3}));
+}
+
+TEST_F(KeptIndex, OfAFileWithOtherBytesOfTheSameSizeAndTimeIsNotFollowed) {
+  labels();
+  change_unseen("b.csv", "3,1\n4,1\n6,1\n");
+  EXPECT_NE(complaint(options_).find("found others; the file changed"), std::string::npos)
+      << complaint(options_);
+  fs::remove(path("index-train.json"));
+  EXPECT_EQ(labels(), (std::vector<float>{1, 2, 3, 4, 6}));
 }
 
 TEST_F(KeptIndex, IsNotThatOfOtherBlocksOrSkippedLines) {

@@ -18,9 +18,9 @@ using testing::ScratchFolder;
 /// Two files: one of three blocks after a header, one that is a single block.
 std::vector<IndexedFile> some_files() {
   IndexedFile plain{"data/a.csv", {300, 1'700'000'000'123'456'789}, 100, 1, {}};
-  plain.blocks = {{0, 7, 107, 5, 6}, {0, 107, 207, 0, 0}, {0, 207, 300, 4, 4}};
+  plain.blocks = {{0, 7, 107, 5, 6, {1, 2}}, {0, 107, 207, 0, 0, {}}, {0, 207, 300, 4, 4, {3, 0}}};
   IndexedFile packed{"b.csv.gz", {80, 5}, 0, 0, {}};
-  packed.blocks = {{0, 0, 500, 9, 11}};
+  packed.blocks = {{0, 0, 500, 9, 11, {4, 5}}};
   return {plain, packed};
 }
 
@@ -38,6 +38,7 @@ void expect_same(const std::vector<IndexedFile>& found, const std::vector<Indexe
       EXPECT_EQ(found[f].blocks[b].end, expected[f].blocks[b].end);
       EXPECT_EQ(found[f].blocks[b].records, expected[f].blocks[b].records);
       EXPECT_EQ(found[f].blocks[b].lines, expected[f].blocks[b].lines);
+      EXPECT_EQ(found[f].blocks[b].content, expected[f].blocks[b].content);
     }
   }
 }
@@ -50,7 +51,7 @@ TEST(IndexText, ComesBackAsItWas) {
 TEST(IndexText, HasTheMembersOfItsFormat) {
   const SettingValue tree = parse_json(index_text(some_files()), "index");
   const ValueReader index(tree, "index");
-  EXPECT_EQ(index.at("version").integer(), 1);
+  EXPECT_EQ(index.at("version").integer(), 2);
   const ValueReader file = index.at("files").entries(2)[0];
   EXPECT_EQ(file.at("name").text(), "data/a.csv");
   EXPECT_EQ(file.at("bytes").integer(), 300);

@@ -179,6 +179,34 @@ TEST(TextIndex, DigestIsOfSizesAndCountsWithoutNames) {
   EXPECT_NE(index_of({"abc\nd\n"}, cut_into(4)).digest(), index.digest());
 }
 
+TEST(TextIndex, ContentDigestNoticesEveryByte) {
+  const std::string text = "ab\ncd\n";
+  const Digest128 content = index_of({text}, cut_into(4)).content_digest();
+  EXPECT_EQ(index_of({text}, cut_into(4)).content_digest(), content);
+  for (const std::size_t i : {0, 1, 3, 4}) {
+    std::string other = text;
+    other[i] = 'x';
+    EXPECT_NE(index_of({other}, cut_into(4)).content_digest(), content) << i;
+  }
+}
+
+TEST(TextBlock, WithOtherContentThanWasCountedIsRefused) {
+  const TextIndex index = index_of({"ab\ncd\n"}, cut_into(4));
+  const auto changed = memory_source("data.csv", "ab\ncx\n");
+  TextRecords records;
+  try {
+    read_block(*changed, index.blocks[0], 1, records);
+    FAIL() << "another content was read";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::bad_input);
+    EXPECT_NE(std::string(error.what())
+                  .find("expected the 2 records from byte 0 to 4 as they were "
+                        "counted: found others"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(TextIndex, AFileWithoutRandomAccessIsOneBlock) {
   const ScratchFolder folder;
   const std::string text = "head\na\n\nb\r\nc";
@@ -242,11 +270,19 @@ TEST(TextIndex, FindsAHeaderThatIsLongerThanWhatIsReadAtOnce) {
   EXPECT_EQ(index.records, 2);
 }
 
+TextBlock block_of(std::int64_t begin, std::int64_t end, std::int64_t records,
+                   const std::string& content) {
+  return {.begin = begin,
+          .end = end,
+          .records = records,
+          .content = digest_of(content.data(), content.size())};
+}
+
 TEST(ReadBlock, ReplacesWhatWasThereBefore) {
   const auto source = memory_source("text", "ab\ncd\n");
   TextRecords records;
-  read_block(*source, {0, 0, 6, 2, 2}, 1, records);
-  read_block(*source, {0, 3, 6, 1, 1}, 2, records);
+  read_block(*source, block_of(0, 6, 2, "ab\ncd\n"), 1, records);
+  read_block(*source, block_of(3, 6, 1, "cd\n"), 2, records);
 
   ASSERT_EQ(records.records.size(), 1u);
   EXPECT_EQ(records.records[0], "cd");
@@ -254,12 +290,13 @@ TEST(ReadBlock, ReplacesWhatWasThereBefore) {
 }
 
 TEST(ReadBlock, OfBytesInsideOneLongRecordHasNone) {
-  const auto source = memory_source("text", std::string(100'000, 'x') + "\ny\n");
+  const std::string line = std::string(100'000, 'x') + "\n";
+  const auto source = memory_source("text", line + "y\n");
   TextRecords records;
-  read_block(*source, {0, 10, 500, 0, 0}, 1, records);
+  read_block(*source, block_of(10, 500, 0, ""), 1, records);
   EXPECT_TRUE(records.records.empty());
 
-  read_block(*source, {0, 0, 10, 1, 1}, 1, records);
+  read_block(*source, block_of(0, 10, 1, line), 1, records);
   ASSERT_EQ(records.records.size(), 1u);
   EXPECT_EQ(records.records[0].size(), 100'000u);
 }

@@ -180,9 +180,34 @@ TEST_F(JobCheckpoint, GoesOnWithOtherTrainingDataNamedOnlyByContent) {
   const Ending other = run(resume + "7");
   EXPECT_EQ(other.code, kExitCheckpoint);
   EXPECT_NE(other.error.find("text/checkpoints/step-000005: expected the training data of this "
-                             "checkpoint: found other files, sizes or records"),
+                             "checkpoint: found other files, sizes, records or content"),
             std::string::npos)
       << other.error;
+}
+
+TEST_F(JobCheckpoint, NoticesOtherContentOfTheSameSize) {
+  ASSERT_EQ(run("generate data --records 2000 --valid-records 300 --features 3").code, kExitDone);
+  const std::string train = "train data/click-log.toml --output text --set job.batch_size=256 ";
+  ASSERT_EQ(run(train + "--steps 3").code, kExitDone);
+  const std::string path = folder_.path("data/train.tsv");
+  const auto time = std::filesystem::last_write_time(path);
+  std::string text = folder_.read("data/train.tsv");
+  const std::size_t label = text.find('\n') + 1;
+  text[label] = text[label] == '0' ? '1' : '0';
+  folder_.write("data/train.tsv", text);
+  std::filesystem::last_write_time(path, time);
+  const Ending same_time = run(train + "--resume latest --steps 5");
+  EXPECT_EQ(same_time.code, kExitUsage) << same_time.error;
+  EXPECT_NE(same_time.error.find("as they were counted: found others"), std::string::npos)
+      << same_time.error;
+
+  std::filesystem::last_write_time(path, time + std::chrono::seconds(1));
+  const Ending newer = run(train + "--resume latest --steps 5");
+  EXPECT_EQ(newer.code, kExitCheckpoint);
+  EXPECT_NE(newer.error.find("records or content; --start-from in place of --resume goes on with "
+                             "new data"),
+            std::string::npos)
+      << newer.error;
 }
 
 TEST_F(JobCheckpoint, GoesOnInSilenceWithEveryKeyThatIsFree) {

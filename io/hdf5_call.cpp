@@ -1,5 +1,6 @@
 #include "io/hdf5_call.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace keyshard {
@@ -23,7 +24,9 @@ std::string hdf5_complaint() {
   if (lines.empty()) {
     return "no reason given";
   }
-  return lines.size() == 1 ? lines[0] : lines.front() + ": " + lines.back();
+  std::string text = lines.size() == 1 ? lines[0] : lines.front() + ": " + lines.back();
+  std::replace(text.begin(), text.end(), '\n', ' ');  // behind a time
+  return text;
 }
 
 Hdf5Id::~Hdf5Id() {
@@ -36,6 +39,11 @@ Hdf5Id::~Hdf5Id() {
 bool Hdf5Id::close() noexcept {
   const std::int64_t id = std::exchange(id_, -1);
   return id < 0 || release_(id) >= 0;
+}
+
+void close_checked(Hdf5Id& id, const char* action, const std::string& place) {
+  const bool closed = id.close();  // before HDF5 is asked what went wrong
+  require(closed, Kind::io, "{}: HDF5 cannot {}: {}", place, action, hdf5_complaint());
 }
 
 Hdf5Id property_list(hid_t kind, const std::string& place) {

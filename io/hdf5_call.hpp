@@ -47,6 +47,10 @@ Result checked(Result result, const char* action, const std::string& place, Kind
   return result;
 }
 
+/// Closes what `id` owns, which writes what HDF5 has kept back; throws with HDF5's message where
+/// that fails.
+void close_checked(Hdf5Id& id, const char* action, const std::string& place);
+
 Hdf5Id property_list(hid_t kind, const std::string& place);
 /// A simple shape of 1 to 4 dimensions.
 Hdf5Id make_space(const std::vector<std::int64_t>& shape, const std::string& place);

@@ -47,7 +47,7 @@ void Hdf5Dataset::expect(ElementType type, const std::vector<std::int64_t>& shap
 
 void Hdf5Dataset::close() {
   const Hdf5Silence silence;
-  require(id_.close(), Kind::io, "{}: HDF5 cannot close the dataset: {}", name_, hdf5_complaint());
+  close_checked(id_, "close the dataset", name_);
 }
 
 }  // namespace keyshard

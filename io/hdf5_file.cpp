@@ -39,7 +39,7 @@ void write_attribute(hid_t object, const std::string& name, hid_t type, const vo
               "make an attribute", place),
       H5Aclose);
   checked(H5Awrite(attribute.get(), type, value), "write an attribute", place);
-  require(attribute.close(), Kind::io, "{}: HDF5 cannot close an attribute", place);
+  close_checked(attribute, "close an attribute", place);
 }
 
 /// Opens an attribute of one element of a class of types.
@@ -135,8 +135,8 @@ void Hdf5File::create_virtual(const std::string& name, ElementType type,
     }
   }
   checked(H5Sselect_all(space.get()), "select all", place(name));
-  require(make_dataset(name, type, space, properties).close(), Kind::io,
-          "{}: HDF5 cannot close the dataset: {}", place(name), hdf5_complaint());
+  Hdf5Id dataset = make_dataset(name, type, space, properties);
+  close_checked(dataset, "close the dataset", place(name));
 }
 
 void Hdf5File::require_hard_links(const std::string& name) const {
@@ -244,7 +244,7 @@ void Hdf5File::close() {
   const Hdf5Silence silence;
   // H5Fclose returns success on a full disk; the flush before it does not.
   checked(H5Fflush(id_.get(), H5F_SCOPE_GLOBAL), "flush", path_);
-  require(id_.close(), Kind::io, "{}: HDF5 cannot close the file: {}", path_, hdf5_complaint());
+  close_checked(id_, "close the file", path_);
 }
 
 std::string hdf5_part(const std::string& name) {

@@ -284,6 +284,7 @@ TEST_F(Train, ALimitOfTheSizeOfFilesIsAFullDisk) {
   EXPECT_EQ(limited.code, kExitFailure) << limited.error;
   EXPECT_NE(limited.error.find("out/checkpoints/step-000002.tmp-"), std::string::npos)
       << limited.error;
+  EXPECT_NE(limited.error.find("File too large"), std::string::npos) << limited.error;
   EXPECT_EQ(checkpoints("out"), std::vector<std::string>{});
 }
 

@@ -85,6 +85,9 @@ ColumnOptions read_column(Settings& settings, bool header,
       settings.option("role", ColumnRole::ignore,
                       {"label", "weight", "dense", "id", "ids", "id_weights", "mask", "ignore"});
   column.key_space = settings.text("table", column.name);
+  if (settings.has("missing")) {
+    column.missing = settings.texts("missing");
+  }
   for (const std::string& key : foreign) {
     settings.allow(key);
   }

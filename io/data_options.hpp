@@ -2,10 +2,12 @@
 // from [data].
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/data_reader.hpp"
@@ -27,6 +29,9 @@ struct ColumnOptions {
   std::string name;
   std::int64_t index = -1;  ///< 0-based; -1: found by name in the header
   ColumnRole role = ColumnRole::ignore;
+
+  /// Cells that are missing, in place of those of all columns.
+  std::optional<std::vector<std::string>> missing;
 
   /// Of a label: cells that count as 1, all others as 0; empty: the number itself.
   std::vector<std::string> positive;
@@ -124,6 +129,15 @@ struct DataOptions {
   std::int64_t skipped(Split split) const {
     const std::int64_t own = skip_lines_by_split[static_cast<std::size_t>(split)];
     return own >= 0 ? own : skip_lines;
+  }
+
+  const std::vector<std::string>& missing_of(const ColumnOptions& column) const {
+    return column.missing ? *column.missing : missing;
+  }
+
+  bool is_missing(const ColumnOptions& column, std::string_view cell) const {
+    const std::vector<std::string>& texts = missing_of(column);
+    return std::find(texts.begin(), texts.end(), cell) != texts.end();
   }
 
   ReadOrder order_of(Split split) const {

@@ -42,13 +42,17 @@ std::int64_t count_items(std::string_view cell, std::string_view separator) {
   return count;
 }
 
+bool is_one_of(const std::vector<std::string>& texts, std::string_view cell) {
+  return std::find(texts.begin(), texts.end(), cell) != texts.end();
+}
+
 }  // namespace
 
 Key missing_key(const std::string& key_space) { return hash_of(hash_bytes(key_space), 0x3155146); }
 
 IdsParser::IdsParser(const DataOptions& options, const ColumnOptions& column)
     : column_(column),
-      missing_(options.missing),
+      missing_(options.missing_of(column)),
       trim_(options.trim),
       seed_(hash_bytes(column.key_space)),
       padding_(column.padding_key()),
@@ -60,7 +64,7 @@ std::optional<IdsParser::Beside> IdsParser::beside(const DataOptions& options,
                                                    const std::string& name) const {
   for (const ColumnOptions& other : options.columns) {
     if (!name.empty() && other.name == name) {
-      return Beside{name, other.list_separator};
+      return Beside{name, other.list_separator, options.missing_of(other)};
     }
   }
   return std::nullopt;
@@ -71,9 +75,7 @@ std::string_view IdsParser::separator() const {
                                          : std::string_view();
 }
 
-bool IdsParser::is_missing(std::string_view cell) const {
-  return std::find(missing_.begin(), missing_.end(), cell) != missing_.end();
-}
+bool IdsParser::is_missing(std::string_view cell) const { return is_one_of(missing_, cell); }
 
 std::string_view IdsParser::item(std::string_view text) const {
   return trim_ ? trimmed(text) : text;
@@ -145,8 +147,8 @@ std::optional<std::string> IdsParser::parse_mask(std::string_view number, bool& 
 
 std::optional<std::string> IdsParser::parse_beside(const IdCells& cells, Batch& batch) const {
   const bool none = is_missing(cells.ids);
-  const bool weighted = weights_ && !(none && is_missing(cells.weights));
-  const bool masked = mask_ && !(none && is_missing(cells.mask));
+  const bool weighted = weights_ && !(none && is_one_of(weights_->missing, cells.weights));
+  const bool masked = mask_ && !(none && is_one_of(mask_->missing, cells.mask));
   const std::string_view between = none ? std::string_view() : separator();
   const std::int64_t n = count_items(cells.ids, between);
   std::optional<std::string> problem =

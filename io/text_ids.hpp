@@ -35,6 +35,7 @@ class IdsParser {
   struct Beside {
     std::string name;
     std::string separator;
+    std::vector<std::string> missing;
   };
 
   std::string_view separator() const;

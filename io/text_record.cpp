@@ -175,7 +175,7 @@ void RecordParser::require_no_record(std::string_view header, const std::string&
                            options.role == ColumnRole::dense ||
                            (options.role == ColumnRole::label && options.positive.empty()) ||
                            (options.role == ColumnRole::id && options.integer);
-    if (cell == options.name || (is_number && !is_value && !is_missing(cell))) {
+    if (cell == options.name || (is_number && !is_value && !options_.is_missing(options, cell))) {
       return;
     }
     shows_value |= is_value && (is_number || !options.positive.empty());
@@ -209,11 +209,6 @@ std::string RecordParser::wrong_cells(std::string_view line) const {
                            hint);
 }
 
-bool RecordParser::is_missing(std::string_view cell) const {
-  return std::find(options_.missing.begin(), options_.missing.end(), cell) !=
-         options_.missing.end();
-}
-
 std::optional<std::string> RecordParser::parse_label(std::string_view cell,
                                                      const ColumnOptions& column,
                                                      Batch& batch) const {
@@ -222,7 +217,7 @@ std::optional<std::string> RecordParser::parse_label(std::string_view cell,
                                    column.positive.end()
                                ? 1.0f
                                : 0.0f);
-    return is_missing(cell)
+    return options_.is_missing(column, cell)
                ? std::optional(fmt::format("column \"{}\": expected a label: found \"{}\"",
                                            column.name, shown(cell)))
                : std::nullopt;
@@ -262,7 +257,7 @@ std::optional<std::string> RecordParser::parse_weight(std::string_view cell,
 std::optional<std::string> RecordParser::parse_dense(std::string_view cell,
                                                      const ColumnOptions& column,
                                                      Batch& batch) const {
-  const bool missing = is_missing(cell);
+  const bool missing = options_.is_missing(column, cell);
   const std::optional<double> number = missing ? std::optional(0.0) : parse_number(cell);
   if (!number) {
     return no_number(cell, column);

@@ -48,7 +48,6 @@ class RecordParser {
   void require_no_record(std::string_view header, const std::string& place);
   bool has_all_cells() const;
   std::string wrong_cells(std::string_view line) const;
-  bool is_missing(std::string_view cell) const;
   std::optional<std::string> parse_label(std::string_view cell, const ColumnOptions& column,
                                          Batch& batch) const;
   std::optional<std::string> parse_weight(std::string_view cell, const ColumnOptions& column,

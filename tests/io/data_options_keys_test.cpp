@@ -223,6 +223,15 @@ TEST(DataColumns, DenseOnesHaveTransformsFillAndBuckets) {
   EXPECT_TRUE(column.is_feature());
 }
 
+TEST(DataColumns, MayHaveMissingTextsOfTheirOwn) {
+  const Result own = read_column("id", {{"missing", value(Array{text("-1"), text("0")})}});
+  EXPECT_EQ(own.problems, "");
+  EXPECT_EQ(own.options.missing_of(own.options.columns.back()),
+            (std::vector<std::string>{"-1", "0"}));
+  const Result none = read_column("dense", {});
+  EXPECT_EQ(none.options.missing_of(none.options.columns.back()), std::vector<std::string>{""});
+}
+
 TEST(DataColumns, EveryProblemOfOneIsSaid) {
   const std::vector<std::tuple<const char*, Table, const char*>> cases{
       {"dense", {{"stddev", whole(0)}}, "stddev: expected a number other than 0"},

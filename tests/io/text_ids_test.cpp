@@ -98,6 +98,21 @@ TEST(TextIds, ThatAreMissingHaveNoWeightOrOne) {
   EXPECT_EQ(parsed(options, {"1,7,5  6,1|2|3,1 1 1"}).id_weights, (Floats{1, 1, 3}));
 }
 
+TEST(TextIds, AreMissingByTheTextsOfTheirColumn) {
+  DataOptions options;
+  options.columns = {make_column("y", 0, ColumnRole::label), make_column("c", 1, ColumnRole::id),
+                     make_column("e", 2, ColumnRole::id), make_column("x", 3, ColumnRole::dense)};
+  options.missing = {"?"};
+  options.columns[1].integer = options.columns[2].integer = true;
+  options.columns[2].missing = {{"-1", "0"}};
+  options.columns[3].missing = {{"n/a"}};
+  options.columns[3].fill = 9;
+  const Batch batch = parsed(options, {"1,?,-1,n/a", "1,-1,0,4", "1,0,3,-1"});
+  EXPECT_EQ(batch.ids, (Keys{~Key{0}, 0, 3}));
+  EXPECT_EQ(batch.id_offsets, (Offsets{0, 0, 0, 1, 1, 2, 3}));
+  EXPECT_EQ(batch.dense, (Floats{9, 4, -1}));
+}
+
 TEST(TextIds, BeyondTheMaximumAreDroppedWithTheirWeights) {
   DataOptions options = list_options();
   options.columns[2].max_length = 2;

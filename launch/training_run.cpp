@@ -169,17 +169,14 @@ TrainingPosition TrainingRun::take_up_config(const std::string& checkpoint) {
 }
 
 void TrainingRun::check_data(const std::string& checkpoint, const TrainingPosition& saved) {
-  const bool same_content =
-      saved.content == Digest128{} || saved.content == train_->content_digest();
-  require(saved.data == train_->index_digest() && same_content, Kind::corrupt_data,
+  require(saved.is_on(*train_), Kind::corrupt_data,
           "{}: expected the training data of this checkpoint: found other files, sizes, records or "
           "content; --start-from in place of --resume goes on with new data",
           checkpoint);
   const Digest128 valid = valid_ == nullptr ? Digest128{} : valid_->index_digest();
   if (saved.valid_data != valid) {
     reporter_.note(
-        "warning: the validation data are not those of the checkpoint, and its best metric is "
-        "compared with theirs");
+        "warning: the validation data are not those of the checkpoint; its best metric stays");
   }
 }
 

@@ -23,6 +23,12 @@ struct TrainingPosition {
   Digest128 content;     ///< DataReader::content_digest of the training data; zero: not known
   BadLineCounts bad_lines;
   std::string numerics;  ///< numerics_fingerprint() of the ranks that trained
+
+  /// Whether these are the training data of the position.
+  bool is_on(const DataReader& train) const {
+    return data == train.index_digest() &&
+           (content == Digest128{} || content == train.content_digest());
+  }
 };
 
 /// The part of the state that comes from the trainer.

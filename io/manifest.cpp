@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <string_view>
+#include <utility>
 
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
@@ -12,6 +13,9 @@ namespace {
 
 /// The largest count of rows, bytes or elements: sums of a few such counts do not overflow.
 constexpr std::int64_t kMost = std::int64_t{1} << 48;
+
+/// More shards than any table has.
+constexpr std::int64_t kShardLimit = std::int64_t{1} << 16;
 
 /// The end of the text: the digest of all before it.
 std::string tail_of(std::string_view body) {
@@ -24,17 +28,29 @@ SettingValue tree_of(const ColumnShape& column) {
                                       {"width", value_of(column.width)}});
 }
 
+/// Shards without rows are left out: all of their digests are that of no bytes.
 SettingValue tree_of(const ManifestTable& table) {
   // One long text per table: thousands of short ones take long to parse.
   std::string digests;
-  for (const Digest128& digest : table.digests) {
-    digests += digest.hex();
+  std::vector<std::int64_t> filled, rows;
+  const std::size_t columns = table.shape.columns.size() + 1;
+  for (std::size_t i = 0; i < table.digests.size(); ++i) {
+    digests += table.rows[i / columns] > 0 ? table.digests[i].hex() : "";
+  }
+  for (std::int64_t shard = 0; shard < table.shards(); ++shard) {
+    const std::int64_t count = table.rows[static_cast<std::size_t>(shard)];
+    if (count > 0) {
+      filled.push_back(shard);
+      rows.push_back(count);
+    }
   }
   return value_of(SettingValue::Table{
       {"name", value_of(table.shape.name)},
       {"columns", list_of(table.shape.columns, [](const auto& c) { return tree_of(c); })},
       {"options", table.shape.options},
-      {"rows", value_of(table.rows)},
+      {"shards", value_of(table.shards())},
+      {"filled", value_of(filled)},
+      {"rows", value_of(rows)},
       {"digests", value_of(std::move(digests))}});
 }
 
@@ -66,7 +82,28 @@ ElementType type_in(const ValueReader& reader) {
   return element_type_of(reader.text(), reader.path());
 }
 
-ManifestTable parse_table(const ValueReader& node) {
+/// Gives the shards that have rows, as the manifest lists them, their places among all shards.
+void spread_filled(const ValueReader& node, ManifestTable& table) {
+  const std::int64_t shards = node.at("shards").integer(0, kShardLimit);
+  const auto count = static_cast<std::int64_t>(table.rows.size());
+  const std::vector<ValueReader> filled = node.at("filled").entries(count);
+  const std::size_t columns = table.shape.columns.size() + 1;
+  const std::vector<std::int64_t> rows =
+      std::exchange(table.rows, std::vector<std::int64_t>(static_cast<std::size_t>(shards)));
+  const std::vector<Digest128> digests = std::exchange(
+      table.digests,
+      std::vector<Digest128>(static_cast<std::size_t>(shards) * columns, digest_of("", 0)));
+  std::int64_t least = 0;
+  for (std::size_t i = 0; i < filled.size(); ++i) {
+    const auto shard = static_cast<std::size_t>(filled[i].integer(least, shards - 1));
+    least = static_cast<std::int64_t>(shard) + 1;
+    table.rows[shard] = rows[i];
+    std::copy_n(digests.begin() + static_cast<std::ptrdiff_t>(i * columns), columns,
+                table.digests.begin() + static_cast<std::ptrdiff_t>(shard * columns));
+  }
+}
+
+ManifestTable parse_table(const ValueReader& node, std::int64_t format) {
   ManifestTable table;
   table.shape.name = node.at("name").text();
   table.shape.options = node.at("options").value();
@@ -79,6 +116,9 @@ ManifestTable parse_table(const ValueReader& node) {
   const std::size_t expected = table.rows.size() * (table.shape.columns.size() + 1);
   require(table.digests.size() == expected, Kind::corrupt_data, "{}: expected {} digests: found {}",
           node.path(), expected, table.digests.size());
+  if (format > 1) {
+    spread_filled(node, table);
+  }
   return table;
 }
 
@@ -102,8 +142,8 @@ void require_file_set(const Manifest& manifest, const std::string& place) {
 
 Manifest parse_tree(const ValueReader& root) {
   const std::int64_t format = count_in(root.at("format"));
-  require(format == kCheckpointFormat, Kind::corrupt_data,
-          "{}: expected format version {}, which this version of keyshard reads: found {}",
+  require(format == 1 || format == kCheckpointFormat, Kind::corrupt_data,
+          "{}: expected format version 1 or {}, which this version of keyshard reads: found {}",
           root.path(), kCheckpointFormat, format);
   Manifest manifest;
   manifest.step = count_in(root.at("step"));
@@ -111,7 +151,7 @@ Manifest parse_tree(const ValueReader& root) {
   manifest.config = root.at("config").value();
   manifest.state = root.at("state").value();
   for (const ValueReader& node : root.at("tables").entries()) {
-    manifest.tables.push_back(parse_table(node));
+    manifest.tables.push_back(parse_table(node, format));
   }
   for (const ValueReader& node : root.at("dense").entries()) {
     manifest.dense.push_back({node.at("name").text(), type_in(node.at("type")),

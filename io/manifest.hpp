@@ -15,8 +15,9 @@
 
 namespace keyshard {
 
-/// The only version of the format that this version of keyshard reads and writes.
-inline constexpr std::int64_t kCheckpointFormat = 1;
+/// The version of the format that this version of keyshard writes; it reads version 1 too, whose
+/// manifest lists shards without rows.
+inline constexpr std::int64_t kCheckpointFormat = 2;
 
 /// A column of the rows of a table: `width` elements of a row.
 struct ColumnShape {

@@ -104,11 +104,11 @@ TEST_F(JobCheckpoint, WithFilesThatAreNotItsOwnIsRefused) {
 TEST_F(JobCheckpoint, OfANewerFormatIsRefused) {
   const std::string name = step_ + "/manifest.json";
   std::string text = folder_.read(name);
-  const std::string before = "\"format\": 1,";
+  const std::string before = "\"format\": 2,";
   ASSERT_NE(text.find(before), std::string::npos);
-  text.replace(text.find(before), before.size(), "\"format\": 2,");
+  text.replace(text.find(before), before.size(), "\"format\": 3,");
   write_manifest(name, text);
-  expect_refused("", {name, "expected format version 1", "found 2"});
+  expect_refused("", {name, "expected format version 1 or 2", "found 3"});
 }
 
 TEST_F(JobCheckpoint, OfAnotherModelIsRefused) {

@@ -14,8 +14,8 @@ namespace {
 /// The largest count of rows, bytes or elements: sums of a few such counts do not overflow.
 constexpr std::int64_t kMost = std::int64_t{1} << 48;
 
-/// More shards than any table has.
-constexpr std::int64_t kShardLimit = std::int64_t{1} << 16;
+/// No table has more shards.
+constexpr std::int64_t kShardLimit = 1024;
 
 /// The end of the text: the digest of all before it.
 std::string tail_of(std::string_view body) {

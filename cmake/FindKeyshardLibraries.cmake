@@ -1,5 +1,5 @@
 # Finds the libraries of the distribution that have no CMake package, or whose CMake package is not enough:
-# serial HDF5 (also beside a parallel HDF5), oneDNN, xxHash, toml++ and CLI11. Defines keyshard_external_*.
+# serial HDF5 (also beside a parallel HDF5), oneDNN, xxHash, FarmHash, toml++ and CLI11. Defines keyshard_external_*.
 
 function(keyshard_external NAME HEADER LIBRARIES)
   cmake_parse_arguments(ARG "" "" "INCLUDE_HINTS;LIBRARY_HINTS" ${ARGN})
@@ -23,6 +23,7 @@ keyshard_external(hdf5 hdf5.h "hdf5_serial;hdf5" INCLUDE_HINTS /usr/include/hdf5
   LIBRARY_HINTS /usr/lib/${multiarch}/hdf5/serial)
 keyshard_external(dnnl dnnl.h "dnnl")
 keyshard_external(xxhash xxhash.h "xxhash")
+keyshard_external(farmhash farmhash.h "farmhash")
 keyshard_external(tomlplusplus toml++/toml.h "tomlplusplus")
 target_compile_definitions(keyshard_external_tomlplusplus INTERFACE TOML_HEADER_ONLY=0 TOML_SHARED_LIB=1)
 keyshard_external(cli11 CLI/CLI.hpp "")

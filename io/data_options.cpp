@@ -8,7 +8,6 @@
 
 #include "io/data_files.hpp"
 #include "io/text_number.hpp"
-#include "runtime/digest.hpp"
 
 namespace keyshard {
 namespace {
@@ -66,8 +65,21 @@ void read_ids_in_bags(Settings& settings, ColumnOptions& column) {
   }
 }
 
+/// The key `hash`, which is part of a configuration only where it is given.
+void read_hash(Settings& settings, ColumnOptions& column) {
+  if (!settings.has("hash")) {
+    return;
+  }
+  column.hash = settings.option("hash", column.hash, text_hash_names());
+  if (column.integer) {
+    settings.problem("hash",
+                     "expected a hash only where type = \"string\": found type = \"integer\"");
+  }
+}
+
 void read_ids(Settings& settings, ColumnOptions& column) {
   column.integer = settings.choice("type", "string", {"integer", "string"}) == "integer";
+  read_hash(settings, column);
   column.missing_is_id = settings.choice("on_missing", "skip", {"skip", "own"}) == "own";
   if (column.role == ColumnRole::ids) {
     read_separator(settings, column);
@@ -181,6 +193,34 @@ void check_all_beside(std::vector<Settings>& tables, const std::vector<ColumnOpt
   }
 }
 
+/// Checks that a string has one key in all columns that read one table.
+void check_hashes(std::vector<Settings>& tables, const std::vector<ColumnOptions>& columns) {
+  const auto has_strings = [](const ColumnOptions& column) {
+    return column.has_ids() && !column.integer;
+  };
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    const auto first =
+        std::find_if(columns.begin(), columns.end(), [&](const ColumnOptions& other) {
+          return has_strings(other) && other.key_space == columns[c].key_space;
+        });
+    if (has_strings(columns[c]) && first->hash != columns[c].hash) {
+      const auto name = [](TextHash hash) {
+        return text_hash_names()[static_cast<std::size_t>(hash)];
+      };
+      tables[c].problem("hash", fmt::format("expected hash = \"{}\" as column \"{}\" has it, which "
+                                            "reads the same table {}: found \"{}\"",
+                                            name(first->hash), first->name, first->key_space,
+                                            name(columns[c].hash)));
+    }
+  }
+}
+
+void check_columns_of_ids(std::vector<Settings>& tables,
+                          const std::vector<ColumnOptions>& columns) {
+  check_all_beside(tables, columns);
+  check_hashes(tables, columns);
+}
+
 /// Reads the files of all splits.
 void read_files(Settings& settings, const std::string& folder, DataOptions& options) {
   std::vector<std::string>* const lists[] = {&options.train, &options.valid, &options.test};
@@ -219,7 +259,7 @@ std::optional<Key> ColumnOptions::padding_key() const {
   if (!padding) {
     return std::nullopt;
   }
-  return integer ? parse_integer(*padding) : hash_bytes(*padding, hash_bytes(key_space));
+  return integer ? parse_integer(*padding) : TextKeys(key_space, hash)(*padding);
 }
 
 DataSchema DataOptions::schema() const {
@@ -276,7 +316,7 @@ DataOptions read_data_options(Settings settings, const std::string& folder,
   for (Settings& column : columns) {
     options.columns.push_back(read_column(column, options.header, foreign));
   }
-  check_all_beside(columns, options.columns);
+  check_columns_of_ids(columns, options.columns);
   if (options.separator.empty()) {
     settings.problem("separator", "expected at least one character");
   }

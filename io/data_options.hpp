@@ -12,6 +12,7 @@
 
 #include "io/data_reader.hpp"
 #include "runtime/settings.hpp"
+#include "runtime/text_keys.hpp"
 
 namespace keyshard {
 
@@ -47,12 +48,13 @@ struct ColumnOptions {
 
   /// Of ids: whole numbers of 64 bits, signed or unsigned; else strings, hashed.
   bool integer = false;
-  bool missing_is_id = false;   ///< ids: missing text is an id of its own; else it is no id
-  std::string list_separator;   ///< roles ids, id_weights, mask: between the items of a cell
-  std::int64_t max_length = 0;  ///< role ids: ids beyond it are dropped; 0: no limit
-  std::string key_space;        ///< ids: the table; equal strings of one key space are equal keys
-  std::string id_weights;       ///< ids: the column with a weight for each id; empty: none
-  std::string mask;             ///< ids: the column that says which ids count; empty: all do
+  TextHash hash = TextHash::xxh3;  ///< of strings
+  bool missing_is_id = false;      ///< ids: missing text is an id of its own; else it is no id
+  std::string list_separator;      ///< roles ids, id_weights, mask: between the items of a cell
+  std::int64_t max_length = 0;     ///< role ids: ids beyond it are dropped; 0: no limit
+  std::string key_space;   ///< ids: the table; equal strings of one key space are equal keys
+  std::string id_weights;  ///< ids: the column with a weight for each id; empty: none
+  std::string mask;        ///< ids: the column that says which ids count; empty: all do
   std::optional<std::string> padding;  ///< the text of an id that is in no bag
 
   bool has_ids() const { return role == ColumnRole::id || role == ColumnRole::ids; }

@@ -54,7 +54,7 @@ IdsParser::IdsParser(const DataOptions& options, const ColumnOptions& column)
     : column_(column),
       missing_(options.missing_of(column)),
       trim_(options.trim),
-      seed_(hash_bytes(column.key_space)),
+      keys_(column.key_space, column.hash),
       padding_(column.padding_key()),
       weights_(beside(options, column.id_weights)),
       mask_(beside(options, column.mask)) {}
@@ -88,8 +88,7 @@ std::optional<std::string> IdsParser::parse_id(std::string_view id, Batch& batch
     }
     return std::nullopt;
   }
-  const std::optional<Key> key =
-      column_.integer ? parse_integer(id) : std::optional(hash_bytes(id, seed_));
+  const std::optional<Key> key = column_.integer ? parse_integer(id) : std::optional(keys_(id));
   if (!key) {
     return fmt::format("column \"{}\": expected an integer of 64 bits: found \"{}\"", column_.name,
                        shown(id));

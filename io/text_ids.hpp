@@ -53,7 +53,7 @@ class IdsParser {
   ColumnOptions column_;
   std::vector<std::string> missing_;
   bool trim_;
-  std::uint64_t seed_;  // of the hash that makes keys of strings
+  TextKeys keys_;  // of strings
   std::optional<Key> padding_;
   std::optional<Beside> weights_, mask_;
 };

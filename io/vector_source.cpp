@@ -13,7 +13,6 @@
 #include "io/numpy_array.hpp"
 #include "io/text_number.hpp"
 #include "io/text_record.hpp"
-#include "runtime/digest.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
 #include "runtime/shown.hpp"
@@ -60,7 +59,7 @@ class TextVectors final : public VectorSource {
               std::int64_t lines_before)
       : source_(std::move(source)),
         format_(format),
-        seed_(hash_bytes(format.table)),
+        keys_(format.table, format.hash),
         end_(bytes.end),
         offset_(bytes.begin),
         line_(lines_before) {
@@ -134,7 +133,7 @@ class TextVectors final : public VectorSource {
 
   Key key_of(std::string_view word) const {
     if (format_.strings) {
-      return hash_bytes(word, seed_);
+      return keys_(word);
     }
     const std::optional<Key> key = parse_integer(word);
     require(key.has_value(), Kind::bad_input,
@@ -146,7 +145,7 @@ class TextVectors final : public VectorSource {
 
   std::unique_ptr<ByteSource> source_;
   VectorFormat format_;
-  std::uint64_t seed_;   // of the hash that makes keys of strings
+  TextKeys keys_;        // of strings
   std::int64_t end_;     // lines that begin there or later are those of another rank
   std::int64_t offset_;  // of the buffer
   std::int64_t line_;    // lines that were taken, and those before

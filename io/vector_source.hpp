@@ -9,6 +9,7 @@
 
 #include "collectives/communicator.hpp"
 #include "runtime/portable.hpp"
+#include "runtime/text_keys.hpp"
 
 namespace keyshard {
 
@@ -24,6 +25,7 @@ struct VectorFormat {
   std::string table;       ///< for messages, and the key space of strings
   std::int64_t width = 0;  ///< numbers of a vector
   bool strings = false;    ///< keys of text are strings, hashed as those of data; else integers
+  TextHash hash = TextHash::xxh3;  ///< of strings
 };
 
 class VectorSource {

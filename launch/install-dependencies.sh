@@ -12,7 +12,8 @@ packages=(
   libhdf5-dev                 # packed data and checkpoints
   libarchive-dev              # compressed text
   libdnnl-dev                 # dense products
-  libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libfmt-dev libspdlog-dev
+  libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libfarmhash-dev libfmt-dev
+  libspdlog-dev
 )
 tests=(libgtest-dev python3-h5py iproute2)  # h5py reads checkpoints; iproute2 makes two hosts
 for option in "$@"; do
@@ -27,7 +28,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   cat >&2 <<TEXT
 install-dependencies.sh: expected Debian or Ubuntu: found no apt-get. keyshard needs, from the packages of this system:
 a C++20 compiler (g++ 12, clang 14), CMake 3.25, Ninja, Open MPI 4, HDF5 1.10 (serial), libarchive, oneDNN 2 (GNU OpenMP),
-toml++ 3.2 and spdlog 1.10 (both with their libraries), CLI11 2, nlohmann-json 3, xxHash 0.8, {fmt} 9; the tests also
+toml++ 3.2 and spdlog 1.10 (both with their libraries), CLI11 2, nlohmann-json 3, xxHash 0.8, FarmHash, {fmt} 9; the tests also
 GoogleTest, h5py and iproute2.
 Then: cmake --preset release && cmake --build build/release
 TEXT

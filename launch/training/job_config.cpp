@@ -38,6 +38,16 @@ std::optional<bool> holds_strings(const DataOptions& data, const std::string& ta
   return strings > 0 && integers > 0 ? std::nullopt : std::optional(strings > 0);
 }
 
+/// The hash of the strings of a table, the same in all of its columns.
+TextHash hash_of_strings(const DataOptions& data, const std::string& table) {
+  for (const ColumnOptions& column : data.columns) {
+    if (column.has_ids() && !column.integer && column.key_space == table) {
+      return column.hash;
+    }
+  }
+  return TextHash::xxh3;
+}
+
 /// The key `pretrained` of [tables.NAME], from which embeddings read the other keys.
 std::vector<Pretrained> read_pretrained(Settings& root, const DataOptions& data,
                                         const std::string& folder) {
@@ -56,7 +66,8 @@ std::vector<Pretrained> read_pretrained(Settings& root, const DataOptions& data,
                                    "and integers",
                                    name));
     }
-    all.push_back({name, (std::filesystem::path(folder) / path).string(), strings.value_or(false)});
+    all.push_back({name, (std::filesystem::path(folder) / path).string(), strings.value_or(false),
+                   hash_of_strings(data, name)});
   }
   return all;
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "embedding/rows/table_set.hpp"
+#include "runtime/text_keys.hpp"
 
 namespace keyshard {
 
@@ -16,7 +17,8 @@ struct Pretrained {
   /// A text file (io/vector_source.hpp), a folder with keys.npy and values.npy, or a checkpoint,
   /// of which the values of the table of that name are taken.
   std::string path;
-  bool strings = false;  ///< the columns that read the table hold strings, not integers
+  bool strings = false;            ///< the columns that read the table hold strings, not integers
+  TextHash hash = TextHash::xxh3;  ///< of strings
 };
 
 enum class VectorForm : std::int64_t { text, numpy, checkpoint };

@@ -256,7 +256,7 @@ std::int64_t load_pretrained(const Pretrained& from, TableSet<B>& tables, Stream
     return load_vectors<B>(source, groups, table, tables.communicator(), stream);
   }
   groups.resize(1);
-  const VectorFormat format{from.table, groups.front().width, from.strings};
+  const VectorFormat format{from.table, groups.front().width, from.strings, from.hash};
   const std::unique_ptr<VectorSource> source = form == VectorForm::numpy
                                                    ? numpy_vectors(from.path, format, communicator)
                                                    : text_vectors(from.path, format, communicator);

@@ -40,6 +40,7 @@ constexpr Section kSections[] = {
     {"optimizers", "schedule", nullptr},
     {"optimizers", "table", nullptr},
     {"partition", "cases", run_partition},
+    {"partition", "farmhash64", run_fingerprints},
     {"partition", "keys", nullptr},
     {"restrict", "scenarios", run_restrict},
     {"squashed_layer", "configs", run_configs},

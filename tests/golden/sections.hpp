@@ -12,6 +12,7 @@ void run_optimizers(const GoldenValue& file, Report& report);
 void run_weighted(const GoldenValue& file, Report& report);
 void run_restrict(const GoldenValue& file, Report& report);
 void run_partition(const GoldenValue& file, Report& report);
+void run_fingerprints(const GoldenValue& file, Report& report);
 void run_random_initializers(const GoldenValue& file, Report& report);
 void run_missing_keys(const GoldenValue& file, Report& report);
 void run_write_back(const GoldenValue& file, Report& report);

@@ -26,6 +26,7 @@ set(foreign
   "CLI/.*" "launch/command_line\\.cpp"
   "nlohmann/.*" "runtime/json\\.cpp"
   "xxh[_a-z0-9]*\\.h" "runtime/digest\\.cpp"
+  "farmhash\\.h" "runtime/text_keys\\.cpp"
   "spdlog/.*" "runtime/log"
   "cub/.*" "runtime/primitives_cuda"
   "cooperative_groups.*" "runtime/for_each_cuda\\.cuh")

@@ -75,6 +75,28 @@ TEST(DataOptions, ReadsColumnsAndFilesBesideTheConfiguration) {
   EXPECT_EQ(result.options.schema().dense, std::vector<std::string>{"x"});
 }
 
+TEST(DataOptions, TheHashOfStringsIsOneForAllColumnsOfATable) {
+  const auto ids = [](const char* name, SettingValue::Table more) {
+    more.insert(more.end(), {{"name", text(name)}, {"index", number(1)}, {"role", text("id")}});
+    return table(more);
+  };
+  const SettingValue farm = ids("a", {{"hash", text("farmhash64")}});
+  const SettingValue files = texts({"/a"});
+  const Result result = read({{"train", files}, {"columns", columns({kLabel, farm})}});
+  EXPECT_EQ(result.problems, "");
+  EXPECT_EQ(result.options.columns[1].hash, TextHash::farmhash64);
+  const SettingValue other = ids("b", {{"table", text("a")}});
+  expect_problem(
+      {{"train", files}, {"columns", columns({kLabel, farm, other})}},
+      "expected hash = \"farmhash64\" as column \"a\" has it, which reads the same table "
+      "a: found \"xxh3\"");
+  const SettingValue integer = ids("b", {{"type", text("integer")}, {"hash", text("farmhash64")}});
+  expect_problem({{"train", files}, {"columns", columns({kLabel, integer})}},
+                 "expected a hash only where type = \"string\": found type = \"integer\"");
+  const SettingValue unknown = ids("b", {{"hash", text("farmhash6")}});
+  expect_problem({{"train", files}, {"columns", columns({kLabel, unknown})}}, "farmhash64");
+}
+
 TEST(DataOptions, FindsFilesByPattern) {
   const std::string b = write_text("part-b", ""), a = write_text("part-a", "");
   const std::string pattern = a.substr(0, a.size() - 1) + "*";

@@ -87,6 +87,18 @@ TEST(TextIds, OfAColumnOfStringsHaveATextAsPadding) {
   EXPECT_EQ(batch.ids, (Keys{hash_bytes("a", seed), hash_bytes("<pads>", seed)}));
 }
 
+TEST(TextIds, OfAColumnWithFarmhash64HaveTheKeysOfTensorFlow) {
+  DataOptions options;
+  options.columns = {make_column("y", 0, ColumnRole::label), make_column("c", 1, ColumnRole::ids)};
+  options.columns[1].list_separator = " ";
+  options.columns[1].padding = "<pad>";
+  options.columns[1].key_space = "words";
+  options.columns[1].hash = TextHash::farmhash64;
+  const Batch batch = parsed(options, {"1,a <pad> abc"});
+  // tf.strings.to_hash_bucket_fast(["a", "abc"], 2^63 - 1) agrees with these fingerprints.
+  EXPECT_EQ(batch.ids, (Keys{12917804110809363939u, 2640714258260161385u}));
+}
+
 TEST(TextIds, ThatAreMissingHaveNoWeightOrOne) {
   DataOptions options = list_options();
   options.columns[2].missing_is_id = true;

@@ -154,6 +154,8 @@ TEST_F(Vectors, OfStringsHaveTheKeysThatDataHave) {
   EXPECT_EQ(found.vectors.at(1).first, hash_bytes("apple", seed));
   EXPECT_EQ(found.vectors.at(2).first, hash_bytes("\xC3\xA9t\xC3\xA9", seed));
   EXPECT_EQ(found.vectors.at(3).first, hash_bytes("7", seed));
+  const Found named = read(2, {"fruit", 1, true, TextHash::farmhash64}, "v.txt");
+  EXPECT_EQ(named.vectors.at(1).first, farmhash64("apple"));
 }
 
 TEST_F(Vectors, OfTextThatAreNoneAreToldWithTheirLine) {

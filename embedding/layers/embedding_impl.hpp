@@ -30,15 +30,16 @@ template <Backend B>
 LayerOutput<B> Embedding<B>::operator()(Stream<B>& stream, const IdsView& ids,
                                         const CallOptions& call) {
   Bags<B> bags;
+  Buffer<Key, B> widened;
   this->accept(stream, [&] {
-    this->check_call(stream, ids, call, false);
-    bags = single_bags(stream, ids);
+    const IdsView keys = this->keys_of(stream, ids, widened);
+    this->check_call(stream, keys, call, false);
+    bags = single_bags(stream, keys);
     check_slices(options_.name, call.slices, bags.samples);
     bags.drop_masked(stream, call.mask, options_.padding_id);
   });
   LayerOutput<B> output = this->look_up(stream, bags, call);
-  output.shape = this->compute_output_shape(
-      ids.ragged() ? Shape{static_cast<std::int64_t>(ids.values.size())} : ids.shape);
+  output.shape = this->compute_output_shape(ids.ragged() ? Shape{ids.size()} : ids.shape);
   this->finish(stream, ids, output);
   return output;
 }
@@ -56,14 +57,16 @@ void Embedding<B>::backward(Stream<B>& stream, const LayerOutput<B>& output,
 template <Backend B>
 std::optional<Buffer<std::uint8_t, B>> Embedding<B>::compute_mask(
     Stream<B>& stream, const IdsView& ids, Span<const std::uint8_t> mask) const {
-  check_ids(stream, options_.name, ids, mask);
+  Buffer<Key, B> widened;
+  const IdsView keys = this->keys_of(stream, ids, widened);
+  check_ids(stream, options_.name, keys, mask);
   if (mask.empty() && !options_.padding_id) {
     return std::nullopt;
   }
-  Buffer<std::uint8_t, B> combined(stream, ids.values.size());
+  Buffer<std::uint8_t, B> combined(stream, keys.values.size());
   Bags<B> bags;
-  bags.values = ids.values;
-  for_each(stream, ids.values.size(),
+  bags.values = keys.values;
+  for_each(stream, keys.values.size(),
            WriteKept{bags.kept(mask, options_.padding_id), combined.data()});
   return combined;
 }

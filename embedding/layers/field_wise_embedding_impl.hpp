@@ -60,15 +60,17 @@ template <Backend B>
 LayerOutput<B> FieldWiseEmbedding<B>::operator()(Stream<B>& stream, const IdsView& ids,
                                                  const CallOptions& call) {
   Bags<B> bags;
+  Buffer<Key, B> widened;
   this->accept(stream, [&] {
-    this->check_call(stream, ids, call, false);
+    const IdsView keys = this->keys_of(stream, ids, widened);
+    this->check_call(stream, keys, call, false);
     require(!ids.ragged(), Kind::invalid_argument,
             "layer {}: expected rectangular ids [B, n]: found {} ragged lists", options_.name,
             ids.offsets.size() - 1);
     output_shape(free_shape(ids));
     check_slices(options_.name, call.slices, ids.shape[0]);
     bags =
-        slot_bags(stream, options_.name, ids, call.mask, options_.padding_id, slot_map_, nslots_);
+        slot_bags(stream, options_.name, keys, call.mask, options_.padding_id, slot_map_, nslots_);
   });
   LayerOutput<B> output = this->look_up(stream, bags, call);
   output.shape = {bags.samples, nslots_, options_.embedding_size};

@@ -5,6 +5,7 @@
 
 #include "embedding/layers/devices.hpp"
 #include "embedding/layers/dtype_policy.hpp"
+#include "embedding/layers/key_dtype.hpp"
 #include "embedding/rules/own_rules.hpp"
 #include "runtime/error.hpp"
 #include "runtime/settings.hpp"
@@ -38,8 +39,11 @@ void require_built(bool built, const LayerOptions& options, const char* option,
 }
 
 void check_dtypes(const LayerOptions& options) {
-  require_name(options, "key_dtype", options.key_dtype, {"int64", "uint64"},
-               {"int32", "uint32", "string"});
+  require_name(options, "key_dtype", options.key_dtype, key_dtype_names(), {});
+  require(!options.padding_id || holds_key(options.key_dtype, *options.padding_id),
+          Kind::invalid_argument, "layer {}: expected a padding_id of key_dtype {}: found {}",
+          options.name, options.key_dtype,
+          static_cast<std::int64_t>(options.padding_id.value_or(0)));
   const Names integers{"int8", "int32", "int64"};
   require(!options.trainable || !holds(integers, options.value_dtype), Kind::invalid_argument,
           "layer {}: rows of integers need trainable = false: found value_dtype {}", options.name,

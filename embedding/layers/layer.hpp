@@ -41,6 +41,9 @@ struct LayerOptions {
   std::int64_t init_capacity = 0;         ///< rows to make room for, over all ranks
   std::optional<std::uint64_t> seed;      ///< of the table; by default a hash of its name
   RuleChoice<OwnPolicy> restrict_policy;  ///< a name of rules/policies.hpp or a registered one, or
+  /// Of ids: int64, uint64, int32, uint32, or string. Ids of another dtype are refused
+  /// (ids_view.hpp).
+  std::string key_dtype = "int64";
                                           ///< an own_policy; empty: no row leaves
   std::int64_t max_rows = 0;              ///< over all ranks, by `restrict_policy`; 0: no limit
   std::int64_t restrict_every = 1000;     ///< steps from one restriction to the next
@@ -60,7 +63,6 @@ struct LayerOptions {
   std::string distribute_strategy;   ///< always empty: a name of tf.distribute is refused
 
   // Only the default, or what is named beside it, is built in this version.
-  std::string key_dtype = "int64";  ///< "int64" or "uint64": the same 64 bits
   std::string value_dtype = "float32";
   std::string dtype_policy;  ///< "" means value_dtype; "float32"
   std::string kv_creator;    ///< "" or "host"

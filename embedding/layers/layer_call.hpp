@@ -5,34 +5,13 @@
 #include <memory>
 #include <vector>
 
+#include "embedding/layers/ids_view.hpp"
 #include "embedding/layers/output_function.hpp"
 #include "embedding/lookup/lookup.hpp"
 #include "runtime/buffer.hpp"
 #include "runtime/runs.hpp"
 
 namespace keyshard {
-
-/// Ids as a rectangle with any number of axes, row-major; or as lists, where list i is
-/// values[offsets[i]] .. values[offsets[i + 1]], `offsets` has one element more than lists, and
-/// `shape` is empty. Lists may lie in lists: `outer` then has the offsets of the lists around them,
-/// outermost first; sample b of two ragged axes has the lists outer[0][b] .. outer[0][b + 1].
-/// Borrowed; ids and offsets lie on the device of the layer.
-struct IdsView {
-  Span<const Key> values;
-  std::vector<std::int64_t> shape;
-  Span<const std::int64_t> offsets;
-  std::vector<Span<const std::int64_t>> outer = {};
-
-  bool ragged() const { return !offsets.empty(); }
-
-  /// The lists or rows along the first axis; 1 for a scalar.
-  std::int64_t samples() const {
-    return !outer.empty()  ? outer.front().size() - 1
-           : ragged()      ? offsets.size() - 1
-           : shape.empty() ? 1
-                           : shape.front();
-  }
-};
 
 /// Which slices of the global batch the samples (the first axis) of a call belong to. A call
 /// without a SliceLayout takes the batch of a rank as one slice, numbered by the rank; results then

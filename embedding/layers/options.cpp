@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "embedding/layers/key_dtype.hpp"
 #include "embedding/layers/layer.hpp"
 #include "embedding/rules/combine_weighted.hpp"
 #include "embedding/rules/own_rules.hpp"
@@ -76,6 +77,22 @@ void refuse_in_group(Settings& settings) {
       "this key in [embedding] or [tables.NAME], for it is one of whole rows");
 }
 
+/// Whether a dtype of layers is none of configurations; records a problem then.
+bool refuse_key_dtype(Settings& settings) {
+  const std::string dtype = settings.text("key_dtype", "int64");
+  const std::vector<std::string>& names = key_dtype_names();
+  const bool refused = dtype != "int64" && dtype != "uint64" &&
+                       std::find(names.begin(), names.end(), dtype) != names.end();
+  if (refused) {
+    settings.problem("key_dtype",
+                     fmt::format("expected key_dtype int64 or uint64, for ids of data have 64 bits "
+                                 "and strings have type = \"string\" in [[data.columns]]: found "
+                                 "\"{}\"",
+                                 dtype));
+  }
+  return refused;
+}
+
 /// Reads the options of a layer of which one value is built, and checks them as a layer does.
 void read_fixed(Settings& settings) {
   const std::pair<const char*, std::string LayerOptions::*> options[] = {
@@ -84,7 +101,7 @@ void read_fixed(Settings& settings) {
       {"dtype_policy", &LayerOptions::dtype_policy},
       {"kv_creator", &LayerOptions::kv_creator}};
   for (const auto& [key, member] : options) {
-    if (!settings.has(key)) {
+    if (!settings.has(key) || (key == std::string("key_dtype") && refuse_key_dtype(settings))) {
       continue;
     }
     LayerOptions layer;

@@ -27,14 +27,16 @@ LayerOutput<B> SquashedEmbedding<B>::operator()(Stream<B>& stream, const IdsView
                                                 const CallOptions& call) {
   Bags<B> bags;
   HeldIds<B> held;
-  IdsView taken = ids;
+  Buffer<Key, B> widened;
+  IdsView taken;
   CallOptions how = call;
   this->accept(stream, [&] {
-    this->check_call(stream, ids, call, true);
+    taken = this->keys_of(stream, ids, widened);
+    this->check_call(stream, taken, call, true);
     output_shape(free_shape(ids));
     check_slices(options_.name, call.slices, ids.shape.size() == 1 ? 1 : ids.samples());
     if (!ids.outer.empty()) {
-      held = rectangle_of(stream, ids, call.mask, call.weights);
+      held = rectangle_of(stream, taken, call.mask, call.weights);
       taken = held.view();
       how.mask = std::as_const(held.mask).span();
       how.weights = std::as_const(held.weights).span();

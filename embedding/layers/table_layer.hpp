@@ -95,6 +95,10 @@ class TableLayer : public LayerBase {
   /// The options as they are now, for get_config.
   SettingValue config() const;
 
+  /// The ids of a call as keys; `widened` owns those that came with 32 bits. Throws
+  /// Error{invalid_argument} where they have another dtype than key_dtype.
+  IdsView keys_of(Stream<B>& stream, const IdsView& ids, Buffer<Key, B>& widened) const;
+
   /// Checks shape, offsets, mask and weights of the ids of a call; `weighable` says whether the
   /// layer takes weights.
   void check_call(Stream<B>& stream, const IdsView& ids, const CallOptions& call,

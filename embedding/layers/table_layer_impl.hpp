@@ -8,6 +8,7 @@
 
 #include "embedding/layers/devices.hpp"
 #include "embedding/layers/id_bags.hpp"
+#include "embedding/layers/key_dtype.hpp"
 #include "embedding/layers/layer_config.hpp"
 #include "embedding/layers/table_layer.hpp"
 #include "embedding/layers/table_weights_impl.hpp"
@@ -139,6 +140,34 @@ void TableLayer<B>::set_activity_regularizer(const OutputFunction<B>& function) 
           name());
   regularizer_ = std::make_shared<const OutputFunction<B>>(function);
   options_.activity_regularizer = ActivityOptions{0, 0, function.name};
+}
+
+/// keys[i] = the 64-bit integer with the value of id i.
+struct WidenIds {
+  const std::int32_t* ids;
+  bool is_signed;
+  Key* keys;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const {
+    keys[i] = is_signed ? static_cast<Key>(ids[i]) : static_cast<std::uint32_t>(ids[i]);
+  }
+};
+
+template <Backend B>
+IdsView TableLayer<B>::keys_of(Stream<B>& stream, const IdsView& ids,
+                               Buffer<Key, B>& widened) const {
+  const std::string& expected = options_.key_dtype;
+  const bool fits_both = ids.dtype.empty() && (expected == "int64" || expected == "uint64");
+  const std::string found = fits_both ? expected : ids.dtype.empty() ? "int64" : ids.dtype;
+  check_input({.dtype = expected}, name(), {found, free_shape(ids)});
+  IdsView keys{ids.values, ids.shape, ids.offsets, ids.outer};
+  if (is_narrow(expected)) {
+    widened = {stream, ids.narrow.size()};
+    for_each(stream, ids.narrow.size(),
+             WidenIds{ids.narrow.data(), expected == "int32", widened.data()});
+    keys.values = std::as_const(widened).span();
+  }
+  return keys;
 }
 
 template <Backend B>

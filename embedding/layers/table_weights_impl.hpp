@@ -8,6 +8,7 @@
 
 #include "collectives/exchange.hpp"
 #include "collectives/vote.hpp"
+#include "embedding/layers/key_dtype.hpp"
 #include "embedding/layers/table_layer.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
@@ -111,6 +112,15 @@ inline void check_weights(const std::string& layer, bool built, const LayerOptio
           weights.values.size());
 }
 
+inline void check_keys(const std::string& layer, const std::string& key_dtype,
+                       const std::vector<Key>& keys) {
+  const auto bad =
+      std::find_if(keys.begin(), keys.end(), [&](Key key) { return !holds_key(key_dtype, key); });
+  require(bad == keys.end(), Kind::invalid_argument,
+          "layer {}: expected keys of key_dtype {}: found {}", layer, key_dtype,
+          bad == keys.end() ? 0 : static_cast<std::int64_t>(*bad));
+}
+
 inline void check_distinct(const std::string& layer, std::vector<Key> keys) {
   std::sort(keys.begin(), keys.end());
   const auto twice = std::adjacent_find(keys.begin(), keys.end());
@@ -122,7 +132,10 @@ inline void check_distinct(const std::string& layer, std::vector<Key> keys) {
 template <Backend B>
 void TableLayer<B>::set_weights(Stream<B>& stream, const LayerWeights& weights) {
   Communicator<Cpu>& communicator = host_of(*device_communicator_);
-  vote(communicator, [&] { check_weights(name(), built(), options_, weights); });
+  vote(communicator, [&] {
+    check_weights(name(), built(), options_, weights);
+    check_keys(name(), options_.key_dtype, weights.keys);
+  });
   const LayerWeights mine =
       send_to_owners(communicator, host_of(stream), table_->partitioner(), weights);
   vote(communicator, [&] { check_distinct(name(), mine.keys); });

@@ -285,11 +285,11 @@ TEST(Layers, AConfigWithAnOptionThatIsNotBuiltSaysSo) {
   run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
     TableSet<Cpu> tables(communicator);
     LayerOptions options = items();
-    options.key_dtype = "int32";
+    options.value_dtype = "float64";
     const std::string message = message_of(Kind::not_built, [&] {
       SquashedEmbedding<Cpu>::from_config(tables, layer_config(options));
     });
-    EXPECT_NE(message.find("key_dtype"), std::string::npos) << message;
+    EXPECT_NE(message.find("value_dtype"), std::string::npos) << message;
   });
 }
 

@@ -26,7 +26,6 @@ LayerOptions named_options() {
 
 TEST(LayerOptions, ThatAreNotBuiltAreRefusedByName) {
   const std::map<std::string, std::function<void(LayerOptions&)>> changes{
-      {"key_dtype", [](LayerOptions& o) { o.key_dtype = "int32"; }},
       {"value_dtype", [](LayerOptions& o) { o.value_dtype = "float16"; }},
       {"dtype_policy", [](LayerOptions& o) { o.dtype_policy = "mixed_float16"; }},
       {"kv_creator", [](LayerOptions& o) { o.kv_creator = "redis"; }}};

@@ -223,6 +223,10 @@ TEST(EmbeddingOptions, OfOneBuiltValueAreCheckedAsALayerChecksThem) {
   EXPECT_EQ(read(R"({"tables": {"b": {"value_dtype": "float16"}}})").problems,
             Lines{"file: tables.b.value_dtype: layer tables.b: option value_dtype = float16 is not "
                   "built in this version; built is float32"});
+  EXPECT_EQ(read(R"({"tables": {"b": {"key_dtype": "int32"}}})").problems,
+            Lines{"file: tables.b.key_dtype: expected key_dtype int64 or uint64, for ids of data "
+                  "have 64 bits and strings have type = \"string\" in [[data.columns]]: found "
+                  "\"int32\""});
   EXPECT_EQ(read(R"({"embedding": {"kv_creator": "hots"}})").problems,
             Lines{"file: embedding.kv_creator: layer embedding: expected kv_creator of host, "
                   "device, tiered, rocksdb, redis: found \"hots\"; did you mean \"host\"?"});

@@ -25,6 +25,7 @@ const std::vector<std::string>& free_keys() {
       "*.init_capacity",
       "*.pretrained",  // rows are those of the checkpoint
       "*.bp_v2",       // a job is the only writer of its rows
+      "*.devices",     // results do not depend on the owners of rows
   };
   return keys;
 }
@@ -62,6 +63,8 @@ const std::vector<std::string>& free_of_other_jobs() {
       "model.batch_norm_momentum",
       "model.dropout",
       "model.l2",
+      "*.activity_regularizer.l1",
+      "*.activity_regularizer.type",
       "*.index",
       "*.l2",
       "*.l2_per",

@@ -7,21 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "embedding/layers/activity_options.hpp"
 #include "embedding/rows/table_options.hpp"
 #include "embedding/rows/table_set.hpp"
 #include "embedding/rules/combiners.hpp"
 
 namespace keyshard {
-
-/// A regularizer of outputs: l1 |y| + l2 y^2, added over all outputs y, or a function of the
-/// program.
-struct ActivityOptions {
-  double l1 = 0;
-  double l2 = 0;
-  std::string function;  ///< a registered name (user_functions.hpp), instead of `l1` and `l2`
-
-  bool operator==(const ActivityOptions&) const = default;
-};
 
 /// Options of the layers, with the names of the API. A layer with an option that is part of the API
 /// but not of this version throws Error{not_built} when it is made.
@@ -41,9 +32,6 @@ struct LayerOptions {
   std::int64_t init_capacity = 0;         ///< rows to make room for, over all ranks
   std::optional<std::uint64_t> seed;      ///< of the table; by default a hash of its name
   RuleChoice<OwnPolicy> restrict_policy;  ///< a name of rules/policies.hpp or a registered one, or
-  /// Of ids: int64, uint64, int32, uint32, or string. Ids of another dtype are refused
-  /// (ids_view.hpp).
-  std::string key_dtype = "int64";
                                           ///< an own_policy; empty: no row leaves
   std::int64_t max_rows = 0;              ///< over all ranks, by `restrict_policy`; 0: no limit
   std::int64_t restrict_every = 1000;     ///< steps from one restriction to the next
@@ -53,6 +41,9 @@ struct LayerOptions {
   ExchangeMode exchange = ExchangeMode::rows;
   PoolOrder pool_order = PoolOrder::bag;
   bool trainable = true;  ///< false: backward changes nothing
+  /// Of ids: int64, uint64, int32, uint32, or string. Ids of another dtype are refused
+  /// (ids_view.hpp).
+  std::string key_dtype = "int64";
   /// SquashedEmbedding: what a bag with no ids gives: "zeros", or "tf": what TensorFlow reduces it
   /// to. Either way the bag has no gradient.
   std::string empty_bag = "zeros";

@@ -47,19 +47,6 @@ void require_rules_named(const LayerOptions& options) {
   require_named(options, "a restrict_policy", held(options.restrict_policy));
 }
 
-SettingValue activity_tree(const std::optional<ActivityOptions>& activity) {
-  if (!activity) {
-    return {};
-  }
-  if (!activity->function.empty()) {
-    return value_of(
-        Entries{{"type", text_value("function")}, {"function", text_value(activity->function)}});
-  }
-  return value_of(Entries{{"type", text_value("l1_l2")},
-                          {"l1", value_of(activity->l1)},
-                          {"l2", value_of(activity->l2)}});
-}
-
 /// The options that decide what a row is and how it steps.
 void add_row_options(const LayerOptions& options, Entries& table) {
   const Regularization& shrink = options.regularization;
@@ -134,24 +121,6 @@ void read_table_options(Settings& settings, const OwnRules& own, LayerOptions& o
   options.keep_distribution = settings.flag("keep_distribution", false);
 }
 
-void read_activity(Settings& settings, LayerOptions& options) {
-  if (!settings.has("activity_regularizer")) {
-    return;
-  }
-  Settings own = settings.table("activity_regularizer");
-  const std::string type = own.choice("type", "l1_l2", {"l1", "l2", "l1_l2", "function"});
-  ActivityOptions activity;
-  if (type == "function") {
-    activity.function = own.text("function", "");
-  } else {
-    // Keras' defaults of the two numbers.
-    activity.l1 = type == "l2" ? 0 : own.number("l1", 0.01, 0);
-    activity.l2 = type == "l1" ? 0 : own.number("l2", 0.01, 0);
-  }
-  own.finish();
-  options.activity_regularizer = activity;
-}
-
 }  // namespace
 
 SettingValue layer_config(const LayerOptions& options) {
@@ -166,7 +135,9 @@ SettingValue layer_config(const LayerOptions& options) {
                 {"padding_id", whole_or_null(options.padding_id)},
                 {"share", text_or_null(options.share)},
                 {"trainable", value_of(options.trainable)},
-                {"activity_regularizer", activity_tree(options.activity_regularizer)}};
+                {"activity_regularizer", options.activity_regularizer
+                                             ? activity_tree(*options.activity_regularizer)
+                                             : SettingValue()}};
   add_row_options(options, table);
   add_table_options(options, table);
   return value_of(std::move(table));
@@ -203,7 +174,9 @@ LayerOptions read_layer_options(Settings& settings, const OwnRules& own) {
   }
   options.share = settings.text("share", "");
   options.trainable = settings.flag("trainable", options.trainable);
-  read_activity(settings, options);
+  if (settings.has("activity_regularizer")) {
+    options.activity_regularizer = read_activity(settings, true);
+  }
   read_row_options(settings, own, options);
   read_table_options(settings, own, options);
   return options;

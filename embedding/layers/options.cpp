@@ -4,8 +4,10 @@
 #include <optional>
 #include <utility>
 
+#include "embedding/layers/devices.hpp"
 #include "embedding/layers/key_dtype.hpp"
 #include "embedding/layers/layer.hpp"
+#include "embedding/layers/refused_options.hpp"
 #include "embedding/rules/combine_weighted.hpp"
 #include "embedding/rules/own_rules.hpp"
 #include "embedding/rules/partitioners.hpp"
@@ -22,6 +24,7 @@ struct Group {
   GroupDefaults defaults;  ///< types are empty once [embedding] has been read
   GroupOptions options;
   AnyCombiner combiner;
+  ActivityOptions activity = {};
   bool own_optimizer = false;  ///< the table of this group has named one
   bool own_l2 = false;
 };
@@ -32,50 +35,8 @@ struct Defaults {
   std::vector<Group> groups;
   EmptyBag empty_bag = EmptyBag::zeros;  ///< of the features that read the table
   std::optional<std::uint64_t> seed;     ///< by default a hash of the name
+  std::vector<std::string> devices;      ///< none: all ranks
 };
-
-void refuse(Settings& settings, const std::vector<std::string>& keys) {
-  for (const std::string& key : keys) {
-    refuse_not_built(settings, key);
-  }
-}
-
-/// Keys of the contract for one use of a table, which a column may hold too. None is built.
-const std::vector<std::string>& later_of_a_layer() {
-  static const std::vector<std::string> kKeys{"activity_regularizer", "nslots", "slot_map_fn"};
-  return kKeys;
-}
-
-void refuse_later(Settings& settings) {
-  refuse(settings, later_of_a_layer());
-  refuse(settings, {"devices", "keep_distribution"});
-}
-
-/// Records a problem for each of the keys that stands in a table of a configuration which has no
-/// use of it; `instead` says where it belongs.
-void refuse_here(Settings& settings, const std::vector<std::string>& keys, const char* instead) {
-  for (const std::string& key : keys) {
-    if (settings.has(key)) {
-      settings.problem(key, fmt::format("expected {}", instead));
-    }
-  }
-}
-
-/// Keys that stand elsewhere than in a table of options of embeddings.
-void refuse_elsewhere(Settings& settings) {
-  refuse_here(settings, {"mask", "padding_id", "id_weights"},
-              "this key in the [[data.columns]] of a column of ids");
-  refuse_here(settings, {"share"},
-              "table = \"NAME\" in the [[data.columns]] of each column that reads the table");
-}
-
-/// Keys of a whole row, in the table of one of its column groups.
-void refuse_in_group(Settings& settings) {
-  refuse_here(
-      settings,
-      {"trainable", "empty_bag", "seed", "kv_creator", "key_dtype", "value_dtype", "dtype_policy"},
-      "this key in [embedding] or [tables.NAME], for it is one of whole rows");
-}
 
 /// Whether a dtype of layers is none of configurations; records a problem then.
 bool refuse_key_dtype(Settings& settings) {
@@ -131,6 +92,23 @@ void inherit(const Settings& outer, const GroupOptions& main, Settings& settings
   }
 }
 
+/// What `activity_regularizer` says, or `otherwise` where it is not given.
+ActivityOptions activity_in(Settings& settings, const ActivityOptions& otherwise) {
+  return settings.has("activity_regularizer") ? read_activity(settings, false) : otherwise;
+}
+
+void read_devices(Settings& settings, std::vector<std::string>& devices) {
+  if (!settings.has("devices")) {
+    return;
+  }
+  devices = settings.texts("devices");
+  try {
+    check_device_names(settings.path(), devices);
+  } catch (const Error& error) {
+    settings.problem("devices", error.text());
+  }
+}
+
 void read_group(Settings& settings, const OwnRules& rules, Group& group) {
   GroupOptions& options = group.options;
   if (group.defaults.dim == 0) {
@@ -144,6 +122,7 @@ void read_group(Settings& settings, const OwnRules& rules, Group& group) {
   options.optimizer = read_optimizer(settings.table("optimizer", group.defaults.optimizer),
                                      options.optimizer, rules);
   group.combiner = read_combiner(settings, "combiner", group.combiner, rules);
+  group.activity = activity_in(settings, group.activity);
   Regularization& shrink = options.regularization;
   shrink.l2 = settings.single("l2", shrink.l2, 0);
   shrink.l2_per_occurrence = settings.option("l2_per", shrink.l2_per_occurrence, l2_per_names());
@@ -176,9 +155,9 @@ void read_admission(Settings& settings, TableOptions& table) {
 }
 
 void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
-  refuse_later(settings);
-  refuse_elsewhere(settings);
+  refuse_in_table(settings);
   read_fixed(settings);
+  read_devices(settings, d.devices);
   const GroupOptions* main = nullptr;
   for (Group& group : d.groups) {
     if (group.defaults.table.empty()) {
@@ -186,8 +165,7 @@ void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
       main = &group.options;
     } else {
       Settings own = settings.table(group.defaults.table);
-      refuse_later(own);
-      refuse_elsewhere(own);
+      refuse_in_table(own);
       refuse_in_group(own);
       if (main != nullptr) {
         inherit(settings, *main, own, group);
@@ -291,6 +269,19 @@ std::vector<AnyCombiner> combiners_of(Settings& column, const Defaults& d, const
   return combiners;
 }
 
+/// The regularizer of every group of a table for the feature of this column.
+std::vector<ActivityOptions> activities_of(Settings& column, const Defaults& d) {
+  std::vector<ActivityOptions> activities;
+  for (const Group& group : d.groups) {
+    const ActivityOptions activity =
+        group.defaults.table.empty() ? activity_in(column, group.activity) : group.activity;
+    if (group.defaults.used) {
+      activities.push_back(activity);
+    }
+  }
+  return activities;
+}
+
 void refuse_unread(Settings& root, const std::vector<Override>& overrides) {
   for (const Override& own : overrides) {
     if (!own.used) {
@@ -329,11 +320,9 @@ void read_feature(Settings& column, const Defaults& d, const OwnRules& rules,
 }  // namespace
 
 const std::vector<std::string>& embedding_column_keys() {
-  static const std::vector<std::string> kKeys = [] {
-    std::vector<std::string> keys{"table", "combiner", "trainable", "empty_bag", "share"};
-    keys.insert(keys.end(), later_of_a_layer().begin(), later_of_a_layer().end());
-    return keys;
-  }();
+  static const std::vector<std::string> kKeys{
+      "table", "combiner", "trainable",  "empty_bag", "activity_regularizer",
+      "share", "nslots",   "slot_map_fn"};
   return kKeys;
 }
 
@@ -344,8 +333,7 @@ EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::s
   const Defaults defaults = read_defaults(root, groups, rules);
   std::vector<Override> overrides = read_overrides(root, defaults, rules);
   for (ColumnSettings& column : columns) {
-    refuse(column.settings, later_of_a_layer());
-    refuse_here(column.settings, {"share"}, "table = \"NAME\", which names the table to read");
+    refuse_in_column(column.settings);
   }
 
   EmbeddingOptions options;
@@ -363,11 +351,13 @@ EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::s
     TableOptions* table = find_named(options.tables, name);
     if (table == nullptr) {
       table = &options.tables.emplace_back(make_table(name, of_table, job_seed));
+      options.devices.push_back(of_table.devices);
     }
     FeatureOptions& out = options.features.emplace_back();
     out.name = feature;
     out.table = static_cast<int>(table - options.tables.data());
     read_feature(settings, of_table, rules, out);
+    options.activities.push_back(activities_of(settings, of_table));
   }
   train_what_is_read(options);
   refuse_unread(root, overrides);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "embedding/layers/activity_options.hpp"
 #include "embedding/lookup/feature.hpp"
 #include "embedding/rows/table_options.hpp"
 #include "runtime/settings.hpp"
@@ -16,6 +17,9 @@ namespace keyshard {
 struct EmbeddingOptions {
   std::vector<TableOptions> tables;
   std::vector<FeatureOptions> features;
+  std::vector<std::vector<std::string>> devices;  ///< of each table, as check_devices takes them
+  /// The regularizer of the outputs of each feature, one per column group; empty: none.
+  std::vector<std::vector<ActivityOptions>> activities;
 };
 
 /// A column group that a configuration may describe, and its options where nothing is given.

@@ -66,12 +66,6 @@ const OwnRules& no_own_rules() {
   return kNone;
 }
 
-void refuse_not_built(Settings& settings, const std::string& key) {
-  if (settings.has(key)) {
-    settings.problem(key, fmt::format("{} is not built in this version", key));
-  }
-}
-
 void FieldReader::operator()(const char* key, float& value, double least, double most) const {
   value = settings_.single(key, value, least, most);
 }

@@ -59,9 +59,6 @@ std::vector<std::string> names_of_rules() {
   return names;
 }
 
-/// Records a problem where `key`, which is not built, is given.
-void refuse_not_built(Settings& settings, const std::string& key);
-
 /// Reads the fields of a rule from a table of a configuration, each under its key; what is not
 /// given stays as it is. The default of a float is recorded as the shortest decimal that reads back
 /// as that float.

@@ -13,6 +13,7 @@
 #include "io/batch.hpp"
 #include "io/data_reader.hpp"
 #include "io/state_digest.hpp"
+#include "launch/training/activity_terms.hpp"
 #include "launch/training/dense_side.hpp"
 #include "launch/training/step_clock.hpp"
 #include "launch/training/step_trace.hpp"
@@ -21,7 +22,8 @@
 namespace keyshard {
 
 struct StepResult {
-  double loss = 0;                 ///< mean over the valid samples of the global batch
+  /// Mean over the valid samples of the global batch, the regularizers of outputs included.
+  double loss = 0;
   std::int64_t valid_samples = 0;  ///< of the global batch
   bool stop = false;               ///< a rank asked to stop after this step
   LookupTraffic traffic;           ///< of this rank
@@ -96,6 +98,7 @@ class Trainer {
   TableSet<B> tables_;
   std::unique_ptr<Lookup<B>> lookup_;
   std::unique_ptr<DenseSide<B>> dense_;
+  std::unique_ptr<ActivityTerms<B>> activity_;
   std::int64_t steps_ = 0;
   BadLines bad_lines_;
   StepClock clock_;

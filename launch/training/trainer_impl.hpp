@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "embedding/layers/devices.hpp"
 #include "launch/training/table_digests.hpp"
 #include "launch/training/trainer.hpp"
 #include "runtime/copy.hpp"
@@ -77,6 +78,10 @@ Trainer<B>::Trainer(const TrainerOptions& options, const DataSchema& schema,
   for (const FeatureOptions& feature : options.embedding.features) {
     features_.push_back(feature.name);
   }
+  for (std::size_t t = 0; t < options.embedding.devices.size(); ++t) {
+    check_devices(options.embedding.tables[t].name, options.embedding.devices[t],
+                  communicator.size(), std::same_as<B, Cpu> ? "cpu" : "gpu");
+  }
   std::vector<Table<B>*> borrowed;
   for (const TableOptions& table : options.embedding.tables) {
     borrowed.push_back(&tables_.create(table));
@@ -84,6 +89,8 @@ Trainer<B>::Trainer(const TrainerOptions& options, const DataSchema& schema,
   lookup_ = std::make_unique<Lookup<B>>(communicator, borrowed, options.embedding.features);
   dense_ = std::make_unique<DenseSide<B>>(options.model, model_shape(options, schema), communicator,
                                           stream, slices_, seed_);
+  activity_ = std::make_unique<ActivityTerms<B>>(communicator, *lookup_,
+                                                 options.embedding.activities, slices_);
 }
 
 template <Backend B>
@@ -135,6 +142,8 @@ StepResult Trainer<B>::step(const Batch& batch, double learning_rate_scale, bool
   const GroupMatrices<B> gradients(stream_, *lookup_, batch.samples());
   result.loss = dense_->forward_backward(batch, {seed_, steps_, result.valid_samples}, embeddings,
                                          gradients.template of<float>(groups_));
+  result.loss +=
+      activity_->add(stream_, batch, result.valid_samples, pooled.rows.views, gradients.views);
   if (trace_ != nullptr) {
     trace_->gradients(steps_ + 1, batch, gradients.template of<const float>(groups_), *dense_,
                       result.loss);

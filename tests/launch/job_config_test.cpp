@@ -162,14 +162,22 @@ TEST(JobConfig, AVersionIsRequiredAndANewerOneRefused) {
   EXPECT_TRUE(none.ends_with("config_version: expected 1: found none")) << none;
 }
 
-TEST(JobConfig, WhatIsNotBuiltIsSaidSo) {
-  for (const std::string key :
-       {"devices", "keep_distribution", "activity_regularizer", "nslots", "slot_map_fn"}) {
-    const std::string end = key + ": " + key + " is not built in this version";
+TEST(JobConfig, OptionsOfLayersThatAConfigurationHasNoUseOfAreRefusedWithAReason) {
+  for (const auto& [key, reason] : std::map<std::string, std::string>{
+           {"keep_distribution",
+            "expected none: a configuration keeps its devices as they are written, and a "
+            "checkpoint loads with other devices and on any number of ranks"},
+           {"distribute_strategy",
+            "expected none: the ranks of a job are the processes that mpirun starts (mpirun -n "
+            "RANKS ...)"},
+           {"embedding_size", "expected dim, the name of this option in a configuration"},
+           {"nslots",
+            "expected a column of ids for each slot, which may share a table: a function that maps "
+            "ids to slots is one of a program (FieldWiseEmbedding)"}}) {
     EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding]\n" + key + " = 1\n"),
-              "train.toml:5: embedding." + end);
+              "train.toml:5: embedding." + key + ": " + reason);
     EXPECT_EQ(problems_of(std::string(kSmall) + "[embedding.linear]\n" + key + " = 1\n"),
-              "train.toml:5: embedding.linear." + end);
+              "train.toml:5: embedding.linear." + key + ": " + reason);
   }
 }
 
@@ -185,8 +193,9 @@ TEST(JobConfig, ALimitOfRowsNeedsAPolicy) {
             "frequency: found \"frequent\"; did you mean \"frequency\"?");
 }
 
-TEST(JobConfig, AColumnThatAsksForWhatIsNotBuiltIsToldSo) {
-  EXPECT_EQ(problems_of(R"(config_version = 1
+TEST(JobConfig, AColumnThatAsksForSlotsIsToldWhatToWrite) {
+  EXPECT_EQ(
+      problems_of(R"(config_version = 1
 [data]
 format = "text"
 train = ["a.tsv"]
@@ -201,7 +210,9 @@ index = 1
 nslots = 2
 combiner = "std"
 )"),
-            "train.toml:13: data.columns[1].nslots: nslots is not built in this version");
+      "train.toml:13: data.columns[1].nslots: expected a column of ids for each slot, which may "
+      "share a table: a function that maps ids to slots is one of a program "
+      "(FieldWiseEmbedding)");
 }
 
 constexpr const char* kLists = R"(config_version = 1

@@ -232,6 +232,40 @@ TEST(EmbeddingOptions, OfOneBuiltValueAreCheckedAsALayerChecksThem) {
                   "device, tiered, rocksdb, redis: found \"hots\"; did you mean \"host\"?"});
 }
 
+TEST(EmbeddingOptions, ARegularizerOfOutputsIsOfAColumnATableOrAllTables) {
+  using Activities = std::vector<std::vector<ActivityOptions>>;
+  EXPECT_EQ(read("{}").options.activities, (Activities{{{}, {}}, {{}, {}}}));
+  const Read found = read(R"({"embedding": {"activity_regularizer": {"type": "l1", "l1": 0.5},
+                                            "side": {"activity_regularizer": {"type": "l2"}}},
+                              "tables": {"b": {"activity_regularizer": {"l1": 1, "l2": 2}}}})");
+  EXPECT_EQ(found.problems, Lines{});
+  // Keras' defaults of l1 and l2 are 0.01.
+  EXPECT_EQ(found.options.activities,
+            (Activities{{{0.5, 0, ""}, {0, 0.01, ""}}, {{1, 2, ""}, {0, 0.01, ""}}}));
+  const Read column = read("{}", R"({"activity_regularizer": {"type": "l2", "l2": 3}})");
+  EXPECT_EQ(column.problems, Lines{});
+  EXPECT_EQ(column.options.activities, (Activities{{{}, {}}, {{0, 3, ""}, {}}}));
+  EXPECT_EQ(read("{}", R"({"activity_regularizer": {"type": "l3"}})").problems,
+            Lines{"file: column.activity_regularizer.type: expected one of l1, l2, l1_l2: found "
+                  "\"l3\"; did you mean \"l1\"?"});
+  EXPECT_EQ(read(R"({"embedding": {"activity_regularizer": {"l1": -1}}})").problems,
+            Lines{"file: embedding.activity_regularizer.l1: expected a number of at least 0: found "
+                  "-1"});
+}
+
+TEST(EmbeddingOptions, DevicesAreThoseOfEachTable) {
+  const Read found = read(R"({"embedding": {"devices": ["cpu:0", "cpu:1"]},
+                              "tables": {"b": {"devices": []}}})");
+  EXPECT_EQ(found.problems, Lines{});
+  EXPECT_EQ(found.options.devices, (std::vector<Lines>{{"cpu:0", "cpu:1"}, {}}));
+  EXPECT_EQ(read(R"({"tables": {"b": {"devices": ["cpu"]}}})").problems,
+            Lines{"file: tables.b.devices: layer tables.b: expected devices \"cpu:RANK\" or "
+                  "\"gpu:RANK\": found \"cpu\""});
+  EXPECT_EQ(read(R"({"embedding": {"side": {"devices": []}}})").problems,
+            Lines{"file: embedding.side.devices: expected this key in [embedding] or "
+                  "[tables.NAME], for it is one of whole rows"});
+}
+
 TEST(EmbeddingOptions, AGroupThatIsNotUsedIsCheckedAllTheSame) {
   EXPECT_EQ(read(R"({"embedding": {"spare": {"l2": -1}}})").problems,
             Lines{"file: embedding.spare.l2: expected a number of at least 0: found -1"});

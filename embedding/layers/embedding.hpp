@@ -21,7 +21,8 @@ class Embedding : public TableLayer<B> {
   /// D], list after list. Ids that are masked or padding give zeros. Ids that do not fit their
   /// shape, offsets, mask, slices or `input_spec` throw Error{invalid_argument} on this rank and
   /// Error{communication} on the others. Collective.
-  LayerOutput<B> operator()(Stream<B>& stream, const IdsView& ids, const CallOptions& call = {});
+  LayerOutput<B> operator()(Stream<B>& stream, const IdsView& ids,
+                            const BasicCallOptions<B>& call = {});
 
   /// The same, without a mask.
   LayerOutput<B> forward(Stream<B>& stream, const IdsView& ids, bool training = true,

@@ -28,10 +28,10 @@ FreeShape Embedding<B>::output_shape(const FreeShape& input) const {
 
 template <Backend B>
 LayerOutput<B> Embedding<B>::operator()(Stream<B>& stream, const IdsView& ids,
-                                        const CallOptions& call) {
+                                        const BasicCallOptions<B>& call) {
   Bags<B> bags;
   Buffer<Key, B> widened;
-  this->accept(stream, [&] {
+  this->accept(stream, call, [&] {
     const IdsView keys = this->keys_of(stream, ids, widened);
     this->check_call(stream, keys, call, false);
     bags = single_bags(stream, keys);

@@ -23,7 +23,8 @@ class FieldWiseEmbedding : public TableLayer<B> {
   /// Ids [B, n] -> [B, nslots, D]; a slot of a sample without ids gives zeros. Ids of another shape
   /// and an id whose slot is outside of [0, nslots) are errors, as those of
   /// SquashedEmbedding::operator(). Collective.
-  LayerOutput<B> operator()(Stream<B>& stream, const IdsView& ids, const CallOptions& call = {});
+  LayerOutput<B> operator()(Stream<B>& stream, const IdsView& ids,
+                            const BasicCallOptions<B>& call = {});
 
   /// The same, without a mask.
   LayerOutput<B> forward(Stream<B>& stream, const IdsView& ids, bool training = true,

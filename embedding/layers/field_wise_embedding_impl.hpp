@@ -58,10 +58,10 @@ FreeShape FieldWiseEmbedding<B>::output_shape(const FreeShape& input) const {
 
 template <Backend B>
 LayerOutput<B> FieldWiseEmbedding<B>::operator()(Stream<B>& stream, const IdsView& ids,
-                                                 const CallOptions& call) {
+                                                 const BasicCallOptions<B>& call) {
   Bags<B> bags;
   Buffer<Key, B> widened;
-  this->accept(stream, [&] {
+  this->accept(stream, call, [&] {
     const IdsView keys = this->keys_of(stream, ids, widened);
     this->check_call(stream, keys, call, false);
     require(!ids.ragged(), Kind::invalid_argument,

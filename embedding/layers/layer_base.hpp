@@ -118,9 +118,12 @@ class LayerBase {
   /// Optimizer steps of the table so far.
   virtual std::int64_t steps() const = 0;
 
-  /// Held while a call uses the communicator, which does one thing at a time: inferences of one
-  /// layer may run concurrently on a single rank (CallOptions::training).
-  std::unique_lock<std::mutex> turn() const { return std::unique_lock(calls_->exchange); }
+  /// Held while a call uses the communicator of the layer, which does one thing at a time: threads
+  /// may make inferences at once (CallOptions::training). A call with a communicator of its own
+  /// waits for nobody.
+  std::unique_lock<std::mutex> turn(bool own) const {
+    return own ? std::unique_lock<std::mutex>() : std::unique_lock(calls_->exchange);
+  }
 
   /// Whether a call, or build, has recorded its shapes. Calls may run concurrently.
   bool has_shapes() const;

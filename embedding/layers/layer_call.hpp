@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "collectives/communicator.hpp"
 #include "embedding/layers/ids_view.hpp"
 #include "embedding/layers/output_function.hpp"
 #include "embedding/lookup/lookup.hpp"
@@ -23,10 +24,12 @@ struct SliceLayout {
 };
 
 /// The keywords of a call.
-struct CallOptions {
-  /// The same on all ranks. False: inference. On a single rank several threads may make inferences
-  /// in one layer at once, each with a stream of its own, if no other layer of its communicator is
-  /// called meanwhile; on several ranks all calls are collective, in one order.
+template <Backend B>
+struct BasicCallOptions {
+  /// The same on all ranks. False: inference. Several threads may make inferences at once, in one
+  /// layer or in several, while no row changes: each thread has a stream of its own and gives a
+  /// `communicator` of its own. On a single rank threads may also do without one, where all of them
+  /// call one layer.
   bool training = true;
   const SliceLayout* slices = nullptr;
   /// One byte per id, in the order of the ids, on the device: an id whose byte is 0 is in no bag.
@@ -36,7 +39,14 @@ struct CallOptions {
   /// on the device. Weights are taken as they are, negative ones too; where the divisor of a bag is
   /// 0, the bag gives zeros and has no gradient. Empty: no weights. Ranks may differ.
   Span<const float> weights = {};
+  /// Of an inference: what this call uses in place of the communicator of the layer, over the same
+  /// ranks (Communicator::duplicate, made before by all ranks in one order). It belongs to one
+  /// thread at a time; the calls of one communicator come in the same order on all ranks. Borrowed;
+  /// null: that of the layer.
+  Communicator<B>* communicator = nullptr;
 };
+
+using CallOptions = BasicCallOptions<Cpu>;
 
 /// A function of the output whose gradient backward adds.
 template <Backend B>

@@ -26,7 +26,8 @@ class SquashedEmbedding : public TableLayer<B> {
   /// gives what `empty_bag` says. A scalar, and ids that do not fit their shape, offsets, mask,
   /// slices or `input_spec`, throw Error{invalid_argument} on this rank and Error{communication} on
   /// the others. Collective.
-  LayerOutput<B> operator()(Stream<B>& stream, const IdsView& ids, const CallOptions& call = {});
+  LayerOutput<B> operator()(Stream<B>& stream, const IdsView& ids,
+                            const BasicCallOptions<B>& call = {});
 
   /// The same, without a mask.
   LayerOutput<B> forward(Stream<B>& stream, const IdsView& ids, bool training = true,

@@ -24,13 +24,13 @@ FreeShape SquashedEmbedding<B>::output_shape(const FreeShape& input) const {
 
 template <Backend B>
 LayerOutput<B> SquashedEmbedding<B>::operator()(Stream<B>& stream, const IdsView& ids,
-                                                const CallOptions& call) {
+                                                const BasicCallOptions<B>& call) {
   Bags<B> bags;
   HeldIds<B> held;
   Buffer<Key, B> widened;
   IdsView taken;
-  CallOptions how = call;
-  this->accept(stream, [&] {
+  BasicCallOptions<B> how = call;
+  this->accept(stream, call, [&] {
     taken = this->keys_of(stream, ids, widened);
     this->check_call(stream, taken, call, true);
     output_shape(free_shape(ids));

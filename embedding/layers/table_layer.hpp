@@ -101,16 +101,17 @@ class TableLayer : public LayerBase {
 
   /// Checks shape, offsets, mask and weights of the ids of a call; `weighable` says whether the
   /// layer takes weights.
-  void check_call(Stream<B>& stream, const IdsView& ids, const CallOptions& call,
+  void check_call(Stream<B>& stream, const IdsView& ids, const BasicCallOptions<B>& call,
                   bool weighable) const;
 
   /// Checks and prepares the ids of a call; an exception that `prepare` throws ends the call on all
   /// ranks.
-  void accept(Stream<B>& stream, const std::function<void()>& prepare);
+  void accept(Stream<B>& stream, const BasicCallOptions<B>& call,
+              const std::function<void()>& prepare);
 
   /// Looks the bags up: the values are [bags, D]. Throws Error{invalid_argument} on every rank
   /// where ranks differ in `training` or `trainable`.
-  LayerOutput<B> look_up(Stream<B>& stream, const Bags<B>& bags, const CallOptions& call);
+  LayerOutput<B> look_up(Stream<B>& stream, const Bags<B>& bags, const BasicCallOptions<B>& call);
 
   /// Ends a call whose output has its values and shape: keeps its shapes, adds the regularizer.
   void finish(Stream<B>& stream, const IdsView& ids, LayerOutput<B>& output);

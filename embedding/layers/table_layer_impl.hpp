@@ -171,8 +171,8 @@ IdsView TableLayer<B>::keys_of(Stream<B>& stream, const IdsView& ids,
 }
 
 template <Backend B>
-void TableLayer<B>::check_call(Stream<B>& stream, const IdsView& ids, const CallOptions& call,
-                               bool weighable) const {
+void TableLayer<B>::check_call(Stream<B>& stream, const IdsView& ids,
+                               const BasicCallOptions<B>& call, bool weighable) const {
   check_input(input_spec(), name(), {options_.key_dtype, free_shape(ids)});
   check_ids(stream, name(), ids, call.mask);
   require(call.weights.empty() || (weighable && takes_weights(combiner_)), Kind::invalid_argument,
@@ -185,13 +185,31 @@ void TableLayer<B>::check_call(Stream<B>& stream, const IdsView& ids, const Call
           call.weights.size());
 }
 
+/// Throws unless the communicator of a call, if it has one, goes with inference on the ranks of the
+/// layer.
 template <Backend B>
-void TableLayer<B>::accept(Stream<B>& stream, const std::function<void()>& prepare) {
+void require_communicator(const std::string& layer, const BasicCallOptions<B>& call,
+                          const Communicator<B>& of_layer) {
+  const Communicator<B>& found = call.communicator == nullptr ? of_layer : *call.communicator;
+  require(call.communicator == nullptr || !call.training, Kind::invalid_argument,
+          "layer {}: expected a communicator of a call with training = false alone: found training "
+          "= true",
+          layer);
+  require(found.rank() == of_layer.rank() && found.size() == of_layer.size(),
+          Kind::invalid_argument,
+          "layer {}: expected a communicator over the ranks of the layer, {} of {}: found {} of {}",
+          layer, of_layer.rank(), of_layer.size(), found.rank(), found.size());
+}
+
+template <Backend B>
+void TableLayer<B>::accept(Stream<B>& stream, const BasicCallOptions<B>& call,
+                           const std::function<void()>& prepare) {
   try {
+    require_communicator(name(), call, *device_communicator_);
     prepare();
   } catch (const std::exception&) {
-    const auto turn = this->turn();
-    lookup_.refuse(stream, std::current_exception(), kLayerCarry);
+    const auto turn = this->turn(call.communicator != nullptr);
+    lookup_.refuse(stream, std::current_exception(), kLayerCarry, call.communicator);
   }
 }
 
@@ -212,7 +230,7 @@ void TableLayer<B>::check_flags(const std::vector<std::int64_t>& carried) const 
 
 template <Backend B>
 LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
-                                      const CallOptions& call) {
+                                      const BasicCallOptions<B>& call) {
   const std::int64_t rows = bags.size(), dim = options_.embedding_size;
   LayerOutput<B> output;
   output.training = call.training;
@@ -238,10 +256,10 @@ LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
   const std::int64_t carry[kLayerCarry] = {output.trainable ? 1 : 0, call.training ? 1 : 0,
                                            bags.samples};
   {
-    const auto turn = this->turn();
+    const auto turn = this->turn(call.communicator != nullptr);
     output.trace = lookup_of(output.weighted)
                        .forward(stream, input, call.training, carry,
-                                Span<const MatrixView<float>>(&pooled, 1));
+                                Span<const MatrixView<float>>(&pooled, 1), call.communicator);
   }
   check_flags(output.trace.carried());
   output.batch = output.trace.carried()[2];

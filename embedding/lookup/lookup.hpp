@@ -93,13 +93,17 @@ class Lookup {
   /// are summed over ranks on the way (counts, flags), as many on every rank. `training` = false is
   /// inference: `missing` of a table applies, and the trace is of no use to backward. Where the
   /// bags of a rank do not fit its batch, throws Error{invalid_argument} there and
-  /// Error{communication} on the other ranks, before any id is sent. Collective.
+  /// Error{communication} on the other ranks, before any id is sent. Collective. An inference may
+  /// use another communicator over the same ranks, so that threads make inferences at once, each
+  /// with its own; null: that of the lookup.
   LookupTrace<B> forward(Stream<B>& stream, const LookupInput& input, bool training,
-                         Span<const std::int64_t> carry, Span<const MatrixView<float>> pooled);
+                         Span<const std::int64_t> carry, Span<const MatrixView<float>> pooled,
+                         Communicator<B>* communicator = nullptr);
 
   /// In place of `forward`, on a rank whose ids were refused: throws `failure` here and
   /// Error{communication} on the ranks that call `forward`, whose `carry` has `carried` numbers.
-  [[noreturn]] void refuse(Stream<B>& stream, std::exception_ptr failure, std::int64_t carried = 0);
+  [[noreturn]] void refuse(Stream<B>& stream, std::exception_ptr failure, std::int64_t carried = 0,
+                           Communicator<B>* communicator = nullptr);
 
   /// gradients[g] [samples x width(g)], on the device, are the gradients of the pooled rows. Gives
   /// each table the gradient sums per key (Table::add). Collective.

@@ -284,7 +284,9 @@ inline void check_run(const LookupInput& input, std::int64_t rank, std::int64_t 
 template <Backend B>
 LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, bool training,
                                   Span<const std::int64_t> carry,
-                                  Span<const MatrixView<float>> pooled) {
+                                  Span<const MatrixView<float>> pooled,
+                                  Communicator<B>* communicator) {
+  Communicator<B>& ranks = communicator == nullptr ? *communicator_ : *communicator;
   const auto state = std::make_shared<LookupState<B>>();
   AskerState<B>& asker = state->asker;
   OwnerState<B>& owner = state->owner;
@@ -292,36 +294,38 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
 
   // Ids: what is asked, of whom, and in which form.
   try {
-    check_run(input, communicator_->rank(), shape_.ranks);
+    check_run(input, ranks.rank(), shape_.ranks);
     plan_batch(stream, shape_, input, asker);
   } catch (const Error&) {
-    refuse_batch(*communicator_, counts, std::current_exception());
+    refuse_batch(ranks, counts, std::current_exception());
   }
-  plan_parts(stream, shape_, communicator_->rank(), asker);
+  plan_parts(stream, shape_, ranks.rank(), asker);
   plan_answers(stream, shape_, asker);
   const ReceivedBlocks blocks =
-      read_counts(exchange_counts(*communicator_, counts, asker, carry), counts, *state);
+      read_counts(exchange_counts(ranks, counts, asker, carry), counts, *state);
 
   // There: keys and parts.
-  exchange_keys(*communicator_, stream, shape_, *state);
+  exchange_keys(ranks, stream, shape_, *state);
   if (shape_.any_reducible()) {
-    exchange_parts(*communicator_, stream, shape_, blocks, *state);
+    exchange_parts(ranks, stream, shape_, blocks, *state);
   }
 
   // And back: rows and states.
   find_received<B>(stream, shape_, tables_, owner);
-  bring_answers<B>(*communicator_, stream, shape_, tables_, !training, *state);
+  bring_answers<B>(ranks, stream, shape_, tables_, !training, *state);
   pool_answers(stream, shape_, asker, pooled);
   fill_empty(stream, shape_, asker, pooled);
   asker.rows = {};  // rows change from here on
   state->absent = {};
-  state->traffic = traffic_of(shape_, communicator_->rank(), input, *state);
+  state->traffic = traffic_of(shape_, ranks.rank(), input, *state);
   return LookupTrace<B>(state);
 }
 
 template <Backend B>
-void Lookup<B>::refuse(Stream<B>& /*stream*/, std::exception_ptr failure, std::int64_t carried) {
-  refuse_batch(*communicator_, {shape_.tables(), carried}, failure);
+void Lookup<B>::refuse(Stream<B>& /*stream*/, std::exception_ptr failure, std::int64_t carried,
+                       Communicator<B>* communicator) {
+  refuse_batch(communicator == nullptr ? *communicator_ : *communicator, {shape_.tables(), carried},
+               failure);
 }
 
 template <Backend B>

@@ -1,10 +1,13 @@
 // What a layer is to a Keras user apart from its rows, on one rank and on several.
 #include "embedding/layers/layer_base.hpp"
 
+#include <memory>
 #include <thread>
 
 #include <gtest/gtest.h>
 
+#include "collectives/thread_communicator.hpp"
+#include "embedding/layers/embedding.hpp"
 #include "runtime/copy.hpp"
 #include "tests/embedding/layers/layer_on_ranks.hpp"
 
@@ -206,6 +209,65 @@ TEST(Layer, AnswersInferencesOfSeveralThreadsAtOnce) {
     std::thread other(ask);
     ask();
     other.join();
+  });
+}
+
+/// Threads that call several layers of one job at once, on every rank; thread t of all ranks shares
+/// the t-th duplicate of the communicator.
+TEST(Layer, AnswersInferencesOfThreadsWithCommunicatorsOfTheirOwnOnAnyNumberOfRanks) {
+  constexpr int kThreads = 3;
+  const std::vector<Key> ids{1, 2, 3, 4, 5, 6};
+  for (const int ranks : {1, 2, 4}) {
+    run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      TableSet<Cpu> tables(communicator);
+      LayerOptions options = items();
+      options.initializer = Normal{};
+      SquashedEmbedding<Cpu> pooled(tables, options);
+      options.name = "plain";
+      Embedding<Cpu> plain(tables, options);
+      const IdsView view{ids, {3, 2}, {}};
+      const auto expected = to_host(stream, pooled(stream, view, {.training = false}).values);
+      const auto rows = to_host(stream, plain(stream, view, {.training = false}).values);
+      std::vector<std::unique_ptr<Communicator<Cpu>>> own;
+      std::vector<std::thread> threads;
+      for (int t = 0; t < kThreads; ++t) {
+        own.push_back(communicator.duplicate());
+      }
+      for (int t = 0; t < kThreads; ++t) {
+        threads.emplace_back([&, mine = own[static_cast<std::size_t>(t)].get()] {
+          Stream<Cpu> thread_stream;
+          const CallOptions call{.training = false, .communicator = mine};
+          for (int i = 0; i < 50; ++i) {
+            EXPECT_EQ(to_host(thread_stream, pooled(thread_stream, view, call).values), expected);
+            EXPECT_EQ(to_host(thread_stream, plain(thread_stream, view, call).values), rows);
+          }
+        });
+      }
+      for (std::thread& thread : threads) {
+        thread.join();
+      }
+    });
+  }
+}
+
+TEST(Layer, RefusesACommunicatorOfACallThatDoesNotFit) {
+  on_ranks([&](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+    const Batch batch(tables.communicator());
+    const auto own = tables.communicator().duplicate();
+    EXPECT_EQ(message_of([&] { layer(stream, batch.view(), {.communicator = own.get()}); }),
+              "layer items: expected a communicator of a call with training = false alone: found "
+              "training = true");
+    const auto complete = layer(stream, batch.view(), {.training = false});
+    EXPECT_EQ(complete.values.size(), std::ssize(batch.ids) * 2);
+  });
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    SquashedEmbedding<Cpu> layer(tables, items());
+    const std::vector<Key> ids{1};
+    const auto two = make_thread_communicators(1);
+    EXPECT_EQ(layer(stream, {ids, {1, 1}, {}}, {.training = false, .communicator = two[0].get()})
+                  .values.size(),
+              2);
   });
 }
 

@@ -70,6 +70,18 @@ TEST(NestedLists, OfAnEmbeddingGiveARowForEachId) {
             (std::vector<float>{1, 2, 4, 8, 16, 32, 64}));
 }
 
+TEST(NestedLists, OfThreeRaggedAxesAgreeWithTheRectangleOfTheSameIds) {
+  const std::vector<Key> ids{1, 2, 4, 8, 16, 32, 64, 2};
+  const std::vector<std::int64_t> inner{0, 2, 4, 6, 8}, middle{0, 2, 4}, outer{0, 2};
+  const IdsView lists{ids, {}, inner, {outer, middle}};
+  for (const char* combiner : {"sum", "mean", "min", "max", "prod", "variance", "std", "logsumexp",
+                               "euclidean_norm", "sqrtn"}) {
+    EXPECT_EQ(output_of<SquashedEmbedding<Cpu>>(combiner, "zeros", lists),
+              output_of<SquashedEmbedding<Cpu>>(combiner, "zeros", {ids, {1, 2, 2, 2}, {}}))
+        << combiner;
+  }
+}
+
 TEST(NestedLists, WhoseOffsetsDoNotFitAreRefused) {
   Lists lists;
   lists.outer.back() = 6;  // there are five lists

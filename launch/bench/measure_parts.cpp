@@ -1,12 +1,10 @@
-// Parts of a sparse step alone: finding keys, deduplicating ids, pooling bags, and what travels
-// between ranks.
+// Parts of a sparse step alone: finding keys, deduplicating ids, and what travels between ranks.
 #include <cstring>
 #include <numeric>
 
 #include <fmt/format.h>
 
 #include "collectives/exchange.hpp"
-#include "embedding/layers/squashed_embedding.hpp"
 #include "embedding/rows/dedup.hpp"
 #include "launch/bench/floors.hpp"
 #include "launch/bench/measures.hpp"
@@ -67,63 +65,6 @@ void find_in(BenchContext& context, const std::string& workload) {
       results[0], results[1],
       fmt::format("{:.1f} M keys/s", static_cast<double>(most) / results[0].median() / 1e3));
 }
-
-/// The bags of one feature in every step, as a layer takes them.
-struct FeatureBags {
-  std::vector<std::vector<Key>> keys;
-  std::vector<std::vector<std::int64_t>> offsets;
-
-  FeatureBags(const IdBatches& batches, std::int64_t feature) {
-    for (std::int64_t step = 0; step < batches.steps(); ++step) {
-      keys.emplace_back();
-      offsets.push_back({0});
-      const Span<const Key> ids = batches.keys_of(step);
-      const Span<const std::int64_t> all = batches.offsets_of(step);
-      for (std::int64_t b = 0; b < batches.samples; ++b) {
-        const auto bag = static_cast<std::size_t>(b * batches.features + feature);
-        keys.back().insert(keys.back().end(), ids.begin() + all[bag], ids.begin() + all[bag + 1]);
-        offsets.back().push_back(static_cast<std::int64_t>(keys.back().size()));
-      }
-    }
-  }
-
-  IdsView of(std::int64_t step) const {
-    return {keys[static_cast<std::size_t>(step)], {}, offsets[static_cast<std::size_t>(step)]};
-  }
-};
-
-/// A layer per feature, all with one table and one combiner.
-class PoolingLayers {
- public:
-  PoolingLayers(BenchContext& context, const std::string& combiner)
-      : stream_(context.stream()), tables_(context.communicator()) {
-    const IdBatches& own = context.own("W2");
-    for (std::int64_t f = 0; f < own.features; ++f) {
-      LayerOptions options;
-      options.embedding_size = context.dim();
-      options.name = fmt::format("feature{}", f);
-      options.share = f == 0 ? "" : "feature0";
-      options.combiner = combiner;
-      options.initializer = Constant{};
-      options.optimizer = bench_adagrad();
-      layers_.emplace_back(tables_, options);
-      bags_.emplace_back(own, f);
-    }
-    fill_rows(stream_, layers_.front().table(), context.whole("W2").keys);
-  }
-
-  void lookup(std::int64_t step) {
-    for (std::size_t f = 0; f < layers_.size(); ++f) {
-      layers_[f].forward(stream_, bags_[f].of(step), false);
-    }
-  }
-
- private:
-  Stream<Cpu>& stream_;
-  TableSet<Cpu> tables_;
-  std::vector<SquashedEmbedding<Cpu>> layers_;
-  std::vector<FeatureBags> bags_;
-};
 
 /// The messages between ranks in the steps of a workload, without any other work.
 class Travel {
@@ -196,21 +137,6 @@ void measure_dedup(BenchContext& context) {
         fmt::format("{} dedup", workload), own.steps(),
         {{context.own_name(), [&](std::int64_t s) { distinct_of(context, own.keys_of(s)); }},
          {"floor", [&](std::int64_t s) { floor.count_distinct(own.keys_of(s)); }}});
-    context.report().compare(results[0], results[1]);
-  }
-}
-
-void measure_pool(BenchContext& context) {
-  const IdBatches& own = context.own("W2");
-  const auto floor = filled_floor(context, own);
-  std::vector<float> out(static_cast<std::size_t>(own.bags() * context.dim()));
-  for (const std::string& combiner : combiner_names()) {
-    PoolingLayers layers(context, combiner);
-    const std::vector<BenchResult> results = context.race(
-        fmt::format("W2 layers {}", combiner), own.steps(),
-        {{context.own_name(), [&](std::int64_t s) { layers.lookup(s); }},
-         {"floor sum",
-          [&](std::int64_t s) { floor->lookup(own.keys_of(s), own.offsets_of(s), out.data()); }}});
     context.report().compare(results[0], results[1]);
   }
 }

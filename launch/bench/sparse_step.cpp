@@ -27,6 +27,22 @@ void fill_rows(Stream<Cpu>& stream, Table<Cpu>& table, Span<const Key> keys) {
   table.assign(stream, owned, values.data());
 }
 
+namespace {
+
+TableOptions bench_table(std::int64_t number, const SparseOptions& options) {
+  TableOptions table;
+  table.name = fmt::format("table{}", number);
+  table.groups = {
+      {"values", options.dim, options.initializer, {}, options.optimizer, {}, options.max_norm}};
+  table.restrict_policy = options.restrict_policy;
+  table.admit_after = options.admit_after;
+  table.pool_order = options.pool_order;
+  table.exchange = options.exchange;
+  return table;
+}
+
+}  // namespace
+
 SparseStep::SparseStep(Communicator<Cpu>& communicator, Stream<Cpu>& stream, const IdBatches& own,
                        const SparseOptions& options)
     : stream_(stream),
@@ -40,28 +56,32 @@ SparseStep::SparseStep(Communicator<Cpu>& communicator, Stream<Cpu>& stream, con
   std::vector<FeatureOptions> features;
   for (std::int64_t f = 0; f < own.features; ++f) {
     if (f == 0 || options.table_per_feature) {
-      TableOptions table;
-      table.name = fmt::format("table{}", f);
-      table.groups = {{"values", options.dim, options.initializer, {}, options.optimizer, {}}};
-      table.pool_order = options.pool_order;
-      table.exchange = options.exchange;
-      tables.push_back(&tables_.create(table));
+      tables.push_back(&tables_.create(bench_table(f, options)));
     }
-    features.push_back({fmt::format("feature{}", f), static_cast<int>(tables.size()) - 1, {Sum{}}});
+    features.push_back({fmt::format("feature{}", f),
+                        static_cast<int>(tables.size()) - 1,
+                        {Sum{}},
+                        options.weighted});
   }
   lookup_ = std::make_unique<Lookup<Cpu>>(communicator, tables, features);
   for (std::int64_t slice = 0; slice <= run_.size(); ++slice) {
     slice_offsets_.push_back(slice * own.samples / std::max<std::int64_t>(1, run_.size()));
   }
+  for (std::int64_t step = 0; options.weighted && step < own.steps(); ++step) {
+    const auto ids = static_cast<std::size_t>(own.keys_of(step).size());
+    weights_.resize(std::max(weights_.size(), ids), 1.0f);
+  }
   fill_gradients(gradients_.span(), communicator.rank() * gradients_.size());
 }
 
 LookupInput SparseStep::input(std::int64_t step) const {
-  return {{own_.keys_of(step), own_.offsets_of(step)},
-          own_.samples,
-          options_.slices,
-          run_,
-          slice_offsets_};
+  const Span<const Key> keys = own_.keys_of(step);
+  return {.bags = {keys, own_.offsets_of(step)},
+          .samples = own_.samples,
+          .slices = options_.slices,
+          .run = run_,
+          .slice_offsets = slice_offsets_,
+          .weights = {weights_.data(), options_.weighted ? keys.size() : 0}};
 }
 
 void SparseStep::fill(const IdBatches& whole) {

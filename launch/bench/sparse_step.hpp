@@ -23,6 +23,10 @@ struct SparseOptions {
   PoolOrder pool_order = PoolOrder::bag;
   ExchangeMode exchange = ExchangeMode::rows;
   std::int64_t slices = 16;  ///< of the global batch
+  double max_norm = 0;       ///< as GroupOptions and TableOptions have the next three
+  RestrictPolicy restrict_policy = {};
+  std::int64_t admit_after = 0;
+  bool weighted = false;  ///< every id has the weight 1
 };
 
 /// The optimizers of the benchmark: rate 0.05, epsilon 1e-7, states from 0.
@@ -72,6 +76,7 @@ class SparseStep {
   SparseOptions options_;
   Range run_;
   std::vector<std::int64_t> slice_offsets_;
+  std::vector<float> weights_;  // of the ids of any step
   TableSet<Cpu> tables_;
   std::unique_ptr<Lookup<Cpu>> lookup_;
   Buffer<float, Cpu> pooled_;

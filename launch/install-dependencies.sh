@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs the packages that keyshard needs and that are missing, on Debian 12 and Ubuntu 24.04 or newer.
 #
-#   launch/install-dependencies.sh [--tests] [--ci]
+#   launch/install-dependencies.sh [--stores] [--tests] [--ci]
 #
-# Without an option: what builds and runs the program. --tests adds what tests need. --ci adds the same, and clang with its tools.
+# Without an option: what builds and runs the program. --stores adds what tables with rows in RocksDB or Redis need. --tests adds what
+# tests need, stores and a Redis server included. --ci adds the same, and clang with its tools.
 set -euo pipefail
 
 packages=(
@@ -15,12 +16,14 @@ packages=(
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev libfarmhash-dev libfmt-dev
   libspdlog-dev
 )
-tests=(libgtest-dev python3-h5py iproute2)  # h5py reads checkpoints; iproute2 makes two hosts
+stores=(librocksdb-dev libhiredis-dev)
+tests=("${stores[@]}" redis-server libgtest-dev python3-h5py iproute2)  # h5py reads checkpoints; iproute2 makes two hosts
 for option in "$@"; do
   case $option in
+    --stores) packages+=("${stores[@]}") ;;
     --tests) packages+=("${tests[@]}") ;;
     --ci) packages+=("${tests[@]}" clang clang-format clang-tidy) ;;
-    *) echo "install-dependencies.sh: expected --tests or --ci: found $option" >&2; exit 2 ;;
+    *) echo "install-dependencies.sh: expected --stores, --tests or --ci: found $option" >&2; exit 2 ;;
   esac
 done
 
@@ -28,8 +31,8 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   cat >&2 <<TEXT
 install-dependencies.sh: expected Debian or Ubuntu: found no apt-get. keyshard needs, from the packages of this system:
 a C++20 compiler (g++ 12, clang 14), CMake 3.25, Ninja, Open MPI 4, HDF5 1.10 (serial), libarchive, oneDNN 2 (GNU OpenMP),
-toml++ 3.2 and spdlog 1.10 (both with their libraries), CLI11 2, nlohmann-json 3, xxHash 0.8, FarmHash, {fmt} 9; the tests also
-GoogleTest, h5py and iproute2.
+toml++ 3.2 and spdlog 1.10 (both with their libraries), CLI11 2, nlohmann-json 3, xxHash 0.8, FarmHash, {fmt} 9; stores of rows
+RocksDB 7 and hiredis 0.14; the tests also GoogleTest, h5py, redis-server and iproute2.
 Then: cmake --preset release && cmake --build build/release
 TEXT
   exit 1

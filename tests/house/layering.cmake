@@ -11,7 +11,7 @@ set(of_launch runtime collectives embedding io launch)
 set(of_tests runtime collectives embedding io launch tests)
 
 # Rooms inside a folder, from the innermost: a room includes itself and those before it.
-set(rooms_of_embedding rules rows lookup layers)
+set(rooms_of_embedding rules stores rows lookup layers)
 # Rooms that include nothing else of their folder.
 set(closed_rooms launch/training)
 
@@ -20,6 +20,8 @@ set(foreign
   "mpi\\.h" "collectives/mpi_|tests/collectives/mpi_"
   "nccl\\.h" "collectives/nccl_"
   "hdf5[_a-z]*\\.h" "io/hdf5"
+  "rocksdb/.*" "embedding/stores/rocksdb_|launch/bench/store_limits\\.cpp"
+  "hiredis/.*" "embedding/stores/redis_"
   "archive(_entry)?\\.h" "io/archive"
   "(oneapi/dnnl/)?dnnl[_a-z]*\\.hp*" "launch/training/models/gemm"
   "toml\\+\\+/.*" "launch/toml_file\\.cpp"

@@ -1,0 +1,167 @@
+#include "embedding/stores/kv_creator.hpp"
+
+#include <type_traits>
+
+#include "embedding/rules/family.hpp"
+#include "embedding/stores/make_store.hpp"
+#include "runtime/error.hpp"
+#include "runtime/visit.hpp"
+
+namespace keyshard {
+namespace {
+
+const FamilyNames& creators() {
+  static const FamilyNames kFamily{"a kv_creator", names_of_rules<KvCreator>(), {"device"}};
+  return kFamily;
+}
+
+const FamilyNames& slow_creators() {
+  static const FamilyNames kFamily{"a slow store", names_of_rules<SlowRows>(), {}};
+  return kFamily;
+}
+
+/// Reads a field of a store from a table of a configuration.
+struct ReadField {
+  Settings& settings;
+
+  void operator()(const char* key, std::string& value) const { value = settings.text(key, value); }
+
+  void operator()(const char* key, std::int64_t& value, std::int64_t least,
+                  std::int64_t most) const {
+    value = settings.integer(key, value, least, most);
+  }
+};
+
+/// Writes a field of a store into a table.
+struct WriteField {
+  SettingValue::Table& table;
+
+  void operator()(const char* key, const std::string& value) const {
+    table.emplace_back(key, value_of(value));
+  }
+
+  void operator()(const char* key, std::int64_t value, std::int64_t, std::int64_t) const {
+    table.emplace_back(key, value_of(value));
+  }
+};
+
+/// Throws where a number of a store is out of its bounds.
+struct CheckField {
+  const std::string& owner;
+
+  void operator()(const char*, const std::string&) const {}
+
+  void operator()(const char* key, std::int64_t value, std::int64_t least,
+                  std::int64_t most) const {
+    require(value >= least && value <= most, Kind::invalid_argument,
+            "{}: kv_creator: expected {} <= {} <= {}: found {}", owner, least, key, most, value);
+  }
+};
+
+/// What is wrong with the texts of a store; empty where nothing is.
+std::string problem_of(const RocksDbRows& rows) {
+  return rows.path.empty() ? "rocksdb needs path, a folder on local disk" : "";
+}
+
+std::string problem_of(const RedisRows& rows) {
+  if (rows.host.empty()) {
+    return "redis needs host, a name, an address or the path of a Unix socket";
+  }
+  if (rows.prefix.empty()) {
+    return "redis needs prefix, which begins the names of all keys in the server";
+  }
+  return rows.user.empty() || !rows.password_env.empty()
+             ? ""
+             : "redis needs password_env, the environment variable with the password, for its user";
+}
+
+std::string problem_of(const HostRows&) { return ""; }
+
+std::string problem_of(const TieredRows& rows) {
+  if (rows.fast_bytes < kLeastFastBytes) {
+    return fmt::format("tiered needs fast_bytes >= {}: found {}", kLeastFastBytes, rows.fast_bytes);
+  }
+  return visit_variant(rows.slow, [](const auto& slow) { return problem_of(slow); });
+}
+
+template <class Rows>
+void read_fields(Settings& settings, Rows& rows) {
+  if constexpr (std::is_same_v<Rows, TieredRows>) {
+    rows.fast_bytes = settings.integer("fast_bytes", rows.fast_bytes, kLeastFastBytes);
+    if (!settings.has("fast_bytes")) {
+      settings.problem("fast_bytes", "tiered needs fast_bytes, the bytes of memory of each rank");
+    }
+    Settings slow = settings.table("slow");
+    const auto index = slow_creators().read(slow, "type", RocksDbRows::kName);
+    if (index) {
+      with_alternative<SlowRows>(*index, [&](auto chosen) {
+        read_fields(slow, chosen);
+        rows.slow = chosen;
+      });
+      slow.finish();
+    }
+  } else if constexpr (!std::is_same_v<Rows, HostRows>) {
+    Rows::fields(rows, ReadField{settings});
+    const std::string problem = problem_of(rows);
+    if (!problem.empty()) {
+      settings.problem("", problem);
+    }
+  }
+}
+
+template <class Rows>
+SettingValue tree_of(const Rows& rows) {
+  SettingValue::Table table{{"type", value_of(std::string(Rows::kName))}};
+  if constexpr (std::is_same_v<Rows, TieredRows>) {
+    table.emplace_back("fast_bytes", value_of(rows.fast_bytes));
+    table.emplace_back("slow",
+                       visit_variant(rows.slow, [](const auto& slow) { return tree_of(slow); }));
+  } else if constexpr (!std::is_same_v<Rows, HostRows>) {
+    Rows::fields(rows, WriteField{table});
+  }
+  return value_of(std::move(table));
+}
+
+template <class Rows>
+void check_rows(const Rows& rows, const std::string& owner) {
+  if constexpr (std::is_same_v<Rows, TieredRows>) {
+    visit_variant(rows.slow, [&](const auto& slow) { check_rows(slow, owner); });
+  } else if constexpr (!std::is_same_v<Rows, HostRows>) {
+    Rows::fields(rows, CheckField{owner});
+  }
+  const std::string problem = problem_of(rows);
+  require(problem.empty(), Kind::invalid_argument, "{}: kv_creator: {}", owner, problem);
+}
+
+}  // namespace
+
+const char* name_of(const KvCreator& creator) {
+  return visit_variant(creator,
+                       [](const auto& rows) { return std::decay_t<decltype(rows)>::kName; });
+}
+
+KvCreator read_kv_creator(Settings settings) {
+  KvCreator result;
+  const auto index = creators().read(settings, "type", HostRows::kName);
+  if (index) {
+    with_alternative<KvCreator>(*index, [&](auto rows) {
+      read_fields(settings, rows);
+      result = rows;
+    });
+    settings.finish();
+  }
+  return result;
+}
+
+SettingValue kv_creator_tree(const KvCreator& creator) {
+  return visit_variant(creator, [](const auto& rows) { return tree_of(rows); });
+}
+
+void check(const KvCreator& creator, const std::string& owner) {
+  visit_variant(creator, [&](const auto& rows) { check_rows(rows, owner); });
+  const std::string missing = missing_library(creator);
+  require(missing.empty(), Kind::not_built, "{}: kv_creator {} is not built: {}", owner,
+          name_of(creator), missing);
+}
+
+}  // namespace keyshard

@@ -97,8 +97,11 @@ struct Session {
     if (communicator.rank() == 0 && !reader->note().empty()) {
       fmt::print(stderr, "{}\n", reader->note());
     }
-    trainer = std::make_unique<Trainer<Cpu>>(trainer_options(config), reader->schema(),
-                                             communicator, stream);
+    TrainerOptions options = trainer_options(config);
+    for (TableOptions& table : options.embedding.tables) {
+      table.kv_creator = HostRows{};  // the store of the job keeps its rows
+    }
+    trainer = std::make_unique<Trainer<Cpu>>(options, reader->schema(), communicator, stream);
     load_checkpoint(scored.checkpoint, *trainer);
   }
 

@@ -79,6 +79,9 @@ bool steers_optimizer(const std::string& path) {
   return at != std::string::npos && !path.ends_with(".type");
 }
 
+/// Keys of the store of a table: a checkpoint holds the rows, wherever they live.
+bool places_rows(const std::string& path) { return path.find(".kv_creator.") != std::string::npos; }
+
 bool matches(const std::string& path, const std::vector<std::string>& keys) {
   return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
     return key.ends_with('*')     ? path.starts_with(key.substr(0, key.size() - 1))
@@ -111,9 +114,9 @@ KeyChange change_of(const std::string& path, CheckpointUse use) {
        steers_optimizer(path))) {
     return KeyChange::free;
   }
-  return matches(path, free_keys())       ? KeyChange::free
-         : matches(path, steering_keys()) ? KeyChange::steers
-                                          : KeyChange::fixed;
+  return matches(path, free_keys()) || places_rows(path) ? KeyChange::free
+         : matches(path, steering_keys())                ? KeyChange::steers
+                                                         : KeyChange::fixed;
 }
 
 std::vector<std::string> changeable_keys() {

@@ -120,10 +120,7 @@ void check(const LayerOptions& options) {
           "that mpirun starts (mpirun -n RANKS ...): found \"{}\"",
           options.name, options.distribute_strategy);
   restrict_policy_of(options);
-  if (!options.kv_creator.empty()) {
-    require_name(options, "kv_creator", options.kv_creator, {"host"},
-                 {"device", "tiered", "rocksdb", "redis"});
-  }
+  check(options.kv_creator, "layer " + options.name);
 }
 
 }  // namespace keyshard

@@ -11,6 +11,7 @@
 #include "embedding/rows/table_options.hpp"
 #include "embedding/rows/table_set.hpp"
 #include "embedding/rules/combiners.hpp"
+#include "embedding/stores/kv_creator.hpp"
 
 namespace keyshard {
 
@@ -56,7 +57,8 @@ struct LayerOptions {
   // Only the default, or what is named beside it, is built in this version.
   std::string value_dtype = "float32";
   std::string dtype_policy;  ///< "" means value_dtype; "float32"
-  std::string kv_creator;    ///< "" or "host"
+
+  KvCreator kv_creator;  ///< where the rows of the table live
 };
 
 /// The options with the rules themselves where they name registered rules of the program.

@@ -76,7 +76,7 @@ void add_table_options(const LayerOptions& options, Entries& table) {
   table.emplace_back("restrict_every", value_of(options.restrict_every));
   table.emplace_back("admit_after", value_of(options.admit_after));
   table.emplace_back("admit_probability", value_of(options.admit_probability));
-  table.emplace_back("kv_creator", text_or_null(options.kv_creator));
+  table.emplace_back("kv_creator", kv_creator_tree(options.kv_creator));
   table.emplace_back("devices", options.keep_distribution && !options.devices.empty()
                                     ? value_of(options.devices)
                                     : SettingValue());
@@ -116,7 +116,7 @@ void read_table_options(Settings& settings, const OwnRules& own, LayerOptions& o
   options.restrict_every = settings.integer("restrict_every", options.restrict_every, 1);
   options.admit_after = settings.integer("admit_after", options.admit_after, 0);
   options.admit_probability = settings.number("admit_probability", options.admit_probability, 0, 1);
-  options.kv_creator = settings.text("kv_creator", "");
+  options.kv_creator = read_kv_creator(settings.table("kv_creator", HostRows::kName));
   options.devices = settings.texts("devices");
   options.keep_distribution = settings.flag("keep_distribution", false);
 }

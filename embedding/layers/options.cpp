@@ -11,6 +11,7 @@
 #include "embedding/rules/combine_weighted.hpp"
 #include "embedding/rules/own_rules.hpp"
 #include "embedding/rules/partitioners.hpp"
+#include "embedding/stores/make_store.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
 
@@ -59,8 +60,7 @@ void read_fixed(Settings& settings) {
   const std::pair<const char*, std::string LayerOptions::*> options[] = {
       {"key_dtype", &LayerOptions::key_dtype},
       {"value_dtype", &LayerOptions::value_dtype},
-      {"dtype_policy", &LayerOptions::dtype_policy},
-      {"kv_creator", &LayerOptions::kv_creator}};
+      {"dtype_policy", &LayerOptions::dtype_policy}};
   for (const auto& [key, member] : options) {
     if (!settings.has(key) || (key == std::string("key_dtype") && refuse_key_dtype(settings))) {
       continue;
@@ -154,6 +154,18 @@ void read_admission(Settings& settings, TableOptions& table) {
   }
 }
 
+void read_store(Settings& settings, TableOptions& table) {
+  if (!settings.has("kv_creator")) {
+    return;
+  }
+  table.kv_creator = read_kv_creator(settings.table("kv_creator"));
+  const std::string missing = missing_library(table.kv_creator);
+  if (!missing.empty()) {
+    settings.problem("kv_creator", fmt::format("kv_creator {} is not built: {}",
+                                               name_of(table.kv_creator), missing));
+  }
+}
+
 void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
   refuse_in_table(settings);
   read_fixed(settings);
@@ -185,6 +197,7 @@ void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
   d.empty_bag = settings.option("empty_bag", d.empty_bag, names_of(d.empty_bag));
   read_restriction(settings, rules, table);
   read_admission(settings, table);
+  read_store(settings, table);
   if (table.exchange != ExchangeMode::rows && table.pool_order == PoolOrder::bag) {
     settings.problem(
         "exchange", "exchange \"reduced\" and \"auto\" need pool_order = \"shard\": found \"bag\"");

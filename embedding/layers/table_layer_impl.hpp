@@ -62,6 +62,7 @@ inline TableOptions table_options(const LayerOptions& options) {
   table.restrict_every = options.restrict_every;
   table.admit_after = options.admit_after;
   table.admit_probability = options.admit_probability;
+  table.kv_creator = options.kv_creator;
   return table;
 }
 

@@ -48,11 +48,11 @@ LayerWeights TableLayer<B>::get_weights() const {
   LayerWeights weights{options_.value_dtype, options_.embedding_size, {}, {}};
   const RowColumn values{"values", 0, table_->layout().dim};
   for (std::int64_t shard = table_->shards().begin; shard < table_->shards().end; ++shard) {
-    const ShardRows rows = table_->shard_rows(shard);
+    const ShardContent rows = table_->shard_content(shard);
     const std::size_t before = weights.values.size();
     weights.keys.insert(weights.keys.end(), rows.keys.begin(), rows.keys.end());
     weights.values.resize(before + rows.keys.size() * static_cast<std::size_t>(values.width));
-    table_->copy_column(rows.rows, values, weights.values.data() + before);
+    table_->copy_column(rows, values, weights.values.data() + before);
   }
   return weights;
 }
@@ -139,10 +139,17 @@ void TableLayer<B>::set_weights(Stream<B>& stream, const LayerWeights& weights) 
   const LayerWeights mine =
       send_to_owners(communicator, host_of(stream), table_->partitioner(), weights);
   vote(communicator, [&] { check_distinct(name(), mine.keys); });
-  table_->clear(stream);
-  const Buffer<Key, B> keys = to_device(stream, mine.keys);
-  const Buffer<float, B> values = to_device(stream, mine.values);
-  table_->assign(stream, keys.span(), values.data());
+  const auto replace = [&] {
+    table_->clear(stream);
+    const Buffer<Key, B> keys = to_device(stream, mine.keys);
+    const Buffer<float, B> values = to_device(stream, mine.values);
+    table_->assign(stream, keys.span(), values.data());
+  };
+  if (table_->stored() != nullptr) {
+    vote(communicator, replace);  // a store may fail on one rank
+  } else {
+    replace();
+  }
 }
 
 template <Backend B>

@@ -311,7 +311,8 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
   }
 
   // And back: rows and states.
-  find_received<B>(stream, shape_, tables_, owner);
+  const StoreLocks<B> locks(tables_);
+  find_received<B>(stream, ranks, shape_, tables_, !training, owner);
   bring_answers<B>(ranks, stream, shape_, tables_, !training, *state);
   pool_answers(stream, shape_, asker, pooled);
   fill_empty(stream, shape_, asker, pooled);

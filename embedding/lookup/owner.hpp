@@ -7,7 +7,7 @@
 #include "embedding/lookup/asker.hpp"
 #include "embedding/lookup/blocks.hpp"
 #include "embedding/lookup/reduced.hpp"
-#include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/staging.hpp"
 
 namespace keyshard {
 
@@ -39,11 +39,11 @@ struct OwnerState {
   }
 };
 
-/// Deduplicates the received keys (from a single rank they are distinct already) and finds their
-/// rows.
+/// Deduplicates the received keys (from a single rank they are distinct already), brings their rows
+/// from the stores of the tables that have one, and finds them.
 template <Backend B>
-void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
-                   OwnerState<B>& owner);
+void find_received(Stream<B>& stream, Communicator<B>& communicator, const LookupShape& shape,
+                   Span<Table<B>* const> tables, bool inference, OwnerState<B>& owner);
 
 /// Returns the answers, laid out as owner.answers_layout: the row of each received key, or the
 /// states of each part where a block is reduced.

@@ -20,7 +20,8 @@ struct Restriction {
 /// Keeps exactly `num_reserved` rows of a table that has more than `trigger` rows, over all ranks;
 /// else, or where there are no more than `num_reserved`, does nothing. Between two steps; gradients
 /// that wait for the next step find their rows again, and a removed key gets a new row. Throws
-/// Error{invalid_argument} on all ranks for a negative number, or a table without a policy.
+/// Error{invalid_argument} on all ranks for a negative number, or a table without a policy. A store
+/// that fails may have lost a part of the rows that were to leave.
 /// Collective.
 template <Backend B>
 Restriction restrict_rows(Stream<B>& stream, Communicator<B>& communicator, Table<B>& table,

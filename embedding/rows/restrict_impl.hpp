@@ -4,10 +4,13 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <vector>
 
+#include "collectives/vote.hpp"
 #include "embedding/rows/restrict.hpp"
 #include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/staging.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
 #include "runtime/primitives.hpp"
@@ -173,10 +176,10 @@ void note_removed(Stream<B>& stream, Table<B>& table, const Selection<B>& kept, 
 }
 
 /// Leaves the rows `kept` of the listed ones, of which those of shard s are starts[s] .. starts[s +
-/// 1], and closes the holes.
+/// 1], and closes the holes. Returns where they lie now.
 template <Backend B>
-void keep_rows(Stream<B>& stream, Table<B>& table, const Selection<B>& kept, const Key* keys,
-               const RowId* rows) {
+Buffer<RowId, B> keep_rows(Stream<B>& stream, Table<B>& table, const Selection<B>& kept,
+                           const Key* keys, const RowId* rows) {
   const std::int64_t n = kept.size();
   note_removed(stream, table, kept, keys);
   Buffer<Key, B> kept_keys(stream, n);
@@ -198,6 +201,74 @@ void keep_rows(Stream<B>& stream, Table<B>& table, const Selection<B>& kept, con
   replace_keys(stream, table.index(), kept.starts, kept_keys.data(), kept_rows.data());
   stream.wait();  // the memory of the rows behind goes
   table.truncate(n);
+  return kept_rows;
+}
+
+/// The rows of a table with a store, shard after shard, on the host.
+struct RecordStatuses {
+  std::vector<Key> keys;
+  std::vector<std::uint32_t> statuses;
+  std::vector<StoreKey> places;
+};
+
+template <Backend B>
+RecordStatuses record_statuses(Table<B>& table) {
+  RecordStatuses all;
+  Store& store = table.stored()->store();
+  const std::int64_t status = store.layout().floats;
+  for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
+    store.scan(shard, [&](Key key, const float* record) {
+      all.keys.push_back(key);
+      all.statuses.push_back(std::bit_cast<std::uint32_t>(record[status]));
+      all.places.push_back({key, static_cast<std::uint32_t>(shard)});
+    });
+  }
+  return all;
+}
+
+/// restrict_rows where the rows lie in a store: all are written there first.
+template <Backend B>
+Restriction restrict_stored(Stream<B>& stream, Communicator<B>& communicator, Table<B>& table,
+                            std::int64_t num_reserved, std::int64_t trigger) {
+  RecordStatuses all;
+  vote(host_of(communicator), [&] {
+    write_down(stream, table);
+    all = record_statuses(table);
+  });
+  const std::int64_t n = std::ssize(all.keys);
+  Restriction result{n, 0};
+  communicator.all_reduce(Span<std::int64_t>(&result.before, 1), Reduction::sum);
+  if (result.before <= trigger || result.before <= num_reserved) {
+    return result;
+  }
+  const Buffer<Key, B> keys = to_device(stream, all.keys);
+  const Buffer<std::uint32_t, B> statuses = to_device(stream, all.statuses);
+  std::vector<StoreKey> leaving = all.places;
+  if (num_reserved > 0) {
+    const Stays last =
+        last_kept(stream, communicator, {keys.data(), statuses.data()}, n, num_reserved);
+    const Stays stays{{all.keys.data(), all.statuses.data()}, last.status, last.key};
+    leaving.clear();
+    for (std::int64_t i = 0; i < n; ++i) {
+      if (!stays(i)) {
+        leaving.push_back(all.places[static_cast<std::size_t>(i)]);
+      }
+    }
+  }
+  vote(host_of(communicator), [&] { table.stored()->store().erase(leaving); });
+  result.removed = result.before - num_reserved;
+  table.count_removed(result.removed);
+  return result;
+}
+
+/// Where the listed keys of each shard start.
+template <Backend B>
+std::vector<std::int64_t> shard_starts(const Table<B>& table) {
+  std::vector<std::int64_t> starts{0};
+  for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
+    starts.push_back(starts.back() + table.shard_size(shard));
+  }
+  return starts;
 }
 
 template <Backend B>
@@ -209,6 +280,9 @@ Restriction restrict_rows(Stream<B>& stream, Communicator<B>& communicator, Tabl
   require(num_reserved >= 0 && trigger >= 0, Kind::invalid_argument,
           "table {}: expected num_reserved >= 0 and trigger >= 0: found {} and {}",
           table.options().name, num_reserved, trigger);
+  if (table.stored() != nullptr) {
+    return restrict_stored(stream, communicator, table, num_reserved, trigger);
+  }
   const std::int64_t n = table.size();
   Restriction result{n, 0};
   communicator.all_reduce(Span<std::int64_t>(&result.before, 1), Reduction::sum);
@@ -225,10 +299,7 @@ Restriction restrict_rows(Stream<B>& stream, Communicator<B>& communicator, Tabl
   const TableRefs<B> refs(stream, self);
   for_each(stream, n, TakeStatus{refs.data(), rows.data(), statuses.data()});
   const RowStatuses own{keys.data(), statuses.data()};
-  std::vector<std::int64_t> starts{0};
-  for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
-    starts.push_back(starts.back() + table.shard_size(shard));
-  }
+  const std::vector<std::int64_t> starts = shard_starts(table);
   if (num_reserved == 0) {
     keep_rows(stream, table, Selection<B>{{}, std::vector<std::int64_t>(starts.size())},
               keys.data(), rows.data());

@@ -14,6 +14,7 @@ RowLayout::RowLayout(const std::vector<GroupOptions>& options) {
       end += state.width;
     }
   }
+  floats = end;
   stride = (end + 3) / 4 * 4;
 }
 

@@ -22,6 +22,7 @@ struct RowLayout {
 
   std::vector<Group> groups;
   std::int64_t dim = 0;     ///< values of all groups
+  std::int64_t floats = 0;  ///< values and states of all groups
   std::int64_t stride = 0;  ///< floats from one row to the next: a multiple of 4
 };
 

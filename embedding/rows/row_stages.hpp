@@ -11,6 +11,9 @@
 
 namespace keyshard {
 
+template <Backend B>
+class StepJournal;
+
 /// Keys of several tables, borrowed from a device.
 struct TableKeys {
   const Key* keys;
@@ -103,8 +106,9 @@ std::vector<RowId> insert_missing(Stream<B>& stream, Span<Table<B>* const> table
 /// last step; creates missing rows, those of keys that their table admits. Gradients are checked
 /// first, so that all tables change or none: throws Error{non_finite} naming a table, its readers
 /// and a key before any row of this rank has changed. The tables keep no gradients afterwards, in
-/// either case.
+/// either case. A `journal` takes what is needed to take the step back.
 template <Backend B>
-void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables, const UpdateContext& context);
+void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables, const UpdateContext& context,
+                     StepJournal<B>* journal = nullptr);
 
 }  // namespace keyshard

@@ -15,6 +15,12 @@ struct ShardRows {
   std::vector<RowId> rows;
 };
 
+/// The same with a copy of the rows, where some of them lie in a store.
+struct ShardContent : ShardRows {
+  std::vector<float> records;    ///< [keys x record_size] of a table with a store; `rows` is empty
+  std::int64_t record_size = 0;  ///< values, states and status
+};
+
 template <Backend B>
 ShardRows sorted_rows(const KeyIndex<B>& index, std::int64_t shard) {
   struct KeyRow {

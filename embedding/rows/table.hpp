@@ -18,6 +18,7 @@
 #include "embedding/rows/row_store.hpp"
 #include "embedding/rows/shard_rows.hpp"
 #include "embedding/rows/sightings.hpp"
+#include "embedding/rows/stored_rows.hpp"
 #include "embedding/rows/table_options.hpp"
 #include "embedding/rows/table_ref.hpp"
 #include "embedding/rules/partitioners.hpp"
@@ -66,8 +67,10 @@ struct ShardChanges {
 template <Backend B>
 class Table {
  public:
-  /// The rows of `shards` of a table. Throws Error{invalid_argument} for bad options.
-  Table(TableOptions options, Range shards);
+  /// The rows of `shards` of a table, those of rank `rank` of `ranks`. Throws
+  /// Error{invalid_argument} for bad options. Opens the store of the table where it has one, and
+  /// throws as make_store.
+  Table(TableOptions options, Range shards, std::int64_t rank = 0, std::int64_t ranks = 1);
 
   const TableOptions& options() const noexcept { return options_; }
 
@@ -82,8 +85,13 @@ class Table {
 
   Range shards() const noexcept { return index_.shards(); }
 
-  /// Rows of this rank.
-  std::int64_t size() const noexcept { return index_.size(); }
+  /// Rows of this rank, in memory and in the store. Asks the store where there is one.
+  std::int64_t size() const { return stored_ == nullptr ? index_.size() : stored_size(shards()); }
+
+  /// The store of the rows and what is known of those in memory; null where all rows live in
+  /// memory. Members that look at rows in memory (`find`, `read`) then see those that were brought
+  /// (staging.hpp).
+  StoredRows* stored() const noexcept { return stored_.get(); }
 
   /// Rows over all ranks that restrictions have removed in the life of this object.
   std::int64_t removed() const noexcept { return removed_; }
@@ -102,7 +110,7 @@ class Table {
 
   const Sightings<B>* sightings() const noexcept { return sightings_ ? &*sightings_ : nullptr; }
 
-  /// Bytes of index and rows, and of what stands beside them.
+  /// Bytes of index and rows in memory, and of what stands beside them.
   std::size_t bytes() const noexcept {
     return index_.bytes() + store_.bytes() + statuses_.bytes() +
            (sightings_ ? sightings_->bytes() : 0) + (changed_ ? changed_->bytes() : 0);
@@ -132,6 +140,9 @@ class Table {
   /// The gradients of all calls since the last step, in the order of the calls; the table has none
   /// afterwards.
   std::vector<RowGradients<B>> take_gradients();
+
+  /// The same, still kept.
+  const std::vector<RowGradients<B>>& gradients() const noexcept { return calls_; }
 
   /// Makes one optimizer step (apply_gradients). Every rank calls `apply` in every step, also
   /// without gradients, because steps are counted.
@@ -192,7 +203,9 @@ class Table {
   std::vector<RowColumn> columns() const { return row_columns(options_, layout_); }
 
   /// Rows of a shard of this rank.
-  std::int64_t shard_size(std::int64_t shard) const { return index_.size(shard); }
+  std::int64_t shard_size(std::int64_t shard) const {
+    return stored_ == nullptr ? index_.size(shard) : stored_size({shard, shard + 1});
+  }
 
   ShardRows shard_rows(std::int64_t shard) const;
   /// out [rows.size() x column.width] = that column of the rows.
@@ -202,12 +215,42 @@ class Table {
   void load_shard(std::int64_t shard, Span<const Key> keys,
                   const std::vector<const float*>& columns);
 
+  /// Keys of a shard with what copy_column copies of them: rows in memory, or a copy of those of
+  /// the store.
+  ShardContent shard_content(std::int64_t shard) const;
+  void copy_column(const ShardContent& content, const RowColumn& column, float* out) const;
+
   /// The clocks of the optimizers, one per column group.
   std::vector<OptimizerClock>& clocks() noexcept { return clocks_; }
+
+  // Records: all columns of a row one after another, on the host, as a store holds them
+  // (stored_rows.hpp).
+
+  /// The records of rows in memory: [rows x size].
+  std::vector<float> records(const std::vector<RowId>& rows) const;
+  /// Gives distinct keys without a row in memory a row with their records; returns these rows.
+  std::vector<RowId> insert_records(Stream<B>& stream, const std::vector<Key>& keys,
+                                    const float* records);
+  /// Sets rows in memory to records [rows x size].
+  void set_records(Stream<B>& stream, const std::vector<RowId>& rows, const float* records);
+  /// Forgets the rows in memory from `rows` on.
+  void forget_from(RowId rows);
 
  private:
   /// The time as the restrict policy counts it.
   std::uint32_t now() const;
+
+  /// find_or_insert, which does not write new rows to the store.
+  void find_or_make(Stream<B>& stream, Span<const Key> keys, RowId* rows);
+
+  std::int64_t stored_size(Range shards) const;
+
+  /// load_shard into the store.
+  void put_shard(std::int64_t shard, Span<const Key> keys,
+                 const std::vector<const float*>& columns);
+
+  /// Writes rows back that a program has made, to the store where there is one.
+  void keep(Stream<B>& stream, Span<const Key> keys, const RowId* rows);
 
   TableOptions options_;
   std::vector<std::string> readers_;
@@ -220,6 +263,7 @@ class Table {
   std::unique_ptr<RowStore<B>> changed_;  // row r has a number for row r of store_; null: no mark
   std::vector<std::vector<Key>> removed_keys_;  // of each shard, since the mark
   std::mutex allocation_;
+  std::unique_ptr<StoredRows> stored_;
   std::vector<OptimizerClock> clocks_;  // one per group
   std::vector<RowGradients<B>> calls_;
   std::int64_t steps_ = 0;

@@ -1,5 +1,8 @@
 #include "embedding/rows/restrict_impl.hpp"
 #include "embedding/rows/row_stages_impl.hpp"
+#include "embedding/rows/staging_impl.hpp"
+#include "embedding/rows/step_journal_impl.hpp"
+#include "embedding/rows/stored_table_impl.hpp"
 #include "embedding/rows/table_impl.hpp"
 #include "embedding/rows/table_set_impl.hpp"
 #include "embedding/rows/table_step_impl.hpp"
@@ -18,7 +21,12 @@ template Buffer<float, Cpu> locate_rows(Stream<Cpu>&, const TableRefs<Cpu>&, con
                                         const RowId*, bool, const float**);
 template std::vector<RowId> insert_missing(Stream<Cpu>&, Span<Table<Cpu>* const>, const TableKeys&,
                                            RowId*);
-template void apply_gradients(Stream<Cpu>&, Span<Table<Cpu>* const>, const UpdateContext&);
+template void apply_gradients(Stream<Cpu>&, Span<Table<Cpu>* const>, const UpdateContext&,
+                              StepJournal<Cpu>*);
+template class StoreLocks<Cpu>;
+template void empty_store(Table<Cpu>&);
+template void stage_rows(Stream<Cpu>&, Communicator<Cpu>&, Span<Table<Cpu>* const>,
+                         const TableKeys&, bool);
 
 template Restriction restrict_rows(Stream<Cpu>&, Communicator<Cpu>&, Table<Cpu>&, std::int64_t,
                                    std::int64_t);

@@ -8,6 +8,7 @@
 #include "embedding/rows/dedup.hpp"
 #include "embedding/rows/row_stages.hpp"
 #include "embedding/rows/sightings_impl.hpp"
+#include "embedding/rows/staging.hpp"
 #include "embedding/rows/table.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
@@ -26,7 +27,7 @@ void require_host_rules(const TableOptions& options) {
 }
 
 template <Backend B>
-Table<B>::Table(TableOptions options, Range shards)
+Table<B>::Table(TableOptions options, Range shards, std::int64_t rank, std::int64_t ranks)
     : options_((check(options), std::move(options))),
       partitioner_(chosen_partitioner(options_.partitioner, options_.name)),
       layout_(options_.groups),
@@ -44,7 +45,11 @@ Table<B>::Table(TableOptions options, Range shards)
     sightings_.emplace(shards, hash_of(options_.seed, 0x516),
                        static_cast<std::uint32_t>(options_.admit_after));
   }
-  index_.reserve(options_.init_capacity * shards.size() / kShards);
+  if (is_host(options_.kv_creator)) {
+    index_.reserve(options_.init_capacity * shards.size() / kShards);
+  } else {
+    stored_ = std::make_unique<StoredRows>(options_, layout_, StoreOwner{rank, ranks, shards});
+  }
 }
 
 template <Backend B>
@@ -133,6 +138,11 @@ void Table<B>::truncate(std::int64_t rows) {
 
 template <Backend B>
 void Table<B>::clear(Stream<B>& stream) {
+  if (stored_ != nullptr) {
+    empty_store(*this);
+    calls_.clear();
+    return;
+  }
   for (std::int64_t shard = shards().begin; follows_changes() && shard < shards().end; ++shard) {
     for (const Key key : shard_rows(shard).keys) {
       note_removed(shard, key);
@@ -191,8 +201,11 @@ struct SpreadRows {
 };
 
 template <Backend B>
-void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* rows) {
+void Table<B>::find_or_make(Stream<B>& stream, Span<const Key> keys, RowId* rows) {
   Table<B>* const self[] = {this};
+  if (stored_ != nullptr) {
+    stage_keys(stream, *this, distinct_on_host(stream, keys), false);
+  }
   find(stream, keys, rows);
   const Buffer<std::uint32_t, B> missing = select(stream, keys.size(), IsMissing{rows});
   if (missing.size() == 0) {
@@ -252,10 +265,16 @@ struct AssignRow {
 template <Backend B>
 void Table<B>::assign(Stream<B>& stream, Span<const Key> keys, const float* values) {
   const Table<B>* const self[] = {this};
-  Buffer<RowId, B> rows(stream, keys.size());
-  find_or_insert(stream, keys, rows.data());
-  const TableRefs<B> refs(stream, self);
-  for_each_row(stream, keys.size(), AssignRow{refs.data(), keys.data(), rows.data(), values});
+  const std::int64_t piece = stored_ == nullptr ? keys.size() : stored_->piece();
+  for (std::int64_t begin = 0; begin < keys.size(); begin += piece) {
+    const Span<const Key> part = keys.subspan(begin, std::min(piece, keys.size() - begin));
+    Buffer<RowId, B> rows(stream, part.size());
+    find_or_make(stream, part, rows.data());
+    const TableRefs<B> refs(stream, self);
+    for_each_row(stream, part.size(),
+                 AssignRow{refs.data(), part.data(), rows.data(), values + begin * layout_.dim});
+    keep(stream, part, rows.data());
+  }
 }
 
 template <Backend B>
@@ -272,6 +291,10 @@ void Table<B>::copy_column(Span<const RowId> rows, const RowColumn& column, floa
 template <Backend B>
 void Table<B>::load_shard(std::int64_t shard, Span<const Key> keys,
                           const std::vector<const float*>& columns) {
+  if (stored_ != nullptr) {
+    put_shard(shard, keys, columns);
+    return;
+  }
   const RowId first = allocate(keys.size());
   index_.reserve(static_cast<std::uint32_t>(shard), keys.size());
   for (std::int64_t i = 0; i < keys.size(); ++i) {
@@ -297,6 +320,10 @@ struct ClearChanged {
 
 template <Backend B>
 void Table<B>::mark_changes(Stream<B>& stream) {
+  require(
+      stored_ == nullptr, Kind::not_built,
+      "table {}: changes since a mark are followed for rows in host memory: found kv_creator {}",
+      options_.name, name_of(options_.kv_creator));
   if (changed_ == nullptr) {
     changed_ = std::make_unique<RowStore<B>>(1);
     changed_->allocate(store_.size());

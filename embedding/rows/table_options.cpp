@@ -143,6 +143,26 @@ void check_admission(const TableOptions& options) {
           options.name, options.admit_after, options.admit_probability);
 }
 
+/// What a store cannot do.
+void check_store(const TableOptions& options) {
+  if (is_host(options.kv_creator)) {
+    return;
+  }
+  check(options.kv_creator, "table " + options.name);
+  require(
+      options.admit_after <= 1, Kind::invalid_argument,
+      "table {}: admit_after counts sightings in host memory: expected kv_creator host with it, "
+      "or admit_probability: found {}",
+      options.name, name_of(options.kv_creator));
+  const bool clipped = std::any_of(options.groups.begin(), options.groups.end(),
+                                   [](const GroupOptions& group) { return group.max_norm > 0; });
+  require(!options.bp_v2 || !clipped || !std::holds_alternative<RedisRows>(options.kv_creator),
+          Kind::invalid_argument,
+          "table {}: with bp_v2 a Redis server adds what several writers do to a row, and clips "
+          "nothing: expected no max_norm, or bp_v2 = false",
+          options.name);
+}
+
 }  // namespace
 
 void check(const TableOptions& options) {
@@ -163,6 +183,7 @@ void check(const TableOptions& options) {
           "\"frequency\": found \"none\"",
           options.name);
   check_admission(options);
+  check_store(options);
   require(options.exchange == ExchangeMode::rows || options.pool_order == PoolOrder::shard,
           Kind::invalid_argument,
           "table {}: exchange \"reduced\" and \"auto\" need pool_order \"shard\": found \"bag\"",

@@ -11,6 +11,7 @@
 #include "embedding/rules/optimizers.hpp"
 #include "embedding/rules/partitioners.hpp"
 #include "embedding/rules/policies.hpp"
+#include "embedding/stores/kv_creator.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
@@ -76,6 +77,7 @@ struct TableOptions {
   std::int64_t admit_after = 0;
   /// The probability that a sighting gives a key a row, drawn from seed, key and step; above 0.
   double admit_probability = 1;
+  KvCreator kv_creator;  ///< where rows live; not host: the table has a store (stored_rows.hpp)
 
   std::int64_t dim() const;  ///< of all groups together
 

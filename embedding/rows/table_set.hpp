@@ -21,7 +21,7 @@ class TableSet {
   Communicator<B>& communicator() const noexcept { return *communicator_; }
 
   /// Makes a table, which the set owns. Throws Error{invalid_argument} for bad options, or where
-  /// the name is taken.
+  /// the name is taken. Collective where the table has a store, which is opened.
   Table<B>& create(const TableOptions& options);
 
   /// The table of that name. Throws Error{invalid_argument} with the names of all tables where
@@ -37,7 +37,7 @@ class TableSet {
   /// Makes one optimizer step on all trainable tables together: all change or none
   /// (apply_gradients). Then
   /// restricts the tables that have `max_rows`, each in its own steps (restrict_rows). Collective
-  /// where a table has `max_rows`.
+  /// where a table has `max_rows` or a store.
   void apply(Stream<B>& stream, const UpdateContext& context);
 
   /// Table::dropped of the tables with an admission, over all ranks. Collective where there is one.

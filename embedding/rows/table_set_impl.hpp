@@ -1,8 +1,10 @@
 // The bodies of TableSet.
 #pragma once
 
+#include "collectives/vote.hpp"
 #include "embedding/rows/restrict.hpp"
 #include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/step_journal.hpp"
 #include "embedding/rows/table_set.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
@@ -17,9 +19,17 @@ Table<B>& TableSet<B>::create(const TableOptions& options) {
             "share = \"{}\"",
             options.name, options.name);
   }
-  tables_.push_back(std::make_unique<Table<B>>(
-      options, run_of(communicator_->rank(), communicator_->size(), kShards)));
-  return *tables_.back();
+  const std::int64_t rank = communicator_->rank(), ranks = communicator_->size();
+  std::unique_ptr<Table<B>> table;
+  const auto make = [&] {
+    table = std::make_unique<Table<B>>(options, run_of(rank, ranks, kShards), rank, ranks);
+  };
+  if (is_host(options.kv_creator)) {
+    make();
+  } else {
+    vote(host_of(*communicator_), make);
+  }
+  return *tables_.emplace_back(std::move(table));
 }
 
 template <Backend B>
@@ -46,7 +56,16 @@ void TableSet<B>::apply(Stream<B>& stream, const UpdateContext& context) {
   if (all.empty()) {
     return;
   }
-  apply_gradients<B>(stream, all, context);
+  if (any_stored(tables_)) {
+    apply_stored<B>(stream, *communicator_, all, context);
+    for (const auto& table : tables_) {
+      if (table->stored() != nullptr) {
+        end_step(*table);
+      }
+    }
+  } else {
+    apply_gradients<B>(stream, all, context);
+  }
   for (Table<B>* table : all) {
     const std::int64_t most = table->options().max_rows;
     if (most > 0 && table->clocks().front().step() % table->options().restrict_every == 0) {

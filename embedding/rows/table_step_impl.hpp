@@ -11,6 +11,7 @@
 #include "embedding/rows/dedup.hpp"
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/step_journal.hpp"
 #include "embedding/rows/write_back_impl.hpp"
 #include "runtime/columns.hpp"
 #include "runtime/copy.hpp"
@@ -266,8 +267,8 @@ void check_finite(Stream<B>& stream, Span<Table<B>* const> tables, const StepGra
 }
 
 template <Backend B>
-void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables,
-                     const UpdateContext& context) {
+void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables, const UpdateContext& context,
+                     StepJournal<B>* journal) {
   const StepGradients<B> step = gather_gradients(stream, tables);
   CallRefs<B> refs;
   for (std::size_t t = 0; t < step.calls.size(); ++t) {
@@ -275,8 +276,14 @@ void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables,
   }
   const CallRef* calls = refs.on_device(stream);
   check_finite(stream, tables, step, calls);
+  if (journal != nullptr) {
+    journal->note_before(stream, {step.keys, step.starts}, step.rows);
+  }
   const std::vector<RowId> first_new =
       insert_admitted(stream, tables, {step.keys, step.starts}, step.rows);
+  if (journal != nullptr) {
+    journal->note_rows(stream, {step.keys, step.starts}, step.rows);
+  }
   const TableRefs<B> table_refs(stream, tables, context);
   Buffer<RowId, B> new_storage;
   for_each_run(stream, Span<const std::int64_t>(step.starts),

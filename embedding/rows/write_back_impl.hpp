@@ -9,6 +9,7 @@
 
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/staging.hpp"
 #include "embedding/rows/table.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/for_each.hpp"
@@ -153,6 +154,12 @@ struct WriteBackRow {
 template <Backend B>
 void Table<B>::write_back(Stream<B>& stream, const ChangedRows& changed) {
   const std::int64_t n = changed.keys.size();
+  if (stored_ != nullptr) {
+    if (stored_->writes_through()) {
+      drop_rows(*this);  // another writer may have changed them
+    }
+    stage_keys(stream, *this, to_host(stream, changed.keys), false);
+  }
   Buffer<RowId, B> now(stream, n);
   find(stream, changed.keys, now.data());
   const Buffer<std::uint32_t, B> which =
@@ -161,7 +168,7 @@ void Table<B>::write_back(Stream<B>& stream, const ChangedRows& changed) {
   Buffer<Key, B> keys(stream, which.size());
   Buffer<RowId, B> rows(stream, which.size());
   for_each(stream, which.size(), TakeKeys{which.data(), changed.keys.data(), keys.data()});
-  find_or_insert(stream, std::as_const(keys).span(), rows.data());
+  find_or_make(stream, std::as_const(keys).span(), rows.data());
   const Table<B>* const self[] = {this};
   const TableRefs<B> refs(stream, self);
   for_each_row(stream, which.size(),
@@ -172,6 +179,7 @@ void Table<B>::write_back(Stream<B>& stream, const ChangedRows& changed) {
                             .old = changed.old,
                             .updated = changed.updated,
                             .by_increment = options_.bp_v2});
+  keep(stream, std::as_const(keys).span(), rows.data());
 }
 
 }  // namespace keyshard

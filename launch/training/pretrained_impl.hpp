@@ -244,6 +244,10 @@ std::int64_t load_pretrained(const Pretrained& from, TableSet<B>& tables, Stream
   Communicator<Cpu>& communicator = host_of(tables.communicator());
   const InPhase phase(communicator.progress(), Phase::loading);
   Table<B>& table = tables.at(from.table);
+  require(table.stored() == nullptr, Kind::not_built,
+          "table {}: pretrained vectors are loaded into host memory: found kv_creator {}; save a "
+          "checkpoint of a job that has loaded them, and start from it",
+          from.table, name_of(table.options().kv_creator));
   require(table.size() == 0, Kind::invalid_argument,
           "table {}: expected no rows before vectors are loaded: found {}", from.table,
           table.size());

@@ -38,19 +38,21 @@ struct TableLoad {
   std::map<std::string, std::vector<std::byte>> dense;  ///< by name
 };
 
-/// Loads the checkpoint `path` of save_tables into tables without rows. Names, columns and those
-/// options of the tables that decide results must be the saved ones, in the same order. Throws
-/// Error{corrupt_data} on all ranks where one differs, or where the checkpoint is damaged;
-/// everything except the rows is checked before a table is touched. Collective.
+/// Loads the checkpoint `path` of save_tables into tables without rows; tables with stores lose
+/// what their stores hold. Names, columns and those options of the tables that decide results must
+/// be the saved ones, in the same order. Throws Error{corrupt_data} on all ranks where one differs,
+/// or where the checkpoint is damaged; everything except the rows is checked before a table is
+/// touched. Collective.
 template <Backend B>
 TableLoad load_tables(const std::string& path, TableSet<B>& tables, Stream<B>& stream);
 
-/// The tables as a CheckpointWriter takes them. The tables are borrowed.
+/// The tables as a CheckpointWriter takes them. The tables are borrowed. Collective where a table
+/// has a store.
 template <Backend B>
 std::vector<TableSource> table_sources(const TableSet<B>& tables);
 
 /// Throws Error{corrupt_data} where the checkpoint was made of other tables than `tables`, and
-/// Error{invalid_argument} where `tables` have rows. Touches no table.
+/// Error{invalid_argument} where `tables` have rows and no stores. Touches no table.
 template <Backend B>
 void check_tables(const std::string& path, const Manifest& manifest, const TableSet<B>& tables);
 

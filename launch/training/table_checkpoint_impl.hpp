@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "collectives/vote.hpp"
+#include "embedding/rows/staging.hpp"
 #include "io/checkpoint_folder.hpp"
 #include "launch/training/optimizer_clocks.hpp"
 #include "launch/training/table_checkpoint.hpp"
@@ -30,11 +31,16 @@ TableSource source_of(const Table<B>& table) {
   }
   source.copy = [&table](std::int64_t shard, Span<Key> keys,
                          const std::vector<std::byte*>& columns) {
-    const ShardRows rows = table.shard_rows(shard);
+    const ShardContent rows = table.shard_content(shard);
+    require(
+        std::ssize(rows.keys) == keys.size(), Kind::io,
+        "table {}: expected {} rows in shard {}, as counted before: found {}; another writer of "
+        "the store has written meanwhile",
+        table.options().name, keys.size(), shard, rows.keys.size());
     std::copy(rows.keys.begin(), rows.keys.end(), keys.begin());
     const std::vector<RowColumn> places = table.columns();
     for (std::size_t c = 0; c < places.size(); ++c) {
-      table.copy_column(rows.rows, places[c], reinterpret_cast<float*>(columns[c]));
+      table.copy_column(rows, places[c], reinterpret_cast<float*>(columns[c]));
     }
   };
   return source;
@@ -87,11 +93,18 @@ void load_table(CheckpointReader& reader, Table<B>& table) {
 template <Backend B>
 std::vector<TableSource> table_sources(const TableSet<B>& tables) {
   std::vector<TableSource> sources;
-  for (const auto& table : tables.tables()) {
-    sources.push_back(source_of(*table));
-    if (table->sightings() != nullptr) {
-      sources.push_back(sightings_of(*table));
+  const auto list = [&] {
+    for (const auto& table : tables.tables()) {
+      sources.push_back(source_of(*table));
+      if (table->sightings() != nullptr) {
+        sources.push_back(sightings_of(*table));
+      }
     }
+  };
+  if (any_stored(tables.tables())) {
+    vote(host_of(tables.communicator()), list);  // stores count their rows, and may fail
+  } else {
+    list();
   }
   return sources;
 }
@@ -136,14 +149,24 @@ void check_tables(const std::string& path, const Manifest& manifest, const Table
             path, mine.name);
     require_saved(path, "options of table " + mine.name, json_text(mine.options),
                   json_text(saved.shape.options));
-    require(own[t]->size() == 0, Kind::invalid_argument,
+    const std::int64_t rows = own[t]->stored() != nullptr ? 0 : own[t]->size();
+    require(rows == 0, Kind::invalid_argument,
             "{}: table {}: expected a table without rows to load into: found {} rows", path,
-            mine.name, own[t]->size());
+            mine.name, rows);
   }
 }
 
 template <Backend B>
 void load_rows(CheckpointReader& reader, TableSet<B>& tables) {
+  if (any_stored(tables.tables())) {
+    vote(host_of(tables.communicator()), [&] {
+      for (const auto& table : tables.tables()) {
+        if (table->stored() != nullptr) {
+          empty_store(*table);
+        }
+      }
+    });
+  }
   for (const auto& table : tables.tables()) {
     load_table(reader, *table);
   }

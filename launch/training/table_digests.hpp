@@ -1,4 +1,4 @@
-// Digests of the rows of tables in memory, and from them the digest of a state
+// Digests of the rows of tables, and from them the digest of a state
 // (io/state_digest.hpp).
 #pragma once
 

@@ -1,6 +1,7 @@
 // The bodies of digests of tables.
 #pragma once
 
+#include "collectives/vote.hpp"
 #include "launch/training/table_checkpoint_impl.hpp"
 #include "launch/training/table_digests.hpp"
 #include "runtime/runs.hpp"
@@ -14,7 +15,7 @@ TableDigests digests_of(const TableSource& source, Range shards, Communicator<B>
     result.columns.push_back(column.name);
   }
   std::vector<Digest128> mine(static_cast<std::size_t>(shards.size()) * result.columns.size());
-  threads.for_tasks(shards.size(), [&](std::int64_t i, int) {
+  const auto digest = [&](std::int64_t i, int) {
     const std::int64_t rows = source.rows[static_cast<std::size_t>(i)];
     std::vector<Key> keys(static_cast<std::size_t>(rows));
     std::vector<std::vector<std::byte>> columns;
@@ -29,7 +30,9 @@ TableDigests digests_of(const TableSource& source, Range shards, Communicator<B>
     for (const std::vector<std::byte>& column : columns) {
       *out++ = digest_of(column.data(), column.size());
     }
-  });
+  };
+  // The store of a table may fail on one rank.
+  vote(host_of(communicator), [&] { threads.for_tasks(shards.size(), digest); });
   result.digests = communicator.gather_joined(Span<const Digest128>(mine));
   return result;
 }

@@ -6,6 +6,8 @@
 #include "embedding/rows/restrict_impl.hpp"
 #include "embedding/rows/row_stages_impl.hpp"
 #include "embedding/rows/row_store_impl.hpp"
+#include "embedding/rows/step_journal_impl.hpp"
+#include "embedding/rows/stored_table_impl.hpp"
 #include "embedding/rows/table_impl.hpp"
 #include "embedding/rows/table_set_impl.hpp"
 #include "embedding/rows/table_step_impl.hpp"
@@ -28,7 +30,8 @@ template Restriction restrict_rows(Stream<Cuda>&, Communicator<Cuda>&, Table<Cud
                                    std::int64_t);
 template std::vector<RowId> insert_missing(Stream<Cuda>&, Span<Table<Cuda>* const>,
                                            const TableKeys&, RowId*);
-template void apply_gradients(Stream<Cuda>&, Span<Table<Cuda>* const>, const UpdateContext&);
+template void apply_gradients(Stream<Cuda>&, Span<Table<Cuda>* const>, const UpdateContext&,
+                              StepJournal<Cuda>*);
 template class LookupTrace<Cuda>;
 template class Lookup<Cuda>;
 template class TableLayer<Cuda>;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "embedding/stores/make_store.hpp"
 #include "io/generated_reader.hpp"
 #include "io/packed_writer.hpp"
 #include "runtime/error.hpp"
@@ -48,6 +49,25 @@ TEST(Resume, OnAnyNumberOfRanksHasTheDigestOfNeverHavingStopped) {
           << from << " -> " << to;
     }
   }
+}
+
+TEST(Resume, MayMoveRowsBetweenStores) {
+  const std::string missing = missing_library(RocksDbRows{"rows"});
+  if (!missing.empty()) {
+    GTEST_SKIP() << missing;
+  }
+  const ScratchFolder folder;
+  const TinyResult whole = train_on_threads(tiny_job(folder.path(""), "rows", 16), 1, 1);
+  const auto on_disk = [&](const char* name) {
+    return fmt::format("{{type=\"rocksdb\",path=\"{}\"}}", folder.path(name));
+  };
+  const std::string one = "embedding.kv_creator=" + on_disk("one");
+  const std::string other = "embedding.kv_creator=" + on_disk("other");
+  const std::string tiered =
+      "embedding.kv_creator={type=\"tiered\",fast_bytes=1048576,slow=" + on_disk("slow") + "}";
+
+  EXPECT_EQ(stop_and_resume({}, 2, 3, {one}).digest, whole.digest);
+  EXPECT_EQ(stop_and_resume({other}, 3, 1, {tiered}).digest, whole.digest);
 }
 
 TEST(Resume, MayHaveAnotherBatchSizeFromThereOn) {

@@ -68,12 +68,19 @@ const std::map<std::string, Change> kChanges{
     {"restrict_every", [](LayerOptions& o) { o.restrict_every = 7; }},
     {"admit_after", [](LayerOptions& o) { o.admit_after = 3; }},
     {"admit_probability", [](LayerOptions& o) { o.admit_probability = 0.25; }},
-    {"kv_creator", [](LayerOptions& o) { o.kv_creator = "host"; }},
+    {"kv_creator", [](LayerOptions& o) { o.kv_creator = RocksDbRows{"rows"}; }},
     {"keep_distribution", [](LayerOptions& o) { o.keep_distribution = true; }},
     {"devices", [](LayerOptions& o) {
        o.devices = {"cpu:0", "cpu:1"};
        o.keep_distribution = true;
      }}};
+
+RedisRows redis_with(std::int64_t port, const std::string& user) {
+  RedisRows rows;
+  rows.port = port;
+  rows.user = user;
+  return rows;
+}
 
 std::string text_of(const LayerOptions& options) { return json_text(layer_config(options)); }
 
@@ -194,7 +201,13 @@ TEST(LayerOptions, WithWrongValuesAreRefusedWithWhatIsAllowed) {
       {"trainable = false", [](LayerOptions& o) { o.value_dtype = "int32"; }},
       {"empty_bag of zeros, tf", [](LayerOptions& o) { o.empty_bag = "nan"; }},
       {"a restrict policy of", [](LayerOptions& o) { o.restrict_policy = "size"; }},
-      {"kv_creator of", [](LayerOptions& o) { o.kv_creator = "cuckoo"; }},
+      {"rocksdb needs path", [](LayerOptions& o) { o.kv_creator = RocksDbRows{}; }},
+      {"1 <= port <= 65535", [](LayerOptions& o) { o.kv_creator = redis_with(0, ""); }},
+      {"redis needs password_env", [](LayerOptions& o) { o.kv_creator = redis_with(1, "a"); }},
+      {"fast_bytes >= 1048576",
+       [](LayerOptions& o) {
+         o.kv_creator = TieredRows{1, RocksDbRows{"rows"}};
+       }},
       {"did you mean \"mean\"", [](LayerOptions& o) { o.combiner = "meen"; }},
       {"mpirun", [](LayerOptions& o) { o.distribute_strategy = "MirroredStrategy"; }},
       {"\"cpu:RANK\"", [](LayerOptions& o) { o.devices = {"cuda:0"}; }},

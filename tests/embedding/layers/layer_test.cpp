@@ -27,8 +27,7 @@ LayerOptions named_options() {
 TEST(LayerOptions, ThatAreNotBuiltAreRefusedByName) {
   const std::map<std::string, std::function<void(LayerOptions&)>> changes{
       {"value_dtype", [](LayerOptions& o) { o.value_dtype = "float16"; }},
-      {"dtype_policy", [](LayerOptions& o) { o.dtype_policy = "mixed_float16"; }},
-      {"kv_creator", [](LayerOptions& o) { o.kv_creator = "redis"; }}};
+      {"dtype_policy", [](LayerOptions& o) { o.dtype_policy = "mixed_float16"; }}};
   for (const auto& [name, change] : changes) {
     LayerOptions options = named_options();
     change(options);

@@ -2,6 +2,7 @@
 // this test, because embedding/ itself defines none.
 #include "embedding/layers/options.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include <gtest/gtest.h>
@@ -228,8 +229,43 @@ TEST(EmbeddingOptions, OfOneBuiltValueAreCheckedAsALayerChecksThem) {
                   "have 64 bits and strings have type = \"string\" in [[data.columns]]: found "
                   "\"int32\""});
   EXPECT_EQ(read(R"({"embedding": {"kv_creator": "hots"}})").problems,
-            Lines{"file: embedding.kv_creator: layer embedding: expected kv_creator of host, "
-                  "device, tiered, rocksdb, redis: found \"hots\"; did you mean \"host\"?"});
+            Lines{"file: embedding.kv_creator.type: expected one of host, rocksdb, redis, tiered: "
+                  "found \"hots\"; did you mean \"host\"?"});
+  EXPECT_EQ(read(R"({"embedding": {"kv_creator": "device"}})").problems,
+            Lines{"file: embedding.kv_creator.type: kv_creator \"device\" is not built in this "
+                  "version; built are host, rocksdb, redis, tiered"});
+}
+
+TEST(EmbeddingOptions, OfStoresAreReadWithTheirFieldsAndRefusedByName) {
+  const Read found = read(R"({"embedding": {"kv_creator": {"type": "tiered", "fast_bytes": 2097152,
+      "slow": {"type": "redis", "host": "db", "port": 7000, "password_env": "WORD"}}},
+      "tables": {"b": {"kv_creator": "host"}}})");
+  EXPECT_EQ(found.problems, Lines{});
+  EXPECT_EQ(found.options.tables[0].kv_creator,
+            KvCreator(TieredRows{2097152, RedisRows{.host = "db",
+                                                    .port = 7000,
+                                                    .db = 0,
+                                                    .user = "",
+                                                    .password_env = "WORD",
+                                                    .prefix = "keyshard",
+                                                    .timeout_ms = 1000}}));
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"({"type": "rocksdb"})", "rocksdb needs path"},
+      {R"({"type": "rocksdb", "paht": "x"})", "did you mean \"path\"?"},
+      {R"({"type": "rocksbd", "path": "x"})", "did you mean \"rocksdb\"?"},
+      {R"({"type": "redis", "port": 0})", "kv_creator.port: expected"},
+      {R"({"type": "redis", "password": "x"})",
+       "unknown key \"password\" in [embedding.kv_creator]"},
+      {R"({"type": "tiered", "slow": {"type": "rocksdb", "path": "x"}})", "needs fast_bytes"},
+      {R"({"type": "tiered", "fast_bytes": 2097152, "slow": "host"})", "kv_creator.slow.type"}};
+  for (const auto& [creator, part] : wrong) {
+    const Lines problems =
+        read(std::string(R"({"embedding": {"kv_creator": )") + creator + "}}").problems;
+    ASSERT_FALSE(problems.empty()) << creator;
+    EXPECT_TRUE(std::any_of(problems.begin(), problems.end(), [&](const std::string& line) {
+      return line.find(part) != std::string::npos;
+    })) << problems.front();
+  }
 }
 
 TEST(EmbeddingOptions, ARegularizerOfOutputsIsOfAColumnATableOrAllTables) {

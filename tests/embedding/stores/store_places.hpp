@@ -1,0 +1,57 @@
+// The places where rows of a test may live, by name, with a Redis server where there is one.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "embedding/stores/make_store.hpp"
+#include "tests/support/redis_server.hpp"
+#include "tests/support/scratch_folder.hpp"
+
+namespace keyshard::testing {
+
+/// A fixture with the parameter "host", "rocksdb", "redis", "tiered_rocksdb" or "tiered_redis".
+class StorePlaces : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (GetParam().find("redis") != std::string::npos && !RedisServer::exists()) {
+      GTEST_SKIP() << "no redis-server";
+    }
+    const std::string missing = missing_library(creator());
+    if (!missing.empty()) {
+      GTEST_SKIP() << missing;
+    }
+  }
+
+  /// Rows of a place of its own for every `part`.
+  KvCreator creator(const std::string& part = "rows") {
+    RocksDbRows disk{folder_.path(part)};
+    if (GetParam() == "host") {
+      return HostRows{};
+    }
+    if (GetParam() == "rocksdb") {
+      return disk;
+    }
+    if (GetParam() == "tiered_rocksdb") {
+      return TieredRows{kLeastFastBytes, disk};
+    }
+    if (server_ == nullptr) {
+      server_ = std::make_unique<RedisServer>();
+    }
+    RedisRows rows = server_->rows();
+    rows.prefix = part;
+    if (GetParam() == "redis") {
+      return rows;
+    }
+    return TieredRows{kLeastFastBytes, rows};
+  }
+
+  bool is_tiered() const { return GetParam().starts_with("tiered"); }
+
+  ScratchFolder folder_;
+  std::unique_ptr<RedisServer> server_;
+};
+
+}  // namespace keyshard::testing

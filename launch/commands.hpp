@@ -73,8 +73,9 @@ struct BenchCommand {
   bool quick = false;                 ///< one round of few steps on small workloads
   std::string json;                   ///< file to which a line per measurement is appended
   std::string data;                   ///< folder of the workloads' files; empty: made in memory
-  std::string scratch = ".";          ///< folder for checkpoints
-  std::int64_t threads = 0;           ///< of a rank; 0: as many as it has cores
+  std::string scratch = ".";          ///< folder for checkpoints and stores
+  std::string redis;  ///< HOST:PORT or the path of a socket of a server for `store`; empty: none
+  std::int64_t threads = 0;  ///< of a rank; 0: as many as it has cores
   std::vector<std::int64_t> dims{16};
   std::int64_t rounds = 3;
   std::int64_t steps = 60;   ///< timed steps of a round: the last steps of a workload

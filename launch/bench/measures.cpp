@@ -18,6 +18,7 @@ const std::vector<NamedMeasure>& all_measures() {
       {"rows", "memory of a row", &measure_rows},
       {"save", "save and load of ten million rows", &measure_checkpoint},
       {"text", "the parser of text", &measure_text},
+      {"store", "rows that come from stores, and steps of their tables", &measure_store},
   };
   return all;
 }

@@ -21,6 +21,7 @@ void measure_scale(BenchContext& context);
 void measure_rows(BenchContext& context);
 void measure_checkpoint(BenchContext& context);
 void measure_text(BenchContext& context);
+void measure_store(BenchContext& context);
 
 struct NamedMeasure {
   std::string name;

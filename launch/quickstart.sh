@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-launch/install-dependencies.sh
+launch/install-dependencies.sh --stores
 
 echo "building build/release/bin/keyshard"
 cmake --preset release -DKEYSHARD_BUILD_TESTS=OFF >/dev/null

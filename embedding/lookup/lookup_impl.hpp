@@ -271,6 +271,17 @@ Lookup<B>::Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
   }
 }
 
+/// Refuses a communicator of a call where the call brings rows from a store: two threads of two
+/// ranks would wait for each other's locks.
+template <Backend B>
+void check_alone(const Communicator<B>* communicator, std::int64_t ranks,
+                 const std::vector<Table<B>*>& tables) {
+  require(communicator == nullptr || ranks == 1 || !any_stored(tables), Kind::invalid_argument,
+          "expected one call at a time, without a communicator of its own, where a table has a "
+          "store and the job has several ranks: found one on {} ranks",
+          ranks);
+}
+
 /// Backward counts on it that the slices of a rank are those of run_of.
 inline void check_run(const LookupInput& input, std::int64_t rank, std::int64_t ranks) {
   require(input.slices >= 1 && input.slices <= kMostSlices, Kind::invalid_argument,
@@ -286,6 +297,7 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
                                   Span<const std::int64_t> carry,
                                   Span<const MatrixView<float>> pooled,
                                   Communicator<B>* communicator) {
+  check_alone<B>(communicator, shape_.ranks, tables_);
   Communicator<B>& ranks = communicator == nullptr ? *communicator_ : *communicator;
   const auto state = std::make_shared<LookupState<B>>();
   AskerState<B>& asker = state->asker;
@@ -304,13 +316,11 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
   const ReceivedBlocks blocks =
       read_counts(exchange_counts(ranks, counts, asker, carry), counts, *state);
 
-  // There: keys and parts.
+  // There: keys and parts. And back: rows and states.
   exchange_keys(ranks, stream, shape_, *state);
   if (shape_.any_reducible()) {
     exchange_parts(ranks, stream, shape_, blocks, *state);
   }
-
-  // And back: rows and states.
   const StoreLocks<B> locks(tables_);
   find_received<B>(stream, ranks, shape_, tables_, !training, owner);
   bring_answers<B>(ranks, stream, shape_, tables_, !training, *state);

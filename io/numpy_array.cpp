@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "runtime/error.hpp"
+#include "runtime/short_floats.hpp"
 #include "runtime/shown.hpp"
 
 namespace keyshard {
@@ -175,17 +176,6 @@ std::pair<std::string, std::int64_t> header_of(const ByteSource& source) {
 
 }  // namespace
 
-float float_of_half(std::uint16_t half) {
-  const std::uint32_t sign = std::uint32_t{half & 0x8000u} << 16, exponent = (half >> 10) & 0x1Fu,
-                      fraction = half & 0x3FFu;
-  if (exponent == 0) {  // a multiple of 2^-24
-    const float value = static_cast<float>(fraction) * 0x1p-24f;
-    return sign == 0 ? value : -value;
-  }
-  const std::uint32_t wide = exponent == 0x1F ? 0xFFu : exponent + 112;
-  return std::bit_cast<float>(sign | (wide << 23) | (fraction << 13));
-}
-
 NumpyArray::NumpyArray(const std::string& path) : source_(open_file(path)) {
   const auto [text, begin] = header_of(*source_);
   const Header header(text, path);
@@ -247,7 +237,7 @@ void NumpyArray::read_floats(std::int64_t first, std::int64_t n, float* out) con
     for (std::int64_t i = 0; i < n; ++i) {
       std::uint16_t half;
       std::memcpy(&half, bytes.data() + 2 * i, sizeof(half));
-      out[i] = float_of_half(half);
+      out[i] = Float16::widen(half);
     }
   }
 }

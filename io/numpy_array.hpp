@@ -43,7 +43,4 @@ class NumpyArray {
   std::int64_t item_bytes_ = 0;
 };
 
-/// The number that 16 bits of IEEE half precision are.
-float float_of_half(std::uint16_t half);
-
 }  // namespace keyshard

@@ -260,15 +260,5 @@ TEST_F(NumpyArrays, ThatAreNoneAreToldWhatWasFound) {
        "values.npy[1]: expected numbers that are finite as float32");
 }
 
-TEST(FloatOfHalf, IsTheNumberThatTheBitsAre) {
-  EXPECT_EQ(float_of_half(0x3C00), 1.0f);
-  EXPECT_EQ(float_of_half(0xBC01), -1.0009765625f);
-  EXPECT_EQ(float_of_half(0x0400), 0x1p-14f);
-  EXPECT_EQ(float_of_half(0x83FF), -1023 * 0x1p-24f);
-  EXPECT_EQ(float_of_half(0xFC00), -std::numeric_limits<float>::infinity());
-  EXPECT_TRUE(float_of_half(0x7E00) != float_of_half(0x7E00));
-  EXPECT_TRUE(std::signbit(float_of_half(0x8000)));
-}
-
 }  // namespace
 }  // namespace keyshard::testing

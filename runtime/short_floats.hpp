@@ -1,0 +1,67 @@
+// Floats of 16 bits: float16 (IEEE 754 binary16: 5 bits of exponent, 10 of fraction) and bfloat16
+// (the upper half of a float: 8 and 7). Numbers are kept in them and computed with as floats. Both
+// conversions are bit arithmetic and one exact sum, so they give the same bits on every machine,
+// and loops over them become vector instructions.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "runtime/portable.hpp"
+
+namespace keyshard {
+
+/// `yes` where `condition`, else `no`; both are computed, so that there is no jump.
+KEYSHARD_HD KEYSHARD_INLINE std::uint32_t chosen(bool condition, std::uint32_t yes,
+                                                 std::uint32_t no) {
+  const std::uint32_t mask = condition ? ~std::uint32_t{0} : 0;
+  return (yes & mask) | (no & ~mask);
+}
+
+struct Float16 {
+  /// The same number; a NaN keeps its sign and its fraction.
+  KEYSHARD_HD KEYSHARD_INLINE static float widen(std::uint16_t half) {
+    const std::uint32_t shifted = (half & 0x7FFFu) << 13;
+    const std::uint32_t normal = shifted + (112u << 23);
+    const std::uint32_t special = shifted | (0xFFu << 23);  // infinity and NaN
+    // A subnormal is fraction x 2^-24 = (2^-14 + fraction x 2^-24) - 2^-14, without a rounding.
+    const std::uint32_t subnormal =
+        std::bit_cast<std::uint32_t>(std::bit_cast<float>(shifted + (113u << 23)) - 0x1p-14f);
+    std::uint32_t bits = chosen(shifted < (1u << 23), subnormal, normal);
+    bits = chosen(shifted >= (31u << 23), special, bits);
+    return std::bit_cast<float>(bits | ((half & 0x8000u) << 16));
+  }
+
+  /// The nearest number, of two equally near ones the even one; from 65520 on infinity. A NaN stays
+  /// one, with its sign and the upper bits of its fraction.
+  KEYSHARD_HD KEYSHARD_INLINE static std::uint16_t narrow(float value) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value), size = bits & 0x7FFFFFFFu;
+    const std::uint32_t odd = (size >> 13) & 1u;
+    const std::uint32_t normal = (size - (112u << 23) + 0xFFFu + odd) >> 13;
+    // In [0.5, 1) floats are multiples of 2^-24, as subnormals of this type are: the sum rounds.
+    const std::uint32_t subnormal =
+        std::bit_cast<std::uint32_t>(std::bit_cast<float>(size) + 0.5f) - (126u << 23);
+    const std::uint32_t nan = 0x7E00u | ((size >> 13) & 0x3FFu);
+    std::uint32_t half = chosen(size < (113u << 23), subnormal, normal);
+    half = chosen(size >= (143u << 23), 0x7C00u, half);
+    half = chosen(size > (0xFFu << 23), nan, half);
+    return static_cast<std::uint16_t>(half | ((bits >> 16) & 0x8000u));
+  }
+};
+
+struct Bfloat16 {
+  /// The same number; a NaN keeps its sign and its fraction.
+  KEYSHARD_HD KEYSHARD_INLINE static float widen(std::uint16_t half) {
+    return std::bit_cast<float>(std::uint32_t{half} << 16);
+  }
+
+  /// The nearest number, of two equally near ones the even one. A NaN stays one, with its sign and
+  /// the upper bits of its fraction.
+  KEYSHARD_HD KEYSHARD_INLINE static std::uint16_t narrow(float value) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value), size = bits & 0x7FFFFFFFu;
+    const std::uint32_t near = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+    return static_cast<std::uint16_t>(chosen(size > (0xFFu << 23), (bits >> 16) | 0x40u, near));
+  }
+};
+
+}  // namespace keyshard

@@ -13,13 +13,15 @@ struct Description {
   std::int64_t size;
 };
 
-constexpr std::array<Description, 7> kTypes{{{ElementType::u8, "u8", 1},
+constexpr std::array<Description, 9> kTypes{{{ElementType::u8, "u8", 1},
                                              {ElementType::i32, "i32", 4},
                                              {ElementType::u32, "u32", 4},
                                              {ElementType::i64, "i64", 8},
                                              {ElementType::u64, "u64", 8},
                                              {ElementType::f32, "f32", 4},
-                                             {ElementType::f64, "f64", 8}}};
+                                             {ElementType::f64, "f64", 8},
+                                             {ElementType::f16, "f16", 2},
+                                             {ElementType::bf16, "bf16", 2}}};
 
 }  // namespace
 
@@ -33,8 +35,8 @@ ElementType element_type_of(std::string_view name, std::string_view place) {
       return description.type;
     }
   }
-  fail(Kind::corrupt_data, "{}: expected one of u8, i32, u32, i64, u64, f32, f64: found {}", place,
-       name);
+  fail(Kind::corrupt_data,
+       "{}: expected one of u8, i32, u32, i64, u64, f32, f64, f16, bf16: found {}", place, name);
 }
 
 }  // namespace keyshard

@@ -50,7 +50,10 @@ Hdf5Id property_list(hid_t kind, const std::string& place) {
   return {checked(H5Pcreate(kind), "make properties", place), H5Pclose};
 }
 
-hid_t hdf5_type(ElementType type) {
+namespace {
+
+/// The type that HDF5 has itself; for floats of 16 bits the one that they are made of.
+hid_t built_in_type(ElementType type) {
   switch (type) {
     case ElementType::u8:
       return H5T_STD_U8LE;
@@ -63,6 +66,8 @@ hid_t hdf5_type(ElementType type) {
     case ElementType::u64:
       return H5T_STD_U64LE;
     case ElementType::f32:
+    case ElementType::f16:
+    case ElementType::bf16:
       return H5T_IEEE_F32LE;
     case ElementType::f64:
       return H5T_IEEE_F64LE;
@@ -70,11 +75,26 @@ hid_t hdf5_type(ElementType type) {
   return H5I_INVALID_HID;
 }
 
+}  // namespace
+
+Hdf5Id hdf5_type(ElementType type, const std::string& place) {
+  Hdf5Id made(checked(H5Tcopy(built_in_type(type)), "make a type", place), H5Tclose);
+  if (type == ElementType::f16 || type == ElementType::bf16) {
+    const bool half = type == ElementType::f16;
+    const std::size_t fraction = half ? 10 : 7, exponent = half ? 5 : 8;
+    checked(H5Tset_fields(made.get(), 15, fraction, exponent, 0, fraction), "make a type", place);
+    checked(H5Tset_size(made.get(), 2), "make a type", place);
+    checked(H5Tset_ebias(made.get(), half ? 15 : 127), "make a type", place);
+  }
+  return made;
+}
+
 ElementType element_type(hid_t type, const std::string& place) {
   for (const ElementType candidate :
        {ElementType::u8, ElementType::i32, ElementType::u32, ElementType::i64, ElementType::u64,
-        ElementType::f32, ElementType::f64}) {
-    if (checked(H5Tequal(type, hdf5_type(candidate)), "compare types", place) > 0) {
+        ElementType::f32, ElementType::f64, ElementType::f16, ElementType::bf16}) {
+    const Hdf5Id own = hdf5_type(candidate, place);
+    if (checked(H5Tequal(type, own.get()), "compare types", place) > 0) {
       return candidate;
     }
   }

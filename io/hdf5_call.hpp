@@ -58,7 +58,7 @@ Hdf5Id make_space(const std::vector<std::int64_t>& shape, const std::string& pla
 void select_rows(hid_t space, std::int64_t begin, std::int64_t count,
                  const std::vector<std::int64_t>& shape, const std::string& place);
 /// The little-endian type of elements, in a file and in memory.
-hid_t hdf5_type(ElementType type);
+Hdf5Id hdf5_type(ElementType type, const std::string& place);
 
 /// Throws unless a dataset is contiguous, unfiltered and inside its file.
 void require_contiguous(hid_t dataset, const std::string& place);

@@ -28,14 +28,15 @@ void Hdf5Dataset::transfer(std::int64_t begin, std::int64_t count, const Transfe
 
 void Hdf5Dataset::write(std::int64_t begin, std::int64_t count, const void* values) {
   transfer(begin, count, [&](hid_t memory, hid_t file) {
-    checked(H5Dwrite(id_.get(), hdf5_type(type_), memory, file, H5P_DEFAULT, values), "write",
-            name_);
+    const Hdf5Id type = hdf5_type(type_, name_);
+    checked(H5Dwrite(id_.get(), type.get(), memory, file, H5P_DEFAULT, values), "write", name_);
   });
 }
 
 void Hdf5Dataset::read(std::int64_t begin, std::int64_t count, void* values) const {
   transfer(begin, count, [&](hid_t memory, hid_t file) {
-    checked(H5Dread(id_.get(), hdf5_type(type_), memory, file, H5P_DEFAULT, values), "read", name_);
+    const Hdf5Id type = hdf5_type(type_, name_);
+    checked(H5Dread(id_.get(), type.get(), memory, file, H5P_DEFAULT, values), "read", name_);
   });
 }
 

@@ -87,8 +87,8 @@ Hdf5Id Hdf5File::make_dataset(const std::string& name, ElementType type, const H
   checked(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "set properties", place(name));
   // Times would make the bytes of a file differ from run to run.
   checked(H5Pset_obj_track_times(properties.get(), false), "set properties", place(name));
-  return {checked(H5Dcreate2(id_.get(), name.c_str(), hdf5_type(type), space.get(), links.get(),
-                             properties.get(), H5P_DEFAULT),
+  return {checked(H5Dcreate2(id_.get(), name.c_str(), hdf5_type(type, place(name)).get(),
+                             space.get(), links.get(), properties.get(), H5P_DEFAULT),
                   "create the dataset", place(name)),
           H5Dclose};
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "io/hdf5_file.hpp"
 #include "tests/io/checkpoint_fixture.hpp"
 
 namespace keyshard::testing {
@@ -48,6 +49,23 @@ class CheckpointH5py : public ::testing::Test {
   TestFolder folder_;
   TestState state_;
 };
+
+TEST_F(CheckpointH5py, ReadsShortFloatsAsNumbers) {
+  const std::vector<std::uint16_t> halves{0x3C00, 0xBC01, 0x83FF, 0x7BFF},  // float16
+      uppers{0x3F80, 0xC049, 0x0001, 0x7F7F};
+  Hdf5File file = Hdf5File::create(folder_ / "short.h5");
+  file.write("f16", ElementType::f16, {4}, halves.data());
+  file.write("bf16", ElementType::bf16, {4}, uppers.data());
+  file.close();
+  const std::string output =
+      run("import h5py, sys, numpy\n"
+          "file = h5py.File(sys.argv[1] + '/../short.h5')\n"
+          "print(file['f16'].dtype, *file['f16'][:].astype('f8').tolist())\n"
+          "print(*file['bf16'].astype('f4')[:].view('u4').tolist())\n");
+  EXPECT_EQ(output,
+            "float16 1.0 -1.0009765625 -6.097555160522461e-05 65504.0\n" +
+                fmt::format("{} {} {} {}\n", 0x3F800000u, 0xC0490000u, 0x00010000u, 0x7F7F0000u));
+}
 
 TEST_F(CheckpointH5py, TheTenLinesOfFormatsMdReadEveryTable) {
   const std::string output = run(documented_program());

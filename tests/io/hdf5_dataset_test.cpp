@@ -66,6 +66,18 @@ TEST_F(Hdf5DatasetTest, RowsAreTheFirstDimensionAndWidthIsAllOthers) {
   }
 }
 
+TEST_F(Hdf5DatasetTest, ShortFloatsKeepTheirTypeAndBits) {
+  for (const ElementType type : {ElementType::f16, ElementType::bf16}) {
+    std::vector<std::uint16_t> all(65536), found(all.size());
+    std::iota(all.begin(), all.end(), std::uint16_t{0});
+    file_.write(name_of(type), type, {4, 16384}, all.data());
+    const Hdf5Dataset dataset = file_.open_dataset(name_of(type));
+    EXPECT_NO_THROW(dataset.expect(type, {4, 16384}));
+    dataset.read(0, 4, found.data());
+    EXPECT_EQ(found, all);
+  }
+}
+
 TEST_F(Hdf5DatasetTest, NoRowOutsideIsWrittenOrRead) {
   Hdf5Dataset dataset = file_.create_dataset("x", ElementType::u8, {4});
   const std::vector<std::pair<std::int64_t, std::int64_t>> runs{

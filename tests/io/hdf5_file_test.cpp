@@ -145,7 +145,7 @@ TEST_F(Hdf5FileTest, RefusesWhatLeadsOutOfTheFileOrIsNotOurs) {
       {"f.create_dataset('x', data=numpy.zeros(100), chunks=(10,), compression='gzip')",
        "contiguous"},
       {"f['x'] = numpy.zeros(3, '>f4')", "little-endian"},
-      {"f['x'] = numpy.zeros(3, 'f2')", "little-endian"},
+      {"f['x'] = numpy.zeros(3, 'i2')", "little-endian"},
       {"f['x'] = 'text'", "little-endian"},
       {"f['x'] = 3.5", "dimensions"},
       {"f.create_group('x')", "open the dataset"}};

@@ -137,7 +137,7 @@ TEST(Manifest, EveryMemberMustBeOfItsType) {
       {"\"tables\": [", "\"tables\": {}, \"others\": ["},
       {"\"dense\": [", "\"dense\": 0, \"others\": ["},
       {"\"width\":4", "\"width\":4.5"},
-      {"\"type\":\"f64\"", "\"type\":\"f16\""},
+      {"\"type\":\"f64\"", "\"type\":\"f8\""},
       {"\"rows\":[3]", "\"rows\":[-1]"},
       {"\"rows\":[3]", "\"rows\":[281474976710657]"},
       {"\"filled\":[0]", "\"filled\":[2]"},

@@ -13,6 +13,14 @@ const std::vector<std::string>& dtype_policy_names() {
   return kNames;
 }
 
+ValueDtype value_dtype_of(const std::string& name) {
+  const std::vector<std::string>& names = names_of(ValueDtype{});
+  const auto found = std::find(names.begin(), names.end(), name);
+  require(found != names.end(), Kind::invalid_argument, "expected a dtype of {}: found \"{}\"",
+          fmt::join(names, ", "), name);
+  return static_cast<ValueDtype>(found - names.begin());
+}
+
 DtypePolicy dtype_policy_of(const std::string& layer, const std::string& name,
                             const std::string& value_dtype) {
   if (name.empty()) {

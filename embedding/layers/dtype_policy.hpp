@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "embedding/rows/value_dtype.hpp"
+
 namespace keyshard {
 
 /// A dtype policy of Keras: one type for both uses, or mixed precision.
@@ -14,6 +16,9 @@ struct DtypePolicy {
 
   bool operator==(const DtypePolicy&) const = default;
 };
+
+/// The dtype of that name. Throws Error{invalid_argument} for a name that is not built.
+ValueDtype value_dtype_of(const std::string& name);
 
 /// The names of all policies of the contract.
 const std::vector<std::string>& dtype_policy_names();

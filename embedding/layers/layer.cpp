@@ -32,12 +32,6 @@ void require_name(const LayerOptions& options, const char* option, const std::st
           value, did_you_mean(value, all));
 }
 
-void require_built(bool built, const LayerOptions& options, const char* option,
-                   const std::string& value) {
-  require(built, Kind::not_built, "layer {}: option {} = {} is not built in this version",
-          options.name, option, value);
-}
-
 void check_dtypes(const LayerOptions& options) {
   require_name(options, "key_dtype", options.key_dtype, key_dtype_names(), {});
   require(!options.padding_id || holds_key(options.key_dtype, *options.padding_id),
@@ -48,11 +42,9 @@ void check_dtypes(const LayerOptions& options) {
   require(!options.trainable || !holds(integers, options.value_dtype), Kind::invalid_argument,
           "layer {}: rows of integers need trainable = false: found value_dtype {}", options.name,
           options.value_dtype);
-  require_name(options, "value_dtype", options.value_dtype, {"float32"},
-               {"float64", "float16", "bfloat16", "int8", "int32", "int64"});
-  const DtypePolicy policy =
-      dtype_policy_of(options.name, options.dtype_policy, options.value_dtype);
-  require_built(policy.compute_dtype == "float32", options, "dtype_policy", policy.name);
+  require_name(options, "value_dtype", options.value_dtype, names_of(ValueDtype{}),
+               {"float64", "int8", "int32", "int64"});
+  dtype_policy_of(options.name, options.dtype_policy, options.value_dtype);
 }
 
 void check_numbers(const LayerOptions& options) {

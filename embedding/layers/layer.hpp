@@ -54,9 +54,10 @@ struct LayerOptions {
   bool keep_distribution = false;    ///< whether get_config keeps `devices`
   std::string distribute_strategy;   ///< always empty: a name of tf.distribute is refused
 
-  // Only the default, or what is named beside it, is built in this version.
-  std::string value_dtype = "float32";
-  std::string dtype_policy;  ///< "" means value_dtype; "float32"
+  std::string value_dtype = "float32";  ///< of stored rows; or "float16", "bfloat16"
+  /// "" means value_dtype. Outputs and upstream gradients are rounded to the compute dtype of the
+  /// policy (dtype_policy.hpp); they stand in arrays of floats all the same.
+  std::string dtype_policy;
 
   KvCreator kv_creator;  ///< where the rows of the table live
 };

@@ -9,7 +9,8 @@
 
 namespace keyshard {
 
-/// Keys and their values [keys x embedding_size], on the host.
+/// Keys and their values [keys x embedding_size], on the host. Values are floats whatever the dtype
+/// of the table, which rounds those that it is given.
 struct LayerWeights {
   std::string value_dtype = "float32";
   std::int64_t embedding_size = 0;

@@ -113,15 +113,16 @@ class TableLayer : public LayerBase {
   /// where ranks differ in `training` or `trainable`.
   LayerOutput<B> look_up(Stream<B>& stream, const Bags<B>& bags, const BasicCallOptions<B>& call);
 
-  /// Ends a call whose output has its values and shape: keeps its shapes, adds the regularizer.
+  /// Ends a call whose output has its values and shape: keeps its shapes, rounds the values to the
+  /// compute dtype, adds the regularizer.
   void finish(Stream<B>& stream, const IdsView& ids, LayerOutput<B>& output);
 
   /// Whether backward has work to do. Throws Error{invalid_argument} for the output of an
   /// inference.
   bool begins_backward(const LayerOutput<B>& output) const;
 
-  /// The upstream gradient with the gradients of the losses of the output; `sum` owns it where it
-  /// is not `upstream`.
+  /// The upstream gradient, rounded to the compute dtype, with the gradients of the losses of the
+  /// output; `sum` owns it where it is not `upstream`.
   const float* add_terms(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream,
                          Buffer<float, B>& sum) const;
 
@@ -146,6 +147,7 @@ class TableLayer : public LayerBase {
   Lookup<B> lookup_;
   std::unique_ptr<Lookup<B>> weighted_;  // the same for ids with weights; null where it has none
   std::shared_ptr<const OutputFunction<B>> regularizer_;
+  ValueDtype compute_dtype_;  // of outputs and upstream gradients
 };
 
 /// The shape of ids as a spec has it: ragged lists are [lists, None], lists of lists [lists, None,

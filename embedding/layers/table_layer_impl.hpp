@@ -29,6 +29,10 @@ Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options) {
   require(shared.layout().dim == options.embedding_size, Kind::invalid_argument,
           "layer {}: expected embedding_size {} of the shared table {}: found {}", options.name,
           shared.layout().dim, options.share, options.embedding_size);
+  const std::string& dtype = option_name(shared.options().value_dtype);
+  require(dtype == options.value_dtype, Kind::invalid_argument,
+          "layer {}: expected value_dtype {} of the shared table {}: found {}", options.name, dtype,
+          options.share, options.value_dtype);
   const double limit = shared.options().groups.front().max_norm;
   require(options.max_norm.value_or(limit) == limit, Kind::invalid_argument,
           "layer {}: expected max_norm {} of the shared table {}, or none given: found {}",
@@ -50,6 +54,7 @@ inline TableOptions table_options(const LayerOptions& options) {
                    .optimizer = options.optimizer,
                    .regularization = options.regularization,
                    .max_norm = options.max_norm.value_or(0)}};
+  table.value_dtype = value_dtype_of(options.value_dtype);
   table.partitioner = options.partitioner;
   table.seed = options.seed.value_or(hash_bytes(options.name));
   table.exchange = options.exchange;
@@ -91,6 +96,23 @@ std::shared_ptr<const OutputFunction<B>> make_regularizer(
           : registered(functions.output_functions, options->function, "an activity_regularizer"));
 }
 
+/// to[i] = from[i], rounded; they may be the same.
+struct RoundTo {
+  ValueDtype dtype;
+  const float* from;
+  float* to;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { to[i] = rounded_value(dtype, from[i]); }
+};
+
+/// Rounds n numbers; does nothing for float32.
+template <Backend B>
+void round_to(Stream<B>& stream, ValueDtype dtype, std::int64_t n, const float* from, float* to) {
+  if (dtype != ValueDtype::float32) {
+    for_each(stream, n, RoundTo{dtype, from, to});
+  }
+}
+
 template <Backend B>
 TableLayer<B>::TableLayer(TableSet<B>& tables, const LayerOptions& options, const InputSpec& spec,
                           const AnyCombiner& combiner, const UserFunctions<B>& functions)
@@ -102,7 +124,8 @@ TableLayer<B>::TableLayer(TableSet<B>& tables, const LayerOptions& options, cons
       table_((make_regularizer(options.activity_regularizer, functions),
               &layer_table(tables, options_))),
       lookup_(tables.communicator(), {table_}, {FeatureOptions{options.name, 0, {combiner}}}),
-      regularizer_(make_regularizer(options.activity_regularizer, functions)) {
+      regularizer_(make_regularizer(options.activity_regularizer, functions)),
+      compute_dtype_(value_dtype_of(compute_dtype())) {
   if (takes_weights(combiner)) {
     weighted_ = std::make_unique<Lookup<B>>(
         tables.communicator(), std::vector<Table<B>*>{table_},
@@ -274,6 +297,8 @@ template <Backend B>
 void TableLayer<B>::finish(Stream<B>& stream, const IdsView& ids, LayerOutput<B>& output) {
   const FreeShape input = free_shape(ids);
   record(input, {output.shape.begin(), output.shape.end()});
+  round_to(stream, compute_dtype_, output.values.size(), output.values.data(),
+           output.values.data());
   output.batch = input.size() < 2 ? 1 : output.batch;
   if (output.training && regularizer_ != nullptr) {
     const double batch = static_cast<double>(std::max<std::int64_t>(output.batch, 1));
@@ -313,6 +338,11 @@ bool TableLayer<B>::begins_backward(const LayerOutput<B>& output) const {
 template <Backend B>
 const float* TableLayer<B>::add_terms(Stream<B>& stream, const LayerOutput<B>& output,
                                       const float* upstream, Buffer<float, B>& sum) const {
+  if (compute_dtype_ != ValueDtype::float32) {
+    sum = {stream, output.values.size()};
+    round_to(stream, compute_dtype_, sum.size(), upstream, sum.data());
+    upstream = sum.data();
+  }
   for (const OutputTerm<B>& term : output.terms) {
     if (sum.empty()) {
       sum = {stream, output.values.size()};

@@ -10,6 +10,7 @@
 #include "collectives/vote.hpp"
 #include "embedding/layers/key_dtype.hpp"
 #include "embedding/layers/table_layer.hpp"
+#include "embedding/rows/row_values.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
@@ -46,13 +47,21 @@ std::vector<WeightView> TableLayer<B>::non_trainable_weights() const {
 template <Backend B>
 LayerWeights TableLayer<B>::get_weights() const {
   LayerWeights weights{options_.value_dtype, options_.embedding_size, {}, {}};
-  const RowColumn values{"values", 0, table_->layout().dim};
+  const ValueDtype dtype = table_->options().value_dtype;
+  const RowColumn values{"values", 0, table_->layout().dim, dtype};
   for (std::int64_t shard = table_->shards().begin; shard < table_->shards().end; ++shard) {
     const ShardContent rows = table_->shard_content(shard);
     const std::size_t before = weights.values.size();
     weights.keys.insert(weights.keys.end(), rows.keys.begin(), rows.keys.end());
     weights.values.resize(before + rows.keys.size() * static_cast<std::size_t>(values.width));
-    table_->copy_column(rows, values, weights.values.data() + before);
+    float* out = weights.values.data() + before;
+    if (dtype == ValueDtype::float32) {
+      table_->copy_column(rows, values, out);
+    } else {
+      std::vector<std::uint16_t> numbers(rows.keys.size() * static_cast<std::size_t>(values.width));
+      table_->copy_column(rows, values, numbers.data());
+      widen_values(Solo{}, dtype, std::ssize(numbers), numbers.data(), out);
+    }
   }
   return weights;
 }

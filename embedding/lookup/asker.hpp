@@ -46,10 +46,12 @@ struct AskerState {
   BagParts<B> parts;
   Exchange<B> keys;
   BlockLayout answers_layout;             ///< in bytes
+  BlockLayout values_layout;              ///< of the rows as floats, in bytes
   Buffer<std::byte, B> answers;           ///< empty where bags are pooled from the tables in place
   Buffer<std::int64_t, B> value_offsets;  ///< floats before the row of a distinct key; empty where
                                           ///< all rows have one width and follow each other
-  const float* values = nullptr;          ///< rows of the distinct keys, in `answers`
+  Buffer<float, B> unpacked;              ///< all rows as floats, where a table keeps 16-bit floats
+  const float* values = nullptr;          ///< rows of the distinct keys, in `answers` or `unpacked`
   Buffer<const float*, B> rows;           ///< where each row lies, where bags are pooled in place
   Buffer<std::byte, B> kept;              ///< states [samples x kept_bytes]
 

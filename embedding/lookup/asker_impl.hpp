@@ -315,17 +315,19 @@ void plan_batch(Stream<B>& stream, const LookupShape& shape, const LookupInput& 
 template <Backend B>
 void plan_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& asker) {
   const std::vector<std::int64_t>& blocks = asker.distinct.blocks;
-  std::vector<std::int64_t> sizes = sizes_of(blocks);
+  std::vector<std::int64_t> sizes = sizes_of(blocks), values = sizes;
   bool uniform = true;
   for (std::size_t b = 0; b < sizes.size(); ++b) {
     const auto table = static_cast<std::size_t>(shape.table_of(static_cast<std::int64_t>(b)));
     const bool reduced = asker.reduced[table] != 0;
     uniform = uniform && !reduced && shape.dims[table] == shape.dims.front();
-    sizes[b] = reduced ? asker.parts.state_bytes[b] : shape.row_bytes(sizes[b], shape.dims[table]);
+    values[b] = reduced ? 0 : shape.row_bytes(sizes[b], shape.dims[table]);
+    sizes[b] = reduced ? asker.parts.state_bytes[b] : shape.answer_bytes(sizes[b], table);
   }
   asker.answers_layout = BlockLayout(sizes, shape.ranks);
+  asker.values_layout = shape.any_short() ? BlockLayout(values, shape.ranks) : asker.answers_layout;
   if (!uniform || shape.alignment > static_cast<std::int64_t>(sizeof(float))) {
-    asker.value_offsets = place_rows(stream, shape, blocks, asker.answers_layout.bases);
+    asker.value_offsets = place_rows(stream, shape, blocks, asker.values_layout.bases);
   }
 }
 

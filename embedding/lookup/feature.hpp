@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "embedding/rows/value_dtype.hpp"
 #include "embedding/rules/combiners.hpp"
 
 namespace keyshard {
@@ -24,6 +25,9 @@ struct FeatureOptions {
   bool weighted = false;  ///< every id has a weight; combiners are sum, mean or sqrtn
   bool trainable = true;  ///< false, as in a table that is not trainable: backward changes nothing
   EmptyBag empty_bag = EmptyBag::zeros;
+  /// What outputs and upstream gradients are rounded to; they stand in arrays of floats all the
+  /// same.
+  ValueDtype compute_dtype = ValueDtype::float32;
 };
 
 }  // namespace keyshard

@@ -13,6 +13,8 @@
 #include "embedding/lookup/lookup.hpp"
 #include "embedding/lookup/owner_impl.hpp"
 #include "embedding/lookup/read_parts_impl.hpp"
+#include "embedding/lookup/rounded_bags.hpp"
+#include "embedding/lookup/short_answers.hpp"
 #include "runtime/error.hpp"
 #include "runtime/fold.hpp"
 #include "runtime/primitives.hpp"
@@ -210,6 +212,10 @@ void bring_answers(Communicator<B>& communicator, Stream<B>& stream, const Looku
       Exchange<B>(communicator, asker.answers_layout.counts, owner.answers_layout.counts)
           .backward(stream, std::move(answers));
   asker.values = reinterpret_cast<const float*>(asker.answers.data());
+  if (shape.any_short()) {
+    asker.unpacked = unpack_rows(stream, shape, asker);
+    asker.values = asker.unpacked.data();
+  }
 }
 
 /// Sends `numbers`, one per key, along `keys` where senders[this rank]. `senders` is the same on
@@ -326,6 +332,7 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
   bring_answers<B>(ranks, stream, shape_, tables_, !training, *state);
   pool_answers(stream, shape_, asker, pooled);
   fill_empty(stream, shape_, asker, pooled);
+  round_outputs(stream, shape_, asker.samples, pooled);
   asker.rows = {};  // rows change from here on
   state->absent = {};
   state->traffic = traffic_of(shape_, ranks.rank(), input, *state);
@@ -347,7 +354,8 @@ void Lookup<B>::backward(Stream<B>& stream, const LookupTrace<B>& trace,
   }
   const AskerState<B>& asker = trace.state()->asker;
   const OwnerState<B>& owner = trace.state()->owner;
-  GradientMessage<B> message = sum_gradients(stream, shape_, asker, gradients);
+  const TakenGradients<B> taken(stream, shape_, asker.samples, gradients);
+  GradientMessage<B> message = sum_gradients(stream, shape_, asker, taken.views());
   if (shape_.ranks == 1 && message.masks.empty() && owner.parts.parts.empty()) {
     keep_gradients<B>(shape_, tables_, owner, std::move(message), trace.state());
     return;

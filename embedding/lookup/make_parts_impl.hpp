@@ -301,14 +301,14 @@ bool prefer_rows(const LookupShape& shape, std::int64_t rank,
   const auto tables = static_cast<std::size_t>(shape.tables());
   bool changed = false;
   for (std::size_t t = 0; t < tables; ++t) {
-    std::int64_t rows = 0, reduced = 0;  // 4 bytes each
+    std::int64_t rows = 0, reduced = 0;  // bytes
     for (std::int64_t owner = 0; owner < shape.ranks; ++owner) {
       const std::size_t b = static_cast<std::size_t>(owner) * tables + t;
       if (owner != rank) {
         const std::int64_t keys = asker.distinct.blocks[b + 1] - asker.distinct.blocks[b];
-        rows += (keys + partials[b]) * shape.dims[t];
-        reduced += asker.parts.words(b) + (asker.parts.state_bytes[b] + asker.parts.back_bytes[b]) /
-                                              static_cast<std::int64_t>(sizeof(float));
+        rows += shape.answer_bytes(keys, t) + shape.row_bytes(partials[b], shape.dims[t]);
+        reduced +=
+            asker.parts.words(b) * 4 + asker.parts.state_bytes[b] + asker.parts.back_bytes[b];
       }
     }
     if (shape.modes[t] == ExchangeMode::automatic && reduced >= rows) {

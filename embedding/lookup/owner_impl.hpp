@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "embedding/lookup/owner.hpp"
+#include "embedding/lookup/short_answers.hpp"
 #include "embedding/rows/row_functors.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/primitives.hpp"
@@ -69,11 +70,27 @@ struct AnswerRows {
   const std::uint8_t* reduced;   ///< of each block
   bool inference;
   std::byte* answers;
+  const std::int64_t* spare_bases;  ///< floats before the spare place of each block; null where no
+                                    ///< table keeps 16-bit floats
+  float* spare;
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
-    if (reduced[block] == 0) {
-      body(ReadRow{.table = tables + block % num_tables,
+    const TableRef* table = tables + block % num_tables;
+    if (reduced[block] != 0) {
+      return;
+    }
+    if (table->dtype != ValueDtype::float32) {
+      body(PackRow{.table = table,
+                   .keys = keys,
+                   .rows = rows,
+                   .which = inverse,
+                   .first = blocks[block],
+                   .inference = inference,
+                   .spare = spare + spare_bases[block],
+                   .out = reinterpret_cast<std::uint16_t*>(answers + bases[block])});
+    } else {
+      body(ReadRow{.table = table,
                    .keys = keys,
                    .rows = rows,
                    .which = inverse,
@@ -89,11 +106,50 @@ template <Backend B>
 BlockLayout plan_own_answers(const LookupShape& shape, const OwnerState<B>& owner) {
   std::vector<std::int64_t> sizes = sizes_of(owner.blocks);
   for (std::size_t b = 0; b < sizes.size(); ++b) {
-    sizes[b] = owner.reduced[b] != 0
-                   ? owner.parts.state_bytes[b]
-                   : shape.row_bytes(sizes[b], shape.dim_of(static_cast<std::int64_t>(b)));
+    sizes[b] =
+        owner.reduced[b] != 0
+            ? owner.parts.state_bytes[b]
+            : shape.answer_bytes(
+                  sizes[b], static_cast<std::size_t>(shape.table_of(static_cast<std::int64_t>(b))));
   }
   return {sizes, shape.ranks};
+}
+
+/// Where absent keys of each block get their floats before they are rounded; empty where no table
+/// keeps 16-bit floats.
+template <Backend B>
+std::vector<std::int64_t> plan_spare(const LookupShape& shape, const OwnerState<B>& owner) {
+  if (!shape.any_short()) {
+    return {};
+  }
+  std::vector<std::int64_t> sizes = sizes_of(owner.blocks);
+  for (std::size_t b = 0; b < sizes.size(); ++b) {
+    const auto t = static_cast<std::size_t>(shape.table_of(static_cast<std::int64_t>(b)));
+    sizes[b] *= shape.dtypes[t] == ValueDtype::float32 ? 0 : shape.dims[t];
+  }
+  return BlockLayout(sizes, shape.ranks).bases;
+}
+
+/// Answers the parts of bags of reduced blocks; `rows` answers the other blocks.
+template <Backend B>
+void answer_parts(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
+                  const AnswerRows& rows, OwnerState<B>& owner) {
+  if (owner.parts.parts.empty()) {
+    return;
+  }
+  read_found(stream, shape, tables, rows.inference, owner);
+  const DeviceShape<B> device(stream, shape);
+  for_each_row(stream, owner.parts.parts.size(),
+               ReduceParts{.shape = device.ref,
+                           .parts = owner.parts.parts.data(),
+                           .items = owner.parts.items.data(),
+                           .key_blocks = rows.blocks,
+                           .inverse = rows.inverse,
+                           .shards = owner.shards.data(),
+                           .values = owner.values.data(),
+                           .value_offset = owner.value_offset(shape),
+                           .bases = rows.bases,
+                           .answers = rows.answers});
 }
 
 template <Backend B>
@@ -103,7 +159,9 @@ Buffer<std::byte, B> answer_keys(Stream<B>& stream, const LookupShape& shape,
   owner.answers_layout = plan_own_answers(shape, owner);
   Buffer<std::byte, B> answers(stream, owner.answers_layout.size());
   const TableRefs<B> refs(stream, tables);
-  Buffer<std::int64_t, B> blocks_storage, bases_storage;
+  const std::vector<std::int64_t> spare_bases = plan_spare(shape, owner);
+  Buffer<float, B> spare(stream, spare_bases.empty() ? 0 : spare_bases.back());
+  Buffer<std::int64_t, B> blocks_storage, bases_storage, spare_storage;
   Buffer<std::uint8_t, B> reduced_storage;
   const AnswerRows rows{
       .tables = refs.data(),
@@ -115,23 +173,11 @@ Buffer<std::byte, B> answer_keys(Stream<B>& stream, const LookupShape& shape,
       .bases = device_view<std::int64_t>(stream, owner.answers_layout.bases, bases_storage),
       .reduced = device_view<std::uint8_t>(stream, owner.reduced, reduced_storage),
       .inference = inference,
-      .answers = answers.data()};
+      .answers = answers.data(),
+      .spare_bases = device_view<std::int64_t>(stream, spare_bases, spare_storage),
+      .spare = spare.data()};
   for_each_run(stream, Span<const std::int64_t>(owner.blocks), rows);
-  if (!owner.parts.parts.empty()) {
-    read_found(stream, shape, tables, inference, owner);
-    const DeviceShape<B> device(stream, shape);
-    for_each_row(stream, owner.parts.parts.size(),
-                 ReduceParts{.shape = device.ref,
-                             .parts = owner.parts.parts.data(),
-                             .items = owner.parts.items.data(),
-                             .key_blocks = rows.blocks,
-                             .inverse = rows.inverse,
-                             .shards = owner.shards.data(),
-                             .values = owner.values.data(),
-                             .value_offset = owner.value_offset(shape),
-                             .bases = rows.bases,
-                             .answers = answers.data()});
-  }
+  answer_parts(stream, shape, tables, rows, owner);
   return answers;
 }
 

@@ -74,6 +74,7 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table, Looku
   added.table = static_cast<std::uint16_t>(feature.table);
   added.by_shard = table.pool_order == PoolOrder::shard;
   added.weighted = feature.weighted;
+  added.compute_dtype = feature.compute_dtype;
   added.row_dim = table.dim();
   shape.weighted |= feature.weighted;
   std::int64_t own_column = 0;
@@ -147,6 +148,17 @@ bool LookupShape::all_frozen() const {
   return std::find(frozen.begin(), frozen.end(), 0) == frozen.end();
 }
 
+bool LookupShape::any_short() const {
+  return std::any_of(dtypes.begin(), dtypes.end(),
+                     [](ValueDtype dtype) { return dtype != ValueDtype::float32; });
+}
+
+bool LookupShape::rounds_outputs() const {
+  return std::any_of(features.begin(), features.end(), [](const FeatureShape& feature) {
+    return feature.compute_dtype != ValueDtype::float32;
+  });
+}
+
 bool LookupShape::fills_empty() const {
   return std::any_of(groups.begin(), groups.end(),
                      [](const FeatureGroup& group) { return group.empty != 0; });
@@ -181,6 +193,7 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
   for (const TableOptions* table : tables) {
     shape.partitioners.push_back(chosen_partitioner(table->partitioner, table->name));
     shape.dims.push_back(table->dim());
+    shape.dtypes.push_back(table->value_dtype);
     shape.shard_order.push_back(table->pool_order == PoolOrder::shard);
     shape.modes.push_back(table->exchange);
     shape.frozen.push_back(0);

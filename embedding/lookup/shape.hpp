@@ -48,11 +48,12 @@ static_assert(sizeof(FeatureGroup) == 64, "a group is one cache line, for every 
 
 struct FeatureShape {
   std::uint16_t table = 0;
-  bool by_shard = false;         ///< bags are added by (shard, position)
-  bool weighted = false;         ///< ids have weights
-  std::int64_t row_dim = 0;      ///< of the table
-  std::int64_t state_bytes = 0;  ///< of one partial state of a bag, all groups
-  std::int64_t back_bytes = 0;   ///< of the backward message of a bag, all groups
+  bool by_shard = false;                           ///< bags are added by (shard, position)
+  bool weighted = false;                           ///< ids have weights
+  ValueDtype compute_dtype = ValueDtype::float32;  ///< of outputs and upstream gradients
+  std::int64_t row_dim = 0;                        ///< of the table
+  std::int64_t state_bytes = 0;                    ///< of one partial state of a bag, all groups
+  std::int64_t back_bytes = 0;                     ///< of the backward message of a bag, all groups
 };
 
 /// One column group of a table; dim 0 where it has fewer.
@@ -90,6 +91,7 @@ struct LookupShape {
   std::vector<TableGroup> table_groups;   ///< [tables x num_groups()]
   std::vector<Partitioner> partitioners;  ///< of each table
   std::vector<std::int64_t> dims;         ///< of each table
+  std::vector<ValueDtype> dtypes;         ///< of each table
   std::vector<bool> shard_order;          ///< of each table: pooled by shard
   std::vector<ExchangeMode> modes;        ///< of each table
   std::vector<std::int64_t> widths;       ///< of each group's output
@@ -118,10 +120,16 @@ struct LookupShape {
     return dims[static_cast<std::size_t>(table_of(block))];
   }
 
-  /// Bytes of a block of rows in a message.
-  std::int64_t row_bytes(std::int64_t rows, std::int64_t dim) const {
-    const std::int64_t bytes = rows * dim * static_cast<std::int64_t>(sizeof(float));
+  /// Bytes of a block of `rows` x `dim` numbers in a message.
+  std::int64_t row_bytes(std::int64_t rows, std::int64_t dim,
+                         ValueDtype dtype = ValueDtype::float32) const {
+    const std::int64_t bytes = rows * dim * value_bytes(dtype);
     return (bytes + alignment - 1) / alignment * alignment;
+  }
+
+  /// Bytes of an answer with so many rows of a table: rows travel in the type of the table.
+  std::int64_t answer_bytes(std::int64_t rows, std::size_t table) const {
+    return row_bytes(rows, dims[table], dtypes[table]);
   }
 
   /// Whether the rows of all tables have one width.
@@ -131,6 +139,10 @@ struct LookupShape {
   bool any_reducible() const;
   /// Whether the rows of no table get gradients.
   bool all_frozen() const;
+  /// Whether a table keeps 16-bit floats.
+  bool any_short() const;
+  /// Whether outputs of a feature are rounded to 16-bit floats.
+  bool rounds_outputs() const;
   /// Whether a bag with no ids gives another number than 0.
   bool fills_empty() const;
 

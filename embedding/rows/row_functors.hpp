@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "embedding/rows/row_values.hpp"
 #include "embedding/rows/table_ref.hpp"
 #include "embedding/rules/max_norm.hpp"
 #include "embedding/rules/row_norm.hpp"
@@ -44,12 +45,12 @@ struct FindRow {
   }
 };
 
-/// Writes the values of group `group` of a new row by `initializer`, which is that of the group,
-/// clipped to its max_norm.
+/// Writes the values of group `group` of a new row, into those of all groups, by `initializer`,
+/// which is that of the group, clipped to its max_norm.
 template <class Team, class I>
 KEYSHARD_HD void initialize_by(const Team& team, const I& initializer, const GroupRef& group,
-                               Key key, float* row) {
-  float* values = row + group.offset;
+                               Key key, float* all) {
+  float* values = all + group.offset;
   initialize_row(team, initializer, group.seed, key, group.dim, values);
   if (group.max_norm > 0) {
     team.sync();  // lanes have written columns that others clip
@@ -59,25 +60,25 @@ KEYSHARD_HD void initialize_by(const Team& team, const I& initializer, const Gro
 
 /// The same by whichever initializer the group has.
 template <class Team>
-KEYSHARD_HD void initialize_group(const Team& team, const GroupRef& group, Key key, float* row) {
+KEYSHARD_HD void initialize_group(const Team& team, const GroupRef& group, Key key, float* all) {
   visit_variant(group.initializer, [&](const auto& initializer) {
-    initialize_by(team, initializer, group, key, row);
+    initialize_by(team, initializer, group, key, all);
   });
 }
 
 /// Clips the values of a row that were written to the max_norm of each group.
 template <class Team>
-KEYSHARD_HD void clip_groups(const Team& team, const TableRef& table, float* row) {
+KEYSHARD_HD void clip_groups(const Team& team, const TableRef& table, float* values) {
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
     const GroupRef& group = table.groups[g];
     if (group.max_norm > 0) {
       team.sync();  // lanes have written columns that others clip
-      clip_row(team, group.dim, group.max_norm, row + group.offset);
+      clip_row(team, group.dim, group.max_norm, values + group.offset);
     }
   }
 }
 
-/// The values of an absent key: those of a new row, or zeros.
+/// The values of an absent key: those of a new row, rounded as the table keeps them, or zeros.
 template <class Team>
 KEYSHARD_HD void read_absent(const Team& team, const TableRef& table, Key key, bool inference,
                              float* to) {
@@ -90,10 +91,14 @@ KEYSHARD_HD void read_absent(const Team& team, const TableRef& table, Key key, b
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
     initialize_group(team, table.groups[g], key, to);
   }
+  if (table.dtype != ValueDtype::float32) {
+    team.sync();  // lanes have written columns that others round
+    round_values(team, table.dtype, table.dim, to);
+  }
 }
 
-/// out + (i - first) * dim gets the values of key which[i] of the table, or of key i where `which`
-/// is null.
+/// out + (i - first) * dim gets the values of key which[i] of a table of float32, or of key i where
+/// `which` is null.
 struct ReadRow {
   const TableRef* table;
   const Key* keys;
@@ -129,8 +134,8 @@ struct ReadRow {
   }
 };
 
-/// places[i] = where the values of key i lie: in the table; for an absent key, at spare + (i -
-/// first) * dim, to which they are written.
+/// places[i] = where the values of key i of a table of float32 lie: in the table; for an absent
+/// key, at spare + (i - first) * dim, to which they are written.
 struct LocateRow {
   const TableRef* table;
   const Key* keys;
@@ -150,6 +155,37 @@ struct LocateRow {
     }
     if (team.thread_rank() == 0) {
       places[i] = rows[i] == kNoRow ? own : table->store.row(rows[i]);
+    }
+  }
+};
+
+/// out + (i - first) * dim gets the values of key i of a table of 16-bit floats, as floats;
+/// places[i] = that place, where places are asked for.
+struct WidenRow {
+  const TableRef* table;
+  const Key* keys;
+  const RowId* rows;
+  std::int64_t first;
+  bool inference;
+  float* out;
+  const float** places;  ///< null: not wanted
+
+  KEYSHARD_HD void fetch(std::int64_t i) const {
+    if (rows[i] != kNoRow) {
+      prefetch(short_values(table->store.row(rows[i])), table->dim);
+    }
+  }
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
+    float* to = out + (i - first) * table->dim;
+    if (rows[i] == kNoRow) {
+      read_absent(team, *table, keys[i], inference, to);
+    } else {
+      widen_values(team, table->dtype, table->dim, short_values(table->store.row(rows[i])), to);
+    }
+    if (places != nullptr && team.thread_rank() == 0) {
+      places[i] = to;
     }
   }
 };
@@ -175,17 +211,19 @@ KEYSHARD_HD void initialize_states(const Team& team, const TableRef& table, RowI
 /// Writes the initial values of the groups from `first` on.
 template <class Team>
 KEYSHARD_HD void initialize_groups(const Team& team, const TableRef& table, std::int64_t first,
-                                   Key key, float* row) {
+                                   Key key, float* values) {
   for (std::int64_t g = first; g < table.num_groups; ++g) {
-    initialize_group(team, table.groups[g], key, row);
+    initialize_group(team, table.groups[g], key, values);
   }
 }
 
-/// Writes the initial values, states and status of a row.
+/// Writes the initial values, states and status of a row; `wide` is that of OpenRow.
 template <class Team>
 KEYSHARD_NOINLINE KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key,
-                                              RowId id) {
-  initialize_groups(team, table, 0, key, table.store.row(id));
+                                              RowId id, float* wide = nullptr) {
+  const OpenRow open(table, id, wide);
+  initialize_groups(team, table, 0, key, open.values);
+  open.store(team, table);
   initialize_states(team, table, id);
 }
 
@@ -197,14 +235,17 @@ struct InitializeRow {
   I initializer;
   const Key* keys;
   const RowId* rows;
+  std::int64_t first = 0;
+  WideValues wide = {};  ///< of key i at i - first
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    float* row = table->store.row(rows[i]);
-    initialize_by(team, initializer, table->groups[0], keys[i], row);
+    const OpenRow open(*table, rows[i], wide.of_row(i - first, table->dim));
+    initialize_by(team, initializer, table->groups[0], keys[i], open.values);
     if (table->num_groups > 1) {
-      initialize_groups(team, *table, 1, keys[i], row);
+      initialize_groups(team, *table, 1, keys[i], open.values);
     }
+    open.store(team, *table);
     initialize_states(team, *table, rows[i]);
   }
 };
@@ -246,7 +287,8 @@ KEYSHARD_HD void regularize(const Team& team, const GroupRef& group, std::uint32
 
 /// What of a row and of its gradient a step of its groups works on.
 struct RowStep {
-  float* row;
+  float* row;       ///< with its states
+  float* values;    ///< of all groups, as floats
   float* gradient;  ///< of all groups
   std::uint32_t occurrences;
 
@@ -254,7 +296,7 @@ struct RowStep {
   template <class Team, class Rule>
   KEYSHARD_HD KEYSHARD_INLINE void step(const Team& team, const GroupRef& group,
                                         const Rule& rule) const {
-    float* w = row + group.offset;
+    float* w = values + group.offset;
     float* g = gradient + group.offset;
     if (group.max_norm > 0) {
       project_gradient(team, group.dim, group.max_norm, w, g);
@@ -297,6 +339,7 @@ struct UpdateRow {
   std::int64_t first;
   float* gradients;
   const std::uint32_t* occurrences;  ///< of key i at [i - first]; null where no group asks
+  WideValues wide = {};              ///< of key i at i - first
 
   KEYSHARD_HD void fetch(std::int64_t i) const {
     if (rows[i] != kNoRow) {
@@ -310,18 +353,21 @@ struct UpdateRow {
     if (rows[i] == kNoRow) {
       return;  // not admitted; every lane returns
     }
+    float* copy = wide.of_row(i - first, table.dim);
     if (rows[i] >= first_new) {
-      initialize(team, table, keys[i], rows[i]);
+      initialize(team, table, keys[i], rows[i], copy);
       team.sync();
     }
-    float* row = table.store.row(rows[i]);
+    const OpenRow open(table, rows[i], copy);
+    open.load(team, table);
     float* gradient = gradients + (i - first) * table.dim;
     const std::uint32_t count = occurrences == nullptr ? 1 : occurrences[i - first];
-    const RowStep one{row, gradient, count};
+    const RowStep one{open.row, open.values, gradient, count};
     one.step(team, table.groups[0], optimizer);
     if (table.num_groups > 1) {
       one.step_others(team, table);
     }
+    open.store(team, table);
     table.status.touch(team, rows[i]);
   }
 };

@@ -2,12 +2,13 @@
 
 namespace keyshard {
 
-RowLayout::RowLayout(const std::vector<GroupOptions>& options) {
+RowLayout::RowLayout(const std::vector<GroupOptions>& options, ValueDtype dtype) {
   for (const GroupOptions& group : options) {
     groups.push_back({group.dim, dim, 0, state_columns(group.optimizer, group.dim)});
     dim += group.dim;
   }
-  std::int64_t end = dim;
+  constexpr std::int64_t kFloat = sizeof(float);
+  std::int64_t end = (dim * value_bytes(dtype) + kFloat - 1) / kFloat;
   for (Group& group : groups) {
     group.state_offset = end;
     for (const StateColumn& state : group.states) {
@@ -22,8 +23,8 @@ std::vector<RowColumn> row_columns(const TableOptions& options, const RowLayout&
   const std::vector<GroupOptions>& groups = options.groups;
   std::vector<RowColumn> columns;
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    columns.push_back(
-        {"values/" + groups[g].name, layout.groups[g].value_offset, layout.groups[g].dim});
+    columns.push_back({"values/" + groups[g].name, layout.groups[g].value_offset,
+                       layout.groups[g].dim, options.value_dtype});
   }
   for (std::size_t g = 0; g < groups.size(); ++g) {
     std::int64_t offset = layout.groups[g].state_offset;
@@ -33,8 +34,8 @@ std::vector<RowColumn> row_columns(const TableOptions& options, const RowLayout&
     }
   }
   if (has_status(options.restrict_policy)) {
-    columns.push_back(
-        {std::string("status/") + name_of(options.restrict_policy), 0, 1, /*is_status=*/true});
+    columns.push_back({std::string("status/") + name_of(options.restrict_policy), 0, 1,
+                       ValueDtype::float32, /*is_status=*/true});
   }
   return columns;
 }

@@ -1,5 +1,5 @@
-// Where the parts of a row lie: values of all column groups, then the optimizer state of each
-// group.
+// Where the parts of a row lie: values of all column groups, padded to whole floats, then the
+// optimizer state of each group, as floats.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,13 @@ namespace keyshard {
 struct RowLayout {
   struct Group {
     std::int64_t dim;
-    std::int64_t value_offset;  ///< in floats from the start of the row
-    std::int64_t state_offset;
+    std::int64_t value_offset;  ///< in values from the start of the row
+    std::int64_t state_offset;  ///< in floats from the start of the row
     std::vector<StateColumn> states;
   };
 
-  explicit RowLayout(const std::vector<GroupOptions>& groups);
+  explicit RowLayout(const std::vector<GroupOptions>& groups,
+                     ValueDtype dtype = ValueDtype::float32);
 
   std::vector<Group> groups;
   std::int64_t dim = 0;     ///< values of all groups
@@ -28,9 +29,10 @@ struct RowLayout {
 
 /// A named part of every row, as a checkpoint and a digest see it.
 struct RowColumn {
-  std::string name;  ///< "values/GROUP", "state/GROUP/STATE" or "status/POLICY"
-  std::int64_t offset;
+  std::string name;     ///< "values/GROUP", "state/GROUP/STATE" or "status/POLICY"
+  std::int64_t offset;  ///< in numbers of this column from the start of the row
   std::int64_t width;
+  ValueDtype dtype = ValueDtype::float32;
   bool is_status = false;  ///< the status of the row, an unsigned number of 32 bits
 };
 

@@ -58,6 +58,11 @@ class TableRefs {
   /// Floats of a row of a table, all groups.
   std::int64_t dim(std::int64_t table) const { return refs_[static_cast<std::size_t>(table)].dim; }
 
+  /// Whether a table keeps 16-bit floats.
+  bool is_short(std::int64_t table) const {
+    return refs_[static_cast<std::size_t>(table)].dtype != ValueDtype::float32;
+  }
+
  private:
   void bring(Stream<B>& stream, Span<const Table<B>* const> tables);
 
@@ -90,8 +95,9 @@ template <Backend B>
 void read_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys,
                const RowId* rows, bool inference, float* out);
 
-/// places[i] = where the values of keys[i] lie, without a copy: in the table of the key, until that
-/// table makes a step, or for an absent key in the buffer that is returned.
+/// places[i] = where the values of keys[i] lie as floats: without a copy in the table of the key,
+/// until that table makes a step; in the buffer that is returned for an absent key, and for every
+/// key of a table of 16-bit floats.
 template <Backend B>
 Buffer<float, B> locate_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys,
                              const RowId* rows, bool inference, const float** places);

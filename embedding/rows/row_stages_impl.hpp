@@ -50,6 +50,15 @@ struct ReadRows {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
+    if (tables[t].dtype != ValueDtype::float32) {
+      return body(WidenRow{.table = tables + t,
+                           .keys = keys,
+                           .rows = rows,
+                           .first = starts[t],
+                           .inference = inference,
+                           .out = out + bases[t],
+                           .places = nullptr});
+    }
     body(ReadRow{.table = tables + t,
                  .keys = keys,
                  .rows = rows,
@@ -74,6 +83,15 @@ struct LocateRows {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
+    if (tables[t].dtype != ValueDtype::float32) {
+      return body(WidenRow{.table = tables + t,
+                           .keys = keys,
+                           .rows = rows,
+                           .first = starts[t],
+                           .inference = inference,
+                           .out = spare + bases[t],
+                           .places = places});
+    }
     body(LocateRow{.table = tables + t,
                    .keys = keys,
                    .rows = rows,
@@ -139,14 +157,20 @@ struct InitializeRows {
   const TableRef* tables;
   const Key* keys;
   const RowId* rows;
+  const std::int64_t* starts;
+  const WideValues* wide;  ///< of each table
 
   std::int64_t work() const { return 50; }
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
     visit_variant(tables[t].groups[0].initializer, [&](const auto& initializer) {
-      body(InitializeRow<std::decay_t<decltype(initializer)>>{
-          .table = tables + t, .initializer = initializer, .keys = keys, .rows = rows});
+      body(InitializeRow<std::decay_t<decltype(initializer)>>{.table = tables + t,
+                                                              .initializer = initializer,
+                                                              .keys = keys,
+                                                              .rows = rows,
+                                                              .first = starts[t],
+                                                              .wide = wide[t]});
     });
   }
 };
@@ -180,6 +204,33 @@ void TableRefs<B>::bring(Stream<B>& stream, Span<const Table<B>* const> tables) 
   }
   device_ = device_view<TableRef>(stream, refs_, ref_storage_);
 }
+
+/// Memory for the values of rows of 16-bit floats while they are worked on, for the keys
+/// [starts[t], starts[t + 1]) of each table t.
+template <Backend B>
+struct WideRows {
+  Buffer<float, B> values;
+  std::vector<WideValues> tables;
+  Buffer<WideValues, B> storage;
+
+  WideRows(Stream<B>& stream, const TableRefs<B>& refs, Span<const std::int64_t> starts) {
+    std::vector<std::int64_t> places;
+    std::int64_t size = 0;
+    for (std::int64_t t = 0; t < refs.size(); ++t) {
+      places.push_back(size);
+      size += refs.is_short(t) ? (starts[t + 1] - starts[t]) * refs.dim(t) : 0;
+    }
+    values = {stream, size};
+    for (std::int64_t t = 0; t < refs.size(); ++t) {
+      tables.push_back(
+          {refs.is_short(t) ? values.data() + places[static_cast<std::size_t>(t)] : nullptr});
+    }
+  }
+
+  const WideValues* on_device(Stream<B>& stream) {
+    return device_view<WideValues>(stream, tables, storage);
+  }
+};
 
 template <Backend B>
 std::vector<std::int64_t> find_rows(Stream<B>& stream, const TableRefs<B>& tables,

@@ -1,6 +1,6 @@
 // Row id -> floats: the values and optimizer state of a row side by side, so that an update touches
-// one place. Rows lie in slabs of doubling size (on huge pages, where a CPU has them); growth moves
-// no row.
+// one place. Values may be 16-bit floats, two in the place of a float. Rows lie in slabs of
+// doubling size (on huge pages, where a CPU has them); growth moves no row.
 #pragma once
 
 #include <bit>
@@ -64,10 +64,10 @@ class RowStore {
   std::size_t bytes_ = 0;
 };
 
-/// Some floats of every row: [offset, offset + width).
+/// Some bytes of every row: [offset, offset + size).
 struct RowPart {
   std::int64_t offset;
-  std::int64_t width;
+  std::int64_t size;
 };
 
 /// Consecutive rows.
@@ -76,20 +76,20 @@ struct RowRange {
   std::int64_t count;
 };
 
-/// out [rows x width], on the host, gets a part of the rows. Waits; several threads may call it at
+/// out [rows x size], on the host, gets a part of the rows. Waits; several threads may call it at
 /// once.
 template <Backend B>
-void copy_rows_out(const RowStoreRef& store, Span<const RowId> rows, RowPart part, float* out);
+void copy_rows_out(const RowStoreRef& store, Span<const RowId> rows, RowPart part, void* out);
 
-/// Sets a part of consecutive rows to from [rows x width], on the host. Waits; several threads may
+/// Sets a part of consecutive rows to from [rows x size], on the host. Waits; several threads may
 /// call it at once, for different rows.
 template <Backend B>
-void copy_rows_in(const RowStoreRef& store, RowRange rows, RowPart part, const float* from);
+void copy_rows_in(const RowStoreRef& store, RowRange rows, RowPart part, const void* from);
 
 // The copies of a CPU (row_store_cpu.cpp); those of a CUDA device are not built in this version.
 template <>
-void copy_rows_out<Cpu>(const RowStoreRef& store, Span<const RowId> rows, RowPart part, float* out);
+void copy_rows_out<Cpu>(const RowStoreRef& store, Span<const RowId> rows, RowPart part, void* out);
 template <>
-void copy_rows_in<Cpu>(const RowStoreRef& store, RowRange rows, RowPart part, const float* from);
+void copy_rows_in<Cpu>(const RowStoreRef& store, RowRange rows, RowPart part, const void* from);
 
 }  // namespace keyshard

@@ -180,7 +180,7 @@ template <Backend B>
 SightedKeys Sightings<B>::shard_keys(std::int64_t shard) const {
   const ShardRows content = sorted_rows(index_, shard);
   std::vector<float> counts(content.rows.size());
-  copy_rows_out<B>(counts_.ref(), content.rows, {0, 1}, counts.data());
+  copy_rows_out<B>(counts_.ref(), content.rows, {0, sizeof(float)}, counts.data());
   SightedKeys waiting;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     const auto count = std::bit_cast<std::uint32_t>(counts[i]);
@@ -202,7 +202,7 @@ void Sightings<B>::load_shard(std::int64_t shard, Span<const Key> keys,
     index_.insert(keys[i], static_cast<std::uint32_t>(shard), first + static_cast<RowId>(i));
     bits.push_back(std::bit_cast<float>(counts[i]));
   }
-  copy_rows_in<B>(counts_.ref(), {first, keys.size()}, {0, 1}, bits.data());
+  copy_rows_in<B>(counts_.ref(), {first, keys.size()}, {0, sizeof(float)}, bits.data());
 }
 
 }  // namespace keyshard

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -12,6 +14,15 @@
 #include "runtime/error.hpp"
 
 namespace keyshard {
+
+/// Bytes of a float of a record. Values of 16 bits lie in a record as in a row, two to a float.
+inline constexpr std::int64_t kFloat = sizeof(float);
+
+/// Where a column lies in a record whose status comes after `floats` floats.
+inline RowPart part_of_record(const RowColumn& column, std::int64_t floats) {
+  const std::int64_t bytes = value_bytes(column.dtype);
+  return {column.is_status ? floats * kFloat : column.offset * bytes, column.width * bytes};
+}
 
 /// The keys without repeats, ascending, on the host.
 template <Backend B>
@@ -56,12 +67,12 @@ template <Backend B>
 std::vector<float> Table<B>::records(const std::vector<RowId>& rows) const {
   const std::int64_t n = std::ssize(rows), floats = layout_.floats, size = floats + 1;
   std::vector<float> values(static_cast<std::size_t>(n * floats));
-  copy_rows_out<B>(store_.ref(), rows, {0, floats}, values.data());
+  copy_rows_out<B>(store_.ref(), rows, {0, floats * kFloat}, values.data());
   if (!has_status(options_.restrict_policy)) {
     return values;
   }
   std::vector<float> statuses(rows.size());
-  copy_rows_out<B>(statuses_.ref(), rows, {0, 1}, statuses.data());
+  copy_rows_out<B>(statuses_.ref(), rows, {0, kFloat}, statuses.data());
   std::vector<float> records(static_cast<std::size_t>(n * size));
   for (std::int64_t i = 0; i < n; ++i) {
     std::copy_n(values.data() + i * floats, floats, records.data() + i * size);
@@ -163,7 +174,7 @@ std::int64_t Table<B>::stored_size(Range wanted) const {
 
 template <Backend B>
 void Table<B>::put_shard(std::int64_t shard, Span<const Key> keys,
-                         const std::vector<const float*>& columns) {
+                         const std::vector<const void*>& columns) {
   const RecordLayout& layout = stored_->store().layout();
   const std::vector<RowColumn> places = this->columns();
   std::vector<StoreKey> names;
@@ -171,9 +182,10 @@ void Table<B>::put_shard(std::int64_t shard, Span<const Key> keys,
   for (std::int64_t i = 0; i < keys.size(); ++i) {
     names.push_back({keys[i], static_cast<std::uint32_t>(shard)});
     for (std::size_t c = 0; c < places.size(); ++c) {
-      const std::int64_t to = places[c].is_status ? layout.floats : places[c].offset;
-      std::copy_n(columns[c] + i * places[c].width, places[c].width,
-                  records.data() + i * layout.size() + to);
+      const RowPart part = part_of_record(places[c], layout.floats);
+      std::memcpy(reinterpret_cast<std::byte*>(records.data() + i * layout.size()) + part.offset,
+                  static_cast<const std::byte*>(columns[c]) + i * part.size,
+                  static_cast<std::size_t>(part.size));
     }
   }
   const std::lock_guard lock(stored_->mutex());
@@ -214,16 +226,17 @@ ShardContent Table<B>::shard_content(std::int64_t shard) const {
 }
 
 template <Backend B>
-void Table<B>::copy_column(const ShardContent& content, const RowColumn& column, float* out) const {
+void Table<B>::copy_column(const ShardContent& content, const RowColumn& column, void* out) const {
   if (stored_ == nullptr) {
     copy_column(content.rows, column, out);
     return;
   }
-  const std::int64_t from = column.is_status ? stored_->store().layout().floats : column.offset;
-  for (std::size_t i = 0; i < content.keys.size(); ++i) {
-    const float* record =
-        content.records.data() + static_cast<std::int64_t>(i) * content.record_size;
-    out = std::copy_n(record + from, column.width, out);
+  const RowPart part = part_of_record(column, stored_->store().layout().floats);
+  for (std::int64_t i = 0; i < std::ssize(content.keys); ++i) {
+    const float* record = content.records.data() + i * content.record_size;
+    std::memcpy(static_cast<std::byte*>(out) + i * part.size,
+                reinterpret_cast<const std::byte*>(record) + part.offset,
+                static_cast<std::size_t>(part.size));
   }
 }
 

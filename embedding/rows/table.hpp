@@ -129,8 +129,9 @@ class Table {
   /// owned by this rank and may come several times.
   void find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* rows);
 
-  /// out [n x layout().dim] = the values of the keys, where `rows` is as `find` wrote it; an absent
-  /// key reads as its initial value, or as zeros where `inference` and the options say so.
+  /// out [n x layout().dim] = the values of the keys as floats, where `rows` is as `find` wrote it;
+  /// an absent key reads as its initial value, or as zeros where `inference` and the options say
+  /// so.
   void read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, bool inference,
             float* out) const;
 
@@ -208,17 +209,17 @@ class Table {
   }
 
   ShardRows shard_rows(std::int64_t shard) const;
-  /// out [rows.size() x column.width] = that column of the rows.
-  void copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const;
+  /// out [rows.size() x column.width], of the dtype of the column, = that column of the rows.
+  void copy_column(Span<const RowId> rows, const RowColumn& column, void* out) const;
   /// Fills an empty shard: keys are distinct and of this shard; columns as `columns()` has them,
-  /// each [keys.size() x width], on the host.
+  /// each [keys.size() x width] of its dtype, on the host.
   void load_shard(std::int64_t shard, Span<const Key> keys,
-                  const std::vector<const float*>& columns);
+                  const std::vector<const void*>& columns);
 
   /// Keys of a shard with what copy_column copies of them: rows in memory, or a copy of those of
   /// the store.
   ShardContent shard_content(std::int64_t shard) const;
-  void copy_column(const ShardContent& content, const RowColumn& column, float* out) const;
+  void copy_column(const ShardContent& content, const RowColumn& column, void* out) const;
 
   /// The clocks of the optimizers, one per column group.
   std::vector<OptimizerClock>& clocks() noexcept { return clocks_; }
@@ -247,7 +248,7 @@ class Table {
 
   /// load_shard into the store.
   void put_shard(std::int64_t shard, Span<const Key> keys,
-                 const std::vector<const float*>& columns);
+                 const std::vector<const void*>& columns);
 
   /// Writes rows back that a program has made, to the store where there is one.
   void keep(Stream<B>& stream, Span<const Key> keys, const RowId* rows);

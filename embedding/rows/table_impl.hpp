@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "embedding/rows/dedup.hpp"
-#include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/row_stages_impl.hpp"
 #include "embedding/rows/sightings_impl.hpp"
 #include "embedding/rows/staging.hpp"
 #include "embedding/rows/table.hpp"
@@ -30,7 +30,7 @@ template <Backend B>
 Table<B>::Table(TableOptions options, Range shards, std::int64_t rank, std::int64_t ranks)
     : options_((check(options), std::move(options))),
       partitioner_(chosen_partitioner(options_.partitioner, options_.name)),
-      layout_(options_.groups),
+      layout_(options_.groups, options_.value_dtype),
       index_(shards, hash_of(options_.seed, 0x1DE)),
       store_(layout_.stride),
       statuses_(1) {
@@ -91,7 +91,8 @@ TableRef Table<B>::ref(const GroupRef* groups) const {
           .groups = groups,
           .num_groups = static_cast<std::int64_t>(layout_.groups.size()),
           .dim = layout_.dim,
-          .zeros = options_.missing == Missing::zeros};
+          .zeros = options_.missing == Missing::zeros,
+          .dtype = options_.value_dtype};
 }
 
 template <Backend B>
@@ -220,8 +221,15 @@ void Table<B>::find_or_make(Stream<B>& stream, Span<const Key> keys, RowId* rows
   insert_all<B>(stream, self, {distinct.keys.data(), distinct.blocks}, fresh.data());
   const Table<B>* const read[] = {this};
   const TableRefs<B> refs(stream, read);
-  for_each_run(stream, Span<const std::int64_t>(distinct.blocks),
-               InitializeRows{refs.data(), distinct.keys.data(), fresh.data()});
+  const Span<const std::int64_t> blocks(distinct.blocks);
+  WideRows<B> wide(stream, refs, blocks);
+  Buffer<std::int64_t, B> starts_storage;
+  for_each_run(stream, blocks,
+               InitializeRows{.tables = refs.data(),
+                              .keys = distinct.keys.data(),
+                              .rows = fresh.data(),
+                              .starts = device_view(stream, blocks, starts_storage),
+                              .wide = wide.on_device(stream)});
   for_each(stream, missing.size(),
            SpreadRows{missing.data(), fresh.data(), distinct.inverse.data(), rows});
   ++steps_;  // a step that found no row of these keys is to find them again
@@ -249,16 +257,19 @@ struct AssignRow {
   const Key* keys;
   const RowId* rows;
   const float* values;
+  WideValues wide = {};  ///< of row i
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    float* row = table->store.row(rows[i]);
-    initialize(team, *table, keys[i], rows[i]);
+    float* copy = wide.of_row(i, table->dim);
+    const OpenRow open(*table, rows[i], copy);
+    initialize(team, *table, keys[i], rows[i], copy);
     team.sync();
     for (std::int64_t d = team.thread_rank(); d < table->dim; d += team.num_threads()) {
-      row[d] = values[i * table->dim + d];
+      open.values[d] = values[i * table->dim + d];
     }
-    clip_groups(team, *table, row);
+    clip_groups(team, *table, open.values);
+    open.store(team, *table);
   }
 };
 
@@ -271,10 +282,19 @@ void Table<B>::assign(Stream<B>& stream, Span<const Key> keys, const float* valu
     Buffer<RowId, B> rows(stream, part.size());
     find_or_make(stream, part, rows.data());
     const TableRefs<B> refs(stream, self);
+    const std::int64_t starts[] = {0, part.size()};
+    const WideRows<B> wide(stream, refs, starts);
     for_each_row(stream, part.size(),
-                 AssignRow{refs.data(), part.data(), rows.data(), values + begin * layout_.dim});
+                 AssignRow{refs.data(), part.data(), rows.data(), values + begin * layout_.dim,
+                           wide.tables.front()});
     keep(stream, part, rows.data());
   }
+}
+
+/// The bytes of a column in a row.
+inline RowPart part_of(const RowColumn& column) {
+  const std::int64_t bytes = value_bytes(column.dtype);
+  return {column.offset * bytes, column.width * bytes};
 }
 
 template <Backend B>
@@ -283,14 +303,13 @@ ShardRows Table<B>::shard_rows(std::int64_t shard) const {
 }
 
 template <Backend B>
-void Table<B>::copy_column(Span<const RowId> rows, const RowColumn& column, float* out) const {
-  copy_rows_out<B>((column.is_status ? statuses_ : store_).ref(), rows,
-                   {column.offset, column.width}, out);
+void Table<B>::copy_column(Span<const RowId> rows, const RowColumn& column, void* out) const {
+  copy_rows_out<B>((column.is_status ? statuses_ : store_).ref(), rows, part_of(column), out);
 }
 
 template <Backend B>
 void Table<B>::load_shard(std::int64_t shard, Span<const Key> keys,
-                          const std::vector<const float*>& columns) {
+                          const std::vector<const void*>& columns) {
   if (stored_ != nullptr) {
     put_shard(shard, keys, columns);
     return;
@@ -302,12 +321,12 @@ void Table<B>::load_shard(std::int64_t shard, Span<const Key> keys,
   }
   if (changed_ != nullptr) {
     const std::vector<float> ones(static_cast<std::size_t>(keys.size()), 1.0f);
-    copy_rows_in<B>(changed_->ref(), {first, keys.size()}, {0, 1}, ones.data());
+    copy_rows_in<B>(changed_->ref(), {first, keys.size()}, {0, sizeof(float)}, ones.data());
   }
   const std::vector<RowColumn> places = this->columns();
   for (std::size_t c = 0; c < places.size(); ++c) {
     copy_rows_in<B>((places[c].is_status ? statuses_ : store_).ref(), {first, keys.size()},
-                    {places[c].offset, places[c].width}, columns[c]);
+                    part_of(places[c]), columns[c]);
   }
 }
 
@@ -344,7 +363,7 @@ ShardChanges Table<B>::changes(std::int64_t shard) const {
           options_.name);
   const ShardRows rows = shard_rows(shard);
   std::vector<float> changed(rows.keys.size());
-  copy_rows_out<B>(changed_->ref(), rows.rows, {0, 1}, changed.data());
+  copy_rows_out<B>(changed_->ref(), rows.rows, {0, sizeof(float)}, changed.data());
   ShardChanges changes;
   for (std::size_t i = 0; i < changed.size(); ++i) {
     if (changed[i] != 0.0f) {

@@ -31,6 +31,11 @@ const std::vector<std::string>& names_of(Missing) {
   return kNames;
 }
 
+const std::vector<std::string>& names_of(ValueDtype) {
+  static const std::vector<std::string> kNames{"float32", "float16", "bfloat16"};
+  return kNames;
+}
+
 const std::vector<std::string>& l2_per_names() {
   static const std::vector<std::string> kNames{"step", "occurrence"};
   return kNames;
@@ -78,6 +83,9 @@ SettingValue saved_options(const TableOptions& options) {
       {"partitioner", {name_of(chosen_partitioner(options.partitioner, options.name)), ""}},
       {"seed", {static_cast<std::int64_t>(options.seed), ""}},
       {"pool_order", {option_name(options.pool_order), ""}}};
+  if (options.value_dtype != ValueDtype::float32) {
+    saved.emplace_back(kValueDtype, value_of(option_name(options.value_dtype)));
+  }
   if (options.max_rows > 0) {
     saved.emplace_back("max_rows", value_of(options.max_rows));
     saved.emplace_back("restrict_every", value_of(options.restrict_every));
@@ -156,6 +164,12 @@ void check_store(const TableOptions& options) {
       options.name, name_of(options.kv_creator));
   const bool clipped = std::any_of(options.groups.begin(), options.groups.end(),
                                    [](const GroupOptions& group) { return group.max_norm > 0; });
+  require(!options.bp_v2 || options.value_dtype == ValueDtype::float32 ||
+              !std::holds_alternative<RedisRows>(options.kv_creator),
+          Kind::not_built,
+          "table {}: value_dtype = {} with bp_v2 and kv_creator redis is not built in this version, "
+          "for the server adds floats of 32 bits; built are value_dtype = float32, or bp_v2 = false",
+          options.name, name_of(options.value_dtype));
   require(!options.bp_v2 || !clipped || !std::holds_alternative<RedisRows>(options.kv_creator),
           Kind::invalid_argument,
           "table {}: with bp_v2 a Redis server adds what several writers do to a row, and clips "

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "embedding/rows/value_dtype.hpp"
 #include "embedding/rules/initializers.hpp"
 #include "embedding/rules/optimizers.hpp"
 #include "embedding/rules/partitioners.hpp"
@@ -51,7 +52,7 @@ const std::vector<std::string>& names_of(Missing);
 /// The names of Regularization::l2_per_occurrence: false, true.
 const std::vector<std::string>& l2_per_names();
 
-/// The name of a value of ExchangeMode, PoolOrder or Missing.
+/// The name of a value of ExchangeMode, PoolOrder, Missing or ValueDtype.
 template <class Option>
 const std::string& option_name(Option value) {
   return names_of(value)[static_cast<std::size_t>(value)];
@@ -60,8 +61,9 @@ const std::string& option_name(Option value) {
 struct TableOptions {
   std::string name;  ///< unique in a job, without "/": the path in a checkpoint
   std::vector<GroupOptions> groups;
-  PartitionerChoice partitioner = "hash";  ///< or "modulo", or one of the program
-  std::uint64_t seed = 0;                  ///< of initial values
+  ValueDtype value_dtype = ValueDtype::float32;  ///< of the values in the rows
+  PartitionerChoice partitioner = "hash";        ///< or "modulo", or one of the program
+  std::uint64_t seed = 0;                        ///< of initial values
   ExchangeMode exchange = ExchangeMode::rows;
   PoolOrder pool_order = PoolOrder::bag;
   Missing missing = Missing::initial;
@@ -99,6 +101,9 @@ bool has_own_rules(const TableOptions& options);
 
 /// The key of `own_rule_names` in `saved_options`, where there are some.
 inline constexpr const char* kOwnRules = "own_rules";
+
+/// The key of the value dtype in `saved_options`, where it is not float32.
+inline constexpr const char* kValueDtype = "value_dtype";
 
 /// Throws Error{invalid_argument} naming table and option where a table cannot be made.
 void check(const TableOptions& options);

@@ -9,6 +9,7 @@
 
 #include "embedding/rows/key_index.hpp"
 #include "embedding/rows/row_store.hpp"
+#include "embedding/rows/value_dtype.hpp"
 #include "embedding/rules/initializers.hpp"
 #include "embedding/rules/optimizers.hpp"
 #include "embedding/rules/partitioners.hpp"
@@ -39,9 +40,9 @@ struct StateRef {
 struct GroupRef {
   Initializer initializer;
   std::uint64_t seed;   ///< of initial values
-  std::int64_t offset;  ///< of the values in a row, and in its gradient
+  std::int64_t offset;  ///< of the values among those of a row, and in its gradient
   std::int64_t dim;
-  std::int64_t state_offset;  ///< in a row
+  std::int64_t state_offset;  ///< in a row, in floats
   StateRef states[kMaxStates];
   int num_states;
   double max_norm;  ///< of the values; 0: none
@@ -127,8 +128,9 @@ struct TableRef {
   Partitioner partitioner;
   const GroupRef* groups;
   std::int64_t num_groups;
-  std::int64_t dim;  ///< values of all groups
-  bool zeros;        ///< an absent key reads as zeros in inference
+  std::int64_t dim;                        ///< values of all groups
+  bool zeros;                              ///< an absent key reads as zeros in inference
+  ValueDtype dtype = ValueDtype::float32;  ///< of the values in the rows
 };
 
 }  // namespace keyshard

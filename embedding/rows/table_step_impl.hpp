@@ -27,6 +27,7 @@ struct UpdateRows {
   const Key* keys;
   const RowId* rows;
   const RowId* first_new;  ///< of each table
+  const WideValues* wide;  ///< of each table
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
@@ -38,7 +39,8 @@ struct UpdateRows {
                                                         .first_new = first_new[t],
                                                         .first = calls[t].first,
                                                         .gradients = calls[t].values,
-                                                        .occurrences = calls[t].occurrences});
+                                                        .occurrences = calls[t].occurrences,
+                                                        .wide = wide[t]});
     });
   }
 };
@@ -285,13 +287,15 @@ void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables, const Upda
     journal->note_rows(stream, {step.keys, step.starts}, step.rows);
   }
   const TableRefs<B> table_refs(stream, tables, context);
+  WideRows<B> wide(stream, table_refs, Span<const std::int64_t>(step.starts));
   Buffer<RowId, B> new_storage;
   for_each_run(stream, Span<const std::int64_t>(step.starts),
                UpdateRows{.tables = table_refs.data(),
                           .calls = calls,
                           .keys = step.keys,
                           .rows = step.rows,
-                          .first_new = device_view<RowId>(stream, first_new, new_storage)});
+                          .first_new = device_view<RowId>(stream, first_new, new_storage),
+                          .wide = wide.on_device(stream)});
 }
 
 }  // namespace keyshard

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "embedding/rows/row_functors.hpp"
-#include "embedding/rows/row_stages.hpp"
+#include "embedding/rows/row_stages_impl.hpp"
 #include "embedding/rows/staging.hpp"
 #include "embedding/rows/table.hpp"
 #include "runtime/copy.hpp"
@@ -137,17 +137,21 @@ struct WriteBackRow {
   const float* old;
   const float* updated;
   bool by_increment;
+  WideValues wide;  ///< of row i
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
     const std::int64_t k = which[i];
     const bool adds = by_increment && read[k] != kNoRow;
-    float* row = table->store.row(rows[i]);
+    const OpenRow open(*table, rows[i], wide.of_row(i, table->dim));
+    open.load(team, *table);
+    float* row = open.values;
     for (std::int64_t d = team.thread_rank(); d < table->dim; d += team.num_threads()) {
       const float to = updated[k * table->dim + d];
       row[d] = adds ? row[d] + (to - old[k * table->dim + d]) : to;
     }
     clip_groups(team, *table, row);
+    open.store(team, *table);
   }
 };
 
@@ -171,6 +175,8 @@ void Table<B>::write_back(Stream<B>& stream, const ChangedRows& changed) {
   find_or_make(stream, std::as_const(keys).span(), rows.data());
   const Table<B>* const self[] = {this};
   const TableRefs<B> refs(stream, self);
+  const std::int64_t starts[] = {0, which.size()};
+  const WideRows<B> wide(stream, refs, starts);
   for_each_row(stream, which.size(),
                WriteBackRow{.table = refs.data(),
                             .which = which.data(),
@@ -178,7 +184,8 @@ void Table<B>::write_back(Stream<B>& stream, const ChangedRows& changed) {
                             .read = changed.read,
                             .old = changed.old,
                             .updated = changed.updated,
-                            .by_increment = options_.bp_v2});
+                            .by_increment = options_.bp_v2,
+                            .wide = wide.tables.front()});
   keep(stream, std::as_const(keys).span(), rows.data());
 }
 

@@ -47,19 +47,22 @@ class CheckpointVectors final : public VectorSource {
       : path_(reader.path()) {
     std::vector<std::size_t> columns;
     vote(communicator, [&] { columns = columns_of(reader.manifest(), table, groups); });
+    std::vector<ElementType> types;
+    for (const std::size_t column : columns) {
+      types.push_back(reader.manifest().table(table, path_).shape.columns[column].type);
+    }
     std::mutex mutex;
-    reader.read_table(table, [&](std::int64_t, Span<const Key> keys,
-                                 const std::vector<const std::byte*>& bytes) {
-      const std::lock_guard lock(mutex);
-      for (std::int64_t i = 0; i < keys.size(); ++i) {
-        all_.places.push_back(std::ssize(all_.keys));
-        all_.keys.push_back(keys[i]);
-        for (std::size_t g = 0; g < groups.size(); ++g) {
-          const auto* row = reinterpret_cast<const float*>(bytes[columns[g]]) + i * groups[g].width;
-          all_.values.insert(all_.values.end(), row, row + groups[g].width);
-        }
-      }
-    });
+    reader.read_table(
+        table, [&](std::int64_t, Span<const Key> keys, const std::vector<const std::byte*>& bytes) {
+          const std::lock_guard lock(mutex);
+          for (std::int64_t i = 0; i < keys.size(); ++i) {
+            all_.places.push_back(std::ssize(all_.keys));
+            all_.keys.push_back(keys[i]);
+            for (std::size_t g = 0; g < groups.size(); ++g) {
+              add_row(types[g], bytes[columns[g]], i * groups[g].width, groups[g].width);
+            }
+          }
+        });
   }
 
   bool next(VectorPiece& piece) override {
@@ -90,6 +93,17 @@ class CheckpointVectors final : public VectorSource {
             "{}: table {}: expected a column values/{} of width {}: found none", path_, table,
             first.name, first.width);
     return columns;
+  }
+
+  /// Adds the numbers [first, first + width) of a column as floats.
+  void add_row(ElementType type, const std::byte* column, std::int64_t first, std::int64_t width) {
+    const auto* floats = reinterpret_cast<const float*>(column);
+    const auto* shorts = reinterpret_cast<const std::uint16_t*>(column);
+    for (std::int64_t d = first; d < first + width; ++d) {
+      all_.values.push_back(type == ElementType::f16    ? Float16::widen(shorts[d])
+                            : type == ElementType::bf16 ? Bfloat16::widen(shorts[d])
+                                                        : floats[d]);
+    }
   }
 
   std::string path_;

@@ -12,12 +12,25 @@
 #include "runtime/json.hpp"
 
 namespace keyshard {
+
+/// The type of the numbers of a column in files.
+inline ElementType element_type(const RowColumn& column) {
+  switch (column.dtype) {
+    case ValueDtype::float16:
+      return ElementType::f16;
+    case ValueDtype::bfloat16:
+      return ElementType::bf16;
+    case ValueDtype::float32:
+      break;
+  }
+  return column.is_status ? ElementType::u32 : ElementType::f32;
+}
+
 template <Backend B>
 TableShape shape_of(const Table<B>& table) {
   TableShape shape{table.options().name, {}, saved_options(table.options())};
   for (const RowColumn& column : table.columns()) {
-    shape.columns.push_back(
-        {column.name, column.is_status ? ElementType::u32 : ElementType::f32, column.width});
+    shape.columns.push_back({column.name, element_type(column), column.width});
   }
   return shape;
 }
@@ -40,7 +53,7 @@ TableSource source_of(const Table<B>& table) {
     std::copy(rows.keys.begin(), rows.keys.end(), keys.begin());
     const std::vector<RowColumn> places = table.columns();
     for (std::size_t c = 0; c < places.size(); ++c) {
-      table.copy_column(rows, places[c], reinterpret_cast<float*>(columns[c]));
+      table.copy_column(rows, places[c], columns[c]);
     }
   };
   return source;
@@ -75,11 +88,7 @@ void load_table(CheckpointReader& reader, Table<B>& table) {
   using Columns = std::vector<const std::byte*>;
   reader.read_table(table.options().name,
                     [&](std::int64_t shard, Span<const Key> keys, const Columns& columns) {
-                      std::vector<const float*> floats;
-                      for (const std::byte* column : columns) {
-                        floats.push_back(reinterpret_cast<const float*>(column));
-                      }
-                      table.load_shard(shard, keys, floats);
+                      table.load_shard(shard, keys, {columns.begin(), columns.end()});
                     });
   if (table.sightings() != nullptr) {
     reader.read_table(sightings_name(table.options().name),
@@ -132,6 +141,13 @@ inline void require_same_rules(const std::string& path, const std::string& table
           path, table, mine, theirs);
 }
 
+/// The value dtype with which a table was saved.
+inline std::string saved_dtype(const SettingValue& saved) {
+  const SettingValue* found = member_of(saved, kValueDtype);
+  const auto* name = found == nullptr ? nullptr : std::get_if<std::string>(&found->value);
+  return name == nullptr ? option_name(ValueDtype::float32) : *name;
+}
+
 template <Backend B>
 void check_tables(const std::string& path, const Manifest& manifest, const TableSet<B>& tables) {
   const auto& own = tables.tables();
@@ -143,6 +159,8 @@ void check_tables(const std::string& path, const Manifest& manifest, const Table
     const ManifestTable& saved = *all[t];
     require_saved(path, "table", mine.name, saved.shape.name);
     require_same_rules(path, mine.name, own_rule_names(own[t]->options()), saved.shape.options);
+    require_saved(path, "value_dtype of table " + mine.name,
+                  option_name(own[t]->options().value_dtype), saved_dtype(saved.shape.options));
     require(mine.columns == saved.shape.columns && saved.shards() == kShards, Kind::corrupt_data,
             "{}: table {}: expected the columns of this job: found others; was the model, dim or "
             "optimizer changed?",

@@ -37,6 +37,7 @@ struct Reductions<std::variant<C...>> {
 /// Functors of runs bring those of their rows with them, for every rule of every family.
 void everything() {
   rows<AssignRow>();
+  rows<WriteBackRow>();
   rows<PoolBags>();
   rows<MergeBags>();
   rows<ReduceParts>();
@@ -49,6 +50,7 @@ void everything() {
   runs<SumCalls>();
   runs<UpdateRows>();
   runs<AnswerRows>();
+  runs<UnpackRows>();
   runs<SumKeys>();
   runs<FoldKeys>();
   Reductions<Combiner>().all();

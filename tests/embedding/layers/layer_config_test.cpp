@@ -198,6 +198,11 @@ TEST(LayerOptions, WithWrongValuesAreRefusedWithWhatIsAllowed) {
       {"did you mean \"float32\"", [](LayerOptions& o) { o.value_dtype = "float23"; }},
       {"did you mean \"mixed_float16\"", [](LayerOptions& o) { o.dtype_policy = "mixed_flaot16"; }},
       {"keeps rows in float64", [](LayerOptions& o) { o.dtype_policy = "float64"; }},
+      {"keeps rows in float32: found value_dtype bfloat16",
+       [](LayerOptions& o) {
+         o.value_dtype = "bfloat16";
+         o.dtype_policy = "mixed_bfloat16";
+       }},
       {"trainable = false", [](LayerOptions& o) { o.value_dtype = "int32"; }},
       {"empty_bag of zeros, tf", [](LayerOptions& o) { o.empty_bag = "nan"; }},
       {"a restrict policy of", [](LayerOptions& o) { o.restrict_policy = "size"; }},

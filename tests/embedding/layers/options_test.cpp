@@ -221,9 +221,12 @@ TEST(EmbeddingOptions, OfOneBuiltValueAreCheckedAsALayerChecksThem) {
                                    "dtype_policy": "float32", "kv_creator": "host"}})")
                 .problems,
             Lines{});
-  EXPECT_EQ(read(R"({"tables": {"b": {"value_dtype": "float16"}}})").problems,
-            Lines{"file: tables.b.value_dtype: layer tables.b: option value_dtype = float16 is not "
-                  "built in this version; built is float32"});
+  EXPECT_EQ(read(R"({"tables": {"b": {"value_dtype": "float64"}}})").problems,
+            Lines{"file: tables.b.value_dtype: layer tables.b: option value_dtype = float64 is not "
+                  "built in this version; built is float32 or float16 or bfloat16"});
+  EXPECT_EQ(read(R"({"tables": {"b": {"dtype_policy": "float16"}}})").problems,
+            Lines{"file: tables.b.dtype_policy: layer tables.b: dtype_policy float16 keeps rows in "
+                  "float16: found value_dtype float32"});
   EXPECT_EQ(read(R"({"tables": {"b": {"key_dtype": "int32"}}})").problems,
             Lines{"file: tables.b.key_dtype: expected key_dtype int64 or uint64, for ids of data "
                   "have 64 bits and strings have type = \"string\" in [[data.columns]]: found "
@@ -300,6 +303,24 @@ TEST(EmbeddingOptions, DevicesAreThoseOfEachTable) {
   EXPECT_EQ(read(R"({"embedding": {"side": {"devices": []}}})").problems,
             Lines{"file: embedding.side.devices: expected this key in [embedding] or "
                   "[tables.NAME], for it is one of whole rows"});
+}
+
+TEST(EmbeddingOptions, TypesOfRowsAndOutputsAreThoseOfTheirPolicy) {
+  struct Case {
+    const char* embedding;
+    ValueDtype rows, outputs;
+  };
+  using enum ValueDtype;
+  for (const Case& one :
+       {Case{R"({})", float32, float32}, Case{R"({"value_dtype": "float16"})", float16, float16},
+        Case{R"({"value_dtype": "bfloat16", "dtype_policy": "bfloat16"})", bfloat16, bfloat16},
+        Case{R"({"dtype_policy": "mixed_float16"})", float32, float16},
+        Case{R"({"dtype_policy": "mixed_bfloat16"})", float32, bfloat16}}) {
+    const Read found = read(R"({"embedding": )" + std::string(one.embedding) + "}");
+    EXPECT_EQ(found.problems, Lines{}) << one.embedding;
+    EXPECT_EQ(found.options.tables[0].value_dtype, one.rows) << one.embedding;
+    EXPECT_EQ(found.options.features[0].compute_dtype, one.outputs) << one.embedding;
+  }
 }
 
 TEST(EmbeddingOptions, AGroupThatIsNotUsedIsCheckedAllTheSame) {

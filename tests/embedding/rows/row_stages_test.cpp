@@ -15,11 +15,12 @@ namespace {
 
 using testing::random_floats;
 
-/// A table of some dim and optimizer, with a second group in every other table.
+/// A table of some dim, value dtype and optimizer, with a second group in every other table.
 TableOptions options_of(std::size_t number, const Optimizer& optimizer) {
   TableOptions options;
   options.name = "table" + std::to_string(number);
   options.seed = number;
+  options.value_dtype = static_cast<ValueDtype>(number / 3 % 3);
   options.partitioner = number % 3 == 1 ? "modulo" : "hash";
   options.missing = number % 3 == 2 ? Missing::zeros : Missing::initial;
   const Regularization counts{.l2 = 0.1f, .l2_per_occurrence = true, .weight_decay = 0.01f};
@@ -218,8 +219,14 @@ TEST(RowStages, MakesMissingRowsAsEachTableAlone) {
       sizes.push_back(static_cast<RowId>(table->size()));
     }
     EXPECT_EQ(insert_missing(stream, together.span(), together.table_keys(), made.data()), sizes);
+    const TableRefs<Cpu> refs = together.refs(stream);
+    WideRows<Cpu> wide(stream, refs, together.table_keys().starts);
     for_each_run(stream, together.table_keys().starts,
-                 InitializeRows{together.refs(stream).data(), together.keys.data(), made.data()});
+                 InitializeRows{.tables = refs.data(),
+                                .keys = together.keys.data(),
+                                .rows = made.data(),
+                                .starts = together.starts.data(),
+                                .wide = wide.on_device(stream)});
     EXPECT_EQ(made, together.rows_alone());
     EXPECT_EQ(together.contents(), alone.contents());
     for (std::size_t t = 0; t < alone.all.size(); ++t) {

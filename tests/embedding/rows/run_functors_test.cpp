@@ -32,6 +32,9 @@ TableOptions options_of(const char* name, std::int64_t dim, const Optimizer& opt
   return options;
 }
 
+/// Of two tables that keep float32.
+const WideValues kFloats[2];
+
 /// Two tables of different width and rule, one of them by modulo, with rows for some of the keys.
 struct TwoTables {
   static TableOptions by_modulo(TableOptions options) {
@@ -108,7 +111,11 @@ TEST(RunFunctors, MissingRowsAreMadeTheSameAtEveryWidth) {
     const TableRefs<Cpu> refs = tables.refs();
     find_rows(tables.stream, refs, {tables.keys.data(), tables.starts}, tables.rows.data());
     EXPECT_EQ(tables.rows, found);
-    lanes.runs(tables.starts, InitializeRows{refs.data(), tables.keys.data(), tables.rows.data()});
+    lanes.runs(tables.starts, InitializeRows{.tables = refs.data(),
+                                             .keys = tables.keys.data(),
+                                             .rows = tables.rows.data(),
+                                             .starts = tables.starts.data(),
+                                             .wide = kFloats});
     Bits bits;
     for (std::size_t i = 0; i < tables.rows.size(); ++i) {
       const RowStoreRef& store = refs.data()[i < 5 ? 0 : 1].store;
@@ -185,18 +192,8 @@ Bits update_tables(const Lanes& lanes, bool is_new) {
   const std::vector<RowId> rows{0, 2, 1};
   const std::vector<std::int64_t> starts{0, 2, 3};
   std::vector<float> values = random_floats(2 * 40 + 3, 7);
-  const std::vector<CallRef> calls{{.keys = nullptr,
-                                    .rows = nullptr,
-                                    .values = values.data(),
-                                    .occurrences = nullptr,
-                                    .first = 0,
-                                    .dim = 40},
-                                   {.keys = nullptr,
-                                    .rows = nullptr,
-                                    .values = values.data() + 80,
-                                    .occurrences = nullptr,
-                                    .first = 2,
-                                    .dim = 3}};
+  const std::vector<CallRef> calls{{nullptr, nullptr, values.data(), nullptr, 0, 40},
+                                   {nullptr, nullptr, values.data() + 80, nullptr, 2, 3}};
   const TableRefs<Cpu> refs(tables.stream, tables.span(), {});
   if (is_new) {
     std::fill_n(refs.data()[1].store.row(1), 4, std::numeric_limits<float>::quiet_NaN());
@@ -207,7 +204,8 @@ Bits update_tables(const Lanes& lanes, bool is_new) {
                                 .calls = calls.data(),
                                 .keys = keys.data(),
                                 .rows = rows.data(),
-                                .first_new = first_new.data()});
+                                .first_new = first_new.data(),
+                                .wide = kFloats});
   Bits bits;
   for (RowId row = 0; row < 3; ++row) {
     const float* values_of_row = refs.data()[0].store.row(row);

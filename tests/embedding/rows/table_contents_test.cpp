@@ -160,7 +160,7 @@ struct Shards {
   void load(Stream<Cpu>& stream, Table<Cpu>& table) const {
     stream.threads().for_tasks(kShards, [&](std::int64_t shard, int) {
       const auto s = static_cast<std::size_t>(shard);
-      std::vector<const float*> pointers;
+      std::vector<const void*> pointers;
       for (const std::vector<float>& column : columns[s]) {
         pointers.push_back(column.data());
       }

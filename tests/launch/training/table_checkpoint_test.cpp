@@ -10,6 +10,7 @@
 #include "embedding/layers/squashed_embedding.hpp"
 #include "launch/training/table_digests.hpp"
 #include "runtime/error.hpp"
+#include "tests/support/counts.hpp"
 #include "tests/support/own_rules.hpp"
 #include "tests/support/ranks.hpp"
 #include "tests/support/scratch_folder.hpp"
@@ -212,6 +213,65 @@ TEST_F(TableCheckpoint, KeepsTheNamesOfTheRulesOfAProgram) {
       "\"restrict_policy\":\"freshness\",\"optimizer of values\":\"doubling\",\"initializer of "
       "values\":\"keyed_row\"}; a rule of a program is saved by its name: give the table the rule "
       "of that name (kName, own_rules.hpp)");
+}
+
+TEST_F(TableCheckpoint, OfShortFloatsLoadsOnAnyRanksAndTrainsOn) {
+  for (const std::string dtype : {"float16", "bfloat16"}) {
+    LayerOptions words = layer_options("words", 3, Adam{});
+    words.value_dtype = dtype;
+    std::string whole;  // trained without a stop
+    run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      Program program(communicator, words);
+      program.train(stream, 0, kTrained);
+      whole = state_digest(program.tables, stream, kTrained).hex();
+    });
+    for (const int savers : {1, 3}) {
+      const std::string saved = save(savers, words);
+      for (const int loaders : {1, 2, 4}) {
+        run_ranks(loaders, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+          Program program(communicator, words);
+          load_tables(path_, program.tables, stream);
+          EXPECT_EQ(state_digest(program.tables, stream, kSaved).hex(), saved);
+          program.train(stream, kSaved, kTrained);
+          EXPECT_EQ(state_digest(program.tables, stream, kTrained).hex(), whole);
+        });
+      }
+    }
+    expect_refused(layer_options("words", 3, Adam{}),
+                   ": expected value_dtype of table words float32 of this job: found " + dtype);
+  }
+  LayerOptions words = layer_options("words", 3, Adam{});
+  save(2, words);
+  words.value_dtype = "float16";
+  expect_refused(words, ": expected value_dtype of table words float16 of this job: found float32");
+}
+
+TEST_F(TableCheckpoint, ShortFloatsHaveOneDigestOnAnyRanksInEveryForm) {
+  for (const std::string dtype : {"float16", "bfloat16"}) {
+    LayerOptions words = layer_options("words", 3, Adagrad{0.5f});
+    words.value_dtype = dtype;
+    words.pool_order = PoolOrder::shard;
+    words.max_norm = 0.1;
+    std::string expected;
+    for (const ExchangeMode mode :
+         {ExchangeMode::rows, ExchangeMode::reduced, ExchangeMode::automatic}) {
+      words.exchange = mode;
+      for (const int ranks : {1, 2, 3, 4, 5, 8}) {
+        for (const int threads : thread_counts({1, 2})) {
+          run_ranks(ranks, threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+            Program program(communicator, words);
+            program.train(stream, 0, kTrained);
+            const std::string digest = state_digest(program.tables, stream, kTrained).hex();
+            if (communicator.rank() == 0) {
+              expected = expected.empty() ? digest : expected;
+              EXPECT_EQ(digest, expected)
+                  << dtype << ", " << option_name(mode) << ", " << ranks << " x " << threads;
+            }
+          });
+        }
+      }
+    }
+  }
 }
 
 TEST_F(TableCheckpoint, KeepsTheKeysThatWaitForTheirAdmission) {

@@ -104,6 +104,19 @@ std::vector<Variant> order_variants(std::int64_t dim, const Optimizer& optimizer
   return {{"", bag}, {"shard", shard}};
 }
 
+/// Rows of every type.
+std::vector<Variant> dtype_variants(std::int64_t dim, const Optimizer& optimizer) {
+  std::vector<Variant> variants;
+  for (const ValueDtype dtype : {ValueDtype::float32, ValueDtype::float16, ValueDtype::bfloat16}) {
+    SparseOptions options;
+    options.dim = dim;
+    options.optimizer = optimizer;
+    options.value_dtype = dtype;
+    variants.push_back({dtype == ValueDtype::float32 ? "" : option_name(dtype), options});
+  }
+  return variants;
+}
+
 }  // namespace
 
 void measure_lookup(BenchContext& context) {
@@ -111,9 +124,7 @@ void measure_lookup(BenchContext& context) {
   race_sparse(context, "W2", "W2 lookup+sum", order_variants(context.dim(), bench_adagrad()),
               false);
   if (context.dim() <= 16) {
-    std::vector<Variant> one = tables_variants(context.dim(), bench_adagrad());
-    one.resize(1);
-    race_sparse(context, "W3", "W3 lookup", one, false);
+    race_sparse(context, "W3", "W3 lookup", dtype_variants(context.dim(), bench_adagrad()), false);
   }
 }
 
@@ -124,6 +135,10 @@ void measure_train(BenchContext& context) {
                 tables_variants(context.dim(), optimizer), true);
     race_sparse(context, "W2", fmt::format("W2 train {}", name),
                 order_variants(context.dim(), optimizer), true);
+  }
+  if (context.dim() <= 16) {
+    race_sparse(context, "W3", "W3 train adagrad", dtype_variants(context.dim(), bench_adagrad()),
+                true);
   }
 }
 

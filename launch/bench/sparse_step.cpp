@@ -38,6 +38,7 @@ TableOptions bench_table(std::int64_t number, const SparseOptions& options) {
   table.admit_after = options.admit_after;
   table.pool_order = options.pool_order;
   table.exchange = options.exchange;
+  table.value_dtype = options.value_dtype;
   return table;
 }
 

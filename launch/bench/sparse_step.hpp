@@ -22,6 +22,7 @@ struct SparseOptions {
   bool table_per_feature = false;
   PoolOrder pool_order = PoolOrder::bag;
   ExchangeMode exchange = ExchangeMode::rows;
+  ValueDtype value_dtype = ValueDtype::float32;
   std::int64_t slices = 16;  ///< of the global batch
   double max_norm = 0;       ///< as GroupOptions and TableOptions have the next three
   RestrictPolicy restrict_policy = {};

@@ -83,11 +83,11 @@ class PretrainedRows : public ::testing::Test {
   }
 
   /// Saves keys 0 .. 400 with the values (key, 2, 3). Returns the name of the checkpoint.
-  std::string save_items() {
+  std::string save_items(const TableOptions& options = items()) {
     std::string path;
     run_ranks(3, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
       TableSet<Cpu> tables(communicator);
-      Table<Cpu>& table = tables.create(items());
+      Table<Cpu>& table = tables.create(options);
       std::vector<Key> keys;
       Row values;
       for (Key key = 0; key < 400; ++key) {
@@ -177,6 +177,19 @@ TEST_F(PretrainedRows, OfACheckpointAreTheValuesOfTheGroupsThatItHas) {
                 .find("table items: expected a column values/factor of width 5: found none"),
             std::string::npos)
       << problem(2, name, factors);
+}
+
+TEST_F(PretrainedRows, OfACheckpointMayHaveAnotherTypeThanTheTable) {
+  for (const ValueDtype dtype : {ValueDtype::float16, ValueDtype::bfloat16}) {
+    TableOptions saved = items();
+    saved.value_dtype = dtype;
+    const Loaded loaded = load(2, save_items(saved));
+    // bfloat16 has 8 significant bits: between 256 and 512 even numbers, and 399 is as near to 398
+    // as to 400, which is the even one: 199 = 0b11000111, 200 = 0b11001000.
+    EXPECT_EQ(loaded.contents.at(399)[0], dtype == ValueDtype::float16 ? 399 : 400);
+    EXPECT_EQ(loaded.contents.at(399)[2], 3);
+    EXPECT_EQ(loaded.contents.at(7)[0], 7);
+  }
 }
 
 TEST_F(PretrainedRows, NeedAFile) {

@@ -353,7 +353,11 @@ struct UpdateRow {
     if (rows[i] == kNoRow) {
       return;  // not admitted; every lane returns
     }
-    float* copy = wide.of_row(i - first, table.dim);
+    float own[kLaneColumns<Team>];  // of a lane that is alone: a copy that stays in its cache
+    float* copy =
+        std::is_same_v<Team, Solo> && wide.values != nullptr && table.dim <= std::ssize(own)
+            ? own
+            : wide.of_row(i - first, table.dim);
     if (rows[i] >= first_new) {
       initialize(team, table, keys[i], rows[i], copy);
       team.sync();

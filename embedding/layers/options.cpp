@@ -5,8 +5,7 @@
 #include <utility>
 
 #include "embedding/layers/devices.hpp"
-#include "embedding/layers/dtype_policy.hpp"
-#include "embedding/layers/key_dtype.hpp"
+#include "embedding/layers/dtype_options.hpp"
 #include "embedding/layers/layer.hpp"
 #include "embedding/layers/refused_options.hpp"
 #include "embedding/rules/combine_weighted.hpp"
@@ -36,78 +35,10 @@ struct Defaults {
   TableOptions table;
   std::vector<Group> groups;
   EmptyBag empty_bag = EmptyBag::zeros;  ///< of the features that read the table
-  std::string value_dtype = "float32";
-  std::string dtype_policy;
-  ValueDtype compute_dtype = ValueDtype::float32;  ///< of the features that read the table
-  std::optional<std::uint64_t> seed;               ///< by default a hash of the name
-  std::vector<std::string> devices;                ///< none: all ranks
+  DtypeOptions dtypes;
+  std::optional<std::uint64_t> seed;  ///< by default a hash of the name
+  std::vector<std::string> devices;   ///< none: all ranks
 };
-
-/// Whether a dtype of layers is none of configurations; records a problem then.
-bool refuse_key_dtype(Settings& settings) {
-  const std::string dtype = settings.text("key_dtype", "int64");
-  const std::vector<std::string>& names = key_dtype_names();
-  const bool refused = dtype != "int64" && dtype != "uint64" &&
-                       std::find(names.begin(), names.end(), dtype) != names.end();
-  if (refused) {
-    settings.problem("key_dtype",
-                     fmt::format("expected key_dtype int64 or uint64, for ids of data have 64 bits "
-                                 "and strings have type = \"string\" in [[data.columns]]: found "
-                                 "\"{}\"",
-                                 dtype));
-  }
-  return refused;
-}
-
-/// Reads the options of a layer of which one value is built, and checks them as a layer does.
-void read_fixed(Settings& settings) {
-  const std::pair<const char*, std::string LayerOptions::*> options[] = {
-      {"key_dtype", &LayerOptions::key_dtype}};
-  for (const auto& [key, member] : options) {
-    if (!settings.has(key) || (key == std::string("key_dtype") && refuse_key_dtype(settings))) {
-      continue;
-    }
-    LayerOptions layer;
-    layer.name = settings.path();
-    layer.embedding_size = 1;
-    layer.*member = settings.text(key, layer.*member);
-    try {
-      check(layer);
-    } catch (const Error& error) {
-      settings.problem(key, error.text());
-    }
-  }
-}
-
-/// Reads in which types rows are kept and outputs are delivered, and checks them as a layer does.
-void read_dtypes(Settings& settings, Defaults& d) {
-  const auto read = [&](const char* key, std::string& value) {
-    if (settings.has(key)) {
-      value = settings.text(key, value);
-    }
-  };
-  read("value_dtype", d.value_dtype);
-  read("dtype_policy", d.dtype_policy);
-  LayerOptions layer;
-  layer.name = settings.path();
-  layer.embedding_size = 1;
-  layer.value_dtype = d.value_dtype;
-  layer.trainable = d.table.trainable;
-  const char* key = "value_dtype";
-  try {
-    check(layer);
-    key = settings.has("dtype_policy") ? "dtype_policy" : key;
-    layer.dtype_policy = d.dtype_policy;
-    check(layer);
-  } catch (const Error& error) {
-    settings.problem(key, error.text());
-    d.value_dtype = "float32";
-    d.dtype_policy.clear();
-  }
-  d.table.value_dtype = value_dtype_of(d.value_dtype);
-  d.compute_dtype =
-      value_dtype_of(dtype_policy_of(layer.name, d.dtype_policy, d.value_dtype).compute_dtype);
-}
 
 /// What a group of a table of its own, `settings`, takes from the group that stands in `outer`
 /// itself, unless a table of this group has said otherwise.
@@ -200,7 +131,7 @@ void read_store(Settings& settings, TableOptions& table) {
 
 void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
   refuse_in_table(settings);
-  read_fixed(settings);
+  read_key_dtype(settings);
   read_devices(settings, d.devices);
   const GroupOptions* main = nullptr;
   for (Group& group : d.groups) {
@@ -226,7 +157,8 @@ void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
   table.bp_v2 = settings.flag("bp_v2", table.bp_v2);
   table.init_capacity = settings.integer("init_capacity", table.init_capacity, 0);
   table.trainable = settings.flag("trainable", table.trainable);
-  read_dtypes(settings, d);
+  read_dtypes(settings, d.table.trainable, d.dtypes);
+  d.table.value_dtype = d.dtypes.rows;
   d.empty_bag = settings.option("empty_bag", d.empty_bag, names_of(d.empty_bag));
   read_restriction(settings, rules, table);
   read_admission(settings, table);
@@ -351,7 +283,7 @@ void read_feature(Settings& column, const Defaults& d, const OwnRules& rules,
                   FeatureOptions& feature) {
   feature.combiners = combiners_of(column, d, rules);
   feature.trainable = column.flag("trainable", d.table.trainable);
-  feature.compute_dtype = d.compute_dtype;
+  feature.compute_dtype = d.dtypes.outputs;
   feature.empty_bag = column.option("empty_bag", d.empty_bag, names_of(d.empty_bag));
   feature.weighted = column.has("id_weights");
   for (const AnyCombiner& combiner : feature.combiners) {

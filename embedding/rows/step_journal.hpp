@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "collectives/communicator.hpp"
 #include "embedding/rows/row_stages.hpp"
 #include "embedding/rows/stored_rows.hpp"
 

@@ -34,7 +34,7 @@ RecordLayout record_layout(const TableOptions& options, const RowLayout& layout)
   record.text = json_text(
       value_of(SettingValue::Table{{"table", value_of(options.name)},
                                    {"holds", value_of(std::string(tiered ? "part" : "all"))},
-                                   {"dtype", value_of(std::string(name_of(options.value_dtype)))},
+                                   {"dtype", value_of(option_name(options.value_dtype))},
                                    {"columns", value_of(std::move(columns))},
                                    {"options", saved_options(options)}}));
   return record;

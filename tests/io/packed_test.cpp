@@ -94,7 +94,7 @@ DataOptions lists_text() {
       make_column("click", -1, ColumnRole::label), make_column("d", -1, ColumnRole::ids),
       make_column("w", -1, ColumnRole::id_weights), make_column("m", -1, ColumnRole::mask)};
   for (std::size_t c = 1; c < 4; ++c) {
-    options.columns[c].list_separator = " ";
+    options.columns[c].list_separator = std::string(1, ' ');
   }
   options.columns[1].integer = true;
   options.columns[1].id_weights = "w";

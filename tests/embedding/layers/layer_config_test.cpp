@@ -186,6 +186,16 @@ TEST(LayerConfig, AnOptimizerThatNoConfigurationCanNameFails) {
   EXPECT_NE(message.find("epsilon_outside"), std::string::npos) << message;
 }
 
+/// Expects that options with each change are refused by a message that has its part.
+void expect_refused(const std::map<std::string, Change>& wrong) {
+  for (const auto& [part, change] : wrong) {
+    LayerOptions options = items();
+    change(options);
+    const std::string message = message_of(Kind::invalid_argument, [&] { check(options); });
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
 TEST(LayerOptions, WithWrongValuesAreRefusedWithWhatIsAllowed) {
   const std::map<std::string, Change> wrong{
       {"has no \"/\"", [](LayerOptions& o) { o.name = "a/b"; }},
@@ -194,16 +204,6 @@ TEST(LayerOptions, WithWrongValuesAreRefusedWithWhatIsAllowed) {
       {"init_capacity >= 0", [](LayerOptions& o) { o.init_capacity = -1; }},
       {"max_norm > 0", [](LayerOptions& o) { o.max_norm = 0; }},
       {"a finite max_norm", [](LayerOptions& o) { o.max_norm = HUGE_VAL; }},
-      {"did you mean \"int64\"", [](LayerOptions& o) { o.key_dtype = "int46"; }},
-      {"did you mean \"float32\"", [](LayerOptions& o) { o.value_dtype = "float23"; }},
-      {"did you mean \"mixed_float16\"", [](LayerOptions& o) { o.dtype_policy = "mixed_flaot16"; }},
-      {"keeps rows in float64", [](LayerOptions& o) { o.dtype_policy = "float64"; }},
-      {"keeps rows in float32: found value_dtype bfloat16",
-       [](LayerOptions& o) {
-         o.value_dtype = "bfloat16";
-         o.dtype_policy = "mixed_bfloat16";
-       }},
-      {"trainable = false", [](LayerOptions& o) { o.value_dtype = "int32"; }},
       {"empty_bag of zeros, tf", [](LayerOptions& o) { o.empty_bag = "nan"; }},
       {"a restrict policy of", [](LayerOptions& o) { o.restrict_policy = "size"; }},
       {"rocksdb needs path", [](LayerOptions& o) { o.kv_creator = RocksDbRows{}; }},
@@ -223,12 +223,21 @@ TEST(LayerOptions, WithWrongValuesAreRefusedWithWhatIsAllowed) {
       {"l1 >= 0", [](LayerOptions& o) {
          o.activity_regularizer = ActivityOptions{-1, 0, ""};
        }}};
-  for (const auto& [part, change] : wrong) {
-    LayerOptions options = items();
-    change(options);
-    const std::string message = message_of(Kind::invalid_argument, [&] { check(options); });
-    EXPECT_NE(message.find(part), std::string::npos) << message;
-  }
+  expect_refused(wrong);
+}
+
+TEST(LayerOptions, WithWrongTypesAreRefusedWithWhatIsAllowed) {
+  expect_refused({{"did you mean \"int64\"", [](LayerOptions& o) { o.key_dtype = "int46"; }},
+                  {"did you mean \"float32\"", [](LayerOptions& o) { o.value_dtype = "float23"; }},
+                  {"did you mean \"mixed_float16\"",
+                   [](LayerOptions& o) { o.dtype_policy = "mixed_flaot16"; }},
+                  {"keeps rows in float64", [](LayerOptions& o) { o.dtype_policy = "float64"; }},
+                  {"keeps rows in float32: found value_dtype bfloat16",
+                   [](LayerOptions& o) {
+                     o.value_dtype = "bfloat16";
+                     o.dtype_policy = "mixed_bfloat16";
+                   }},
+                  {"trainable = false", [](LayerOptions& o) { o.value_dtype = "int32"; }}});
 }
 
 TEST(Devices, AreThoseOfTheJob) {

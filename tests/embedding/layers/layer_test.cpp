@@ -28,11 +28,10 @@ LayerOptions named_options() {
 TEST(LayerOptions, ThatAreNotBuiltAreRefusedByName) {
   const std::map<std::string, std::function<void(LayerOptions&)>> changes{
       {"value_dtype", [](LayerOptions& o) { o.value_dtype = "float64"; }},
-      {"value_dtype = int8",
-       [](LayerOptions& o) {
+      {"value_dtype = int8", [](LayerOptions& o) {
          o.value_dtype = "int8";
          o.trainable = false;
-       }},
+       }}};
   for (const auto& [name, change] : changes) {
     LayerOptions options = named_options();
     change(options);

@@ -53,7 +53,7 @@ function(keyshard_library NAME)
 
   foreach(target ${cold} keyshard_${NAME})
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD ${KEYSHARD_UNITY}
-                          UNITY_BUILD_BATCH_SIZE 14)
+                          UNITY_BUILD_BATCH_SIZE 40)
     target_precompile_headers(${target} REUSE_FROM keyshard_precompiled)
   endforeach()
 endfunction()

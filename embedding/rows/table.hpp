@@ -247,8 +247,7 @@ class Table {
   std::int64_t stored_size(Range shards) const;
 
   /// load_shard into the store.
-  void put_shard(std::int64_t shard, Span<const Key> keys,
-                 const std::vector<const void*>& columns);
+  void put_shard(std::int64_t shard, Span<const Key> keys, const std::vector<const void*>& columns);
 
   /// Writes rows back that a program has made, to the store where there is one.
   void keep(Stream<B>& stream, Span<const Key> keys, const RowId* rows);

@@ -1,7 +1,7 @@
 #include "io/hdf5_call.hpp"
 
-#include <algorithm>
 #include <bit>
+#include <string_view>
 
 namespace keyshard {
 namespace {
@@ -9,6 +9,19 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "files are read and written unconverted");
 
 constexpr int kMaxRank = 4;
+
+/// Of a message about a call of the system, as "file write failed: time = ..., filename = '...',
+/// errno = 28, error message = 'No space left on device', ...", what failed and why: the path
+/// stands in the error already.
+std::string cause_of(const std::string& message) {
+  static constexpr std::string_view kTime = ": time = ", kReason = "error message = '";
+  const std::size_t time = message.find(kTime), reason = message.find(kReason);
+  if (time == std::string::npos || reason == std::string::npos) {
+    return message;
+  }
+  const std::size_t begin = reason + kReason.size();
+  return message.substr(0, time) + ": " + message.substr(begin, message.find('\'', begin) - begin);
+}
 
 }  // namespace
 
@@ -24,9 +37,8 @@ std::string hdf5_complaint() {
   if (lines.empty()) {
     return "no reason given";
   }
-  std::string text = lines.size() == 1 ? lines[0] : lines.front() + ": " + lines.back();
-  std::replace(text.begin(), text.end(), '\n', ' ');  // behind a time
-  return text;
+  const std::string cause = cause_of(lines.back());
+  return lines.size() == 1 ? cause : lines.front() + ": " + cause;
 }
 
 Hdf5Id::~Hdf5Id() {

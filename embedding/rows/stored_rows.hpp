@@ -49,8 +49,12 @@ class StoredRows {
   /// Keys that a program writes at a time, where it writes more.
   std::int64_t piece() const noexcept;
 
-  /// Of calls that read or bring rows, which threads may make at once.
+  /// Of calls that read or bring rows, which threads may make at once. Held over parallel loops, so
+  /// no task of a loop takes it.
   std::mutex& mutex() noexcept { return mutex_; }
+
+  /// Of tasks that save or load shards: the store answers one request at a time.
+  std::mutex& shard_mutex() noexcept { return shard_mutex_; }
 
   /// Notes that a step uses these rows.
   void use(const std::vector<RowId>& rows);
@@ -69,7 +73,7 @@ class StoredRows {
   std::int64_t fast_bytes_ = 0;
   std::int64_t most_rows_ = 0;
   std::uint32_t step_ = 0;
-  std::mutex mutex_;
+  std::mutex mutex_, shard_mutex_;
 };
 
 }  // namespace keyshard

@@ -188,7 +188,7 @@ void Table<B>::put_shard(std::int64_t shard, Span<const Key> keys,
                   static_cast<std::size_t>(part.size));
     }
   }
-  const std::lock_guard lock(stored_->mutex());
+  const std::lock_guard lock(stored_->shard_mutex());
   stored_->store().put(names, records.data());
 }
 
@@ -199,7 +199,7 @@ ShardContent Table<B>::shard_content(std::int64_t shard) const {
   if (stored_ == nullptr) {
     return content;
   }
-  const std::lock_guard lock(stored_->mutex());
+  const std::lock_guard lock(stored_->shard_mutex());
   const ShardRows held = stored_->writes_through() ? ShardRows{} : ShardRows(std::move(content));
   const std::vector<float> in_memory = records(held.rows);
   ShardContent merged;

@@ -95,19 +95,27 @@ struct FoldKey {
         fold, in->term_offsets[item], in->term_offsets[item + 1],
         [&](std::int64_t t) { return std::int64_t{in->parts[in->terms[t].part].slice}; },
         [&](std::int64_t t, float* sum, bool starts) {
-          const BagPart& part = in->parts[in->terms[t].part];
-          const FeatureGroup& at = in->shape.groups[part.feature * in->shape.num_groups + group];
-          with_alternative<BagCombiner>(at.kind_of(part.weighted != 0), [&](auto c) {
-            using C = decltype(c);
-            const auto* back = reinterpret_cast<const typename C::Back*>(
-                                   in->message + in->bases[part.block] + part.back + at.back) +
-                               column;
-            for (std::int64_t i = 0; i < width; ++i) {
-              const float value = term_of<C>(C::gradient(back[i], x[i]), in->term_weights, t);
-              sum[i] = starts ? value : sum[i] + value;
-            }
-          });
+          add_term(t, starts, x, column, width, sum);
         });
+  }
+
+  /// Puts or adds term t by whichever combiner its feature has; `x` is the row from `column` on.
+  /// Compiled for one width, because there are many combiners.
+  KEYSHARD_NOINLINE KEYSHARD_HD void add_term(std::int64_t t, bool starts, const float* x,
+                                              std::int64_t column, std::int64_t width,
+                                              float* sum) const {
+    const BagPart& part = in->parts[in->terms[t].part];
+    const FeatureGroup& at = in->shape.groups[part.feature * in->shape.num_groups + group];
+    with_alternative<BagCombiner>(at.kind_of(part.weighted != 0), [&](auto c) {
+      using C = decltype(c);
+      const auto* back = reinterpret_cast<const typename C::Back*>(
+                             in->message + in->bases[part.block] + part.back + at.back) +
+                         column;
+      for (std::int64_t i = 0; i < width; ++i) {
+        const float value = term_of<C>(C::gradient(back[i], x[i]), in->term_weights, t);
+        sum[i] = starts ? value : sum[i] + value;
+      }
+    });
   }
 };
 

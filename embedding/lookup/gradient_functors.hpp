@@ -21,10 +21,10 @@ namespace keyshard {
 
 /// Puts or adds the terms of one occurrence: sum[d] = or += the gradient of the row, for columns
 /// [0, width) from `upstream`, `states` and `x` on.
-template <class C, class Width>
+template <class C>
 KEYSHARD_HD void add_term(float* sum, bool starts, const float* upstream,
                           const typename C::State* states, const float* x, std::int64_t n,
-                          Width width) {
+                          std::int64_t width) {
   for (std::int64_t d = 0; d < width; ++d) {
     const typename C::State state = C::kBackNeedsState ? states[d] : C::start(0.0f);
     const float term =
@@ -101,7 +101,7 @@ struct SumOccurrences {
       if (sums && end - begin <= 3) {
         sum_few<kLaneColumns<Team>>(u, begin, end, first, width, out);
       } else if (end - begin == 1) {
-        add(out, true, u, in->place(in->occurrences[begin]), first, width);
+        add(out, true, u, in->place(in->occurrences[begin]), first, std::int64_t{width});
       } else {
         sum_several<kLaneColumns<Team>>(u, first, width, out);
       }
@@ -191,7 +191,7 @@ struct SumOccurrences {
                                       std::int64_t first, Width width, float* sum) const {
     bool starts = true;
     for (Place at; next_in_slice(u, k, slice, at); ++k) {
-      add(sum, starts, u, at, first, width);
+      add(sum, starts, u, at, first, std::int64_t{width});
       starts = false;
     }
     return k;
@@ -217,9 +217,10 @@ struct SumOccurrences {
     return k;
   }
 
-  template <class Width>
-  KEYSHARD_HD void add(float* sum, bool starts, std::int64_t u, const Place& at, std::int64_t first,
-                       Width width) const {
+  /// Adds the term of an occurrence by whichever combiner its feature has. Compiled for one width,
+  /// because there are many combiners.
+  KEYSHARD_NOINLINE KEYSHARD_HD void add(float* sum, bool starts, std::int64_t u, const Place& at,
+                                         std::int64_t first, std::int64_t width) const {
     const FeatureGroup& column = column_of(at);
     const float* g = upstream_of(at, first);
     if (column.own >= 0) {
@@ -247,9 +248,9 @@ struct SumOccurrences {
   }
 
   /// The terms of an occurrence whose id has a weight.
-  template <class C, class Width>
+  template <class C>
   KEYSHARD_HD void add_weighted(float* sum, bool starts, const float* g, const Place& at,
-                                Width width) const {
+                                std::int64_t width) const {
     const float weight = in->weights.of_ids[at.occurrence];
     const BagWeight bag = in->weights.of_bags[at.bag];
     for (std::int64_t d = 0; d < width; ++d) {

@@ -102,7 +102,7 @@ struct EuclideanNorm {
   using Back = SquareBack;
   static constexpr const char* kName = "euclidean_norm";
   static constexpr bool kBackNeedsState = true;
-  static constexpr Widths kWidths = Widths::usual;
+  static constexpr Widths kWidths = Widths::any;
 
   KEYSHARD_HD static State start(float x) {
     return {static_cast<double>(x) * static_cast<double>(x)};

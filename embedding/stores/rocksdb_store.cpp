@@ -53,6 +53,10 @@ rocksdb::Options database_options() {
   return options;
 }
 
+std::string rank_folder(std::int64_t rank, std::int64_t ranks) {
+  return fmt::format("rank-{}-of-{}", rank, ranks);
+}
+
 rocksdb::Slice record_slice(const float* record, const RecordLayout& layout) {
   return {reinterpret_cast<const char*>(record), layout.bytes()};
 }
@@ -63,7 +67,7 @@ class RocksDbStore final : public Store {
       : Store(std::move(layout)),
         owner_(owner),
         folder_(std::filesystem::path(rows.path) / path_part(this->layout().table)),
-        path_(folder_ / fmt::format("rank-{}-of-{}", owner.rank, owner.ranks)) {
+        path_(folder_ / rank_folder(owner.rank, owner.ranks)) {
     std::error_code failure;
     std::filesystem::create_directories(folder_, failure);
     require(!failure, Kind::io, "{}: expected to make the folder: found {}", place(),
@@ -163,14 +167,19 @@ class RocksDbStore final : public Store {
 
   std::vector<Other> folders_of_others() const {
     std::vector<Other> others;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-      const std::string name = entry.path().filename().string();
+    std::error_code failure;
+    std::filesystem::directory_iterator at(folder_, failure);
+    for (; !failure && at != std::filesystem::directory_iterator(); at.increment(failure)) {
+      const std::string name = at->path().filename().string();
       long long rank = 0, ranks = 0;
+      // A copy under a longer name is none of ours: clear would remove it.
       if (std::sscanf(name.c_str(), "rank-%lld-of-%lld", &rank, &ranks) == 2 &&
-          ranks != owner_.ranks) {
-        others.push_back({entry.path().string(), rank, ranks});
+          name == rank_folder(rank, ranks) && ranks != owner_.ranks) {
+        others.push_back({at->path().string(), rank, ranks});
       }
     }
+    require(!failure, Kind::io, "{}: expected to list the folder around the store: found {}",
+            place(), failure.message());
     return others;
   }
 

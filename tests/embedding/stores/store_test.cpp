@@ -266,6 +266,21 @@ TEST_P(RocksDb, SaysThatAnotherNumberOfRanksHasLeftRows) {
   EXPECT_FALSE(std::filesystem::exists(folder_.path("rows/items/rank-0-of-1")));
 }
 
+TEST_P(RocksDb, LeavesACopyOfADatabaseAlone) {
+  { put(*open(layout_of(1), 0, 1), {{1, {1}}}); }
+  const std::string rows = folder_.path("rows/items/");
+  for (const char* copy : {"rank-0-of-1-copy", "rank-0-of-1.old", "rank-00-of-1"}) {
+    std::filesystem::copy(rows + "rank-0-of-1", rows + copy);
+  }
+  std::filesystem::remove_all(rows + "rank-0-of-1");
+  const auto store = open(layout_of(1), 0, 2);
+  EXPECT_EQ(store->count({0, 512}), 0);
+  store->clear({0, 512});
+  for (const char* copy : {"rank-0-of-1-copy", "rank-0-of-1.old", "rank-00-of-1"}) {
+    EXPECT_TRUE(std::filesystem::exists(rows + copy)) << copy;
+  }
+}
+
 TEST_P(RocksDb, NamesAFolderThatCannotBeMade) {
   rows_ = RocksDbRows{"/proc/rows"};
   EXPECT_NE(message_of(Kind::io, [&] { open(layout_of(1)); }).find("/proc/rows"),

@@ -1,6 +1,7 @@
 // The keys of one shard of an index in their order, as checkpoints and digests have them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -8,6 +9,12 @@
 #include "runtime/sort_pairs.hpp"
 
 namespace keyshard {
+
+/// Sorts keys on the host and leaves each once.
+inline void make_distinct(std::vector<Key>& keys) {
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+}
 
 /// The content of one shard, sorted by key, on the host.
 struct ShardRows {

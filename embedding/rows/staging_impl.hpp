@@ -268,8 +268,7 @@ void stage_rows(Stream<B>& stream, Communicator<B>& communicator, Span<Table<B>*
           all.insert(all.end(), own.begin(), own.end());
         }
       }
-      std::sort(all.begin(), all.end());
-      all.erase(std::unique(all.begin(), all.end()), all.end());
+      make_distinct(all);
       stage_keys(stream, *tables[t], all, trains);
     }
   });
@@ -282,8 +281,7 @@ void stage_gradients(Stream<B>& stream, Table<B>& table) {
     const std::vector<Key> keys = to_host(stream, Span<const Key>(call.keys, call.size));
     all.insert(all.end(), keys.begin(), keys.end());
   }
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
+  make_distinct(all);
   stage_keys(stream, table, all, true);
 }
 

@@ -28,8 +28,7 @@ inline RowPart part_of_record(const RowColumn& column, std::int64_t floats) {
 template <Backend B>
 std::vector<Key> distinct_on_host(Stream<B>& stream, Span<const Key> keys) {
   std::vector<Key> all = to_host(stream, keys);
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
+  make_distinct(all);
   return all;
 }
 

@@ -374,9 +374,7 @@ ShardChanges Table<B>::changes(std::int64_t shard) const {
   std::erase_if(changes.removed, [&](Key key) {
     return std::binary_search(rows.keys.begin(), rows.keys.end(), key);
   });
-  std::sort(changes.removed.begin(), changes.removed.end());
-  changes.removed.erase(std::unique(changes.removed.begin(), changes.removed.end()),
-                        changes.removed.end());
+  make_distinct(changes.removed);
   return changes;
 }
 

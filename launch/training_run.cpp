@@ -40,6 +40,7 @@ TrainingPosition position_of(const DataReader& train, const DataReader* valid,
   if (valid != nullptr) {
     position.valid_order = valid->order();
     position.valid_data = valid->index_digest();
+    position.valid_content = valid->content_digest();
   }
   return position;
 }
@@ -173,8 +174,7 @@ void TrainingRun::check_data(const std::string& checkpoint, const TrainingPositi
           "{}: expected the training data of this checkpoint: found other files, sizes, records or "
           "content; --start-from in place of --resume goes on with new data",
           checkpoint);
-  const Digest128 valid = valid_ == nullptr ? Digest128{} : valid_->index_digest();
-  if (saved.valid_data != valid) {
+  if (!saved.is_checked_on(valid_.get())) {
     reporter_.note(
         "warning: the validation data are not those of the checkpoint; its best metric stays");
   }

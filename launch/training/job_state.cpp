@@ -44,6 +44,7 @@ SettingValue state_value(TrainerState trainer, const TrainingPosition& position)
                           {"data", value_of(position.data.hex())},
                           {"valid_data", value_of(position.valid_data.hex())},
                           {"content", value_of(position.content.hex())},
+                          {"valid_content", value_of(position.valid_content.hex())},
                           {"numerics", value_of(position.numerics)},
                           {"bad_lines", value_of(position.bad_lines.total)},
                           {"bad_lines_of_epoch", value_of(position.bad_lines.epoch)},
@@ -64,8 +65,9 @@ TrainingPosition position_in(const ValueReader& state) {
   position.valid_order = order_in(state.at("valid_order"));
   position.data = state.at("data").digest();
   position.valid_data = state.at("valid_data").digest();
-  if (member_of(state.value(), "content") != nullptr) {  // earlier versions did not save it
+  if (member_of(state.value(), "content") != nullptr) {  // earlier versions did not save these
     position.content = state.at("content").digest();
+    position.valid_content = state.at("valid_content").digest();
   }
   position.bad_lines = {state.at("bad_lines").integer(), state.at("bad_lines_of_epoch").integer()};
   position.numerics = state.at("numerics").text();

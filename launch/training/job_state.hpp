@@ -18,9 +18,10 @@ struct TrainingPosition {
   ScheduleState schedule;
   ReadOrder train_order = ReadOrder::blocks;
   ReadOrder valid_order = ReadOrder::blocks;
-  Digest128 data;        ///< DataReader::index_digest of the training data
-  Digest128 valid_data;  ///< of the validation data; zero: there is none
-  Digest128 content;     ///< DataReader::content_digest of the training data; zero: not known
+  Digest128 data;           ///< DataReader::index_digest of the training data
+  Digest128 valid_data;     ///< of the validation data; zero: there is none
+  Digest128 content;        ///< DataReader::content_digest of the training data; zero: not known
+  Digest128 valid_content;  ///< of the validation data; zero: not known, or there is none
   BadLineCounts bad_lines;
   std::string numerics;  ///< numerics_fingerprint() of the ranks that trained
 
@@ -28,6 +29,14 @@ struct TrainingPosition {
   bool is_on(const DataReader& train) const {
     return data == train.index_digest() &&
            (content == Digest128{} || content == train.content_digest());
+  }
+
+  /// Whether these are its validation data; null: there are none.
+  bool is_checked_on(const DataReader* valid) const {
+    return valid == nullptr
+               ? valid_data == Digest128{}
+               : valid_data == valid->index_digest() &&
+                     (valid_content == Digest128{} || valid_content == valid->content_digest());
   }
 };
 

@@ -227,11 +227,21 @@ TEST_F(JobCheckpoint, OfOtherValidationDataIsTakenUpWithAWarning) {
   const std::string train = "train data/click-log.toml --output text --set job.batch_size=256 ";
   ASSERT_EQ(run(train + "--steps 3").code, kExitDone);
   const std::string valid = folder_.read("data/valid.tsv");
-  folder_.write("data/valid.tsv", valid.substr(0, valid.find('\n') + 1));
-  const Ending resumed = run(train + "--steps 5 --resume latest");
-  EXPECT_EQ(resumed.code, kExitDone) << resumed.error;
-  EXPECT_EQ(count(resumed.out, "warning: the validation data are not those of the checkpoint"), 1u)
-      << resumed.out;
+  std::string flipped = valid;
+  char& label = flipped[flipped.find('\n') + 1];
+  label = label == '0' ? '1' : '0';
+  std::int64_t steps = 4;
+  for (const std::string& other : {flipped, valid.substr(0, valid.find('\n') + 1)}) {
+    const auto time = std::filesystem::last_write_time(folder_.path("data/valid.tsv"));
+    folder_.write("data/valid.tsv", other);
+    std::filesystem::last_write_time(folder_.path("data/valid.tsv"),
+                                     time + std::chrono::seconds(1));
+    const Ending resumed = run(fmt::format("{}--steps {} --resume latest", train, steps++));
+    EXPECT_EQ(resumed.code, kExitDone) << resumed.error;
+    EXPECT_EQ(count(resumed.out, "warning: the validation data are not those of the checkpoint"),
+              1u)
+        << resumed.out;
+  }
 }
 
 TEST_F(JobCheckpoint, ThatWasBestStaysWhateverComesAfter) {

@@ -85,6 +85,18 @@ TEST(JobState, APositionIsReadAsItWasWritten) {
   EXPECT_EQ(position.numerics, "avx2");
 }
 
+TEST(JobState, OfAnEarlierVersionKnowsNoContent) {
+  EXPECT_EQ(position_of(some_state()).content, Digest128{});
+  EXPECT_EQ(position_of(some_state()).valid_content, Digest128{});
+  Table state = some_state();
+  state.emplace_back("content", text("000000000000000100000000000000ab"));
+  state.emplace_back("valid_content", text("000000000000000200000000000000ab"));
+  EXPECT_EQ(position_of(state).content, (Digest128{0xAB, 0x1}));
+  EXPECT_EQ(position_of(state).valid_content, (Digest128{0xAB, 0x2}));
+  state.pop_back();
+  EXPECT_THROW(position_of(state), Error);
+}
+
 TEST(JobState, EveryMissingPartIsRefusedByItsName) {
   const Table state = some_state();
   for (std::size_t i = 0; i < state.size(); ++i) {

@@ -12,8 +12,7 @@ struct Cpu {
   static constexpr const char* kName = "cpu";
 };
 
-/// One CUDA device. Not built in this version: shared bodies compile for it, but its primitives
-/// (memory, stream, copies, ...) are only declared, so a program that uses it does not link.
+/// One CUDA device. A program without the CUDA toolkit compiles what names it and does not link it.
 struct Cuda {
   static constexpr const char* kName = "cuda";
 };

@@ -27,6 +27,22 @@ inline void copy_bytes(Stream<Cpu>& /*stream*/, const void* from, std::size_t by
 
 void copy_bytes(Stream<Cuda>& stream, const void* from, std::size_t bytes, void* to, CopyKind kind);
 
+/// Sets `bytes` bytes on the device to 0.
+inline void zero_bytes(Stream<Cpu>& /*stream*/, void* to, std::size_t bytes) {
+  if (bytes > 0) {
+    std::memset(to, 0, bytes);
+  }
+}
+
+void zero_bytes(Stream<Cuda>& stream, void* to, std::size_t bytes);
+
+/// to [n] = 0, on the device.
+template <class T, Backend B>
+void fill_zero(Stream<B>& stream, T* to, std::int64_t n) {
+  static_assert(std::is_arithmetic_v<T>);
+  zero_bytes(stream, to, static_cast<std::size_t>(n) * sizeof(T));
+}
+
 template <class T, Backend B>
 void copy_as(Stream<B>& stream, const T* from, std::int64_t n, T* to, CopyKind kind) {
   static_assert(std::is_trivially_copyable_v<T>);

@@ -17,6 +17,7 @@ enum class Kind {
   bad_input,         ///< data that does not parse or does not fit its description
   out_of_memory,
   communication,  ///< a peer or a transport failed
+  device,         ///< a GPU or its driver failed
   io,             ///< a file could not be read or written
   corrupt_data,   ///< a file of ours is damaged, mixed, truncated or foreign
   non_finite,     ///< a loss or a gradient is NaN or infinite

@@ -3,6 +3,8 @@
 
 #include "runtime/stream.hpp"
 
+struct CUevent_st;
+
 namespace keyshard {
 
 template <Backend B>
@@ -27,9 +29,15 @@ class Event<Cuda> {
  public:
   Event();
   ~Event();
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
   void record(Stream<Cuda>& stream);
   void hold(Stream<Cuda>& stream) const;
   void wait() const;
+
+ private:
+  CUevent_st* handle_ = nullptr;
 };
 
 }  // namespace keyshard

@@ -180,7 +180,7 @@ void for_each_run(Stream<Cpu>& stream, Span<const std::int64_t> starts, const F&
       grain_of(stream, functor, 20));
 }
 
-// The same on a CUDA device: runtime/for_each_cuda.cuh.
+// The same on a CUDA device: runtime/for_each_cuda.hpp.
 
 template <class F>
 void for_each(Stream<Cuda>& stream, std::int64_t n, const F& functor);

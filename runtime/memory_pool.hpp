@@ -3,6 +3,7 @@
 // where the system offers them.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <map>
 #include <mutex>
@@ -10,10 +11,13 @@
 
 #include "runtime/backend.hpp"
 
+struct CUstream_st;
+
 namespace keyshard {
 
-/// Memory of a device straight from the system, zeroed, aligned to 2 MiB where `bytes` is 2 MiB or
-/// more, else to a page. Throws Error{out_of_memory}.
+/// Memory of a device straight from the system. On a CPU it is zeroed, and aligned to 2 MiB where
+/// `bytes` is 2 MiB or more, else to a page; on a CUDA device, that of the calling thread, it holds
+/// anything, and unmapping waits for all work of the device. Throws Error{out_of_memory}.
 template <Backend B>
 void* map_memory(std::size_t bytes);
 template <Backend B>
@@ -66,5 +70,30 @@ class MemoryPool {
 };
 
 extern template class MemoryPool<Cpu>;
+
+/// The memory of a CUDA device in the order of one of its queues, by cudaMallocAsync: the runtime
+/// keeps what is released and hands it out again. Owns the queue, so that a buffer may outlive the
+/// Stream that it was made on.
+template <>
+class MemoryPool<Cuda> {
+ public:
+  /// Makes a queue of `device`. Throws Error{device}.
+  explicit MemoryPool(int device);
+  ~MemoryPool();
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+
+  CUstream_st* queue() const noexcept { return queue_; }
+
+  void* allocate(std::size_t bytes, std::size_t& capacity);
+  void release(void* block, std::size_t capacity) noexcept;
+
+  /// Bytes of the blocks in use.
+  std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  CUstream_st* queue_ = nullptr;
+  std::atomic<std::size_t> bytes_{0};
+};
 
 }  // namespace keyshard

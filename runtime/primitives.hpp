@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "runtime/buffer.hpp"
+#include "runtime/copy.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/sort_pairs.hpp"
 
@@ -96,7 +97,7 @@ struct RunSums<Cpu> {
 template <>
 struct RunSums<Cuda> {
   std::vector<std::int64_t> of_runs;
-  Buffer<std::int64_t, Cuda> before = {};  ///< [indices] sums of the indices before, in a run
+  Buffer<std::int64_t, Cuda> before = {};  ///< [indices + 1] sums of all indices before
 };
 
 /// Sums the terms of each run. The term of every i is called once, and may write what belongs to i.
@@ -219,34 +220,53 @@ std::vector<std::int64_t> sum_rows(Stream<Cpu>& stream, Span<const std::int64_t>
 /// Writes the chosen indices, those of a run one after another.
 template <class F>
 struct WriteChosen {
+  template <class Chosen>
+  struct Term {
+    Chosen chosen;
+    std::uint32_t* indices;  ///< of the run
+
+    KEYSHARD_HD bool operator()(std::int64_t i, std::int64_t before) const {
+      const bool is_chosen = chosen(i);
+      if (is_chosen) {
+        indices[before] = static_cast<std::uint32_t>(i);
+      }
+      return is_chosen;
+    }
+  };
+
+  template <class Body>
+  struct Call {
+    const Body& body;
+    std::uint32_t* indices;
+
+    template <class Chosen>
+    KEYSHARD_HD void operator()(const Chosen& chosen) const {
+      body(Term<Chosen>{chosen, indices});
+    }
+  };
+
   F functor;
   const std::int64_t* starts;  ///< of the runs in `indices`
   std::uint32_t* indices;
 
   template <class Body>
-  void with_run(std::int64_t run, const Body& body) const {
-    functor.with_run(run, [&](const auto& chosen) {
-      body([&](std::int64_t i, std::int64_t before) {
-        const bool is_chosen = chosen(i);
-        if (is_chosen) {
-          indices[starts[run] + before] = static_cast<std::uint32_t>(i);
-        }
-        return is_chosen;
-      });
-    });
+  KEYSHARD_HD void with_run(std::int64_t run, const Body& body) const {
+    functor.with_run(run, Call<Body>{body, indices + starts[run]});
   }
 };
 
 /// The indices i (at most 2^32 in all) for which the term of i is true, ascending, and where those
 /// of each run start. The term of every i is called twice. Waits.
-template <class F>
-Selection<Cpu> select_runs(Stream<Cpu>& stream, Span<const std::int64_t> starts, const F& functor) {
-  const RunSums<Cpu> sums = begin_sums(stream, starts, functor);
-  Selection<Cpu> selection{{}, starts_of(sums.of_runs)};
+template <Backend B, class F>
+Selection<B> select_runs(Stream<B>& stream, Span<const std::int64_t> starts, const F& functor) {
+  const RunSums<B> sums = begin_sums(stream, starts, functor);
+  Selection<B> selection{{}, starts_of(sums.of_runs)};
   selection.indices = {stream, selection.starts.back()};
   if (selection.size() > 0) {
-    finish_sums(stream, starts, sums,
-                WriteChosen<F>{functor, selection.starts.data(), selection.indices.data()});
+    Buffer<std::int64_t, B> storage;
+    const std::int64_t* places =
+        device_view(stream, Span<const std::int64_t>(selection.starts), storage);
+    finish_sums(stream, starts, sums, WriteChosen<F>{functor, places, selection.indices.data()});
   }
   return selection;
 }
@@ -333,7 +353,7 @@ Buffer<std::uint32_t, B> unique(Stream<B>& stream, std::int64_t n, const KeyOf& 
   return select(stream, n, StartsRun<KeyOf>{key});
 }
 
-// The same on a CUDA device.
+// The same on a CUDA device: runtime/primitives_cuda.hpp.
 
 template <class T, class Term>
 void scan(Stream<Cuda>& stream, std::int64_t n, const Term& term, T* sums);
@@ -347,9 +367,6 @@ std::vector<std::int64_t> sum_rows(Stream<Cuda>& stream, Span<const std::int64_t
                                    const F& functor);
 template <class Term>
 std::int64_t largest(Stream<Cuda>& stream, std::int64_t n, const Term& term);
-template <class F>
-Selection<Cuda> select_runs(Stream<Cuda>& stream, Span<const std::int64_t> starts,
-                            const F& functor);
 template <class Bucket>
 Selection<Cuda> group_by(Stream<Cuda>& stream, std::int64_t n, std::int64_t buckets,
                          const Bucket& bucket);

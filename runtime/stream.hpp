@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "runtime/backend.hpp"
 #include "runtime/memory_pool.hpp"
@@ -22,10 +24,11 @@ template <>
 class Stream<Cpu> {
  public:
   /// Runs work on `threads` threads; a launch takes one thread for every `share_work` nanoseconds
-  /// of its work, or all threads where `share_work` is 0. Only one thread at a time may use a
-  /// stream.
-  explicit Stream(int threads = 1, std::int64_t share_work = kShareWork)
-      : threads_(std::make_unique<ThreadPool>(threads)),
+  /// of its work, or all threads where `share_work` is 0. Threads call `begin` first (ThreadPool).
+  /// Only one thread at a time may use a stream.
+  explicit Stream(int threads = 1, std::int64_t share_work = kShareWork,
+                  std::function<void()> begin = {})
+      : threads_(std::make_unique<ThreadPool>(threads, std::move(begin))),
         memory_(std::make_shared<MemoryPool<Cpu>>()),
         share_work_(share_work) {}
 
@@ -48,22 +51,42 @@ class Stream<Cpu> {
   std::int64_t share_work_;
 };
 
-/// The same on one CUDA device. Only declared, for the bodies that both devices share: a program
-/// that calls a member does not link in this version.
+/// A queue of one CUDA device, and the threads of the host beside it. Work is done some time after
+/// the call that gives it. Only one thread at a time may use a stream, but for the host's.
 template <>
 class Stream<Cuda> {
  public:
-  explicit Stream(int device);
-  ~Stream();
+  /// Throws Error{device} where the process has no such device.
+  explicit Stream(int device, int threads = 1);
 
-  const std::shared_ptr<MemoryPool<Cuda>>& memory() noexcept;
+  int device() const noexcept { return device_; }
+
+  const std::shared_ptr<MemoryPool<Cuda>>& memory() noexcept { return memory_; }
+
+  /// Returns when all work of this stream is done. Throws Error{device} where some of it failed.
   void wait();
-  std::int64_t launches() const noexcept;
+
+  /// Kernels launched so far.
+  std::int64_t launches() const noexcept { return launches_; }
+
+  /// The queue as the CUDA runtime knows it: a cudaStream_t.
+  CUstream_st* handle() const noexcept { return memory_->queue(); }
+
+  /// Makes the stream's device that of the calling thread, for a launch, which is counted.
+  void begin_launch();
+
+  Stream<Cpu>& host() noexcept { return host_; }
+
+ private:
+  int device_;
+  std::shared_ptr<MemoryPool<Cuda>> memory_;
+  Stream<Cpu> host_;
+  std::int64_t launches_ = 0;
 };
 
 /// The queue of the host beside a device, for work on host memory: the stream itself on a CPU.
 inline Stream<Cpu>& host_of(Stream<Cpu>& stream) noexcept { return stream; }
 
-Stream<Cpu>& host_of(Stream<Cuda>& stream) noexcept;
+inline Stream<Cpu>& host_of(Stream<Cuda>& stream) noexcept { return stream.host(); }
 
 }  // namespace keyshard

@@ -53,13 +53,13 @@ bool stays_awake_for(const Condition& condition) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, std::function<void()> begin) {
   threads = std::clamp(threads, 1, static_cast<int>(kShareMask));
   errors_.resize(static_cast<std::size_t>(threads));
   set_rounding_mode();
   workers_.reserve(static_cast<std::size_t>(threads - 1));
   for (int worker = 1; worker < threads; ++worker) {
-    workers_.emplace_back([this] { work(); });
+    workers_.emplace_back([this, begin] { work(begin); });
   }
 }
 
@@ -114,8 +114,11 @@ bool ThreadPool::wait_for_region(std::uint64_t seen) {
   return !stop_;
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(const std::function<void()>& begin) {
   set_rounding_mode();
+  if (begin) {
+    begin();
+  }
   std::uint64_t seen = 0;
   while (wait_for_region(seen)) {
     seen = next_.load() >> kShareBits;

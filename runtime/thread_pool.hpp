@@ -19,8 +19,9 @@ namespace keyshard {
 class ThreadPool {
  public:
   /// Starts `threads - 1` threads beside the calling one; fewer than 1 counts as 1. Each of them,
-  /// the calling one included, is set to round to nearest and to keep denormals.
-  explicit ThreadPool(int threads);
+  /// the calling one included, is set to round to nearest and to keep denormals. The started ones
+  /// call `begin` first, if there is one; it must not throw.
+  explicit ThreadPool(int threads, std::function<void()> begin = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -48,7 +49,7 @@ class ThreadPool {
 
  private:
   void run_shares(int shares, const std::function<void(int)>& body);
-  void work();
+  void work(const std::function<void()>& begin);
   bool claim(std::uint64_t generation, int& share);
   void take_shares(std::uint64_t generation);
   bool wait_for_region(std::uint64_t seen);

@@ -6,7 +6,7 @@
 #include "launch/training/dense_optimizer_impl.hpp"
 #include "launch/training/dense_side_impl.hpp"
 #include "launch/training/models/make_model_impl.hpp"
-#include "runtime/for_each_cuda.cuh"
+#include "runtime/primitives_cuda.hpp"
 
 namespace keyshard {
 

@@ -11,7 +11,7 @@
 #include "embedding/rows/table_impl.hpp"
 #include "embedding/rows/table_set_impl.hpp"
 #include "embedding/rows/table_step_impl.hpp"
-#include "runtime/for_each_cuda.cuh"
+#include "runtime/primitives_cuda.hpp"
 
 namespace keyshard {
 

@@ -8,21 +8,20 @@
 #include "embedding/rows/row_stages_impl.hpp"
 #include "embedding/rows/table_impl.hpp"
 #include "embedding/rows/table_step_impl.hpp"
-#include "runtime/for_each_cuda.cuh"
-#include "runtime/primitives.hpp"
+#include "runtime/primitives_cuda.hpp"
 
 namespace keyshard {
 
 template <class F>
-void rows() {
-  for_each_row_kernel<8, F><<<1, 32>>>(1, F{});
-  for_each_row_kernel<32, F><<<1, 32>>>(1, F{});
+void rows(Stream<Cuda>& stream) {
+  launch(stream, 1, EachRow<8, F>{});
+  launch(stream, 1, EachRow<32, F>{});
 }
 
 template <class F>
-void runs() {
-  for_each_run_kernel<8, F><<<1, 32>>>(nullptr, 1, F{});
-  for_each_run_kernel<32, F><<<1, 32>>>(nullptr, 1, F{});
+void runs(Stream<Cuda>& stream) {
+  launch(stream, 1, EachRowOfRuns<8, F>{});
+  launch(stream, 1, EachRowOfRuns<32, F>{});
 }
 
 /// ReduceAxis and its gradient for every alternative of a variant.
@@ -31,29 +30,31 @@ struct Reductions;
 
 template <class... C>
 struct Reductions<std::variant<C...>> {
-  void all() { ((rows<ReduceAxis<C>>(), rows<ReduceAxisGradient<C>>()), ...); }
+  void all(Stream<Cuda>& stream) {
+    ((rows<ReduceAxis<C>>(stream), rows<ReduceAxisGradient<C>>(stream)), ...);
+  }
 };
 
 /// Functors of runs bring those of their rows with them, for every rule of every family.
-void everything() {
-  rows<AssignRow>();
-  rows<WriteBackRow>();
-  rows<PoolBags>();
-  rows<MergeBags>();
-  rows<ReduceParts>();
-  rows<WriteBacks>();
-  runs<FindRows>();
-  runs<ReadRows>();
-  runs<LocateRows>();
-  runs<InitializeRows>();
-  runs<JoinCalls>();
-  runs<SumCalls>();
-  runs<UpdateRows>();
-  runs<AnswerRows>();
-  runs<UnpackRows>();
-  runs<SumKeys>();
-  runs<FoldKeys>();
-  Reductions<Combiner>().all();
+void everything(Stream<Cuda>& stream) {
+  rows<AssignRow>(stream);
+  rows<WriteBackRow>(stream);
+  rows<PoolBags>(stream);
+  rows<MergeBags>(stream);
+  rows<ReduceParts>(stream);
+  rows<WriteBacks>(stream);
+  runs<FindRows>(stream);
+  runs<ReadRows>(stream);
+  runs<LocateRows>(stream);
+  runs<InitializeRows>(stream);
+  runs<JoinCalls>(stream);
+  runs<SumCalls>(stream);
+  runs<UpdateRows>(stream);
+  runs<AnswerRows>(stream);
+  runs<UnpackRows>(stream);
+  runs<SumKeys>(stream);
+  runs<FoldKeys>(stream);
+  Reductions<Combiner>().all(stream);
 }
 
 }  // namespace keyshard

@@ -1,0 +1,69 @@
+#include "runtime/copy.hpp"
+#include "runtime/cuda_call.hpp"
+#include "runtime/event.hpp"
+#include "runtime/stream.hpp"
+
+namespace keyshard {
+namespace {
+
+/// Of the calling thread.
+void use_device(int device) { check_cuda(cudaSetDevice(device), "cudaSetDevice"); }
+
+}  // namespace
+
+Stream<Cuda>::Stream(int device, int threads)
+    : device_(device),
+      memory_(std::make_shared<MemoryPool<Cuda>>(device)),
+      // A thread that cannot use the device finds out at its first call of the runtime.
+      host_(threads, kShareWork, [device] { cudaSetDevice(device); }) {}
+
+void Stream<Cuda>::wait() {
+  use_device(device_);
+  check_cuda(cudaStreamSynchronize(handle()), "cudaStreamSynchronize");
+}
+
+void Stream<Cuda>::begin_launch() {
+  use_device(device_);
+  ++launches_;
+}
+
+void copy_bytes(Stream<Cuda>& stream, const void* from, std::size_t bytes, void* to,
+                CopyKind kind) {
+  if (bytes == 0) {
+    return;
+  }
+  constexpr cudaMemcpyKind kKinds[] = {cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost,
+                                       cudaMemcpyDeviceToDevice};
+  use_device(stream.device());
+  check_cuda(cudaMemcpyAsync(to, from, bytes, kKinds[static_cast<int>(kind)], stream.handle()),
+             "cudaMemcpyAsync");
+  if (kind == CopyKind::device_to_host) {
+    stream.wait();
+  }
+}
+
+void zero_bytes(Stream<Cuda>& stream, void* to, std::size_t bytes) {
+  use_device(stream.device());
+  check_cuda(cudaMemsetAsync(to, 0, bytes, stream.handle()), "cudaMemsetAsync");
+}
+
+Event<Cuda>::Event() {
+  check_cuda(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming),
+             "cudaEventCreateWithFlags");
+}
+
+Event<Cuda>::~Event() { cudaEventDestroy(handle_); }
+
+void Event<Cuda>::record(Stream<Cuda>& stream) {
+  check_cuda(cudaEventRecord(handle_, stream.handle()), "cudaEventRecord");
+}
+
+void Event<Cuda>::hold(Stream<Cuda>& stream) const {
+  check_cuda(cudaStreamWaitEvent(stream.handle(), handle_, 0), "cudaStreamWaitEvent");
+}
+
+void Event<Cuda>::wait() const {
+  check_cuda(cudaEventSynchronize(handle_), "cudaEventSynchronize");
+}
+
+}  // namespace keyshard

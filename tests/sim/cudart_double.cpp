@@ -1,0 +1,376 @@
+// Doubles of the CUDA runtime calls that keyshard makes, on the simulated device, and of those that
+// the objects of nvcc 13 make. Linked in place of libcudart (nvcc -cudart none). A call that is
+// missing here does not link, so none is ignored in silence. After a kernel has failed every call
+// fails, as on a device.
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <cuda_runtime_api.h>
+
+#include "runtime/sim_block.hpp"
+#include "tests/sim/device.hpp"
+#include "tests/sim/memory.hpp"
+#include "tests/sim/queues.hpp"
+
+namespace keyshard::sim {
+namespace {
+
+struct Kernel {
+  std::string name;
+  HostTwin twin{};
+};
+
+/// What the calls below share.
+struct Runtime {
+  std::recursive_mutex mutex;
+  std::map<const void*, Kernel> kernels;  // by stub
+  std::set<void*> pinned;
+  std::string failure;  // of the device, which is lost
+  Launches launches;
+};
+
+Runtime& runtime() {
+  static Runtime one;
+  return one;
+}
+
+thread_local cudaError_t last_error = cudaSuccess;
+
+cudaError_t refuse(cudaError_t error) { return last_error = error; }
+
+/// Calls the simulator. Its failure is that of a kernel, found at this call as on a device.
+template <class Call>
+cudaError_t guarded(const Call& call) {
+  const std::string lost = device_failure();
+  if (!lost.empty()) {
+    return refuse(cudaErrorLaunchFailure);
+  }
+  try {
+    call();
+    return cudaSuccess;
+  } catch (const Failure& failure) {
+    const std::lock_guard lock(runtime().mutex);
+    runtime().failure = failure.what();
+    return refuse(cudaErrorLaunchFailure);
+  }
+}
+
+Queue* queue_of_legacy_stream() {
+  static Queue* queue = make_queue();
+  return queue;
+}
+
+cudaError_t launch(const void* stub, dim3 blocks, dim3 lanes, void** arguments,
+                   cudaStream_t stream) {
+  const std::lock_guard lock(runtime().mutex);
+  const auto found = runtime().kernels.find(stub);
+  if (found == runtime().kernels.end() || found->second.twin.run == nullptr) {
+    runtime().failure = "a kernel has no host twin: " +
+                        (found == runtime().kernels.end() ? "?" : found->second.name);
+    return refuse(cudaErrorInvalidDeviceFunction);
+  }
+  if (blocks.x == 0 || lanes.x == 0 || lanes.x > 1024 ||
+      blocks.y * blocks.z * lanes.y * lanes.z != 1) {
+    return refuse(cudaErrorInvalidConfiguration);
+  }
+  const HostTwin twin = found->second.twin;
+  // The parameter is copied now, as by the real call.
+  const auto* bytes = static_cast<const unsigned char*>(arguments[0]);
+  const std::shared_ptr<void> work(::operator new(twin.work_bytes),
+                                   [](void* copy) { ::operator delete(copy); });
+  std::memcpy(work.get(), bytes, twin.work_bytes);
+  ++runtime().launches.kernels;
+  return guarded([&] {
+    enqueue(queue_of(stream), [twin, work, blocks, lanes] {
+      twin.run(blocks.x, static_cast<int>(lanes.x), work.get());
+      return true;
+    });
+  });
+}
+
+bool is_pinned(const void* address) {
+  const std::lock_guard lock(runtime().mutex);
+  return runtime().pinned.contains(const_cast<void*>(address));
+}
+
+/// What a copy reads: pageable memory of the host is staged by the call, pinned memory is read when
+/// the queue comes to the copy.
+std::shared_ptr<std::vector<unsigned char>> staged(const void* from, std::size_t bytes,
+                                                   cudaMemcpyKind kind) {
+  if (kind != cudaMemcpyHostToDevice || is_pinned(from)) {
+    return nullptr;
+  }
+  const auto* first = static_cast<const unsigned char*>(from);
+  return std::make_shared<std::vector<unsigned char>>(first, first + bytes);
+}
+
+}  // namespace
+
+void register_kernel(const void* stub, const HostTwin& twin) {
+  const std::lock_guard lock(runtime().mutex);
+  runtime().kernels[stub].twin = twin;
+}
+
+Queue* queue_of(cudaStream_t stream) {
+  return stream == nullptr ? queue_of_legacy_stream() : reinterpret_cast<Queue*>(stream);
+}
+
+std::string device_failure() {
+  const std::lock_guard lock(runtime().mutex);
+  return runtime().failure;
+}
+
+void reset_device(const Options& options) {
+  finish_all();
+  {
+    const std::lock_guard lock(runtime().mutex);
+    runtime().failure.clear();
+    runtime().launches = {};
+    last_error = cudaSuccess;
+  }
+  configure(options);
+}
+
+Launches launches() {
+  const std::lock_guard lock(runtime().mutex);
+  return runtime().launches;
+}
+
+}  // namespace keyshard::sim
+
+using namespace keyshard::sim;
+
+namespace {
+
+Queue* queue(cudaStream_t stream) { return queue_of(stream); }
+
+Mark* mark(cudaEvent_t event) { return reinterpret_cast<Mark*>(event); }
+
+struct Configuration {
+  dim3 blocks, lanes;
+  std::size_t shared;
+  cudaStream_t stream;
+};
+
+thread_local Configuration pushed;
+
+}  // namespace
+
+extern "C" {
+
+// What the code that nvcc 13 generates calls.
+
+void** __cudaRegisterFatBinary(void*) {
+  static void* handle;
+  return &handle;
+}
+
+void __cudaRegisterFatBinaryEnd(void**) {}
+
+void __cudaUnregisterFatBinary(void**) {}
+
+char __cudaInitModule(void**) { return 1; }
+
+void __cudaRegisterFunction(void**, const char* stub, char*, const char* name, int, uint3*, uint3*,
+                            dim3*, dim3*, int*) {
+  const std::lock_guard lock(runtime().mutex);
+  runtime().kernels[stub].name = name;
+}
+
+unsigned __cudaPushCallConfiguration(dim3 blocks, dim3 lanes, std::size_t shared, void* stream) {
+  pushed = {blocks, lanes, shared, static_cast<cudaStream_t>(stream)};
+  return 0;
+}
+
+cudaError_t __cudaPopCallConfiguration(dim3* blocks, dim3* lanes, std::size_t* shared,
+                                       void* stream) {
+  *blocks = pushed.blocks;
+  *lanes = pushed.lanes;
+  *shared = pushed.shared;
+  *static_cast<cudaStream_t*>(stream) = pushed.stream;
+  return cudaSuccess;
+}
+
+cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* stub) {
+  *kernel = static_cast<cudaKernel_t>(const_cast<void*>(stub));
+  return cudaSuccess;
+}
+
+cudaError_t cudaLaunchKernel(const void* stub, dim3 blocks, dim3 lanes, void** arguments,
+                             std::size_t, cudaStream_t stream) {
+  return launch(stub, blocks, lanes, arguments, stream);
+}
+
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 blocks, dim3 lanes, void** arguments,
+                               std::size_t, cudaStream_t stream) {
+  return launch(kernel, blocks, lanes, arguments, stream);
+}
+
+// Devices and errors.
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  return device == 0 ? cudaSuccess : refuse(cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
+
+const char* cudaGetErrorName(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess:
+      return "cudaSuccess";
+    case cudaErrorLaunchFailure:
+      return "cudaErrorLaunchFailure";
+    case cudaErrorInvalidDeviceFunction:
+      return "cudaErrorInvalidDeviceFunction";
+    case cudaErrorInvalidDevice:
+      return "cudaErrorInvalidDevice";
+    case cudaErrorInvalidValue:
+      return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorNotReady:
+      return "cudaErrorNotReady";
+    default:
+      return "another error";
+  }
+}
+
+/// Says what the simulator found, where it found something.
+const char* cudaGetErrorString(cudaError_t error) {
+  thread_local std::string text;
+  const std::string failure = device_failure();
+  text = failure.empty() ? cudaGetErrorName(error) : failure;
+  return text.c_str();
+}
+
+// Memory.
+
+cudaError_t cudaMalloc(void** block, std::size_t bytes) {
+  return guarded([&] { *block = allocate(bytes); });
+}
+
+/// Waits for the device.
+cudaError_t cudaFree(void* block) {
+  return guarded([&] {
+    finish_all();
+    if (block != nullptr) {
+      release_memory(block);
+    }
+  });
+}
+
+cudaError_t cudaMallocAsync(void** block, std::size_t bytes, cudaStream_t) {
+  return cudaMalloc(block, bytes);
+}
+
+cudaError_t cudaFreeAsync(void* block, cudaStream_t stream) {
+  return guarded([&] {
+    enqueue(queue(stream), [block] {
+      release_memory(block);
+      return true;
+    });
+  });
+}
+
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
+  *pool = nullptr;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+
+cudaError_t cudaMallocHost(void** block, std::size_t bytes) {
+  *block = ::operator new(bytes);
+  const std::lock_guard lock(runtime().mutex);
+  runtime().pinned.insert(*block);
+  return cudaSuccess;
+}
+
+/// Waits for the device.
+cudaError_t cudaFreeHost(void* block) {
+  return guarded([&] {
+    finish_all();
+    const std::lock_guard lock(runtime().mutex);
+    runtime().pinned.erase(block);
+    ::operator delete(block);
+  });
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  if (bytes > 0 && (to_device != is_device(to, to_device ? bytes : 1) ||
+                    from_device != is_device(from, from_device ? bytes : 1))) {
+    return refuse(cudaErrorInvalidValue);
+  }
+  return guarded([&] {
+    const auto copy = staged(from, bytes, kind);
+    enqueue(queue(stream), [=] {
+      std::memcpy(to, copy == nullptr ? from : copy->data(), bytes);
+      return true;
+    });
+  });
+}
+
+cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
+  if (bytes > 0 && !is_device(to, bytes)) {
+    return refuse(cudaErrorInvalidValue);
+  }
+  return guarded([&] {
+    enqueue(queue(stream), [=] {
+      std::memset(to, value, bytes);
+      return true;
+    });
+  });
+}
+
+// Queues and events.
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = reinterpret_cast<cudaStream_t>(make_queue());
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  drop(queue(stream));
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return guarded([&] { finish(queue(stream)); });
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  return guarded([&] { hold(queue(stream), mark(event)); });
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = reinterpret_cast<cudaEvent_t>(make_mark());
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  drop(mark(event));
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  return guarded([&] { record(mark(event), queue(stream)); });
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  return guarded([&] { finish(mark(event)); });
+}
+
+}  // extern "C"

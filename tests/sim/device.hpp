@@ -1,0 +1,31 @@
+// The simulated device as a test sees it beside the calls of the CUDA runtime.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tests/sim/options.hpp"
+
+struct CUstream_st;
+
+namespace keyshard::sim {
+
+struct Queue;
+
+/// The queue of a CUDA stream.
+Queue* queue_of(CUstream_st* stream);
+
+/// What made the device lost; empty where it works.
+std::string device_failure();
+
+/// A device that works, for the next test, after what is queued has run.
+void reset_device(const Options& options);
+
+/// What has been given to the device since it was reset.
+struct Launches {
+  std::int64_t kernels = 0;
+};
+
+Launches launches();
+
+}  // namespace keyshard::sim

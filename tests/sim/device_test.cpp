@@ -1,0 +1,120 @@
+// Memory, queues and events of the simulated device.
+#include <cmath>
+
+#include "runtime/event.hpp"
+#include "runtime/for_each_cuda.hpp"
+#include "tests/sim/sim_test.hpp"
+
+namespace keyshard {
+namespace {
+
+using testing::for_seeds;
+using Device = testing::SimTest;
+
+struct AddOne {
+  const std::int64_t* from;
+  std::int64_t* to;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { to[i] = from[i] + 1; }
+};
+
+TEST_F(Device, WorkOfAStreamRunsInOrder) {
+  for_seeds(20, [](int) {
+    Stream<Cuda> stream(0);
+    const std::vector<std::int64_t> zero(100);
+    Buffer<std::int64_t, Cuda> a = to_device(stream, zero), b(stream, 100);
+    for (int round = 0; round < 3; ++round) {
+      for_each(stream, 100, AddOne{a.data(), b.data()});
+      for_each(stream, 100, AddOne{b.data(), a.data()});
+    }
+    EXPECT_EQ(to_host(stream, a), std::vector<std::int64_t>(100, 6));
+  });
+}
+
+/// Sums through two streams, with or without the event that orders them. Returns whether the result
+/// is right.
+bool handed_over(bool ordered) {
+  Stream<Cuda> first(0), second(0);
+  const std::vector<std::int64_t> zero(10);
+  Buffer<std::int64_t, Cuda> a = to_device(first, zero), b(first, 10), c(second, 10);
+  first.wait();
+  Event<Cuda> done;
+  for_each(first, 10, AddOne{a.data(), b.data()});
+  done.record(first);
+  if (ordered) {
+    done.hold(second);
+  }
+  for_each(second, 10, AddOne{b.data(), c.data()});
+  const bool right = to_host(second, c) == std::vector<std::int64_t>(10, 2);
+  first.wait();
+  second.wait();
+  return right;
+}
+
+TEST_F(Device, AStreamThatDoesNotWaitForAnotherReadsGarbage) {
+  int wrong = 0;
+  for_seeds(20, [&](int) {
+    EXPECT_TRUE(handed_over(true));
+    wrong += handed_over(false) ? 0 : 1;
+  });
+  EXPECT_GE(
+      wrong,
+      20);  // every time where the newest queue goes first, and now and then where queues are drawn
+}
+
+TEST_F(Device, WorkRunsWhenTheHostWaitsAndNotBefore) {
+  Stream<Cuda> stream(0);
+  Buffer<std::int64_t, Cuda> a(stream, 10), b(stream, 10);
+  fill_zero(stream, a.data(), 10);
+  for_each(stream, 10, AddOne{a.data(), b.data()});
+  const std::int64_t before = sim::operations();
+  EXPECT_EQ(sim::queued(), 2);
+  stream.wait();
+  EXPECT_EQ(sim::operations() - before, 2);
+  EXPECT_EQ(stream.launches(), 1);
+}
+
+TEST_F(Device, FreshMemoryIsNaN) {
+  Stream<Cuda> stream(0);
+  Buffer<float, Cuda> floats(stream, 100);
+  for (const float value : to_host(stream, floats)) {
+    EXPECT_TRUE(std::isnan(value));
+  }
+}
+
+TEST_F(Device, PageableMemoryMayGoWhenACopyHasBeenGiven) {
+  for_seeds(5, [](int) {
+    Stream<Cuda> stream(0);
+    std::vector<std::int64_t> host(10, 4);
+    Buffer<std::int64_t, Cuda> device = to_device(stream, host);
+    host.assign(10, 5);
+    EXPECT_EQ(to_host(stream, device), std::vector<std::int64_t>(10, 4));
+  });
+}
+
+TEST_F(Device, ACopyBetweenWrongKindsOfMemoryIsRefused) {
+  Stream<Cuda> stream(0);
+  Buffer<std::int64_t, Cuda> device(stream, 10);
+  std::vector<std::int64_t> host(10);
+  try {
+    copy(stream, host.data(), 10, device.data());
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::device);
+    EXPECT_NE(error.text().find("cudaMemcpyAsync"), std::string::npos);
+  }
+}
+
+TEST_F(Device, AHostThatTouchesMemoryOfTheDeviceDies) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  Stream<Cuda> stream(0);
+  Buffer<std::int64_t, Cuda> device(stream, 10);
+  fill_zero(stream, device.data(), 10);
+  stream.wait();
+  EXPECT_DEATH(static_cast<volatile std::int64_t*>(device.data())[0] = 1, "");
+}
+
+TEST_F(Device, ADeviceThatTheProcessLacksIsRefused) { EXPECT_THROW(Stream<Cuda>(1), Error); }
+
+}  // namespace
+}  // namespace keyshard

@@ -1,0 +1,44 @@
+// Tests on the simulated device: each starts with a device that works, and fails where it leaves
+// work in a queue, since a kernel that never ran has shown nothing.
+#pragma once
+
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "runtime/copy.hpp"
+#include "tests/sim/device.hpp"
+#include "tests/sim/memory.hpp"
+#include "tests/sim/queues.hpp"
+
+namespace keyshard::testing {
+
+class SimTest : public ::testing::Test {
+ protected:
+  void SetUp() override { sim::reset_device({}); }
+
+  void TearDown() override {
+    sim::finish_all();  // buffers are given back in the order of their streams
+    EXPECT_EQ(sim::device_failure(), "");
+    EXPECT_EQ(sim::allocated_bytes(), 0u);
+  }
+};
+
+/// body(seed) for `seeds` seeds and both orders of queues, on a fresh device each time.
+template <class Body>
+void for_seeds(int seeds, const Body& body) {
+  for (const sim::Queues queues : {sim::Queues::drawn, sim::Queues::newest_first}) {
+    for (int seed = 1; seed <= seeds; ++seed) {
+      SCOPED_TRACE(::testing::Message()
+                   << "seed " << seed
+                   << (queues == sim::Queues::drawn ? ", drawn" : ", newest first"));
+      sim::reset_device({.seed = static_cast<std::uint64_t>(seed), .queues = queues});
+      body(seed);
+      if (::testing::Test::HasFailure()) {
+        return;
+      }
+    }
+  }
+}
+
+}  // namespace keyshard::testing

@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 set(config_folder ${CMAKE_INSTALL_LIBDIR}/cmake/keyshard)
-install(TARGETS keyshard_flags keyshard_runtime keyshard_collectives keyshard_embedding keyshard_io keyshard_training keyshard_launch
+install(TARGETS keyshard_flags keyshard_runtime keyshard_collectives keyshard_embedding keyshard_io keyshard_training keyshard_launch keyshard_cuda
         EXPORT keyshard-targets)
 install(TARGETS keyshard)
 install(EXPORT keyshard-targets NAMESPACE keyshard:: DESTINATION ${config_folder})

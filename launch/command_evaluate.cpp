@@ -14,7 +14,6 @@
 #include "launch/job_file.hpp"
 #include "launch/output_file.hpp"
 #include "launch/process.hpp"
-#include "launch/training/evaluation.hpp"
 #include "launch/training/models/gemm.hpp"
 #include "launch/training_run.hpp"
 #include "runtime/error.hpp"
@@ -84,7 +83,7 @@ struct Session {
   Stream<Cpu> stream;
   std::unique_ptr<Watchdog> watchdog;
   std::unique_ptr<DataReader> reader;
-  std::unique_ptr<Trainer<Cpu>> trainer;
+  std::unique_ptr<Training> training;
 
   Session(const PredictCommand& command, const Scored& scored, Communicator<Cpu>& communicator)
       : stream(threads_of(communicator, scored.config)) {
@@ -101,8 +100,9 @@ struct Session {
     for (TableOptions& table : options.embedding.tables) {
       table.kv_creator = HostRows{};  // the store of the job keeps its rows
     }
-    trainer = std::make_unique<Trainer<Cpu>>(options, reader->schema(), communicator, stream);
-    load_checkpoint(scored.checkpoint, *trainer);
+    training = make_training(choose_device(command, communicator), options, reader->schema(),
+                             communicator, stream);
+    training->load(scored.checkpoint);
   }
 
   /// Ends the watchdog once the common work of all ranks is done. Collective.
@@ -128,7 +128,7 @@ ScoredRecords predict_split(const PredictCommand& command, const DataOptions& da
   const auto each = [&](const Batch& batch, const std::vector<float>& logits) {
     const std::size_t first = mine.scores.size();
     mine.scores.resize(first + logits.size());
-    scores_of(session.trainer->loss(), logits, mine.scores.data() + first);
+    scores_of(session.training->loss(), logits, mine.scores.data() + first);
     mine.records.insert(mine.records.end(), batch.records.begin(), batch.records.end());
     for (std::size_t i = 0; i < logits.size() && kept > 0; ++i) {
       for (std::size_t k = 0; k < kept; ++k) {
@@ -137,7 +137,7 @@ ScoredRecords predict_split(const PredictCommand& command, const DataOptions& da
       mine.kept += '\n';
     }
   };
-  evaluate_split(*session.trainer, *session.reader, nullptr, each);
+  session.training->evaluate(*session.reader, nullptr, each);
   if (!command.clip.empty()) {
     for (float& score : mine.scores) {
       score = std::clamp(score, static_cast<float>(command.clip[0]),
@@ -192,7 +192,6 @@ std::unique_ptr<OutputFile> open_output(const PredictCommand& command, const Job
 }  // namespace
 
 int run_evaluate(const PredictCommand& command) {
-  check_device(command);
   return with_ranks([&](Communicator<Cpu>& communicator) {
     const Scored scored(command, communicator);
     Session session(command, scored, communicator);
@@ -201,18 +200,17 @@ int run_evaluate(const PredictCommand& command) {
       unseen =
           std::make_unique<UnseenIds>(scored.config, *session.reader, communicator, session.stream);
     }
-    const SplitMetrics metrics = evaluate_split(*session.trainer, *session.reader, unseen.get());
+    const SplitMetrics metrics = session.training->evaluate(*session.reader, unseen.get());
     session.end_watch();
     if (communicator.rank() == 0) {
       fmt::print("{} of {}: {} samples, {}\n", command.split, scored.checkpoint,
-                 metrics.all.samples, metrics_text(session.trainer->loss(), metrics));
+                 metrics.all.samples, metrics_text(session.training->loss(), metrics));
     }
     return kExitDone;
   });
 }
 
 int run_predict(const PredictCommand& command) {
-  check_device(command);
   return with_ranks([&](Communicator<Cpu>& communicator) {
     Scored scored(command, communicator);
     check_predict(command, scored.config);

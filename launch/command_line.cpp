@@ -35,6 +35,8 @@ void add_job_options(CLI::App& app, JobCommand& command) {
       ->option_text("TEXT:{auto,line,off}");
   app.add_option("--device", command.device, "cpu, cuda or auto")
       ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
+  app.add_flag("--share-device", command.share_device,
+               "more ranks than GPUs: ranks share one, and exchange through host memory");
 }
 
 void add_predict_options(CLI::App& app, PredictCommand& command) {

@@ -43,18 +43,6 @@ std::unique_ptr<FolderLock> lock_output(const JobConfig& config, Communicator<Cp
   return communicator.rank() == 0 ? std::make_unique<FolderLock>(config.job.output) : nullptr;
 }
 
-/// The trace that a training writes or is compared with; null: none.
-std::unique_ptr<StepTrace<Cpu>> start_trace(const std::string& path,
-                                            Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-                                            Trainer<Cpu>& trainer) {
-  if (path.empty()) {
-    return nullptr;
-  }
-  auto trace = std::make_unique<StepTrace<Cpu>>(path, communicator, stream);
-  trainer.trace_into(*trace);
-  return trace;
-}
-
 /// What a user may want to know before the first step.
 void tell_start(const JobConfig& config, const FolderLock* lock, Reporter& reporter) {
   if (lock != nullptr && !lock->missing().empty()) {
@@ -67,13 +55,12 @@ void tell_start(const JobConfig& config, const FolderLock* lock, Reporter& repor
 }
 
 /// What runs, and on what.
-void tell_run(const JobConfig& config, TrainingRun& run, int ranks, int threads,
+void tell_run(const JobConfig& config, TrainingRun& run, const std::string& place,
               Reporter& reporter) {
-  reporter.note(fmt::format("{} on {} ranks x {} threads, {} slices, {} steps",
-                            name_of(config.model.type), ranks, threads, config.job.slices,
-                            run.total_steps()));
+  reporter.note(fmt::format("{} on {}, {} slices, {} steps", name_of(config.model.type), place,
+                            config.job.slices, run.total_steps()));
   if (run.finished()) {
-    reporter.note(fmt::format("nothing left to do: {} of {} steps{}", run.trainer().steps(),
+    reporter.note(fmt::format("nothing left to do: {} of {} steps{}", run.training().steps(),
                               run.total_steps(),
                               run.schedule().stopped() ? ", for it has stopped early" : ""));
   }
@@ -127,10 +114,10 @@ int end_training(const JobConfig& config, TrainingRun& run, RunEnd end, Reporter
   if (communicator.rank() == 0) {
     tell_best(config, run, reporter);
   }
-  reporter.note(fmt::format("state digest {}", run.trainer().digest().hex()));
+  reporter.note(fmt::format("state digest {}", run.training().digest().hex()));
   if (end == RunEnd::stopped_by_signal) {
     reporter.note(fmt::format("stopped by a signal after step {}; go on with --resume latest",
-                              run.trainer().steps()));
+                              run.training().steps()));
   }
   return ending_of(config, end, reporter, communicator);
 }
@@ -148,20 +135,22 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   JobCheckpoints checkpoints(config, communicator, stream);
   const StartingPoint start = starting_point(command, config, communicator);
   Reporter reporter(communicator.rank(), command.progress, config.job.output);
-  TrainingRun run(config, communicator, stream, reporter, &checkpoints, start);
+  const Device device = choose_device(command, communicator);
+  TrainingRun run(config, communicator, stream, reporter, &checkpoints, start, device);
   if (command.overwrite) {
     reporter.start_over();
     checkpoints.remove_all();
   }
   tell_start(config, lock.get(), reporter);
-  tell_run(config, run, communicator.size(), stream.threads().size(), reporter);
-  const std::unique_ptr<StepTrace<Cpu>> trace =
-      start_trace(command.trace_digests, communicator, stream, run.trainer());
+  tell_run(config, run, place_of(device, communicator.size(), stream.threads().size()), reporter);
+  if (!command.trace_digests.empty()) {
+    run.training().trace_into(command.trace_digests);
+  }
   watch_stop_signals();
   const RunEnd end = run.run(stop_requested);
   communicator.progress().enter(Phase::ending);
-  if (trace) {
-    reporter.note(trace->summary());
+  if (const std::string traced = run.training().trace_summary(); !traced.empty()) {
+    reporter.note(traced);
   }
   const int code = end_training(config, run, end, reporter, communicator);
   if (watchdog) {

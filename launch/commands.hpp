@@ -27,6 +27,7 @@ struct JobCommand {
   std::int64_t threads = -1;             ///< --threads: instead of job.threads; -1: not given
   ProgressStyle progress = ProgressStyle::automatic;
   std::string device = "auto";
+  bool share_device = false;  ///< ranks of a machine may share a GPU
 };
 
 struct TrainCommand : JobCommand {

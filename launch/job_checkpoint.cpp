@@ -239,9 +239,9 @@ JobCheckpoints::JobCheckpoints(const JobConfig& config, Communicator<Cpu>& commu
       folder_(followed(checkpoint_folder(config.job.output))),
       writer_(files_, folder_, communicator, stream) {}
 
-CheckpointTimes JobCheckpoints::save(Trainer<Cpu>& trainer, const TrainingPosition& position) {
-  return save_checkpoint(writer_, retention_of(config_, position.schedule), config_value(config_),
-                         trainer, position);
+CheckpointTimes JobCheckpoints::save(Training& training, const TrainingPosition& position) {
+  return training.save(writer_, retention_of(config_, position.schedule), config_value(config_),
+                       position);
 }
 
 void JobCheckpoints::remove_all() {

@@ -10,7 +10,7 @@
 #include "io/manifest.hpp"
 #include "launch/config_changes.hpp"
 #include "launch/training/job_config.hpp"
-#include "launch/training/training_checkpoint.hpp"
+#include "launch/training/training.hpp"
 
 namespace keyshard {
 
@@ -69,8 +69,8 @@ class JobCheckpoints {
   /// the output folder. Collective. Throws Error{io}.
   JobCheckpoints(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream);
 
-  /// Saves the state at this step (save_checkpoint). Collective. Throws Error{io}.
-  CheckpointTimes save(Trainer<Cpu>& trainer, const TrainingPosition& position);
+  /// Saves the state at this step (Training::save). Collective. Throws Error{io}.
+  CheckpointTimes save(Training& training, const TrainingPosition& position);
 
   /// What the last save could not remove (CheckpointWriter).
   const std::string& not_removed() const noexcept { return writer_.not_removed(); }

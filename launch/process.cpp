@@ -123,13 +123,7 @@ int with_ranks(const std::function<int(Communicator<Cpu>&)>& body) {
   }
 }
 
-void check_device(const JobCommand& command) {
-  require(command.device != "cuda", Kind::not_built,
-          "--device cuda is not built in this version; use cpu or auto");
-}
-
 JobConfig configure(const JobCommand& command) {
-  check_device(command);
   JobConfig config = read_job_config(command.config, command.assignments);
   apply_options(command, config);
   return config;

@@ -5,11 +5,13 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "collectives/communicator.hpp"
 #include "collectives/watchdog.hpp"
 #include "launch/commands.hpp"
 #include "launch/training/job_config.hpp"
+#include "launch/training/training.hpp"
 
 namespace keyshard {
 
@@ -34,8 +36,14 @@ JobConfig configure(const JobCommand& command);
 /// Sets in a configuration what the options of a command override.
 void apply_options(const JobCommand& command, JobConfig& config);
 
-/// Refuses a device that is not built.
-void check_device(const JobCommand& command);
+/// The device of this rank, as --device and --share-device say; "auto" is a GPU where this machine
+/// has one. The ranks of a machine take one GPU each, in order. Collective. Throws
+/// Error{invalid_argument} on all ranks where there are fewer GPUs than ranks, and Error{not_built}
+/// where the program or a machine has none.
+Device choose_device(const JobCommand& command, Communicator<Cpu>& communicator);
+
+/// "2 ranks x 4 threads", or "2 ranks with a GPU each (NAME)", for a message.
+std::string place_of(const Device& device, int ranks, int threads);
 
 /// Fails on all ranks where they were started with different configurations or `options` of the
 /// command line, naming ranks and the first line that differs.

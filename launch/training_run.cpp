@@ -9,9 +9,7 @@
 #include "collectives/vote.hpp"
 #include "io/make_reader.hpp"
 #include "io/prefetch_reader.hpp"
-#include "launch/training/evaluation.hpp"
 #include "launch/training/models/batch_norm.hpp"
-#include "launch/training/models/numerics.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -27,7 +25,8 @@ double chosen(const Metrics& metrics, ValidationMetric metric) {
 
 /// Where a job stands between two steps.
 TrainingPosition position_of(const DataReader& train, const DataReader* valid,
-                             const ScheduleState& schedule, const BadLineCounts& bad_lines) {
+                             const ScheduleState& schedule, const BadLineCounts& bad_lines,
+                             const Device& device) {
   TrainingPosition position;
   position.reader = train.position();
   position.schedule = schedule;
@@ -36,7 +35,7 @@ TrainingPosition position_of(const DataReader& train, const DataReader* valid,
   position.data = train.index_digest();
   position.content = train.content_digest();
   position.bad_lines = bad_lines;
-  position.numerics = numerics_fingerprint();
+  position.numerics = numerics_of(device);
   if (valid != nullptr) {
     position.valid_order = valid->order();
     position.valid_data = valid->index_digest();
@@ -49,11 +48,12 @@ TrainingPosition position_of(const DataReader& train, const DataReader* valid,
 
 TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator,
                          Stream<Cpu>& stream, Reporter& reporter, JobCheckpoints* checkpoints,
-                         const StartingPoint& from)
+                         const StartingPoint& from, const Device& device)
     : config_(config),
       communicator_(communicator),
       reporter_(reporter),
       checkpoints_(checkpoints),
+      device_(device),
       schedule_(config.job) {
   const bool resumes = !from.checkpoint.empty() && from.use == CheckpointUse::resume;
   const std::optional<TrainingPosition> saved =
@@ -67,8 +67,8 @@ TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicato
   if (saved) {
     check_data(from.checkpoint, *saved);
   }
-  trainer_ = std::make_unique<Trainer<Cpu>>(trainer_options(config_), train_->schema(),
-                                            communicator, stream);
+  training_ =
+      make_training(device_, trainer_options(config_), train_->schema(), communicator, stream);
   if (resumes) {
     resume(from.checkpoint);
   } else if (!from.checkpoint.empty()) {
@@ -159,11 +159,11 @@ TrainingPosition TrainingRun::take_up_config(const std::string& checkpoint) {
   for (const std::string& line : plan.told) {
     reporter_.note("warning: since the checkpoint, " + line);
   }
-  const std::string numerics = numerics_fingerprint();
+  const std::string numerics = numerics_of(device_);
   if (plan.position.numerics != numerics) {
     reporter_.note(
         fmt::format("warning: bits differ from here on: the checkpoint has the numerics {}, this "
-                    "machine has {}; job.numerics = \"avx2\" may agree",
+                    "job has {}; job.numerics = \"avx2\" may agree on CPUs",
                     plan.position.numerics, numerics));
   }
   return std::move(plan.position);
@@ -183,23 +183,23 @@ void TrainingRun::check_data(const std::string& checkpoint, const TrainingPositi
 /// Steps up to the end of the last epoch.
 std::int64_t TrainingRun::count_steps() const {
   const std::int64_t epochs_left = config_.job.epochs - train_->position().epoch - 1;
-  return trainer_->steps() + train_->steps_left() + epochs_left * train_->steps_per_epoch();
+  return training_->steps() + train_->steps_left() + epochs_left * train_->steps_per_epoch();
 }
 
 void TrainingRun::resume(const std::string& checkpoint) {
-  const TrainingPosition position = load_checkpoint(checkpoint, *trainer_);
+  const TrainingPosition position = training_->load(checkpoint);
   train_->seek(position.reader);
   schedule_.state() = position.schedule;
-  trainer_->bad_lines().restore(position.bad_lines);
-  saved_step_ = trainer_->steps();
+  training_->bad_lines().restore(position.bad_lines);
+  saved_step_ = training_->steps();
   reporter_.note(fmt::format("resumed from {}", checkpoint));
 }
 
 void TrainingRun::start_from(const std::string& checkpoint) {
-  load_checkpoint(checkpoint, *trainer_);
+  training_->load(checkpoint);
   reporter_.note(fmt::format("started from the rows, weights and optimizers of {}, after {} steps",
-                             checkpoint, trainer_->steps()));
-  trainer_->restore_steps(0);
+                             checkpoint, training_->steps()));
+  training_->restore_steps(0);
   for (const Pretrained& table : config_.pretrained) {
     reporter_.note(fmt::format(
         "warning: no effect: tables.{}.pretrained: the rows are those of the checkpoint",
@@ -213,7 +213,7 @@ void TrainingRun::load_first_rows() {
     if (form_of(from.path, communicator_) == VectorForm::checkpoint) {
       from.path = find_checkpoint(from.path, communicator_);
     }
-    const std::int64_t rows = load_pretrained(from, trainer_->tables(), trainer_->stream());
+    const std::int64_t rows = training_->load_rows_of(from);
     reporter_.note(fmt::format("table {}: {} rows from {}", from.table, rows, from.path));
   }
 }
@@ -221,12 +221,12 @@ void TrainingRun::load_first_rows() {
 bool TrainingRun::evaluation_is_due() const {
   const std::int64_t steps = config_.job.evaluate_every_steps,
                      epochs = config_.job.evaluate_every_epochs;
-  if (steps > 0 && trainer_->steps() % steps == 0) {
+  if (steps > 0 && training_->steps() % steps == 0) {
     return true;
   }
   const bool epoch_ends =
       train_->steps_left() == 0 && epochs > 0 && (train_->position().epoch + 1) % epochs == 0;
-  return epoch_ends || (epochs > 0 && trainer_->steps() == total_steps());
+  return epoch_ends || (epochs > 0 && training_->steps() == total_steps());
 }
 
 /// A metric that is undefined now stays so, for it depends on the labels and weights alone.
@@ -243,40 +243,40 @@ void TrainingRun::tell_undefined(const Metrics& metrics) {
   require(config_.job.patience == 0 && config_.job.decay >= 1, Kind::bad_input,
           "{}; job.patience and job.decay need a metric that is defined, such as job.metric = "
           "\"{}\"",
-          why, trainer_->loss() == Loss::log_loss ? "log_loss" : "rmse");
+          why, training_->loss() == Loss::log_loss ? "log_loss" : "rmse");
   reporter_.note("warning: " + why + "; no step counts as the best");
   told_undefined_ = true;
 }
 
 void TrainingRun::evaluate() {
-  const SplitMetrics metrics = evaluate_split(*trainer_, *valid_, unseen_.get());
+  const SplitMetrics metrics = training_->evaluate(*valid_, unseen_.get());
   tell_undefined(metrics.all);
   if (!told_undefined_) {
     tell_labels_of(metrics.all);
   }
   const double scale = schedule_.state().scale;
-  const bool best = schedule_.observe(chosen(metrics.all, config_.job.metric), trainer_->steps());
-  reporter_.evaluation("valid", trainer_->steps(), train_->position().epoch, trainer_->loss(),
+  const bool best = schedule_.observe(chosen(metrics.all, config_.job.metric), training_->steps());
+  reporter_.evaluation("valid", training_->steps(), train_->position().epoch, training_->loss(),
                        metrics, best);
   if (schedule_.state().scale != scale) {
     reporter_.note(
         fmt::format("learning rates are cut to {:g} of their start", schedule_.state().scale));
   }
-  trainer_->clock().stop(StepPart::evaluate);
+  training_->clock().stop(StepPart::evaluate);
   if (best && config_.job.patience > 0) {
     save(SaveReason::best);
   }
 }
 
 void TrainingRun::save(SaveReason reason) {
-  if (checkpoints_ == nullptr || saved_step_ == trainer_->steps()) {
+  if (checkpoints_ == nullptr || saved_step_ == training_->steps()) {
     return;
   }
   try {
     const InPhase phase(communicator_.progress(), Phase::saving);
-    checkpoints_->save(*trainer_, position_of(*train_, valid_.get(), schedule_.state(),
-                                              trainer_->bad_lines().counts()));
-    saved_step_ = trainer_->steps();
+    checkpoints_->save(*training_, position_of(*train_, valid_.get(), schedule_.state(),
+                                               training_->bad_lines().counts(), device_));
+    saved_step_ = training_->steps();
     if (!checkpoints_->not_removed().empty()) {
       reporter_.note(
           fmt::format("warning: step {} was saved, but not all that it replaces could be "
@@ -291,35 +291,35 @@ void TrainingRun::save(SaveReason reason) {
       throw;
     }
     reporter_.note(
-        fmt::format("warning: step {} was not saved: {}", trainer_->steps(), error.text()));
+        fmt::format("warning: step {} was not saved: {}", training_->steps(), error.text()));
   }
-  trainer_->clock().stop(StepPart::save);
-  if (reason == SaveReason::best && saved_step_ == trainer_->steps()) {
-    reporter_.note(fmt::format("saved step {}, the best so far", trainer_->steps()));
+  training_->clock().stop(StepPart::save);
+  if (reason == SaveReason::best && saved_step_ == training_->steps()) {
+    reporter_.note(fmt::format("saved step {}, the best so far", training_->steps()));
   }
 }
 
 void TrainingRun::report(const StepResult& result, bool last) {
   examples_ += result.valid_samples;
-  if (trainer_->steps() % config_.job.report_every_steps != 0 && !last) {
+  if (training_->steps() % config_.job.report_every_steps != 0 && !last) {
     return;
   }
   tell_dropped();
-  reporter_.step({trainer_->steps(), total_steps(), train_->position().epoch, result.loss,
-                  examples_, trainer_->bad_lines().counts().total, trainer_->clock()});
-  trainer_->clock().reset();
+  reporter_.step({training_->steps(), total_steps(), train_->position().epoch, result.loss,
+                  examples_, training_->bad_lines().counts().total, training_->clock()});
+  training_->clock().reset();
   examples_ = 0;
 }
 
 /// Names the tables with a limit that no step of the job looks at. A table counts the steps of its
 /// optimizer, which go on where a job starts from a checkpoint.
 void TrainingRun::tell_no_restriction() {
-  for (const auto& table : trainer_->tables().tables()) {
-    const TableOptions& options = table->options();
+  for (const TableNote& table : training_->tables()) {
+    const TableOptions& options = table.options;
     if (!options.trainable) {
       continue;
     }
-    const std::int64_t start = table->clocks().front().step() - trainer_->steps();
+    const std::int64_t start = table.steps - training_->steps();
     const std::int64_t every = options.restrict_every;
     if (options.max_rows > 0 && (start + total_steps_) / every == start / every) {
       reporter_.note(fmt::format(
@@ -333,12 +333,12 @@ void TrainingRun::tell_no_restriction() {
 /// The rows that tables with `max_rows` have lost since the last report.
 void TrainingRun::tell_removed() {
   std::int64_t removed = 0;
-  for (const auto& table : trainer_->tables().tables()) {
-    removed += table->removed();
+  for (const TableNote& table : training_->tables()) {
+    removed += table.removed;
   }
   if (removed > told_removed_) {
     reporter_.note(fmt::format("step {}: {} rows removed, for max_rows of their tables",
-                               trainer_->steps(), removed - told_removed_));
+                               training_->steps(), removed - told_removed_));
     told_removed_ = removed;
   }
 }
@@ -346,10 +346,10 @@ void TrainingRun::tell_removed() {
 /// The gradients of keys without a row that tables with an admission have dropped since the last
 /// report, on all ranks.
 void TrainingRun::tell_dropped() {
-  const std::int64_t dropped = trainer_->tables().not_admitted();
+  const std::int64_t dropped = training_->not_admitted();
   if (dropped > told_dropped_) {
     reporter_.note(fmt::format("step {}: {} gradients dropped of keys that are not admitted yet",
-                               trainer_->steps(), dropped - told_dropped_));
+                               training_->steps(), dropped - told_dropped_));
     told_dropped_ = dropped;
   }
 }
@@ -364,7 +364,7 @@ void TrainingRun::finish_step(const StepResult& result) {
   const std::int64_t every = config_.checkpoint.every_steps;
   if (result.stop || (last && config_.checkpoint.at_end)) {
     save(SaveReason::ending);
-  } else if (every > 0 && trainer_->steps() % every == 0) {
+  } else if (every > 0 && training_->steps() % every == 0) {
     save(SaveReason::routine);
   }
   report(result, last || result.stop);
@@ -374,15 +374,15 @@ RunEnd TrainingRun::run(const std::function<bool()>& stop) {
   Batch batch;
   while (!finished()) {
     if (!read_next(*train_, batch, communicator_.progress())) {
-      trainer_->bad_lines().begin_epoch();
+      training_->bad_lines().begin_epoch();
       tell_labels();
       continue;
     }
     if (!labels_told_) {
       labels_.add(batch);
     }
-    trainer_->clock().stop(StepPart::read);
-    const StepResult result = trainer_->step(batch, schedule_.state().scale, stop && stop());
+    training_->clock().stop(StepPart::read);
+    const StepResult result = training_->step(batch, schedule_.state().scale, stop && stop());
     finish_step(result);
     if (result.stop) {
       return RunEnd::stopped_by_signal;

@@ -14,7 +14,7 @@
 #include "launch/reporter.hpp"
 #include "launch/training/job_config.hpp"
 #include "launch/training/schedule.hpp"
-#include "launch/training/trainer.hpp"
+#include "launch/training/training.hpp"
 #include "launch/training/unseen_ids.hpp"
 
 namespace keyshard {
@@ -31,19 +31,20 @@ struct StartingPoint {
 
 class TrainingRun {
  public:
-  /// Opens the data and makes the model, or loads the model of the checkpoint `from` where it has
-  /// one. `checkpoints` may be null: then nothing is saved. Collective. Throws
+  /// Opens the data and makes the model on `device`, or loads the model of the checkpoint `from`
+  /// where it has one. `checkpoints` may be null: then nothing is saved. Collective. Throws
   /// Error{corrupt_data} where configuration, data or model are not those of the checkpoint, before
   /// tables are loaded, and Error{invalid_argument} where the data are too few for what the
   /// configuration asks.
   TrainingRun(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-              Reporter& reporter, JobCheckpoints* checkpoints, const StartingPoint& from = {});
+              Reporter& reporter, JobCheckpoints* checkpoints, const StartingPoint& from = {},
+              const Device& device = {});
 
   /// Trains to the end, or until `stop` returns true on any rank; `stop` is asked in every step,
   /// and the step in which it returns true is the last. Collective.
   RunEnd run(const std::function<bool()>& stop = {});
 
-  Trainer<Cpu>& trainer() noexcept { return *trainer_; }
+  Training& training() noexcept { return *training_; }
 
   const Schedule& schedule() const noexcept { return schedule_; }
 
@@ -55,7 +56,7 @@ class TrainingRun {
 
   /// Whether no step is left, as before `run` in a job that has ended.
   bool finished() const noexcept {
-    return trainer_->steps() >= total_steps_ || schedule_.stopped();
+    return training_->steps() >= total_steps_ || schedule_.stopped();
   }
 
   /// Steps of the whole job, with those before a resume.
@@ -93,7 +94,8 @@ class TrainingRun {
   std::unique_ptr<DataReader> train_;
   std::unique_ptr<DataReader> valid_;
   std::unique_ptr<UnseenIds> unseen_;  // null: not asked for
-  std::unique_ptr<Trainer<Cpu>> trainer_;
+  Device device_;
+  std::unique_ptr<Training> training_;
   Schedule schedule_;
   LabelCounts labels_;  // of the first epoch
   bool labels_told_ = false;

@@ -77,9 +77,13 @@ class Stream<Cuda> {
 
   Stream<Cpu>& host() noexcept { return host_; }
 
+  /// What the home of a library keeps with the queue, such as a handle of cuBLAS; null at first.
+  std::shared_ptr<void>& attachment() noexcept { return attachment_; }
+
  private:
   int device_;
   std::shared_ptr<MemoryPool<Cuda>> memory_;
+  std::shared_ptr<void> attachment_;
   Stream<Cpu> host_;
   std::int64_t launches_ = 0;
 };

@@ -13,6 +13,7 @@
 #include "launch/bench/measures.hpp"
 #include "launch/bench/sparse_step.hpp"
 #include "launch/job_checkpoint.hpp"
+#include "launch/training/training_impl.hpp"
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
 
@@ -161,9 +162,9 @@ double seconds_warm(BenchContext& context, std::int64_t bytes, const std::functi
   return context.seconds_of(body);
 }
 
-/// Saves the rows of a trainer, round after round. Each round writes new files: the files of the
+/// Saves the rows of a training, round after round. Each round writes new files: the files of the
 /// previous round are removed first.
-void save_rounds(BenchContext& context, const JobConfig& config, Trainer<Cpu>& trainer,
+void save_rounds(BenchContext& context, const JobConfig& config, Training& training,
                  std::int64_t bytes, StorageTimes& times) {
   JobCheckpoints checkpoints(config, context.communicator(), context.stream());
   TrainingPosition position;
@@ -176,7 +177,7 @@ void save_rounds(BenchContext& context, const JobConfig& config, Trainer<Cpu>& t
       std::filesystem::remove_all(checkpoint_folder(config.job.output) + "/" + step_name(0));
     }
     times.saves.push_back(
-        seconds_warm(context, bytes, [&] { times.save = checkpoints.save(trainer, position); }));
+        seconds_warm(context, bytes, [&] { times.save = checkpoints.save(training, position); }));
     std::filesystem::remove(plain);
     times.disk.push_back(
         seconds_warm(context, bytes, [&] { write_plain(plain, piece, times.save.bytes); }));
@@ -227,9 +228,10 @@ void measure_checkpoint(BenchContext& context) {
   const auto bytes = static_cast<std::int64_t>(counted) / context.communicator().size();
   StorageTimes times;
   {
-    Trainer<Cpu> trainer(trainer_options(config), schema, context.communicator(), context.stream());
-    grow_rows(context, *trainer.tables().tables().front(), rows, 1 << 18);
-    save_rounds(context, config, trainer, bytes, times);
+    TrainingOn<Cpu> training(trainer_options(config), schema, context.communicator(),
+                             context.stream());
+    grow_rows(context, *training.trainer().tables().tables().front(), rows, 1 << 18);
+    save_rounds(context, config, training, bytes, times);
   }
   load_rounds(context, config, schema, bytes, times);
 

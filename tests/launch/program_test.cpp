@@ -47,11 +47,16 @@ TEST_F(Program, AMissingConfigurationIsNamed) {
   EXPECT_EQ(result.error, "error: missing.toml: expected a readable configuration file\n");
 }
 
-TEST_F(Program, CudaIsRefusedAsNotBuilt) {
+TEST_F(Program, CudaIsRefusedWhereThereIsNoGpu) {
   folder_.write("job.toml", kSmallJob);
-  const Ending result = run("train job.toml --device cuda");
+  ::setenv("CUDA_VISIBLE_DEVICES", "", 1);
+  const Ending result = run("train job.toml --output out --device cuda");
+  ::unsetenv("CUDA_VISIBLE_DEVICES");
   EXPECT_EQ(result.code, kExitUsage);
-  EXPECT_EQ(result.error, "error: --device cuda is not built in this version; use cpu or auto\n");
+  EXPECT_TRUE(result.error.starts_with(
+      "error: --device cuda: expected a GPU on every machine; --device cpu runs without: found "
+      "none on that of rank 0: "))
+      << result.error;
 }
 
 TEST_F(Program, AllMistakesOfAConfigurationAreShownBeforeAnyWork) {

@@ -36,8 +36,8 @@ std::string complaint(int ranks, const std::function<void(Trainer<Cpu>&)>& harm,
       Reporter reporter(communicator.rank(), ProgressStyle::off, "");
       TrainingRun run(config, communicator, stream, reporter, nullptr);
       run.run([&] {
-        if (run.trainer().steps() == 5) {
-          harm(run.trainer());
+        if (run.training().steps() == 5) {
+          harm(trainer_of(run));
         }
         return false;
       });

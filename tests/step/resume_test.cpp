@@ -223,9 +223,9 @@ TEST(Resume, TakesUpMetricsThatAreNotFinite) {
       TrainingPosition position;
       position.reader.consumed.resize(16);
       position.schedule = {true, best, 3, 2, 1, 0.25};
-      JobCheckpoints(config, communicator, stream).save(run.trainer(), position);
+      JobCheckpoints(config, communicator, stream).save(run.training(), position);
       const TrainingPosition loaded =
-          load_checkpoint(folder.path("out/checkpoints/step-000000"), run.trainer());
+          run.training().load(folder.path("out/checkpoints/step-000000"));
       if (std::isnan(best)) {
         EXPECT_TRUE(std::isnan(loaded.schedule.best));
       } else {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "launch/job_file.hpp"
+#include "launch/training/training_impl.hpp"
 #include "runtime/error.hpp"
 #include "tests/support/ranks.hpp"
 
@@ -90,6 +91,10 @@ std::vector<std::string> text_data(const std::string& train, const std::string& 
       "data.block_bytes=4096", "data.train=[\"" + train + "\"]", "data.valid=[\"" + valid + "\"]"};
 }
 
+Trainer<Cpu>& trainer_of(TrainingRun& run) {
+  return dynamic_cast<TrainingOn<Cpu>&>(run.training()).trainer();
+}
+
 TinyResult train_tiny(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                       bool save, const std::string& from) {
   Reporter reporter(communicator.rank(), ProgressStyle::off, "");
@@ -99,7 +104,7 @@ TinyResult train_tiny(const JobConfig& config, Communicator<Cpu>& communicator, 
   }
   TrainingRun run(config, communicator, stream, reporter, checkpoints.get(), StartingPoint{from});
   run.run();
-  return {run.trainer().digest().hex(), run.losses()};
+  return {run.training().digest().hex(), run.losses()};
 }
 
 TinyResult train_on_threads(const JobConfig& config, int ranks, int threads, bool save,

@@ -28,6 +28,9 @@ struct TinyResult {
   bool operator==(const TinyResult&) const = default;
 };
 
+/// The trainer of a run on a CPU.
+Trainer<Cpu>& trainer_of(TrainingRun& run);
+
 /// Trains on this rank. `save` keeps checkpoints in the folder of the job; `from`, if not empty, is
 /// a checkpoint to go on from.
 TinyResult train_tiny(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,

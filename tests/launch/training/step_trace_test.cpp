@@ -29,11 +29,10 @@ class StepTraces : public ::testing::Test {
     run_ranks(ranks, threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
       Reporter reporter(communicator.rank(), ProgressStyle::off, "");
       TrainingRun run(config, communicator, stream, reporter, nullptr);
-      StepTrace<Cpu> step_trace(folder_.path("trace.txt"), communicator, stream);
-      run.trainer().trace_into(step_trace);
+      run.training().trace_into(folder_.path("trace.txt"));
       run.run([&] {
         if (before) {
-          before(run.trainer());
+          before(trainer_of(run));
         }
         return false;
       });

@@ -71,9 +71,18 @@ struct Engine {
        ended =
            0;  ///< two: a lane that starts after another has ended is still not ordered behind it
   int credit = 0;
+  bool simulating =
+      false;  ///< the lane is inside this file, whose accesses are no concern of a kernel
 };
 
 thread_local Engine* engine = nullptr;
+
+/// While a lane is inside the simulator.
+struct Simulating {
+  Simulating() { engine->simulating = true; }
+
+  ~Simulating() { engine->simulating = false; }
+};
 
 /// Lanes of this thread, kept from launch to launch for their stacks.
 struct LanePool {
@@ -125,7 +134,9 @@ void leave() {
 void run_lane() {
   arrive(engine->host);
   acquire(&engine->began);
+  engine->simulating = false;
   engine->body(engine->work);
+  engine->simulating = true;
   release(&engine->ended);
   leave();
   give_up_lane(true);
@@ -255,6 +266,7 @@ void point() {
   if (!inside_kernel()) {
     return;
   }
+  const Simulating here;
   if (options().lanes == Lanes::lockstep) {
     if (++engine->credit % 64 != 0) {
       return;  // a lane that waits for another lane must give way now and then
@@ -276,6 +288,7 @@ void point() {
 
 std::uint64_t meet(int width, Collective kind, std::uint64_t word, int from, const char* file,
                    int line) {
+  const Simulating here;
   Lane& me = *engine->now;
   const int bits = std::countr_zero(static_cast<unsigned>(width));
   const auto team = static_cast<std::size_t>(me.rank >> bits);
@@ -332,23 +345,26 @@ void run_blocks(const Grid& grid, void (*lane)(const void*), const void* work) {
 
 /// A plain access of a kernel, where the kernel is compiled with hooks (access_hooks.cpp).
 void check_access(const void* address, std::size_t bytes, bool write, bool aligned) {
+  if (engine->simulating) {
+    return;
+  }
+  engine->simulating = true;
   const Lane& me = *engine->now;
   const auto* at = static_cast<const char*>(address);
   const auto* stack = static_cast<const char*>(me.fiber.stack);
   const auto* work = static_cast<const char*>(engine->work);
   const bool own = at >= stack && at < stack + me.fiber.stack_bytes;
   const bool parameter = !write && at >= work && at + bytes <= work + engine->grid.work_bytes;
-  if (own) {
-    return;
-  }
-  if (!parameter && !is_device(address, bytes)) {
+  if (!own && !parameter && !is_device(address, bytes)) {
     refuse(std::string("a kernel ") + (write ? "writes " : "reads ") + std::to_string(bytes) +
            " bytes that are no memory of the device");
   }
-  if (aligned && reinterpret_cast<std::uintptr_t>(address) % bytes != 0) {
+  if (!own && aligned && reinterpret_cast<std::uintptr_t>(address) % bytes != 0) {
     refuse("a kernel uses a misaligned address: bytes " + std::to_string(bytes));
   }
-  if ((engine->draw() & 3) == 0) {
+  const bool gives_way = !own && (engine->draw() & 3) == 0;
+  engine->simulating = false;
+  if (gives_way) {
     point();
   }
 }

@@ -10,18 +10,26 @@
 #include "tests/sim/device.hpp"
 #include "tests/sim/memory.hpp"
 #include "tests/sim/queues.hpp"
+#include "tests/sim/races.hpp"
 
 namespace keyshard::testing {
 
 class SimTest : public ::testing::Test {
  protected:
-  void SetUp() override { sim::reset_device({}); }
+  void SetUp() override {
+    sim::reset_device({});
+    races_ = sim::races();
+  }
 
   void TearDown() override {
     sim::finish_all();  // buffers are given back in the order of their streams
     EXPECT_EQ(sim::device_failure(), "");
     EXPECT_EQ(sim::allocated_bytes(), 0u);
+    EXPECT_EQ(sim::races(), races_);
   }
+
+ private:
+  int races_ = 0;
 };
 
 /// body(seed) for `seeds` seeds and both orders of queues, on a fresh device each time.

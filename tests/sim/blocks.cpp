@@ -159,6 +159,18 @@ void check_meeting(const Meeting& meeting, const RunningBlock& block, int rank, 
   }
 }
 
+/// What a collective of `width` lanes returns.
+std::uint64_t answer_of(const Meeting& meeting, int width, int from) {
+  if (meeting.kind == Collective::shfl) {
+    return meeting.out[from & (width - 1)];
+  }
+  std::uint64_t mask = 0;
+  for (int i = 0; i < width; ++i) {
+    mask |= (meeting.out[i] & 1) << i;
+  }
+  return mask;
+}
+
 /// Starts the block `index` in the place of one that has ended.
 void start_block(RunningBlock& block, std::int64_t index, std::size_t first_lane) {
   const auto lanes = static_cast<std::size_t>(engine->grid.lanes);
@@ -317,14 +329,7 @@ std::uint64_t meet(int width, Collective kind, std::uint64_t word, int from, con
   if (kind == Collective::sync) {
     acquire(&meeting);
   }
-  if (kind == Collective::shfl) {
-    return meeting.out[from & (width - 1)];
-  }
-  std::uint64_t mask = 0;
-  for (int i = 0; i < width; ++i) {
-    mask |= (meeting.out[i] & 1) << i;
-  }
-  return mask;
+  return answer_of(meeting, width, from);
 }
 
 void run_blocks(const Grid& grid, void (*lane)(const void*), const void* work) {

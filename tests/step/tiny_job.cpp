@@ -96,23 +96,24 @@ Trainer<Cpu>& trainer_of(TrainingRun& run) {
 }
 
 TinyResult train_tiny(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-                      bool save, const std::string& from) {
+                      bool save, const std::string& from, const Device& device) {
   Reporter reporter(communicator.rank(), ProgressStyle::off, "");
   std::unique_ptr<JobCheckpoints> checkpoints;
   if (save) {
     checkpoints = std::make_unique<JobCheckpoints>(config, communicator, stream);
   }
-  TrainingRun run(config, communicator, stream, reporter, checkpoints.get(), StartingPoint{from});
+  TrainingRun run(config, communicator, stream, reporter, checkpoints.get(), StartingPoint{from},
+                  device);
   run.run();
   return {run.training().digest().hex(), run.losses()};
 }
 
 TinyResult train_on_threads(const JobConfig& config, int ranks, int threads, bool save,
-                            const std::string& from) {
+                            const std::string& from, const Device& device) {
   std::mutex mutex;
   std::vector<TinyResult> results;
   run_ranks(ranks, threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-    TinyResult result = train_tiny(config, communicator, stream, save, from);
+    TinyResult result = train_tiny(config, communicator, stream, save, from, device);
     const std::lock_guard lock(mutex);
     results.push_back(std::move(result));
   });

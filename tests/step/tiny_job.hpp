@@ -31,13 +31,13 @@ struct TinyResult {
 /// The trainer of a run on a CPU.
 Trainer<Cpu>& trainer_of(TrainingRun& run);
 
-/// Trains on this rank. `save` keeps checkpoints in the folder of the job; `from`, if not empty, is
-/// a checkpoint to go on from.
+/// Trains on this rank, on `device`. `save` keeps checkpoints in the folder of the job; `from`, if
+/// not empty, is a checkpoint to go on from.
 TinyResult train_tiny(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-                      bool save = false, const std::string& from = "");
+                      bool save = false, const std::string& from = "", const Device& device = {});
 
 /// The same on ranks that are threads; fails the test where ranks disagree.
 TinyResult train_on_threads(const JobConfig& config, int ranks, int threads, bool save = false,
-                            const std::string& from = "");
+                            const std::string& from = "", const Device& device = {});
 
 }  // namespace keyshard::testing

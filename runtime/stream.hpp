@@ -88,6 +88,11 @@ class Stream<Cuda> {
   std::int64_t launches_ = 0;
 };
 
+/// A queue for one call that is given none, on the device of the calling thread. Waits first for
+/// all work that the device has been given, so that such a call finds what is done, as on a CPU.
+/// Throws Error{device}.
+Stream<Cuda> stream_of_call();
+
 /// The queue of the host beside a device, for work on host memory: the stream itself on a CPU.
 inline Stream<Cpu>& host_of(Stream<Cpu>& stream) noexcept { return stream; }
 

@@ -27,6 +27,13 @@ void Stream<Cuda>::begin_launch() {
   ++launches_;
 }
 
+Stream<Cuda> stream_of_call() {
+  int device = 0;
+  check_cuda(cudaGetDevice(&device), "cudaGetDevice");
+  check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  return Stream<Cuda>(device);
+}
+
 void copy_bytes(Stream<Cuda>& stream, const void* from, std::size_t bytes, void* to,
                 CopyKind kind) {
   if (bytes == 0) {

@@ -222,6 +222,15 @@ cudaError_t cudaSetDevice(int device) {
   return device == 0 ? cudaSuccess : refuse(cudaErrorInvalidDevice);
 }
 
+cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize() {
+  return guarded([] { finish_all(); });
+}
+
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 
 const char* cudaGetErrorName(cudaError_t error) {

@@ -38,6 +38,7 @@ struct dim3 {
 
 extern "C" {
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device);
+cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
@@ -45,6 +46,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaFree(void* block);
 cudaError_t cudaFreeAsync(void* block, cudaStream_t stream);
 cudaError_t cudaFreeHost(void* block);
+cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaGetDeviceCount(int* count);
 const char* cudaGetErrorName(cudaError_t error);
 const char* cudaGetErrorString(cudaError_t error);

@@ -86,10 +86,15 @@ void copy_rows_out(const RowStoreRef& store, Span<const RowId> rows, RowPart par
 template <Backend B>
 void copy_rows_in(const RowStoreRef& store, RowRange rows, RowPart part, const void* from);
 
-// The copies of a CPU (row_store_cpu.cpp); those of a CUDA device are not built in this version.
+// The copies (row_store_cpu.cpp, row_store_cuda.cpp). Those of a CUDA device use the device of the
+// calling thread, and wait first for all work that it has been given.
 template <>
 void copy_rows_out<Cpu>(const RowStoreRef& store, Span<const RowId> rows, RowPart part, void* out);
 template <>
 void copy_rows_in<Cpu>(const RowStoreRef& store, RowRange rows, RowPart part, const void* from);
+template <>
+void copy_rows_out<Cuda>(const RowStoreRef& store, Span<const RowId> rows, RowPart part, void* out);
+template <>
+void copy_rows_in<Cuda>(const RowStoreRef& store, RowRange rows, RowPart part, const void* from);
 
 }  // namespace keyshard

@@ -1,7 +1,8 @@
-// Distinct keys of a batch. Occurrences are dealt into buckets by (owner, table, range of shards),
-// stably, and each bucket is deduplicated in cache by one thread; so the result does not depend on
-// the number of threads. Keys come out grouped by owner and table, and roughly in the order of
-// shards, which is good for the caches when an owner looks them up.
+// Distinct keys of a batch, grouped by owner and table. On a CPU occurrences are dealt into buckets
+// by (owner, table, range of shards), stably, and each bucket is deduplicated in cache by one
+// thread; so the result does not depend on the number of threads, and the keys of an owner come
+// roughly in the order of shards, which is good for its caches. On a CUDA device the keys of a
+// block come in the order of their first occurrences.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@ namespace keyshard {
 
 /// Occurrences to be deduplicated. Two occurrences are the same key if table and key are equal.
 /// `tables` or `blocks` gives the table of each occurrence; where both are empty, all are of table
-/// 0. Borrowed.
+/// 0. Borrowed; keys and `tables` lie on the device.
 struct Occurrences {
   Span<const Key> keys;
   const std::uint16_t* tables = nullptr;   ///< [keys.size()]
@@ -38,12 +39,16 @@ struct Distinct {
   std::int64_t size() const { return blocks.empty() ? 0 : blocks.back(); }
 };
 
-/// Deduplicates fewer than 2^32 - 1 occurrences; throws Error{invalid_argument} for more.
+/// Deduplicates fewer than 2^32 - 1 occurrences; throws Error{invalid_argument} for more. The
+/// result follows from the occurrences alone. A CUDA device refuses a partitioner of a program:
+/// Error{not_built}.
 template <Backend B>
 Distinct<B> dedup(Stream<B>& stream, const Occurrences& occurrences);
 
-// The primitive of a CPU (dedup_cpu.cpp); that of a CUDA device is not built in this version.
+// The primitives (dedup_cpu.cpp, dedup_cuda.cpp).
 template <>
 Distinct<Cpu> dedup(Stream<Cpu>& stream, const Occurrences& occurrences);
+template <>
+Distinct<Cuda> dedup(Stream<Cuda>& stream, const Occurrences& occurrences);
 
 }  // namespace keyshard

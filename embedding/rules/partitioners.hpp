@@ -77,7 +77,7 @@ inline bool is_built_in(const Partitioner& partitioner) {
 }
 
 /// The shard of a key by a partitioner that is built in.
-inline std::uint32_t built_in_shard(const Partitioner& partitioner, Key key) {
+KEYSHARD_HD inline std::uint32_t built_in_shard(const Partitioner& partitioner, Key key) {
   return partitioner.index() == 0 ? std::get_if<0>(&partitioner)->shard(key)
                                   : std::get_if<1>(&partitioner)->shard(key);
 }

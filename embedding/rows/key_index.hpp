@@ -37,7 +37,7 @@ static_assert(sizeof(KeyBucket) == 64);
 struct KeySegment {
   KeyBucket* buckets = nullptr;
   std::uint32_t num_buckets = 0;
-  std::uint32_t size = 0;
+  std::uint32_t size = 0;  ///< keys, for the host alone
 };
 
 /// Borrowed access for functors.
@@ -107,7 +107,7 @@ template <Backend B>
 class KeyIndex;
 
 /// Keys [begin, end) of a call, absent from one table and distinct: key i gets the row first + i -
-/// begin.
+/// begin. Those of several tables follow one another, from 0 on.
 template <Backend B>
 struct NewKeys {
   KeyIndex<B>* index;
@@ -129,6 +129,10 @@ class KeyIndex {
   /// Makes `row` the row of a key that is absent; `shard` is the shard of the key. Grows the
   /// segment where needed. Threads may insert keys of different shards at once.
   void insert(Key key, std::uint32_t shard, RowId row);
+
+  /// Makes first + i the row of keys[i]: keys of one shard, distinct and absent, on the host. Grows
+  /// the segment once where needed. Threads may insert keys of different shards at once.
+  void insert(std::uint32_t shard, Span<const Key> keys, RowId first);
 
   /// Replaces the content of a shard by keys [0, n) and their rows. Gives back room that `n` keys
   /// do not need. Threads may replace different shards at once.
@@ -165,6 +169,60 @@ class KeyIndex {
   KeySegment* segments_;  // [shards], in the arena
 };
 
+/// The index of a CUDA device, with the members that a device needs, which are those of a CPU. The
+/// buckets and the segments that functors see lie on the device; the host plans with segments of
+/// its own. A call without a stream uses the device of the calling thread, and waits: first for all
+/// work that the device has been given, at the end for its own.
+template <>
+class KeyIndex<Cuda> {
+ public:
+  KeyIndex(Range shards, std::uint64_t seed);
+  KeyIndex(const KeyIndex&) = delete;
+  KeyIndex& operator=(const KeyIndex&) = delete;
+
+  KeyIndexRef ref() const { return {segments_, shards_.begin, seed_}; }
+
+  void insert(std::uint32_t shard, Span<const Key> keys, RowId first);
+  void replace(std::uint32_t shard, const Key* keys, const RowId* rows, std::int64_t n);
+  void reserve(std::int64_t keys);
+
+  std::int64_t size(std::int64_t shard) const { return segment(shard).size; }
+
+  void entries(std::int64_t shard, Key* keys, RowId* rows) const;
+
+  Range shards() const noexcept { return shards_; }
+
+  std::int64_t size() const noexcept;
+
+  std::size_t bytes() const noexcept { return arena_.bytes(); }
+
+  // What launches over the buckets are made of (key_index_cuda.cpp).
+
+  /// A segment as the host knows it. Its buckets lie on the device.
+  const KeySegment& segment(std::int64_t shard) const {
+    return plan_[static_cast<std::size_t>(shard - shards_.begin)];
+  }
+
+  /// Sets what the host knows of a segment.
+  void set_segment(std::int64_t shard, const KeySegment& segment) {
+    plan_[static_cast<std::size_t>(shard - shards_.begin)] = segment;
+  }
+
+  /// The segment that functors see.
+  KeySegment* device_segment(std::int64_t shard) const {
+    return segments_ + (shard - shards_.begin);
+  }
+
+  Arena& arena() noexcept { return arena_; }
+
+ private:
+  Range shards_;
+  std::uint64_t seed_;
+  Arena arena_{map_memory<Cuda>, unmap_memory<Cuda>};
+  KeySegment* segments_;          // [shards], in the arena
+  std::vector<KeySegment> plan_;  // [shards]
+};
+
 /// The keys of all shards of an index and their rows, shard after shard: [index.size()] each, on
 /// the device. One launch.
 template <Backend B>
@@ -182,12 +240,13 @@ template <Backend B>
 void insert_keys(Stream<B>& stream, const std::vector<NewKeys<B>>& tables, const Key* keys,
                  const std::uint16_t* shards);
 
-// The primitives of a CPU (key_index_cpu.cpp); those of a CUDA device are not built in this
-// version.
+// The primitives of a CPU (key_index_cpu.cpp).
 template <>
 KeyIndex<Cpu>::KeyIndex(Range shards, std::uint64_t seed);
 template <>
 void KeyIndex<Cpu>::insert(Key key, std::uint32_t shard, RowId row);
+template <>
+void KeyIndex<Cpu>::insert(std::uint32_t shard, Span<const Key> keys, RowId first);
 template <>
 void KeyIndex<Cpu>::reserve(std::int64_t keys);
 template <>
@@ -212,6 +271,16 @@ void replace_keys(Stream<Cpu>& stream, KeyIndex<Cpu>& index, Span<const std::int
                   const Key* keys, const RowId* rows);
 template <>
 void insert_keys(Stream<Cpu>& stream, const std::vector<NewKeys<Cpu>>& tables, const Key* keys,
+                 const std::uint16_t* shards);
+
+// Those of a CUDA device (key_index_cuda.cpp).
+template <>
+void list_keys(Stream<Cuda>& stream, const KeyIndex<Cuda>& index, Key* keys, RowId* rows);
+template <>
+void replace_keys(Stream<Cuda>& stream, KeyIndex<Cuda>& index, Span<const std::int64_t> starts,
+                  const Key* keys, const RowId* rows);
+template <>
+void insert_keys(Stream<Cuda>& stream, const std::vector<NewKeys<Cuda>>& tables, const Key* keys,
                  const std::uint16_t* shards);
 
 }  // namespace keyshard

@@ -3,27 +3,14 @@
 #include <vector>
 
 #include "embedding/rows/key_index.hpp"
-#include "runtime/error.hpp"
+#include "embedding/rows/segment_growth.hpp"
 #include "runtime/prefetch.hpp"
 
 namespace keyshard {
 namespace {
 
-constexpr std::uint32_t kLoadNumerator = 4, kLoadDenominator = 5;
-constexpr std::uint32_t kFirstBuckets = 4;
 constexpr std::int64_t kAhead = 16;       // keys whose buckets are fetched ahead
 constexpr std::int64_t kShareKeys = 256;  // that are worth a thread
-
-std::uint32_t buckets_for(std::uint64_t keys) {
-  const std::uint64_t slots = keys * kLoadDenominator / kLoadNumerator + 1;
-  return static_cast<std::uint32_t>((slots + KeyBucket::kSlots - 1) / KeyBucket::kSlots);
-}
-
-/// Buckets of a segment that has become too small: from 11/8 to 13/8 as many, by shard.
-std::uint32_t grown_buckets(std::uint32_t buckets, std::uint32_t shard) {
-  const std::uint64_t factor = 11 * 8 + shard % 17;
-  return std::max(static_cast<std::uint32_t>(buckets * factor / 64) + 1, kFirstBuckets);
-}
 
 }  // namespace
 
@@ -76,10 +63,10 @@ void KeyIndex<Cpu>::grow(KeySegment& segment, std::uint32_t num_buckets) {
 template <>
 void KeyIndex<Cpu>::reserve(std::uint32_t shard, std::int64_t more) {
   KeySegment& segment = segment_of(shard);
-  const std::uint64_t keys = segment.size + static_cast<std::uint64_t>(more);
-  const std::uint64_t slots = std::uint64_t{segment.num_buckets} * KeyBucket::kSlots;
-  if (keys * kLoadDenominator > slots * kLoadNumerator) {
-    grow(segment, std::max(grown_buckets(segment.num_buckets, shard), buckets_for(keys)));
+  const std::uint32_t wanted =
+      buckets_with_room(segment, shard, segment.size + static_cast<std::uint64_t>(more));
+  if (wanted > segment.num_buckets) {
+    grow(segment, wanted);
   }
 }
 
@@ -92,15 +79,21 @@ void KeyIndex<Cpu>::insert(Key key, std::uint32_t shard, RowId row) {
 }
 
 template <>
+void KeyIndex<Cpu>::insert(std::uint32_t shard, Span<const Key> keys, RowId first) {
+  reserve(shard, keys.size());
+  for (const Key key : keys) {
+    insert(key, shard, first++);
+  }
+}
+
+template <>
 void KeyIndex<Cpu>::replace(std::uint32_t shard, const Key* keys, const RowId* rows,
                             std::int64_t n) {
   KeySegment& segment = segment_of(shard);
   const KeySegment before = segment;
   segment = {};
-  // Buckets that are there may go on to be used: a table at its limit fills up again.
-  const std::uint32_t needed = buckets_for(static_cast<std::uint64_t>(n));
   if (n > 0) {
-    grow(segment, std::max(needed, std::min(before.num_buckets, grown_buckets(needed, shard))));
+    grow(segment, buckets_of_replaced(before, shard, static_cast<std::uint64_t>(n)));
   }
   for (std::int64_t i = 0; i < n; ++i) {
     place(segment, ref().hash(keys[i]), keys[i], rows[i]);
@@ -122,17 +115,14 @@ std::int64_t KeyIndex<Cpu>::size() const noexcept {
 
 template <>
 void KeyIndex<Cpu>::reserve(std::int64_t keys) {
-  if (shards_.size() == 0) {
+  if (shards_.size() == 0 || keys <= 0) {
     return;
   }
-  // Shards fill like a Poisson process: five standard deviations above the mean is room for all of
-  // them.
-  const double mean = static_cast<double>(keys) / static_cast<double>(shards_.size());
-  const auto most = static_cast<std::uint64_t>(mean + 5.0 * __builtin_sqrt(mean + 1.0));
+  const std::uint32_t buckets = buckets_of_spread(keys, shards_.size());
   for (std::int64_t shard = shards_.begin; shard < shards_.end; ++shard) {
     KeySegment& segment = segment_of(shard);
-    if (buckets_for(most) > segment.num_buckets && keys > 0) {
-      grow(segment, buckets_for(most));
+    if (buckets > segment.num_buckets) {
+      grow(segment, buckets);
     }
   }
 }

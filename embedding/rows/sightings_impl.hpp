@@ -196,10 +196,9 @@ template <Backend B>
 void Sightings<B>::load_shard(std::int64_t shard, Span<const Key> keys,
                               const std::uint32_t* counts) {
   const RowId first = counts_.allocate(keys.size());
-  index_.reserve(static_cast<std::uint32_t>(shard), keys.size());
+  index_.insert(static_cast<std::uint32_t>(shard), keys, first);
   std::vector<float> bits;
   for (std::int64_t i = 0; i < keys.size(); ++i) {
-    index_.insert(keys[i], static_cast<std::uint32_t>(shard), first + static_cast<RowId>(i));
     bits.push_back(std::bit_cast<float>(counts[i]));
   }
   copy_rows_in<B>(counts_.ref(), {first, keys.size()}, {0, sizeof(float)}, bits.data());

@@ -315,10 +315,7 @@ void Table<B>::load_shard(std::int64_t shard, Span<const Key> keys,
     return;
   }
   const RowId first = allocate(keys.size());
-  index_.reserve(static_cast<std::uint32_t>(shard), keys.size());
-  for (std::int64_t i = 0; i < keys.size(); ++i) {
-    index_.insert(keys[i], static_cast<std::uint32_t>(shard), first + static_cast<RowId>(i));
-  }
+  index_.insert(static_cast<std::uint32_t>(shard), keys, first);
   if (changed_ != nullptr) {
     const std::vector<float> ones(static_cast<std::size_t>(keys.size()), 1.0f);
     copy_rows_in<B>(changed_->ref(), {first, keys.size()}, {0, sizeof(float)}, ones.data());

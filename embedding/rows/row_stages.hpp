@@ -66,8 +66,13 @@ class TableRefs {
  private:
   void bring(Stream<B>& stream, Span<const Table<B>* const> tables);
 
+  /// Puts the constants per column of all groups where functors can read them.
+  void bring_constants(Stream<B>& stream);
+
   std::vector<GroupRef> groups_;
+  std::vector<float> constants_;
   std::vector<TableRef> refs_;
+  Buffer<float, B> constant_storage_;
   Buffer<GroupRef, B> group_storage_;
   Buffer<TableRef, B> ref_storage_;
   const TableRef* device_ = nullptr;

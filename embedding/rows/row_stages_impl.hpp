@@ -196,6 +196,7 @@ TableRefs<B>::TableRefs(Stream<B>& stream, Span<Table<B>* const> tables,
 
 template <Backend B>
 void TableRefs<B>::bring(Stream<B>& stream, Span<const Table<B>* const> tables) {
+  bring_constants(stream);
   refs_.reserve(static_cast<std::size_t>(tables.size()));
   const GroupRef* groups = device_view<GroupRef>(stream, groups_, group_storage_);
   for (const Table<B>* table : tables) {
@@ -203,6 +204,22 @@ void TableRefs<B>::bring(Stream<B>& stream, Span<const Table<B>* const> tables) 
     groups += refs_.back().num_groups;
   }
   device_ = device_view<TableRef>(stream, refs_, ref_storage_);
+}
+
+template <Backend B>
+void TableRefs<B>::bring_constants(Stream<B>& stream) {
+  for (const GroupRef& group : groups_) {
+    if (const auto* rule = std::get_if<ConstantVector>(&group.initializer)) {
+      constants_.insert(constants_.end(), rule->values, rule->values + group.dim);
+    }
+  }
+  const float* values = device_view<float>(stream, constants_, constant_storage_);
+  for (GroupRef& group : groups_) {
+    if (std::holds_alternative<ConstantVector>(group.initializer)) {
+      group.initializer = ConstantVector{values};
+      values += group.dim;
+    }
+  }
 }
 
 /// Memory for the values of rows of 16-bit floats while they are worked on, for the keys

@@ -200,10 +200,13 @@ void make_room(Stream<Cuda>& stream, const std::vector<NewKeys<Cuda>>& tables,
   for (const NewKeys<Cuda>& table : tables) {
     const Range shards = table.index->shards();
     for (std::int64_t shard = shards.begin; shard < shards.end; ++shard, ++of_shard) {
+      if (*of_shard == 0) {
+        continue;  // another thread may be at this shard
+      }
       const KeySegment& segment = table.index->segment(shard);
       const std::uint32_t buckets =
           buckets_with_room(segment, shard, std::uint64_t{segment.size} + *of_shard);
-      if (*of_shard > 0 && buckets > segment.num_buckets) {
+      if (buckets > segment.num_buckets) {
         changes.plan(*table.index, shard, buckets);
       }
     }

@@ -159,9 +159,9 @@ void check_meeting(const Meeting& meeting, const RunningBlock& block, int rank, 
   }
 }
 
-/// What a collective of `width` lanes returns.
-std::uint64_t answer_of(const Meeting& meeting, int width, int from) {
-  if (meeting.kind == Collective::shfl) {
+/// What a collective of `width` lanes returns. Lanes that are faster may have begun the next one.
+std::uint64_t answer_of(const Meeting& meeting, Collective kind, int width, int from) {
+  if (kind == Collective::shfl) {
     return meeting.out[from & (width - 1)];
   }
   std::uint64_t mask = 0;
@@ -329,7 +329,7 @@ std::uint64_t meet(int width, Collective kind, std::uint64_t word, int from, con
   if (kind == Collective::sync) {
     acquire(&meeting);
   }
-  return answer_of(meeting, width, from);
+  return answer_of(meeting, kind, width, from);
 }
 
 void run_blocks(const Grid& grid, void (*lane)(const void*), const void* work) {
@@ -364,7 +364,9 @@ void check_access(const void* address, std::size_t bytes, bool write, bool align
     refuse(std::string("a kernel ") + (write ? "writes " : "reads ") + std::to_string(bytes) +
            " bytes that are no memory of the device");
   }
-  if (!own && aligned && reinterpret_cast<std::uintptr_t>(address) % bytes != 0) {
+  const std::size_t alignment =
+      std::min<std::size_t>(bytes, 8);  // structs of 16 bytes have words of 8
+  if (!own && aligned && reinterpret_cast<std::uintptr_t>(address) % alignment != 0) {
     refuse("a kernel uses a misaligned address: bytes " + std::to_string(bytes));
   }
   const bool gives_way = !own && (engine->draw() & 3) == 0;

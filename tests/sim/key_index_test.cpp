@@ -354,6 +354,7 @@ TEST_F(KeyIndexOfDevice, AClaimWithoutExchangeAndAForgottenMarkAreSeen) {
   EXPECT_EQ((seeds_that_miss_keys<false, false>()), 0);
   EXPECT_GE((seeds_that_miss_keys<true, false>()), 5);
   EXPECT_EQ((seeds_that_miss_keys<false, true>()), 20);
+  forget_races();
 }
 
 }  // namespace

@@ -28,6 +28,9 @@ class SimTest : public ::testing::Test {
     EXPECT_EQ(sim::races(), races_);
   }
 
+  /// For a test that makes races on purpose.
+  void forget_races() { races_ = sim::races(); }
+
  private:
   int races_ = 0;
 };

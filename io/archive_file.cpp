@@ -167,6 +167,18 @@ void ArchiveStream::read(std::int64_t most, std::string& out) {
   out.assign(state_->first, 0, taken);
   state_->first.erase(0, taken);
   state_->append(most - static_cast<std::int64_t>(taken), out);
+  check_line(out);
+}
+
+/// Each call reads far less than a line may have, so a line that begins and ends in one is short.
+void ArchiveStream::check_line(std::string_view bytes) {
+  const std::size_t first = bytes.find('\n'), last = bytes.rfind('\n');
+  const bool ends = first != std::string_view::npos;
+  line_bytes_ += static_cast<std::int64_t>(ends ? first : bytes.size());
+  require(line_bytes_ <= kLongestLine, Kind::bad_input,
+          "{}: expected text with lines of at most {} bytes: found a longer one", state_->path,
+          kLongestLine);
+  line_bytes_ = ends ? static_cast<std::int64_t>(bytes.size() - last - 1) : line_bytes_;
 }
 
 bool unpack(const std::string& path, std::int64_t limit, Progress& progress, std::string& out) {

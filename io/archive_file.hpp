@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "runtime/progress.hpp"
 
@@ -23,6 +24,9 @@ ArchivePath archive_path(const std::string& path);
 /// Whether a path names a compressed file or an entry of an archive.
 bool is_archive(const std::string& path);
 
+/// The most bytes of a line of a compressed file.
+inline constexpr std::int64_t kLongestLine = std::int64_t{64} << 20;
+
 /// The bytes of a compressed file, one after another.
 class ArchiveStream {
  public:
@@ -35,12 +39,16 @@ class ArchiveStream {
   ArchiveStream& operator=(const ArchiveStream&) = delete;
 
   /// Replaces `out` by the next bytes, at most `most`; empty at the end. Throws Error{bad_input}
-  /// where the file is damaged.
+  /// where the file is damaged, and where a line has more than kLongestLine bytes: a few bytes may
+  /// unpack to any number.
   void read(std::int64_t most, std::string& out);
 
  private:
+  void check_line(std::string_view bytes);
+
   struct State;
   std::unique_ptr<State> state_;
+  std::int64_t line_bytes_ = 0;  // of the line at the end of what was read
 };
 
 /// Unpacks a whole compressed file into `out` and returns true, or returns false where the file

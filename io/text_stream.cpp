@@ -41,11 +41,12 @@ TextStream::TextStream(Span<const TextFile> files, std::int64_t skip_lines, bool
 
 bool TextStream::next_line(std::string_view& text) {
   // A line is whole when the end of the line was read, or the end of the file.
-  while (!file_ended_ && buffer_.find('\n', at_) == std::string::npos) {
+  for (std::size_t from = at_; !file_ended_ && buffer_.find('\n', from) == std::string::npos;) {
     read_(piece_);
     file_ended_ = piece_.empty();
     file_bytes_ += static_cast<std::int64_t>(piece_.size());
     buffer_.erase(0, at_);
+    from = buffer_.size();  // what comes before has no end of a line
     buffer_ += piece_;
     at_ = 0;
   }

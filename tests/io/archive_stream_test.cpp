@@ -168,6 +168,25 @@ TEST(ArchiveStream, ADamagedFileIsRefusedWithItsName) {
   EXPECT_EQ(complaint(folder, cut).find("cut.gz: "), 0u);
 }
 
+/// A compressed file whose second line has so many bytes.
+std::string packed_line(const ScratchFolder& folder, std::int64_t bytes) {
+  const std::string path =
+      folder.write("a", "first\n" + std::string(static_cast<std::size_t>(bytes), 'x') + "\nlast");
+  return run("gzip -1 '" + path + "'") ? path + ".gz" : "";
+}
+
+TEST(ArchiveStream, ALineThatNoTextHasIsRefusedBeforeItIsUnpacked) {
+  const ScratchFolder folder, other;
+  const std::string longest = packed_line(folder, kLongestLine);
+  const std::string longer = packed_line(other, kLongestLine + 1);
+  if (longest.empty() || longer.empty()) {
+    GTEST_SKIP() << "no program gzip";
+  }
+  EXPECT_EQ(read_all(longest, 1 << 20).size(), static_cast<std::size_t>(kLongestLine) + 11);
+  EXPECT_EQ(complaint(other, longer),
+            "a.gz: expected text with lines of at most 67108864 bytes: found a longer one");
+}
+
 class Unpack : public ::testing::Test {
  protected:
   void SetUp() override {

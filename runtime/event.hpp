@@ -34,9 +34,11 @@ class Event<Cuda> {
 
   void record(Stream<Cuda>& stream);
   void hold(Stream<Cuda>& stream) const;
+  /// Throws as Stream<Cuda>::wait does.
   void wait() const;
 
  private:
+  PeerWaits peer_waits_;  ///< of the work before the mark
   CUevent_st* handle_ = nullptr;
 };
 

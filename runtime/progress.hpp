@@ -55,11 +55,17 @@ class Progress {
 
   void enter_collective() noexcept {
     collectives_.fetch_add(1, std::memory_order_relaxed);
+    begin_wait();
+  }
+
+  /// Waits for others, in what a collective has left to a device. No new collective.
+  void begin_wait() noexcept {
     waiting_.store(true, std::memory_order_relaxed);
     advance();
   }
 
-  void leave_collective() noexcept {
+  /// Ends a collective or a wait.
+  void end_wait() noexcept {
     waiting_.store(false, std::memory_order_relaxed);
     advance();
   }
@@ -76,7 +82,7 @@ class InCollective {
  public:
   explicit InCollective(Progress& progress) : progress_(progress) { progress_.enter_collective(); }
 
-  ~InCollective() { progress_.leave_collective(); }
+  ~InCollective() { progress_.end_wait(); }
 
   InCollective(const InCollective&) = delete;
   InCollective& operator=(const InCollective&) = delete;

@@ -9,6 +9,7 @@
 
 #include "runtime/backend.hpp"
 #include "runtime/memory_pool.hpp"
+#include "runtime/peer_waits.hpp"
 #include "runtime/thread_pool.hpp"
 
 namespace keyshard {
@@ -63,8 +64,13 @@ class Stream<Cuda> {
 
   const std::shared_ptr<MemoryPool<Cuda>>& memory() noexcept { return memory_; }
 
-  /// Returns when all work of this stream is done. Throws Error{device} where some of it failed.
+  /// Returns when all work of this stream is done. Throws Error{device} where some of it failed,
+  /// and what the check of a peer throws (peer_waits.hpp).
   void wait();
+
+  /// Peers that work of this stream waits for, until the host has waited for that work. A
+  /// communicator adds itself here, an event those of the stream that it was recorded on.
+  PeerWaits& peer_waits() noexcept { return peer_waits_; }
 
   /// Kernels launched so far.
   std::int64_t launches() const noexcept { return launches_; }
@@ -85,6 +91,7 @@ class Stream<Cuda> {
   std::shared_ptr<MemoryPool<Cuda>> memory_;
   std::shared_ptr<void> attachment_;
   Stream<Cpu> host_;
+  PeerWaits peer_waits_;
   std::int64_t launches_ = 0;
 };
 

@@ -9,6 +9,15 @@ namespace {
 /// Of the calling thread.
 void use_device(int device) { check_cuda(cudaSetDevice(device), "cudaSetDevice"); }
 
+/// Whether what a query asks for is done.
+bool is_done(cudaError_t answer, std::string_view query) {
+  if (answer == cudaErrorNotReady) {
+    return false;
+  }
+  check_cuda(answer, query);
+  return true;
+}
+
 }  // namespace
 
 Stream<Cuda>::Stream(int device, int threads)
@@ -19,6 +28,10 @@ Stream<Cuda>::Stream(int device, int threads)
 
 void Stream<Cuda>::wait() {
   use_device(device_);
+  if (!peer_waits_.empty()) {
+    peer_waits_.wait([&] { return is_done(cudaStreamQuery(handle()), "cudaStreamQuery"); });
+    peer_waits_ = {};
+  }
   check_cuda(cudaStreamSynchronize(handle()), "cudaStreamSynchronize");
 }
 
@@ -42,6 +55,9 @@ void copy_bytes(Stream<Cuda>& stream, const void* from, std::size_t bytes, void*
   constexpr cudaMemcpyKind kKinds[] = {cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost,
                                        cudaMemcpyDeviceToDevice};
   use_device(stream.device());
+  if (kind == CopyKind::device_to_host && !stream.peer_waits().empty()) {
+    stream.wait();  // the copy itself would sleep until the stream comes to it
+  }
   check_cuda(cudaMemcpyAsync(to, from, bytes, kKinds[static_cast<int>(kind)], stream.handle()),
              "cudaMemcpyAsync");
   if (kind == CopyKind::device_to_host) {
@@ -63,13 +79,18 @@ Event<Cuda>::~Event() { cudaEventDestroy(handle_); }
 
 void Event<Cuda>::record(Stream<Cuda>& stream) {
   check_cuda(cudaEventRecord(handle_, stream.handle()), "cudaEventRecord");
+  peer_waits_ = stream.peer_waits();
 }
 
 void Event<Cuda>::hold(Stream<Cuda>& stream) const {
   check_cuda(cudaStreamWaitEvent(stream.handle(), handle_, 0), "cudaStreamWaitEvent");
+  stream.peer_waits().add(peer_waits_);
 }
 
 void Event<Cuda>::wait() const {
+  if (!peer_waits_.empty()) {
+    peer_waits_.wait([&] { return is_done(cudaEventQuery(handle_), "cudaEventQuery"); });
+  }
   check_cuda(cudaEventSynchronize(handle_), "cudaEventSynchronize");
 }
 

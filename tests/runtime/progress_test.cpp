@@ -47,6 +47,17 @@ TEST(InCollective, WaitsWhileItLivesAndCountsOne) {
   EXPECT_EQ(progress.counter(), 2u);
 }
 
+TEST(Progress, AWaitOutsideOfACollectiveIsNoCollective) {
+  Progress progress;
+  progress.begin_wait();
+  EXPECT_TRUE(progress.waiting());
+  EXPECT_EQ(progress.counter(), 1u);
+  progress.end_wait();
+  EXPECT_FALSE(progress.waiting());
+  EXPECT_EQ(progress.counter(), 2u);
+  EXPECT_EQ(progress.collectives(), 0u);
+}
+
 TEST(InCollective, EndsWhereTheCollectiveThrows) {
   Progress progress;
   try {

@@ -151,6 +151,14 @@ Queue* queue(cudaStream_t stream) { return queue_of(stream); }
 
 Mark* mark(cudaEvent_t event) { return reinterpret_cast<Mark*>(event); }
 
+/// Asks the simulator whether something is done.
+template <class Ask>
+cudaError_t queried(const Ask& ask) {
+  bool done = false;
+  const cudaError_t result = guarded([&] { done = ask(); });
+  return result == cudaSuccess && !done ? cudaErrorNotReady : result;
+}
+
 struct Configuration {
   dim3 blocks, lanes;
   std::size_t shared;
@@ -356,6 +364,10 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  return queried([&] { return is_done(queue(stream)); });
+}
+
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return guarded([&] { finish(queue(stream)); });
 }
@@ -376,6 +388,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return guarded([&] { record(mark(event), queue(stream)); });
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  return queried([&] { return is_done(mark(event)); });
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {

@@ -1,5 +1,6 @@
 // Memory, queues and events of the simulated device.
 #include <cmath>
+#include <functional>
 
 #include "runtime/event.hpp"
 #include "runtime/for_each_cuda.hpp"
@@ -72,6 +73,54 @@ TEST_F(Device, WorkRunsWhenTheHostWaitsAndNotBefore) {
   stream.wait();
   EXPECT_EQ(sim::operations() - before, 2);
   EXPECT_EQ(stream.launches(), 1);
+}
+
+/// Peers that come, or fail at the n-th check.
+struct SomePeers final : Peers {
+  void check() override {
+    waited = waited || progress_.waiting();
+    require(++checks != fails_at, Kind::communication, "a peer has gone");
+  }
+
+  Progress& progress() noexcept override { return progress_; }
+
+  int checks = 0, fails_at = 0;
+  bool waited = false;
+  Progress progress_;
+};
+
+TEST_F(Device, AHostThatWaitsAsksForThePeersOfItsStream) {
+  Stream<Cuda> first(0), second(0);
+  Event<Cuda> done;
+  const auto peers = std::make_shared<SomePeers>();
+  first.peer_waits().add(peers);
+  Buffer<float, Cuda> floats(first, 10);
+  fill_zero(first, floats.data(), 10);
+  done.record(first);
+  done.hold(second);
+  for (const auto& wait : std::vector<std::function<void()>>{
+           [&] { second.wait(); }, [&] { done.wait(); },
+           [&] { EXPECT_EQ(to_host(first, floats), std::vector<float>(10)); }}) {
+    peers->checks = 0;
+    peers->waited = false;
+    wait();
+    EXPECT_GT(peers->checks, 0);
+    EXPECT_TRUE(peers->waited);
+    EXPECT_FALSE(peers->progress_.waiting());
+  }
+  const int before = peers->checks;
+  first.wait();
+  EXPECT_EQ(peers->checks, before);  // all work that waits for peers was waited for
+}
+
+TEST_F(Device, AFailedPeerEndsTheWaitThoughTheWorkIsDone) {
+  Stream<Cuda> stream(0);
+  const auto peers = std::make_shared<SomePeers>();
+  peers->fails_at = 1;
+  stream.wait();
+  stream.peer_waits().add(peers);
+  EXPECT_THROW(stream.wait(), Error);
+  EXPECT_FALSE(peers->progress_.waiting());
 }
 
 TEST_F(Device, FreshMemoryIsNaN) {

@@ -200,6 +200,22 @@ void run_until(const Finished& finished) {
   }
 }
 
+/// What a device has done by itself when it is asked: now and then an operation or a few.
+void go_on() {
+  device().driven = Clock::now();
+  if (!device().failure.empty()) {
+    throw Failure(std::exchange(device().failure, {}));
+  }
+  try {
+    const Opened opened;
+    for (auto steps = device().draw() % 4; steps > 0 && step(); --steps) {
+    }
+  } catch (const Failure&) {
+    lose_device();
+    throw;
+  }
+}
+
 bool all_empty() {
   return std::all_of(device().queues.begin(), device().queues.end(),
                      [](const auto& queue) { return queue->operations.empty(); });
@@ -278,17 +294,13 @@ void finish_all() { run_until(all_empty); }
 
 bool is_done(Queue* queue) {
   const std::lock_guard lock(device().mutex);
-  if (device().draw() % 4 == 0) {
-    step();
-  }
+  go_on();
   return queue->operations.empty();
 }
 
 bool is_done(Mark* mark) {
   const std::lock_guard lock(device().mutex);
-  if (device().draw() % 4 == 0) {
-    step();
-  }
+  go_on();
   return mark->reached >= mark->asked;
 }
 

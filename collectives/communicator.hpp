@@ -1,8 +1,9 @@
-// Ranks that exchange buffers. A run-time interface with two implementations: ranks are MPI
-// processes, or threads of one process. Every member is collective, except the noexcept ones,
-// `post` and `poll`: all ranks call the collective members in the same order, and a call completes
-// on every rank or fails on every rank. There is no sum of floats: floats are added by folds
-// (folded_sum.hpp).
+// Ranks that exchange buffers. A run-time interface. For data in host memory, ranks are MPI
+// processes, or threads of one process; a communicator of device data has such a communicator
+// beside it (nccl_communicator.hpp, staged_communicator.hpp). Every member is collective, except
+// the noexcept ones and those that say so: all ranks call the collective members in the same order,
+// and a call completes on every rank or fails on every rank. There is no sum of floats: floats are
+// added by folds (folded_sum.hpp).
 #pragma once
 
 #include <algorithm>
@@ -60,6 +61,9 @@ class Communicator {
   /// Error{communication} with `why` and the number of this rank; where ranks are processes, all of
   /// them end, and this call does not return. Not collective.
   virtual void abort(std::string_view why, int exit_code) noexcept = 0;
+  /// Throws Error{communication} where a rank has aborted, for loops that wait for something other
+  /// than a message. Never waits. Not collective.
+  virtual void throw_if_aborted() = 0;
 
   // Notes, for heart-beats: `post` and `poll` never wait for a peer, since the peer may be stopped.
   // Not collective.
@@ -74,8 +78,18 @@ class Communicator {
   /// Another communicator over the same ranks. Messages of the two never mix. Collective.
   virtual std::unique_ptr<Communicator> duplicate() = 0;
 
-  /// What this rank is doing; every collective advances the counter.
-  Progress& progress() noexcept { return progress_; }
+  /// The same ranks, for data in host memory: this object itself on a CPU.
+  virtual Communicator<Cpu>& host() noexcept = 0;
+
+  /// What this rank is doing; every collective advances the counter. A communicator of device data
+  /// shares the Progress of host().
+  Progress& progress() noexcept {
+    if constexpr (std::same_as<B, Cpu>) {
+      return progress_;
+    } else {
+      return host().progress();
+    }
+  }
 
   // Convenience over all_gather and broadcast.
 
@@ -121,9 +135,9 @@ class Communicator {
 };
 
 /// The same ranks, for data in host memory: the communicator itself on a CPU.
-inline Communicator<Cpu>& host_of(Communicator<Cpu>& communicator) noexcept { return communicator; }
-
-/// Only declared, as Stream<Cuda> is.
-Communicator<Cpu>& host_of(Communicator<Cuda>& communicator) noexcept;
+template <Backend B>
+Communicator<Cpu>& host_of(Communicator<B>& communicator) noexcept {
+  return communicator.host();
+}
 
 }  // namespace keyshard

@@ -160,6 +160,8 @@ class MpiCommunicator final : public Communicator<Cpu> {
     MPI_Abort(comm_, exit_code);
   }
 
+  void throw_if_aborted() override {}  // an abort has ended this process
+
   bool post(int to, Span<const std::byte> note) override {
     Note& last = notes_[static_cast<std::size_t>(to)];
     int done = 0;
@@ -189,6 +191,8 @@ class MpiCommunicator final : public Communicator<Cpu> {
   std::unique_ptr<Communicator<Cpu>> duplicate() override {
     return std::make_unique<MpiCommunicator>(comm_, options_);
   }
+
+  Communicator<Cpu>& host() noexcept override { return *this; }
 
  private:
   static constexpr int kTag = 1;

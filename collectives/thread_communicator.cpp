@@ -78,6 +78,11 @@ class Meeting {
     }
   }
 
+  void check() {
+    const std::lock_guard lock(mutex_);
+    throw_if_aborted();
+  }
+
   /// What duplicates share: made by the first rank that asks for the n-th one.
   std::shared_ptr<Meeting> duplicate(std::size_t number) {
     const std::lock_guard lock(mutex_);
@@ -242,6 +247,8 @@ class ThreadCommunicator final : public Communicator<Cpu> {
     meeting_->abort(fmt::format("rank {}: {}", rank_, why));
   }
 
+  void throw_if_aborted() override { meeting_->check(); }
+
   bool post(int to, Span<const std::byte> note) override {
     meeting_->post(rank_, to, note);
     return true;
@@ -253,6 +260,8 @@ class ThreadCommunicator final : public Communicator<Cpu> {
     barrier();
     return std::make_unique<ThreadCommunicator>(meeting_->duplicate(duplicates_++), rank_, size_);
   }
+
+  Communicator<Cpu>& host() noexcept override { return *this; }
 
  private:
   const std::vector<Call>& arrive(const Call& call) {

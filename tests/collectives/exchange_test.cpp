@@ -228,6 +228,8 @@ TEST(ForwardingCommunicator, HandsEverythingToTheOneInside) {
     outer.broadcast(std::as_writable_bytes(Span<char>(&letter, 1)), 2);
     EXPECT_EQ(letter, 'c');
     outer.barrier();
+    EXPECT_EQ(&host_of(outer), &outer);
+    EXPECT_NO_THROW(outer.throw_if_aborted());
     EXPECT_EQ(outer.duplicate()->gather_values(1), (std::vector<int>{1, 1, 1}));
   });
 }

@@ -72,6 +72,15 @@ TEST(ThreadCommunicator, AFailureOfOneRankEndsPendingAndLaterCollectivesOfAll) {
   EXPECT_EQ(later, texts);
 }
 
+TEST(ThreadCommunicator, AnAbortIsSeenByThoseWhoWaitForSomethingElse) {
+  auto communicators = make_thread_communicators(2);
+  EXPECT_NO_THROW(communicators[0]->throw_if_aborted());
+  communicators[1]->abort("the disk is full", 1);
+  const auto texts = texts_of(
+      communicators, [](Communicator<Cpu>& communicator) { communicator.throw_if_aborted(); });
+  EXPECT_EQ(texts, std::vector<std::string>(2, "rank 1: the disk is full"));
+}
+
 TEST(ThreadCommunicator, AFailureReachesThoseWhoWaitInADuplicate) {
   auto communicators = make_thread_communicators(2);
   const auto texts = texts_of(communicators, [](Communicator<Cpu>& communicator) {

@@ -10,7 +10,7 @@
 namespace keyshard::testing {
 namespace {
 
-class MpiRanks : public ::testing::TestWithParam<RankCheck> {};
+class MpiRanks : public ::testing::TestWithParam<RankCheck<Cpu>> {};
 
 TEST_P(MpiRanks, Hold) {
   MpiSession session;  // adopts the MPI of main
@@ -26,13 +26,13 @@ TEST_P(MpiRanks, HoldInPiecesOfSevenBytes) {
   GetParam().run(*world, stream);
 }
 
-std::string name_of_case(const ::testing::TestParamInfo<RankCheck>& info) {
+std::string name_of_case(const ::testing::TestParamInfo<RankCheck<Cpu>>& info) {
   return info.param.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Communicator, MpiRanks, ::testing::ValuesIn(communicator_checks()),
+INSTANTIATE_TEST_SUITE_P(Communicator, MpiRanks, ::testing::ValuesIn(communicator_checks<Cpu>()),
                          name_of_case);
-INSTANTIATE_TEST_SUITE_P(FoldedSum, MpiRanks, ::testing::ValuesIn(folded_sum_checks()),
+INSTANTIATE_TEST_SUITE_P(FoldedSum, MpiRanks, ::testing::ValuesIn(folded_sum_checks<Cpu>()),
                          name_of_case);
 
 TEST(MpiSession, AdoptsTheCommunicatorOfItsCaller) {

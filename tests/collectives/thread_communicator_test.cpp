@@ -16,7 +16,7 @@
 namespace keyshard::testing {
 namespace {
 
-class ThreadRanks : public ::testing::TestWithParam<std::tuple<RankCheck, int>> {};
+class ThreadRanks : public ::testing::TestWithParam<std::tuple<RankCheck<Cpu>, int>> {};
 
 TEST_P(ThreadRanks, Hold) {
   const auto& [check, ranks] = GetParam();
@@ -28,11 +28,11 @@ std::string name_of_case(const ::testing::TestParamInfo<ThreadRanks::ParamType>&
 }
 
 INSTANTIATE_TEST_SUITE_P(Communicator, ThreadRanks,
-                         ::testing::Combine(::testing::ValuesIn(communicator_checks()),
+                         ::testing::Combine(::testing::ValuesIn(communicator_checks<Cpu>()),
                                             ::testing::ValuesIn(rank_counts({1, 2, 3, 4, 8}))),
                          name_of_case);
 INSTANTIATE_TEST_SUITE_P(FoldedSum, ThreadRanks,
-                         ::testing::Combine(::testing::ValuesIn(folded_sum_checks()),
+                         ::testing::Combine(::testing::ValuesIn(folded_sum_checks<Cpu>()),
                                             ::testing::ValuesIn(rank_counts({1, 2, 3, 4, 5, 6, 7,
                                                                              8}))),
                          name_of_case);

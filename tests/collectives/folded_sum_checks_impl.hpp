@@ -1,3 +1,6 @@
+// The bodies of folded_sum_checks, for any device.
+#pragma once
+
 #include <cstring>
 #include <map>
 #include <optional>
@@ -5,11 +8,12 @@
 #include <gtest/gtest.h>
 
 #include "collectives/folded_sum.hpp"
+#include "runtime/copy.hpp"
 #include "tests/collectives/communicator_checks.hpp"
 #include "tests/support/reference_lookup.hpp"
 
 namespace keyshard::testing {
-namespace {
+namespace folded_sum_checks_detail {
 
 template <class T>
 using Terms = std::map<std::int64_t, std::vector<T>>;
@@ -57,33 +61,31 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
          (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
-template <class T>
-void check_sum(Communicator<Cpu>& communicator, Stream<Cpu>& stream, const Terms<T>& terms,
+template <class T, Backend B>
+void check_sum(Communicator<B>& communicator, Stream<B>& stream, const Terms<T>& terms,
                std::int64_t slices, std::int64_t size) {
   // Each rank brings the sums over its own nodes, by the definition.
-  std::vector<std::optional<std::vector<T>>> sums;
+  std::vector<Buffer<T, B>> sums;
   std::vector<NodePartial<T>> partials;
   for (const Range node : nodes_of(run_of(communicator.rank(), communicator.size(), slices))) {
-    sums.push_back(tree_fold(terms, node.begin, node.size(), add<T>));
-    partials.push_back({node.begin, nullptr});
-  }
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    partials[i].data = sums[i] ? sums[i]->data() : nullptr;
+    const auto sum = tree_fold(terms, node.begin, node.size(), add<T>);
+    sums.push_back(sum ? to_device(stream, *sum) : Buffer<T, B>());
+    partials.push_back({node.begin, std::as_const(sums.back()).data()});
   }
 
-  FoldedSum<T, Cpu> folded(communicator, slices, size);
-  std::vector<T> vector(static_cast<std::size_t>(size), T{-1});
+  FoldedSum<T, B> folded(communicator, slices, size);
+  const std::vector<T> before(static_cast<std::size_t>(size), T{-1});
+  Buffer<T, B> vector = to_device(stream, before);
   folded.reduce(stream, partials, vector.data() + folded.chunk().begin);
   folded.gather(stream, vector.data());
 
   const auto whole = tree_fold(terms, 0, slices, add<T>);
-  EXPECT_TRUE(same_bits(vector, whole.value_or(std::vector<T>(vector.size()))))
+  EXPECT_TRUE(same_bits(to_host(stream, vector), whole.value_or(std::vector<T>(before.size()))))
       << slices << " slices, size " << size << ", " << terms.size() << " terms";
 }
 
-template <class T>
-void folded_sum_has_the_bits_of_the_definition(Communicator<Cpu>& communicator,
-                                               Stream<Cpu>& stream) {
+template <class T, Backend B>
+void folded_sum_has_the_bits_of_the_definition(Communicator<B>& communicator, Stream<B>& stream) {
   for (const std::int64_t slices : {4, 16}) {
     for (const std::int64_t size : {0, 1, 5, 1300}) {
       for (const std::int64_t hole : {100, 3, 2, 1}) {
@@ -93,7 +95,8 @@ void folded_sum_has_the_bits_of_the_definition(Communicator<Cpu>& communicator,
   }
 }
 
-void folded_scalar_has_the_bits_of_the_definition(Communicator<Cpu>& communicator, Stream<Cpu>&) {
+template <Backend B>
+void folded_scalar_has_the_bits_of_the_definition(Communicator<B>& communicator, Stream<B>&) {
   for (const std::int64_t slices : {4, 16}) {
     for (const std::int64_t hole : {100, 3, 1}) {
       const Terms<double> terms = make_terms<double>(slices, 1, hole);
@@ -110,17 +113,19 @@ void folded_scalar_has_the_bits_of_the_definition(Communicator<Cpu>& communicato
   }
 }
 
-}  // namespace
+}  // namespace folded_sum_checks_detail
 
-const std::vector<RankCheck>& folded_sum_checks() {
-  static const std::vector<RankCheck> checks{
+template <Backend B>
+std::vector<RankCheck<B>> folded_sum_checks() {
+  namespace detail = folded_sum_checks_detail;
+  return {
       {"FoldedSumOfFloatsHasTheBitsOfTheDefinition",
-       folded_sum_has_the_bits_of_the_definition<float>},
+       detail::folded_sum_has_the_bits_of_the_definition<float, B>},
       {"FoldedSumOfDoublesHasTheBitsOfTheDefinition",
-       folded_sum_has_the_bits_of_the_definition<double>},
-      {"FoldedScalarHasTheBitsOfTheDefinition", folded_scalar_has_the_bits_of_the_definition},
+       detail::folded_sum_has_the_bits_of_the_definition<double, B>},
+      {"FoldedScalarHasTheBitsOfTheDefinition",
+       detail::folded_scalar_has_the_bits_of_the_definition<B>},
   };
-  return checks;
 }
 
 }  // namespace keyshard::testing

@@ -18,7 +18,7 @@ set(closed_rooms launch/training)
 # A foreign header, and the files that may include it.
 set(foreign
   "mpi\\.h" "collectives/mpi_|tests/collectives/mpi_"
-  "nccl\\.h" "collectives/nccl_"
+  "nccl\\.h" "collectives/nccl_|tests/sim/"
   "hdf5[_a-z]*\\.h" "io/hdf5"
   "rocksdb/.*" "embedding/stores/rocksdb_|launch/bench/store_limits\\.cpp"
   "hiredis/.*" "embedding/stores/redis_"

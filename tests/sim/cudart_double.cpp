@@ -2,11 +2,12 @@
 // the objects of nvcc 13 make. Linked in place of libcudart (nvcc -cudart none). A call that is
 // missing here does not link, so none is ignored in silence. After a kernel has failed every call
 // fails, as on a device.
+#include "tests/sim/cudart_double.hpp"
+
 #include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,6 @@
 
 #include "runtime/sim_block.hpp"
 #include "tests/sim/device.hpp"
-#include "tests/sim/memory.hpp"
 #include "tests/sim/queues.hpp"
 
 namespace keyshard::sim {
@@ -29,8 +29,7 @@ struct Kernel {
 struct Runtime {
   std::recursive_mutex mutex;
   std::map<const void*, Kernel> kernels;  // by stub
-  std::set<void*> pinned;
-  std::string failure;  // of the device, which is lost
+  std::string failure;                    // of the device, which is lost
   Launches launches;
 };
 
@@ -40,25 +39,6 @@ Runtime& runtime() {
 }
 
 thread_local cudaError_t last_error = cudaSuccess;
-
-cudaError_t refuse(cudaError_t error) { return last_error = error; }
-
-/// Calls the simulator. Its failure is that of a kernel, found at this call as on a device.
-template <class Call>
-cudaError_t guarded(const Call& call) {
-  const std::string lost = device_failure();
-  if (!lost.empty()) {
-    return refuse(cudaErrorLaunchFailure);
-  }
-  try {
-    call();
-    return cudaSuccess;
-  } catch (const Failure& failure) {
-    const std::lock_guard lock(runtime().mutex);
-    runtime().failure = failure.what();
-    return refuse(cudaErrorLaunchFailure);
-  }
-}
 
 Queue* queue_of_legacy_stream() {
   static Queue* queue = make_queue();
@@ -93,22 +73,6 @@ cudaError_t launch(const void* stub, dim3 blocks, dim3 lanes, void** arguments,
   });
 }
 
-bool is_pinned(const void* address) {
-  const std::lock_guard lock(runtime().mutex);
-  return runtime().pinned.contains(const_cast<void*>(address));
-}
-
-/// What a copy reads: pageable memory of the host is staged by the call, pinned memory is read when
-/// the queue comes to the copy.
-std::shared_ptr<std::vector<unsigned char>> staged(const void* from, std::size_t bytes,
-                                                   cudaMemcpyKind kind) {
-  if (kind != cudaMemcpyHostToDevice || is_pinned(from)) {
-    return nullptr;
-  }
-  const auto* first = static_cast<const unsigned char*>(from);
-  return std::make_shared<std::vector<unsigned char>>(first, first + bytes);
-}
-
 }  // namespace
 
 void register_kernel(const void* stub, const HostTwin& twin) {
@@ -123,6 +87,13 @@ Queue* queue_of(cudaStream_t stream) {
 std::string device_failure() {
   const std::lock_guard lock(runtime().mutex);
   return runtime().failure;
+}
+
+cudaError_t refuse(cudaError_t error) { return last_error = error; }
+
+void lose_device(const std::string& why) {
+  const std::lock_guard lock(runtime().mutex);
+  runtime().failure = runtime().failure.empty() ? why : runtime().failure;
 }
 
 void reset_device(const Options& options) {
@@ -268,88 +239,6 @@ const char* cudaGetErrorString(cudaError_t error) {
   const std::string failure = device_failure();
   text = failure.empty() ? cudaGetErrorName(error) : failure;
   return text.c_str();
-}
-
-// Memory.
-
-cudaError_t cudaMalloc(void** block, std::size_t bytes) {
-  return guarded([&] { *block = allocate(bytes); });
-}
-
-/// Waits for the device.
-cudaError_t cudaFree(void* block) {
-  return guarded([&] {
-    finish_all();
-    if (block != nullptr) {
-      release_memory(block);
-    }
-  });
-}
-
-cudaError_t cudaMallocAsync(void** block, std::size_t bytes, cudaStream_t) {
-  return cudaMalloc(block, bytes);
-}
-
-cudaError_t cudaFreeAsync(void* block, cudaStream_t stream) {
-  return guarded([&] {
-    enqueue(queue(stream), [block] {
-      release_memory(block);
-      return true;
-    });
-  });
-}
-
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-  *pool = nullptr;
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
-
-cudaError_t cudaMallocHost(void** block, std::size_t bytes) {
-  *block = ::operator new(bytes);
-  const std::lock_guard lock(runtime().mutex);
-  runtime().pinned.insert(*block);
-  return cudaSuccess;
-}
-
-/// Waits for the device.
-cudaError_t cudaFreeHost(void* block) {
-  return guarded([&] {
-    finish_all();
-    const std::lock_guard lock(runtime().mutex);
-    runtime().pinned.erase(block);
-    ::operator delete(block);
-  });
-}
-
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t stream) {
-  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
-  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-  if (bytes > 0 && (to_device != is_device(to, to_device ? bytes : 1) ||
-                    from_device != is_device(from, from_device ? bytes : 1))) {
-    return refuse(cudaErrorInvalidValue);
-  }
-  return guarded([&] {
-    const auto copy = staged(from, bytes, kind);
-    enqueue(queue(stream), [=] {
-      std::memcpy(to, copy == nullptr ? from : copy->data(), bytes);
-      return true;
-    });
-  });
-}
-
-cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
-  if (bytes > 0 && !is_device(to, bytes)) {
-    return refuse(cudaErrorInvalidValue);
-  }
-  return guarded([&] {
-    enqueue(queue(stream), [=] {
-      std::memset(to, value, bytes);
-      return true;
-    });
-  });
 }
 
 // Queues and events.

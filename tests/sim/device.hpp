@@ -18,6 +18,9 @@ Queue* queue_of(CUstream_st* stream);
 /// What made the device lost; empty where it works.
 std::string device_failure();
 
+/// The device is lost, by a failure that another double has found. The first failure stays.
+void lose_device(const std::string& why);
+
 /// A device that works, for the next test, after what is queued has run.
 void reset_device(const Options& options);
 

@@ -206,9 +206,13 @@ void go_on() {
   if (!device().failure.empty()) {
     throw Failure(std::exchange(device().failure, {}));
   }
+  const std::uint64_t drawn = device().draw() % 16;
+  if (drawn > 3) {
+    return;
+  }
   try {
     const Opened opened;
-    for (auto steps = device().draw() % 4; steps > 0 && step(); --steps) {
+    for (std::uint64_t steps = 0; steps <= drawn && step(); ++steps) {
     }
   } catch (const Failure&) {
     lose_device();

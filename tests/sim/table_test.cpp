@@ -18,11 +18,6 @@
 #include "tests/support/own_rules.hpp"
 
 namespace keyshard {
-
-Communicator<Cpu>& host_of(Communicator<Cuda>& communicator) noexcept {
-  return static_cast<testing::OneRank&>(communicator).host();
-}
-
 namespace {
 
 using testing::for_seeds;

@@ -197,6 +197,15 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  if (device != 0) {
+    return refuse(cudaErrorInvalidDevice);
+  }
+  *properties = {};
+  std::strcpy(properties->name, "simulated");
+  return cudaSuccess;
+}
+
 cudaError_t cudaSetDevice(int device) {
   return device == 0 ? cudaSuccess : refuse(cudaErrorInvalidDevice);
 }

@@ -1,0 +1,9 @@
+#include "embedding/lookup/lookup_impl.hpp"
+#include "runtime/primitives_cuda.hpp"
+
+namespace keyshard {
+
+template class LookupTrace<Cuda>;
+template class Lookup<Cuda>;
+
+}  // namespace keyshard

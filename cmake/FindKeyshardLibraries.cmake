@@ -42,6 +42,6 @@ function(keyshard_optional NAME HEADER LIBRARY MACRO)
   endif()
 endfunction()
 
-keyshard_optional(rocksdb rocksdb/db.h rocksdb KEYSHARD_ROCKSDB)
+keyshard_optional(rocksdb rocksdb/c.h rocksdb KEYSHARD_ROCKSDB)
 keyshard_optional(hiredis hiredis/hiredis.h hiredis KEYSHARD_REDIS)
 set(KeyshardLibraries_FOUND TRUE)

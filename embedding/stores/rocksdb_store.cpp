@@ -5,12 +5,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include <rocksdb/db.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/table.h>
-#include <rocksdb/write_batch.h>
-
 #include "embedding/stores/make_store.hpp"
+#include "embedding/stores/rocksdb_database.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -32,33 +28,32 @@ struct DiskKey {
     }
   }
 
-  rocksdb::Slice slice() const { return {bytes, kKeyBytes}; }
+  std::string_view text() const { return {bytes, kKeyBytes}; }
 };
 
-Key key_in(const rocksdb::Slice& slice) {
+Key key_in(std::string_view text) {
   Key key = 0;
   for (std::size_t i = 2; i < kKeyBytes; ++i) {
-    key = key << 8 | static_cast<unsigned char>(slice[i]);
+    key = key << 8 | static_cast<unsigned char>(text[i]);
   }
   return key;
-}
-
-rocksdb::Options database_options() {
-  rocksdb::Options options;
-  options.create_if_missing = true;
-  options.compression = rocksdb::kNoCompression;  // floats do not compress
-  rocksdb::BlockBasedTableOptions table;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));  // many keys are new
-  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  return options;
 }
 
 std::string rank_folder(std::int64_t rank, std::int64_t ranks) {
   return fmt::format("rank-{}-of-{}", rank, ranks);
 }
 
-rocksdb::Slice record_slice(const float* record, const RecordLayout& layout) {
+std::string_view record_text(const float* record, const RecordLayout& layout) {
   return {reinterpret_cast<const char*>(record), layout.bytes()};
+}
+
+/// Makes the folder of the databases of a table, and returns it.
+std::filesystem::path made(std::filesystem::path folder) {
+  std::error_code failure;
+  std::filesystem::create_directories(folder, failure);
+  require(!failure, Kind::io, "rocksdb {}: expected to make the folder: found {}", folder.string(),
+          failure.message());
+  return folder;
 }
 
 class RocksDbStore final : public Store {
@@ -66,77 +61,62 @@ class RocksDbStore final : public Store {
   RocksDbStore(const RocksDbRows& rows, RecordLayout layout, const StoreOwner& owner)
       : Store(std::move(layout)),
         owner_(owner),
-        folder_(std::filesystem::path(rows.path) / path_part(this->layout().table)),
-        path_(folder_ / rank_folder(owner.rank, owner.ranks)) {
-    std::error_code failure;
-    std::filesystem::create_directories(folder_, failure);
-    require(!failure, Kind::io, "{}: expected to make the folder: found {}", place(),
-            failure.message());
-    rocksdb::DB* db = nullptr;
-    check(rocksdb::DB::Open(database_options(), path_.string(), &db), "open");
-    db_.reset(db);
+        folder_(made(std::filesystem::path(rows.path) / path_part(this->layout().table))),
+        database_((folder_ / rank_folder(owner.rank, owner.ranks)).string()) {
     check_header();
     others_ = folders_of_others();
   }
 
-  std::string place() const override { return "rocksdb " + path_.string(); }
+  std::string place() const override { return database_.place(); }
 
   void get(Span<const StoreKey> keys, float* records, std::uint8_t* found) override {
     require_own();
-    const auto n = static_cast<std::size_t>(keys.size());
     std::vector<DiskKey> names;
-    std::vector<rocksdb::Slice> slices;
-    names.reserve(n);
+    std::vector<std::string_view> texts;
+    names.reserve(static_cast<std::size_t>(keys.size()));
+    texts.reserve(names.capacity());
     for (const StoreKey& key : keys) {
-      names.emplace_back(key.shard, key.key);
-      slices.push_back(names.back().slice());
+      texts.push_back(names.emplace_back(key.shard, key.key).text());
     }
-    std::vector<rocksdb::PinnableSlice> values(n);
-    std::vector<rocksdb::Status> results(n);
-    db_->MultiGet({}, db_->DefaultColumnFamily(), n, slices.data(), values.data(), results.data());
-    for (std::size_t i = 0; i < n; ++i) {
-      found[i] = results[i].ok() ? 1 : 0;
-      if (results[i].IsNotFound()) {
-        continue;
-      }
-      check(results[i], "read");
-      require_record(place(), layout(), keys[static_cast<std::int64_t>(i)].key, values[i].size());
-      std::memcpy(records + static_cast<std::int64_t>(i) * layout().size(), values[i].data(),
-                  values[i].size());
-    }
+    std::fill_n(found, keys.size(), std::uint8_t{0});
+    database_.get(texts, [&](std::size_t i, std::string_view value) {
+      const auto row = static_cast<std::int64_t>(i);
+      require_record(database_.place(), layout(), keys[row].key, value.size());
+      found[i] = 1;
+      std::memcpy(records + row * layout().size(), value.data(), value.size());
+    });
   }
 
   void put(Span<const StoreKey> keys, const float* records) override {
     require_own();
-    rocksdb::WriteBatch batch;
+    RocksDbChanges changes;
     for (std::int64_t i = 0; i < keys.size(); ++i) {
-      check(batch.Put(DiskKey(keys[i].shard, keys[i].key).slice(),
-                      record_slice(records + i * layout().size(), layout())),
-            "write");
+      changes.put(DiskKey(keys[i].shard, keys[i].key).text(),
+                  record_text(records + i * layout().size(), layout()));
     }
-    check(db_->Write({}, &batch), "write");
+    database_.write(changes);
   }
 
   void erase(Span<const StoreKey> keys) override {
     require_own();
-    rocksdb::WriteBatch batch;
+    RocksDbChanges changes;
     for (const StoreKey& key : keys) {
-      check(batch.Delete(DiskKey(key.shard, key.key).slice()), "write");
+      changes.erase(DiskKey(key.shard, key.key).text());
     }
-    check(db_->Write({}, &batch), "write");
+    database_.write(changes);
   }
 
   std::int64_t count(Range shards) override {
     std::int64_t records = 0;
-    for_each(shards, [&](const rocksdb::Slice&, const rocksdb::Slice&) { ++records; });
+    for_each(shards, [&](std::string_view, std::string_view) { ++records; });
     return records;
   }
 
   void scan(std::int64_t shard,
             const std::function<void(Key key, const float* record)>& visit) override {
     std::vector<float> record(static_cast<std::size_t>(layout().size()));
-    for_each({shard, shard + 1}, [&](const rocksdb::Slice& name, const rocksdb::Slice& value) {
-      require_record(place(), layout(), key_in(name), value.size());
+    for_each({shard, shard + 1}, [&](std::string_view name, std::string_view value) {
+      require_record(database_.place(), layout(), key_in(name), value.size());
       std::memcpy(record.data(), value.data(), value.size());
       visit(key_in(name), record.data());
     });
@@ -145,11 +125,11 @@ class RocksDbStore final : public Store {
   void clear(Range shards) override {
     const DiskKey first(static_cast<std::uint64_t>(shards.begin), 0);
     const DiskKey last(static_cast<std::uint64_t>(shards.end), 0);
-    check(db_->DeleteRange({}, db_->DefaultColumnFamily(), first.slice(), last.slice()), "write");
+    database_.erase(first.text(), last.text());
     // Of the databases of another number of ranks, each rank removes its share.
     for (const Other& other : folders_of_others()) {
       if (other.rank % owner_.ranks == owner_.rank) {
-        check(rocksdb::DestroyDB(other.path, rocksdb::Options()), "remove " + other.path + " for");
+        database_.destroy_other(other.path);
         std::error_code ignored;  // an empty folder is none of a database
         std::filesystem::remove_all(other.path, ignored);
       }
@@ -193,49 +173,37 @@ class RocksDbStore final : public Store {
   }
 
   void check_header() {
-    std::string found;
-    const rocksdb::Status status = db_->Get({}, kHeader, &found);
-    if (!status.IsNotFound()) {
-      check(status, "read");
-      require_layout(place(), layout(), found);
+    bool found = false;
+    database_.get({kHeader}, [&](std::size_t, std::string_view text) {
+      found = true;
+      require_layout(place(), layout(), std::string(text));
+    });
+    if (found) {
       return;
     }
-    const std::unique_ptr<rocksdb::Iterator> any(db_->NewIterator({}));
-    any->SeekToFirst();
-    check(any->status(), "read");
-    if (any->Valid()) {
-      refuse_foreign(place());
-    }
-    check(db_->Put({}, kHeader, layout().text), "write");
+    database_.scan({}, {},
+                   [&](std::string_view, std::string_view) -> bool { refuse_foreign(place()); });
+    RocksDbChanges changes;
+    changes.put(kHeader, layout().text);
+    database_.write(changes);
   }
 
   template <class Visit>
   void for_each(Range shards, const Visit& visit) {
     require_own();
-    const DiskKey end_key(static_cast<std::uint64_t>(shards.end), 0);
-    const rocksdb::Slice end = end_key.slice();
-    rocksdb::ReadOptions options;
-    options.iterate_upper_bound = &end;
-    options.fill_cache = false;
-    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
-    for (at->Seek(DiskKey(static_cast<std::uint64_t>(shards.begin), 0).slice()); at->Valid();
-         at->Next()) {
-      if (at->key().size() == kKeyBytes) {
-        visit(at->key(), at->value());
+    const DiskKey first(static_cast<std::uint64_t>(shards.begin), 0);
+    const DiskKey end(static_cast<std::uint64_t>(shards.end), 0);
+    database_.scan(first.text(), end.text(), [&](std::string_view key, std::string_view value) {
+      if (key.size() == kKeyBytes) {
+        visit(key, value);
       }
-    }
-    check(at->status(), "read");
-  }
-
-  void check(const rocksdb::Status& status, const std::string& what) const {
-    require(status.ok(), status.IsCorruption() ? Kind::corrupt_data : Kind::io,
-            "{}: expected to {} the store: found {}", place(), what, status.ToString());
+      return true;
+    });
   }
 
   StoreOwner owner_;
   std::filesystem::path folder_;
-  std::filesystem::path path_;
-  std::unique_ptr<rocksdb::DB> db_;
+  RocksDbDatabase database_;
   std::vector<Other> others_;
 };
 

@@ -1,10 +1,7 @@
 #include "launch/bench/store_limits.hpp"
 
 #ifdef KEYSHARD_ROCKSDB
-#include <rocksdb/db.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/table.h>
-#include <rocksdb/write_batch.h>
+#include "embedding/stores/rocksdb_database.hpp"
 #endif
 #ifdef KEYSHARD_REDIS
 #include "embedding/stores/redis_connection.hpp"
@@ -22,51 +19,36 @@ namespace keyshard {
 #ifdef KEYSHARD_ROCKSDB
 namespace {
 
-rocksdb::Slice slice_of(const Key& key) {
+std::string_view text_of(const Key& key) {
   return {reinterpret_cast<const char*>(&key), sizeof(Key)};
 }
 
 class RocksDbReader final : public MediumReader {
  public:
-  RocksDbReader(const std::string& folder, std::int64_t keys, std::int64_t bytes) {
-    rocksdb::Options options;
-    options.create_if_missing = true;
-    options.compression = rocksdb::kNoCompression;
-    rocksdb::BlockBasedTableOptions table;
-    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-    rocksdb::DB* db = nullptr;
-    check(rocksdb::DB::Open(options, folder, &db));
-    db_.reset(db);
+  RocksDbReader(const std::string& folder, std::int64_t keys, std::int64_t bytes)
+      : database_(folder) {
     const std::string value(static_cast<std::size_t>(bytes), 'x');
-    rocksdb::WriteBatch batch;
+    RocksDbChanges changes;
     for (std::int64_t i = 0; i < keys; ++i) {
       const auto key = static_cast<Key>(i);
-      check(batch.Put(slice_of(key), value));
+      changes.put(text_of(key), value);
     }
-    check(db_->Write({}, &batch));
+    database_.write(changes);
   }
 
   void read(Span<const Key> keys) override {
-    const auto n = static_cast<std::size_t>(keys.size());
-    std::vector<rocksdb::Slice> slices;
+    std::vector<std::string_view> texts;
     for (const Key& key : keys) {
-      slices.push_back(slice_of(key));
+      texts.push_back(text_of(key));
     }
-    std::vector<rocksdb::PinnableSlice> values(n);
-    std::vector<rocksdb::Status> results(n);
-    db_->MultiGet({}, db_->DefaultColumnFamily(), n, slices.data(), values.data(), results.data());
-    for (const rocksdb::Status& result : results) {
-      check(result);
-    }
+    std::int64_t found = 0;
+    database_.get(texts, [&](std::size_t, std::string_view) { ++found; });
+    require(found == keys.size(), Kind::io, "{}: expected all {} keys: found {}", database_.place(),
+            keys.size(), found);
   }
 
  private:
-  static void check(const rocksdb::Status& status) {
-    require(status.ok(), Kind::io, "expected RocksDB to answer: found {}", status.ToString());
-  }
-
-  std::unique_ptr<rocksdb::DB> db_;
+  RocksDbDatabase database_;
 };
 
 }  // namespace

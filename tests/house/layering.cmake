@@ -20,7 +20,7 @@ set(foreign
   "mpi\\.h" "collectives/mpi_|tests/collectives/mpi_"
   "nccl\\.h" "collectives/nccl_|tests/sim/"
   "hdf5[_a-z]*\\.h" "io/hdf5"
-  "rocksdb/.*" "embedding/stores/rocksdb_|launch/bench/store_limits\\.cpp"
+  "rocksdb/.*" "embedding/stores/rocksdb_"
   "hiredis/.*" "embedding/stores/redis_"
   "archive(_entry)?\\.h" "io/archive"
   "(oneapi/dnnl/)?dnnl[_a-z]*\\.hp*" "launch/training/models/gemm"

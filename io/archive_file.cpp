@@ -8,9 +8,9 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fmt/ranges.h>
 
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/shown.hpp"
 
 namespace keyshard {
@@ -54,7 +54,7 @@ std::string entries_of(const std::string& file) {
       names.push_back(names.size() < kShownEntries ? shown(name_of(entry)) : "...");
     }
   }
-  return names.empty() ? "no files" : fmt::format("{}", fmt::join(names, ", "));
+  return names.empty() ? "no files" : joined(names, ", ");
 }
 
 }  // namespace

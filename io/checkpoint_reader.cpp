@@ -6,6 +6,7 @@
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -21,7 +22,7 @@ SettingValue describe(const ManifestTable& table) {
 
 SettingValue describe(const ManifestDense& dense) {
   return value_of(
-      fmt::format("{} {} [{}]", dense.name, name_of(dense.type), fmt::join(dense.shape, ", ")));
+      fmt::format("{} {} [{}]", dense.name, name_of(dense.type), joined(dense.shape, ", ")));
 }
 
 SettingValue describe_all(const auto& parts) {

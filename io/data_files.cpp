@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <fmt/ranges.h>
 #include <glob.h>
 
 #include "io/archive_file.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/shown.hpp"
 
 namespace keyshard {
@@ -149,7 +149,7 @@ std::string some_of(const std::vector<std::string>& names) {
   for (std::size_t i = 0; i < std::min(names.size(), kShownNames); ++i) {
     first.push_back(shown(names[i]));
   }
-  const std::string text = fmt::format("{}", fmt::join(first, ", "));
+  const std::string text = joined(first, ", ");
   return names.size() > kShownNames
              ? fmt::format("{} and {} more", text, names.size() - kShownNames)
              : text;

@@ -1,4 +1,5 @@
 #include "io/hdf5_call.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 
@@ -43,7 +44,7 @@ void Hdf5Dataset::read(std::int64_t begin, std::int64_t count, void* values) con
 void Hdf5Dataset::expect(ElementType type, const std::vector<std::int64_t>& shape) const {
   require(type_ == type && shape_ == shape, Kind::corrupt_data,
           "{}: expected {} of shape [{}]: found {} of shape [{}]", name_, name_of(type),
-          fmt::join(shape, ", "), name_of(type_), fmt::join(shape_, ", "));
+          joined(shape, ", "), name_of(type_), joined(shape_, ", "));
 }
 
 void Hdf5Dataset::close() {

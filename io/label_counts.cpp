@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include <fmt/ranges.h>
-
+#include "runtime/joined.hpp"
 #include "runtime/shown.hpp"
 
 namespace keyshard {
@@ -29,7 +28,7 @@ std::string LabelCounts::problem(Communicator<Cpu>& communicator, const DataOpti
     return fmt::format(
         "data.{}: no cell of column \"{}\" is one of positive = [{}], so all {} labels are 0",
         name_of(split), shown(label->name),
-        shown(fmt::format("\"{}\"", fmt::join(label->positive, "\", \""))), samples);
+        shown(fmt::format("\"{}\"", joined(label->positive, "\", \""))), samples);
   }
   return fmt::format("data.{}: all {} labels are of one class: {}", name_of(split), samples,
                      positive == 0 ? "none is above 1/2" : "all are above 1/2");

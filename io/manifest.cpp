@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/json.hpp"
 
 namespace keyshard {
@@ -137,7 +138,7 @@ void require_file_set(const Manifest& manifest, const std::string& place) {
   }
   std::sort(found.begin(), found.end());
   require(found == expected, Kind::corrupt_data, "{}: expected the files {}: found {}", place,
-          fmt::join(expected, ", "), fmt::join(found, ", "));
+          joined(expected, ", "), joined(found, ", "));
 }
 
 Manifest parse_tree(const ValueReader& root) {
@@ -191,8 +192,7 @@ const ManifestTable& Manifest::table(const std::string& name, const std::string&
     }
     names.push_back(candidate.shape.name);
   }
-  fail(Kind::corrupt_data, "{}: expected a table {}: found {}", place, name,
-       fmt::join(names, ", "));
+  fail(Kind::corrupt_data, "{}: expected a table {}: found {}", place, name, joined(names, ", "));
 }
 
 Digest128 Manifest::state_digest() const {

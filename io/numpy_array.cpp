@@ -7,9 +7,8 @@
 #include <optional>
 #include <string_view>
 
-#include <fmt/ranges.h>
-
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/short_floats.hpp"
 #include "runtime/shown.hpp"
 
@@ -195,12 +194,12 @@ NumpyArray::NumpyArray(const std::string& path) : source_(open_file(path)) {
   for (const std::int64_t n : shape_) {
     require(n == 0 || numbers <= source_->size() / n, Kind::bad_input,
             "{}: expected a shape that the file has room for: found [{}] and {} bytes", path,
-            fmt::join(shape_, ", "), source_->size());
+            joined(shape_, ", "), source_->size());
     numbers *= n;
   }
   require(source_->size() - begin_ == numbers * item_bytes_, Kind::bad_input,
           "{}: expected {} bytes for the shape [{}] of {}: found {}", path, numbers * item_bytes_,
-          fmt::join(shape_, ", "), type_, source_->size() - begin_);
+          joined(shape_, ", "), type_, source_->size() - begin_);
 }
 
 std::string NumpyArray::bytes_of(std::int64_t first, std::int64_t n) const {

@@ -5,12 +5,11 @@
 #include <numeric>
 #include <optional>
 
-#include <fmt/ranges.h>
-
 #include "collectives/vote.hpp"
 #include "io/packed_file.hpp"
 #include "io/sliced_reader.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -194,21 +193,20 @@ class PackedReader final : public SlicedReader {
 void check_schema(const PackedFile& file, const DataSchema& expected) {
   const DataSchema& found = file.schema();
   require(found.dense == expected.dense, Kind::bad_input,
-          "{}: expected the dense columns {}: found {}", file.path(),
-          fmt::join(expected.dense, " "), fmt::join(found.dense, " "));
+          "{}: expected the dense columns {}: found {}", file.path(), joined(expected.dense, " "),
+          joined(found.dense, " "));
   require(found.features == expected.features, Kind::bad_input,
-          "{}: expected the features {}: found {}", file.path(), fmt::join(expected.features, " "),
-          fmt::join(found.features, " "));
+          "{}: expected the features {}: found {}", file.path(), joined(expected.features, " "),
+          joined(found.features, " "));
   require(found.weighted == expected.weighted, Kind::bad_input,
           "{}: expected weighted = {}: found {}", file.path(), expected.weighted, found.weighted);
   require(found.weighted_features == expected.weighted_features, Kind::bad_input,
           "{}: expected weights of the ids of the features [{}]: found those of [{}]", file.path(),
-          fmt::join(expected.weighted_features, " "), fmt::join(found.weighted_features, " "));
+          joined(expected.weighted_features, " "), joined(found.weighted_features, " "));
   require(found.masked_features == expected.masked_features, Kind::bad_input,
           "{}: expected a mask on the ids of the features [{}]: found one on those of [{}]; a mask "
           "is applied when text is converted",
-          file.path(), fmt::join(expected.masked_features, " "),
-          fmt::join(found.masked_features, " "));
+          file.path(), joined(expected.masked_features, " "), joined(found.masked_features, " "));
 }
 
 }  // namespace

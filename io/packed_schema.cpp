@@ -1,8 +1,7 @@
 #include "io/packed_schema.hpp"
 
-#include <fmt/ranges.h>
-
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/json.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shown.hpp"
@@ -24,7 +23,7 @@ DataSchema parse_schema(const std::string& text, const std::string& path) {
   schema.masked_features = settings.texts("masked_features");
   settings.finish();
   require(problems->messages.empty(), Kind::corrupt_data, "{}: {}", path,
-          fmt::join(problems->messages, "; "));
+          joined(problems->messages, "; "));
   return schema;
 }
 

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include <fmt/ranges.h>
-
 #include "io/text_cells.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/shown.hpp"
 
 namespace keyshard {
@@ -28,7 +27,7 @@ bool has_name(const Cells& cells, const std::string& name) {
 /// The cells of a header that was cut at `separator`, cut at another one.
 Cells cut_again(const Cells& cells, const std::string& separator, const std::string& other,
                 std::string& line) {
-  line = fmt::format("{}", fmt::join(cells, separator));
+  line = joined(cells, separator);
   DataOptions options;
   options.separator = other;
   CellSplitter splitter(options);
@@ -63,7 +62,7 @@ std::string way_out(const DataOptions& options, const Cells& cells, const std::s
        "{}: expected a column \"{}\" in the header: found {} other columns, between separators "
        "\"{}\": {}{}",
        place, shown(name), cells.size(), shown(options.separator),
-       shown(fmt::format("\"{}\"", fmt::join(cells, "\", \""))), way_out(options, cells, name));
+       shown(fmt::format("\"{}\"", joined(cells, "\", \""))), way_out(options, cells, name));
 }
 
 std::size_t cell_of(const DataOptions& options, const ColumnOptions& column, const Cells& cells,

@@ -6,14 +6,13 @@
 #include <string_view>
 #include <utility>
 
-#include <fmt/ranges.h>
-
 #include "collectives/vote.hpp"
 #include "io/first_bytes.hpp"
 #include "io/numpy_array.hpp"
 #include "io/text_number.hpp"
 #include "io/text_record.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/runs.hpp"
 #include "runtime/shown.hpp"
 
@@ -159,12 +158,11 @@ class NumpyVectors final : public VectorSource {
       : keys_(folder + "/keys.npy"), values_(folder + "/values.npy"), format_(format) {
     require(keys_.shape().size() == 1, Kind::bad_input,
             "{}: expected an array of one axis: found the shape [{}]", keys_.path(),
-            fmt::join(keys_.shape(), ", "));
+            joined(keys_.shape(), ", "));
     const std::vector<std::int64_t> expected{keys_.shape()[0], format.width};
     require(values_.shape() == expected, Kind::bad_input,
             "{}: expected the shape [{}], for the keys and the dim of table {}: found [{}]",
-            values_.path(), fmt::join(expected, ", "), format.table,
-            fmt::join(values_.shape(), ", "));
+            values_.path(), joined(expected, ", "), format.table, joined(values_.shape(), ", "));
     keys_.read_keys(0, 0, nullptr);  // refuses types that are none of keys and values
     values_.read_floats(0, 0, nullptr);
   }

@@ -8,6 +8,7 @@
 #include "launch/process.hpp"
 #include "launch/training/models/gemm.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -20,7 +21,7 @@ std::vector<NamedMeasure> chosen(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     const std::string near = nearest_word(name, legal);
     require(std::find(legal.begin(), legal.end(), name) != legal.end(), Kind::invalid_argument,
-            "expected a measure, one of {}: found \"{}\"{}", fmt::join(legal, ", "), name,
+            "expected a measure, one of {}: found \"{}\"{}", joined(legal, ", "), name,
             near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near));
   }
   std::vector<NamedMeasure> measures;

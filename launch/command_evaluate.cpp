@@ -4,8 +4,6 @@
 #include <filesystem>
 #include <sstream>
 
-#include <fmt/ranges.h>
-
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/make_reader.hpp"
@@ -17,6 +15,7 @@
 #include "launch/training/models/gemm.hpp"
 #include "launch/training_run.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/json.hpp"
 
 namespace keyshard {
@@ -155,13 +154,13 @@ std::string prediction_lines(std::int64_t records, const ScoredRecords& mine,
   const std::vector<std::int64_t> places =
       communicator.gather_joined(Span<const std::int64_t>(mine.records));
   const std::vector<float> scores = communicator.gather_joined(Span<const float>(mine.scores));
-  std::istringstream kept(fmt::format("{}", fmt::join(gather_texts(communicator, mine.kept), "")));
+  std::istringstream kept(joined(gather_texts(communicator, mine.kept), ""));
   for (std::size_t i = 0; i < places.size(); ++i) {
     std::string cells;
     std::getline(kept, cells);
     lines[static_cast<std::size_t>(places[i])] = fmt::format("{}{}\n", cells, scores[i]);
   }
-  return fmt::format("{}", fmt::join(lines, ""));
+  return joined(lines, "");
 }
 
 /// Refuses options of `predict` that the job cannot follow.

@@ -12,6 +12,7 @@
 #include "launch/commands.hpp"
 #include "launch/process.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
@@ -101,7 +102,7 @@ struct Commands {
         word.starts_with("-") || std::find(names.begin(), names.end(), word) != names.end();
     const std::string near = nearest_word(word, names);
     require(known, Kind::invalid_argument, "expected a command, one of {}: found \"{}\"{}",
-            fmt::join(names, ", "), word,
+            joined(names, ", "), word,
             near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near));
   }
 

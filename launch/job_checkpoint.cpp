@@ -5,13 +5,12 @@
 #include <filesystem>
 #include <functional>
 
-#include <fmt/ranges.h>
-
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
 #include "launch/job_file.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -77,7 +76,7 @@ ResumePlan plan_resume(const std::string& path, const JobConfig& config,
   const std::vector<std::string> orders = resolve_orders(plan.position, plan.data);
   changes.refused.insert(changes.refused.end(), orders.begin(), orders.end());
   require(changes.refused.empty(), Kind::corrupt_data, "{}: {}", path,
-          fmt::join(changes.refused, fmt::format("\n{}: ", path)));
+          joined(changes.refused, fmt::format("\n{}: ", path)));
   plan.told = std::move(changes.told);
   return plan;
 }
@@ -126,7 +125,7 @@ void require_same_shape(const Manifest& manifest, const std::string& path, const
                         CheckpointUse use) {
   const ConfigChanges changes = config_changes(saved_values(manifest, path), config.values, use);
   require(changes.refused.empty(), Kind::corrupt_data, "{}: {}", path,
-          fmt::join(changes.refused, fmt::format("\n{}: ", path)));
+          joined(changes.refused, fmt::format("\n{}: ", path)));
 }
 
 namespace {
@@ -184,7 +183,7 @@ std::string named_checkpoint(FileSystem& files, const std::string& folder,
       std::find(steps.begin(), steps.end(), step) != steps.end(), Kind::corrupt_data,
       "{}: expected a checkpoint of step {}: found steps {}; job.patience keeps that of the best "
       "step, checkpoint.keep the newest ones",
-      holder, step, fmt::join(steps, ", "));
+      holder, step, joined(steps, ", "));
   return holder + "/" + step_name(step);
 }
 

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/joined.hpp"
+
 namespace keyshard {
 namespace {
 
@@ -259,7 +261,7 @@ std::string Settings::choice(std::string_view key, std::string otherwise,
   if (std::find(legal.begin(), legal.end(), chosen) != legal.end()) {
     return chosen;
   }
-  problem(key, fmt::format("expected one of {}: found \"{}\"{}", fmt::join(legal, ", "), chosen,
+  problem(key, fmt::format("expected one of {}: found \"{}\"{}", joined(legal, ", "), chosen,
                            did_you_mean(chosen, legal)));
   return otherwise;
 }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -59,7 +60,7 @@ void check_devices(const std::string& layer, const std::vector<std::string>& dev
   require(all, Kind::not_built,
           "layer {}: option devices = [{}] is not built in this version; built is none or every "
           "rank in order",
-          layer, fmt::join(devices, ", "));
+          layer, joined(devices, ", "));
 }
 
 }  // namespace keyshard

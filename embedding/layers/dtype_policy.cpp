@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
@@ -17,7 +18,7 @@ ValueDtype value_dtype_of(const std::string& name) {
   const std::vector<std::string>& names = names_of(ValueDtype{});
   const auto found = std::find(names.begin(), names.end(), name);
   require(found != names.end(), Kind::invalid_argument, "expected a dtype of {}: found \"{}\"",
-          fmt::join(names, ", "), name);
+          joined(names, ", "), name);
   return static_cast<ValueDtype>(found - names.begin());
 }
 
@@ -30,7 +31,7 @@ DtypePolicy dtype_policy_of(const std::string& layer, const std::string& name,
   // A table of integers has no policy but its own type.
   require(name == value_dtype || std::find(names.begin(), names.end(), name) != names.end(),
           Kind::invalid_argument, "layer {}: expected dtype_policy of {}: found \"{}\"{}", layer,
-          fmt::join(names, ", "), name, did_you_mean(name, names));
+          joined(names, ", "), name, did_you_mean(name, names));
   const std::string mixed = "mixed_";
   const bool is_mixed = name.compare(0, mixed.size(), mixed) == 0;
   const std::string variable = is_mixed ? "float32" : name;

@@ -13,6 +13,7 @@
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/primitives.hpp"
 
 namespace keyshard {
@@ -204,9 +205,10 @@ void check_ids(Stream<B>& stream, const std::string& layer, const IdsView& ids,
           "layer {}: expected a mask of the shape of the ids, {} in all: found {}", layer, n,
           mask.size());
   if (!ids.ragged()) {
-    require(product_of(ids.shape) == n, Kind::invalid_argument,
-            "layer {}: expected ids that fill their shape [{}]: found {}", layer,
-            fmt::join(ids.shape, ", "), n);
+    if (product_of(ids.shape) != n) {
+      fail(Kind::invalid_argument, "layer {}: expected ids that fill their shape [{}]: found {}",
+           layer, joined(ids.shape, ", "), n);
+    }
     return;
   }
   check_offsets(stream, layer, "ids", n, ids.offsets);
@@ -225,7 +227,7 @@ inline void check_slices(const std::string& layer, const SliceLayout* slices,
                             std::is_sorted(slices->offsets.begin(), slices->offsets.end())),
       Kind::invalid_argument,
       "layer {}: expected ascending slice offsets from 0 to the number of samples {}: found [{}]",
-      layer, samples, slices == nullptr ? "" : fmt::format("{}", fmt::join(slices->offsets, ", ")));
+      layer, samples, slices == nullptr ? "" : joined(slices->offsets, ", "));
 }
 
 /// Bags along axis 1: of ids [B, n, inner...] bag (b, k) has ids [b, :, k].

@@ -1,6 +1,7 @@
 #include "embedding/layers/input_spec.hpp"
 
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -28,7 +29,7 @@ std::string shape_text(const FreeShape& shape) {
   for (const std::optional<std::int64_t>& extent : shape) {
     extents.push_back(extent ? fmt::format("{}", *extent) : "None");
   }
-  return fmt::format("[{}]", fmt::join(extents, ", "));
+  return fmt::format("[{}]", joined(extents, ", "));
 }
 
 void check_input(const InputSpec& spec, const std::string& layer, const TensorSpec& input) {

@@ -8,6 +8,7 @@
 #include "embedding/layers/key_dtype.hpp"
 #include "embedding/rules/own_rules.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
@@ -24,11 +25,11 @@ void require_name(const LayerOptions& options, const char* option, const std::st
                   const Names& built, const Names& later) {
   require(!holds(later, value), Kind::not_built,
           "layer {}: option {} = {} is not built in this version; built is {}", options.name,
-          option, value, built.empty() ? "none" : fmt::format("{}", fmt::join(built, " or ")));
+          option, value, built.empty() ? "none" : joined(built, " or "));
   Names all = built;
   all.insert(all.end(), later.begin(), later.end());
   require(holds(built, value), Kind::invalid_argument,
-          "layer {}: expected {} of {}: found \"{}\"{}", options.name, option, fmt::join(all, ", "),
+          "layer {}: expected {} of {}: found \"{}\"{}", options.name, option, joined(all, ", "),
           value, did_you_mean(value, all));
 }
 

@@ -4,6 +4,7 @@
 
 #include "collectives/vote.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -34,10 +35,12 @@ std::vector<double> LayerLosses::read(Communicator<Cpu>& communicator, std::int6
   const std::vector<std::vector<double>> all =
       communicator.gather_lists(Span<const double>(losses));
   for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    require(same_bits(all[rank], all[0]), Kind::invalid_argument,
-            "layer {}: expected the same losses on all ranks: found [{}] on rank 0 and [{}] on "
-            "rank {}",
-            layer_, fmt::join(all[0], ", "), fmt::join(all[rank], ", "), rank);
+    if (!same_bits(all[rank], all[0])) {
+      fail(Kind::invalid_argument,
+           "layer {}: expected the same losses on all ranks: found [{}] on rank 0 and [{}] on "
+           "rank {}",
+           layer_, joined(all[0], ", "), joined(all[rank], ", "), rank);
+    }
   }
   return losses;
 }

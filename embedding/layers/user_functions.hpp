@@ -12,6 +12,7 @@
 #include "embedding/rules/own_rules.hpp"
 #include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/portable.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/stream.hpp"
@@ -66,8 +67,7 @@ const Function& registered(const std::vector<Function>& functions, const std::st
   }
   fail(Kind::invalid_argument,
        "expected {} that is registered (UserFunctions), of {}: found \"{}\"{}", kind,
-       names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")), name,
-       did_you_mean(name, names));
+       names.empty() ? "none" : joined(names, ", "), name, did_you_mean(name, names));
 }
 
 }  // namespace keyshard

@@ -7,6 +7,7 @@
 #include "embedding/rows/step_journal.hpp"
 #include "embedding/rows/table_set.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/runs.hpp"
 
 namespace keyshard {
@@ -42,7 +43,7 @@ Table<B>& TableSet<B>::at(std::string_view name) const {
     names.push_back(table->options().name);
   }
   fail(Kind::invalid_argument, "expected a table of {}: found \"{}\"",
-       names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")), name);
+       names.empty() ? "none" : joined(names, ", "), name);
 }
 
 template <Backend B>

@@ -17,6 +17,7 @@
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
 #include "runtime/finite.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/primitives.hpp"
 
 namespace keyshard {
@@ -264,8 +265,7 @@ void check_finite(Stream<B>& stream, Span<Table<B>* const> tables, const StepGra
       std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
   const Key key = value_at(stream, call.keys + (value - values.begin()) / dim);
   fail(Kind::non_finite, "expected finite gradients: found {} for key {} of table {}, read by {}",
-       *value, static_cast<std::int64_t>(key), table.options().name,
-       fmt::join(table.readers(), ", "));
+       *value, static_cast<std::int64_t>(key), table.options().name, joined(table.readers(), ", "));
 }
 
 template <Backend B>

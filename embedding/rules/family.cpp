@@ -4,6 +4,7 @@
 
 #include "embedding/rules/own_rules.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 
@@ -35,7 +36,7 @@ std::string FamilyNames::not_built(const std::string& name) const {
   // Without the article of "a combiner".
   const std::string noun = kind.substr(kind.find(' ') + 1);
   return fmt::format("{} \"{}\" is not built in this version; built are {}", noun, name,
-                     fmt::join(built, ", "));
+                     joined(built, ", "));
 }
 
 std::size_t FamilyNames::at(const std::string& name) const {
@@ -43,7 +44,7 @@ std::size_t FamilyNames::at(const std::string& name) const {
   require(later.empty(), Kind::not_built, "{}", later);
   const std::optional<std::size_t> index = find(name);
   require(index.has_value(), Kind::invalid_argument, "expected {} of {}: found \"{}\"{}", kind,
-          fmt::join(built, ", "), name, did_you_mean(name, built));
+          joined(built, ", "), name, did_you_mean(name, built));
   return *index;
 }
 
@@ -97,7 +98,7 @@ void FieldWriter::operator()(const char* key, bool value) const {
 }
 
 void require_no_problems(const SettingsReport& report) {
-  require(report.messages.empty(), Kind::invalid_argument, "{}", fmt::join(report.sorted(), "\n"));
+  require(report.messages.empty(), Kind::invalid_argument, "{}", joined(report.sorted(), "\n"));
 }
 
 }  // namespace keyshard

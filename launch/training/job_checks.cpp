@@ -5,6 +5,7 @@
 
 #include "launch/training/models/batch_norm.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/json.hpp"
 
 namespace keyshard {
@@ -142,7 +143,7 @@ void refuse_unworkable(const JobConfig& config) {
   check_evaluation(config, problems);
   check_metric(config, problems);
   check_batch_norm(config, problems);
-  require(problems.empty(), Kind::invalid_argument, "{}", fmt::join(problems, "\n"));
+  require(problems.empty(), Kind::invalid_argument, "{}", joined(problems, "\n"));
 }
 
 std::vector<std::string> without_effect(const JobConfig& config) {

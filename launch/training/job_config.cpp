@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/json.hpp"
 
 namespace keyshard {
@@ -105,8 +106,7 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder,
                                             columns_of(root), config.job.seed, rules);
   config.pretrained = read_pretrained(root, config.data, folder);
   root.finish();
-  require(report->messages.empty(), Kind::invalid_argument, "{}",
-          fmt::join(report->sorted(), "\n"));
+  require(report->messages.empty(), Kind::invalid_argument, "{}", joined(report->sorted(), "\n"));
   config.values = std::move(report->values);
   config.tree = tree;
   config.folder = folder;

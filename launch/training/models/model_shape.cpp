@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -32,7 +33,7 @@ void require_fitting_shape(const ModelOptions& options, const ModelShape& shape)
   if (options.type == ModelType::mf) {
     require(shape.features.size() == 2, Kind::invalid_argument,
             "model \"mf\": expected two features, user and item: found {}: {}",
-            shape.features.size(), fmt::join(shape.features, ", "));
+            shape.features.size(), joined(shape.features, ", "));
     require(shape.dense_columns == 0, Kind::invalid_argument,
             "model \"mf\": expected no dense columns: found {}", shape.dense_columns);
   }

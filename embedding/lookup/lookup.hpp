@@ -100,8 +100,9 @@ class Lookup {
                          Span<const std::int64_t> carry, Span<const MatrixView<float>> pooled,
                          Communicator<B>* communicator = nullptr);
 
-  /// In place of `forward`, on a rank whose ids were refused: throws `failure` here and
-  /// Error{communication} on the ranks that call `forward`, whose `carry` has `carried` numbers.
+  /// In place of `forward`, on a rank whose ids were refused: throws `failure` here, and
+  /// Error{communication} with its message on the ranks that call `forward`, whose `carry` has
+  /// `carried` numbers.
   [[noreturn]] void refuse(Stream<B>& stream, std::exception_ptr failure, std::int64_t carried = 0,
                            Communicator<B>* communicator = nullptr);
 

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "collectives/texts.hpp"
 #include "embedding/lookup/asker_impl.hpp"
 #include "embedding/lookup/empty_bags.hpp"
 #include "embedding/lookup/fold_gradients_impl.hpp"
@@ -64,7 +65,17 @@ std::vector<std::int64_t> own_counts(const Counts& counts, std::int64_t ranks,
   return sent;
 }
 
-/// Tells the others that this rank has no batch for them, and fails.
+inline std::string text_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error.text();
+  } catch (const std::exception& other) {
+    return other.what();
+  }
+}
+
+/// Tells the others that this rank has no batch for them, and why; then fails.
 template <Backend B>
 [[noreturn]] void refuse_batch(Communicator<B>& communicator, const Counts& counts,
                                const std::exception_ptr& failure) {
@@ -76,11 +87,12 @@ template <Backend B>
   }
   std::vector<std::int64_t> received(sent.size());
   communicator.all_to_all_values(sent, received);
+  gather_texts(host_of(communicator), text_of(failure));
   std::rethrow_exception(failure);
 }
 
 /// Tells the others the counts of this rank and learns theirs. Throws Error{communication} where
-/// another rank refused its batch.
+/// another rank refused its batch, with the reason of that rank.
 template <Backend B>
 std::vector<std::int64_t> exchange_counts(Communicator<B>& communicator, const Counts& counts,
                                           const AskerState<B>& asker,
@@ -90,8 +102,10 @@ std::vector<std::int64_t> exchange_counts(Communicator<B>& communicator, const C
   communicator.all_to_all_values(sent, received);
   const auto width = static_cast<std::size_t>(counts.width());
   for (std::size_t rank = 0; rank * width < received.size(); ++rank) {
-    require(received[rank * width] != Counts::kRefused, Kind::communication,
-            "expected a batch from every rank: rank {} refused its own", rank);
+    if (received[rank * width] == Counts::kRefused) {
+      fail(Kind::communication, "expected a batch from every rank: rank {} refused its own: {}",
+           rank, gather_texts(host_of(communicator), "")[rank]);
+    }
   }
   return received;
 }

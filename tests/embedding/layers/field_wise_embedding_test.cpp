@@ -115,19 +115,19 @@ TEST(FieldWiseEmbedding, RefusesBadIdsOfOneRankOnAll) {
       const bool mine = communicator.rank() == 1;
       return message_of([&] { layer(stream, mine ? ids : IdsView{good, {1, 2}, {}}); });
     };
-    const bool mine = communicator.rank() == 1;
-    const std::string other = "expected a batch from every rank: rank 1 refused its own";
+    const std::string start = communicator.rank() == 1
+                                  ? ""
+                                  : "expected a batch from every rank: rank 1 refused its own: ";
     EXPECT_EQ(refused({bad, {1, 2}, {}}),
-              mine
-                  ? "layer items: expected slot_map_fn to give slots from 0 to 2: found slot 3 for "
-                    "id 11"
-                  : other);
+              start +
+                  "layer items: expected slot_map_fn to give slots from 0 to 2: found slot 3 for "
+                  "id 11");
     EXPECT_EQ(refused({good, {2}, {}}),
-              mine ? "Input 0 of layer items is incompatible with the layer: expected ndim=2, "
-                     "found ndim=1. Full shape received: [2]"
-                   : other);
+              start +
+                  "Input 0 of layer items is incompatible with the layer: expected ndim=2, found "
+                  "ndim=1. Full shape received: [2]");
     EXPECT_EQ(refused({good, {}, offsets}),
-              mine ? "layer items: expected rectangular ids [B, n]: found 2 ragged lists" : other);
+              start + "layer items: expected rectangular ids [B, n]: found 2 ragged lists");
     EXPECT_NO_THROW(layer(stream, {good, {1, 2}, {}}));
     // A masked id is not asked for its slot.
     const std::vector<std::uint8_t> mask{1, 0};

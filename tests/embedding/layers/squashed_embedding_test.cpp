@@ -258,7 +258,7 @@ void expect_refused_by_all(const IdsView& bad, const SliceLayout* slices = nullp
     }
     EXPECT_NO_THROW(layer.forward(stream, good));  // the next call is as good as any
   });
-  EXPECT_EQ(errors[0], "expected a batch from every rank: rank 1 refused its own");
+  EXPECT_EQ(errors[0], "expected a batch from every rank: rank 1 refused its own: " + errors[1]);
   EXPECT_EQ(errors[2], errors[0]);
   EXPECT_EQ(errors[1].find(start), 0u) << errors[1];
 }

@@ -41,6 +41,7 @@ Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options) {
   require(!options.bp_v2 || shared.options().bp_v2, Kind::invalid_argument,
           "layer {}: expected bp_v2 of the shared table {}, false: found true", options.name,
           options.share);
+  tables.scopes()->require_key_dtype(options.name, options.share, options.key_dtype);
   return shared;
 }
 
@@ -79,7 +80,7 @@ Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
   tables.scopes()->require_free(options.name);
   Table<B>& table =
       options.share.empty() ? tables.create(table_options(options)) : shared_table(tables, options);
-  tables.scopes()->take(options.name);
+  tables.scopes()->take(options.name, table.options().name, options.key_dtype);
   return table;
 }
 

@@ -1,7 +1,9 @@
-// Names of layers on one TableSet: which are taken, and in which scopes layers are made. A scope
-// stands before the names of what is made in it, as "tower/" in "tower/items/".
+// Names of layers on one TableSet: which are taken, of which type the ids of a table are, and in
+// which scopes layers are made. A scope stands before the names of what is made in it, as "tower/"
+// in "tower/items/".
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -40,8 +42,23 @@ class NameScopes {
             layer, layer);
   }
 
-  /// Takes the name of a layer for good.
-  void take(const std::string& layer) { taken_.insert(layer); }
+  /// Throws Error{invalid_argument} where a layer has made other keys of this table from its ids:
+  /// one key would then stand for different ids.
+  void require_key_dtype(const std::string& layer, const std::string& table,
+                         const std::string& key_dtype) const {
+    const auto first = first_readers_.find(table);
+    if (first != first_readers_.end() && first->second.key_dtype != key_dtype) {
+      fail(Kind::invalid_argument,
+           "layer {}: expected key_dtype {} of layer {}, which reads the same table {}: found {}",
+           layer, first->second.key_dtype, first->second.layer, table, key_dtype);
+    }
+  }
+
+  /// Takes the name of a layer, which reads `table` by keys of this type, for good.
+  void take(const std::string& layer, const std::string& table, const std::string& key_dtype) {
+    taken_.insert(layer);
+    first_readers_.try_emplace(table, Reader{layer, key_dtype});
+  }
 
   /// The error with the present scope before its message, once.
   Error named(const Error& error) const {
@@ -51,8 +68,14 @@ class NameScopes {
   }
 
  private:
+  struct Reader {
+    std::string layer;
+    std::string key_dtype;
+  };
+
   std::string current_;
   std::set<std::string> taken_;
+  std::map<std::string, Reader> first_readers_;  // of each table that a layer reads
 };
 
 }  // namespace keyshard

@@ -53,6 +53,27 @@ TEST(KeyDtype, StringsHaveTheKeysOfTensorFlow) {
             (std::vector<Key>{2640714258260161385u, 12917804110809363939u}));
 }
 
+TEST(KeyDtype, OfASharedTableIsThatOfItsLayers) {
+  run_ranks(2, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
+    TableSet<Cpu> tables(communicator);
+    SquashedEmbedding<Cpu> first(tables, of_dtype("int32"));
+    LayerOptions other = of_dtype("uint32");
+    other.name = "other";
+    other.share = "items";
+    try {
+      Embedding<Cpu> sharing(tables, other);
+      ADD_FAILURE() << "expected a refusal";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Kind::invalid_argument);
+      EXPECT_EQ(error.text(),
+                "layer other: expected key_dtype int32 of layer items, which reads the same table "
+                "items: found uint32");
+    }
+    other.key_dtype = "int32";  // the name is still free
+    EXPECT_NO_THROW(Embedding<Cpu>(tables, other));
+  });
+}
+
 TEST(KeyDtype, RaggedIdsOf32BitsAreLookedUpInEveryLayer) {
   const std::vector<std::int32_t> ids{4, 5, -6};
   const std::vector<std::int64_t> offsets{0, 2, 2, 3};

@@ -30,7 +30,7 @@ struct Runtime {
   std::recursive_mutex mutex;
   std::map<const void*, Kernel> kernels;  // by stub
   std::string failure;                    // of the device, which is lost
-  Launches launches;
+  Work work;
 };
 
 Runtime& runtime() {
@@ -64,7 +64,7 @@ cudaError_t launch(const void* stub, dim3 blocks, dim3 lanes, void** arguments,
   const std::shared_ptr<void> work(::operator new(twin.work_bytes),
                                    [](void* copy) { ::operator delete(copy); });
   std::memcpy(work.get(), bytes, twin.work_bytes);
-  ++runtime().launches.kernels;
+  ++runtime().work.kernels;
   return guarded([&] {
     enqueue(queue_of(stream), [twin, work, blocks, lanes] {
       twin.run(blocks.x, static_cast<int>(lanes.x), work.get());
@@ -101,15 +101,33 @@ void reset_device(const Options& options) {
   {
     const std::lock_guard lock(runtime().mutex);
     runtime().failure.clear();
-    runtime().launches = {};
+    runtime().work = {};
     last_error = cudaSuccess;
   }
   configure(options);
 }
 
-Launches launches() {
+Work work() {
   const std::lock_guard lock(runtime().mutex);
-  return runtime().launches;
+  return runtime().work;
+}
+
+void count_copy(cudaMemcpyKind kind, std::size_t bytes) {
+  const std::lock_guard lock(runtime().mutex);
+  Work& all = runtime().work;
+  const auto size = static_cast<std::int64_t>(bytes);
+  if (kind == cudaMemcpyHostToDevice) {
+    ++all.copies_to_device;
+    all.bytes_to_device += size;
+  } else if (kind == cudaMemcpyDeviceToHost) {
+    ++all.copies_to_host;
+    all.bytes_to_host += size;
+  }
+}
+
+void count_wait() {
+  const std::lock_guard lock(runtime().mutex);
+  ++runtime().work.waits;
 }
 
 }  // namespace keyshard::sim
@@ -267,6 +285,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  count_wait();
   return guarded([&] { finish(queue(stream)); });
 }
 

@@ -105,6 +105,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
                     from_device != is_device(from, from_device ? bytes : 1))) {
     return refuse(cudaErrorInvalidValue);
   }
+  count_copy(kind, bytes);
   return guarded([&] {
     const auto copy = staged(from, bytes, kind);
     enqueue(queue_of(stream), [=] {

@@ -25,10 +25,15 @@ void lose_device(const std::string& why);
 void reset_device(const Options& options);
 
 /// What has been given to the device since it was reset.
-struct Launches {
+struct Work {
   std::int64_t kernels = 0;
+  std::int64_t copies_to_device = 0;
+  std::int64_t bytes_to_device = 0;
+  std::int64_t copies_to_host = 0;
+  std::int64_t bytes_to_host = 0;
+  std::int64_t waits = 0;  ///< of the host, for a queue
 };
 
-Launches launches();
+Work work();
 
 }  // namespace keyshard::sim

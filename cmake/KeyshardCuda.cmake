@@ -1,23 +1,59 @@
 # keyshard_cuda: what only a CUDA device has, from the sources *_cuda.cpp of all folders; without a toolkit one source that says so.
-set(KEYSHARD_CUDA OFF CACHE STRING "Build for CUDA devices: AUTO (where the toolkit and NCCL are found), ON or OFF")
+set(KEYSHARD_CUDA AUTO CACHE STRING "Build for CUDA devices: AUTO (where the toolkit and NCCL are found), ON or OFF")
 set(KEYSHARD_CUDA_ARCH 90 CACHE STRING "Architectures of the CUDA devices: 80, 90, 100, or a list of them")
+option(KEYSHARD_CUDA_USAGE "Print the registers and the spilled bytes of every kernel" OFF)
 
-set(cuda_found FALSE)
+set(found FALSE)
 if(NOT KEYSHARD_CUDA STREQUAL "OFF")
-  include(CheckLanguage)
   find_program(KEYSHARD_NVCC nvcc HINTS /usr/local/cuda/bin)
-  find_path(KEYSHARD_nccl_INCLUDE nccl.h HINTS /usr/local/cuda/include)
-  find_library(KEYSHARD_nccl_LIBRARY nccl HINTS /usr/local/cuda/lib64)
+  get_filename_component(toolkit "${KEYSHARD_NVCC}" REALPATH)
+  get_filename_component(toolkit "${toolkit}" DIRECTORY)
+  find_path(KEYSHARD_nccl_INCLUDE nccl.h HINTS ${toolkit}/../include)
+  find_library(KEYSHARD_nccl_LIBRARY nccl HINTS ${toolkit}/../lib64)
   if(KEYSHARD_NVCC AND KEYSHARD_nccl_INCLUDE AND KEYSHARD_nccl_LIBRARY)
-    set(cuda_found TRUE)
+    set(found TRUE)
   elseif(KEYSHARD_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "KEYSHARD_CUDA = ON: expected nvcc, nccl.h and libnccl: found \"${KEYSHARD_NVCC}\", "
-      "\"${KEYSHARD_nccl_INCLUDE}\", \"${KEYSHARD_nccl_LIBRARY}\"")
+    message(FATAL_ERROR "KEYSHARD_CUDA = ON: expected nvcc, nccl.h and libnccl: found ${KEYSHARD_NVCC}, ${KEYSHARD_nccl_INCLUDE}, "
+      "${KEYSHARD_nccl_LIBRARY}")
   endif()
 endif()
 
-if(NOT cuda_found)
+if(NOT found)
   message(STATUS "no CUDA toolkit: the program runs on CPUs")
   add_library(keyshard_cuda STATIC ${PROJECT_SOURCE_DIR}/launch/training/cuda_absent.cpp)
   target_link_libraries(keyshard_cuda PUBLIC keyshard::training PRIVATE $<BUILD_INTERFACE:keyshard_private_flags>)
+  return()
 endif()
+
+# CMake 3.25 does not know how nvcc is asked for C++20.
+set(CMAKE_CUDA_COMPILER ${KEYSHARD_NVCC})
+set(CMAKE_CUDA_ARCHITECTURES ${KEYSHARD_CUDA_ARCH})
+enable_language(CUDA)
+set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+find_package(CUDAToolkit REQUIRED)
+
+# Sources with kernels, for nvcc.
+set(kernels
+  runtime/cub_cuda.cpp collectives/exchange_cuda.cpp collectives/folded_sum_cuda.cpp embedding/rows/dedup_cuda.cpp
+  embedding/rows/key_index_cuda.cpp embedding/rows/row_store_cuda.cpp embedding/rows/table_cuda.cpp embedding/lookup/lookup_cuda.cpp
+  embedding/layers/layers_cuda.cpp launch/training/dense_side_cuda.cpp launch/training/trainer_cuda.cpp)
+list(TRANSFORM kernels PREPEND ${PROJECT_SOURCE_DIR}/)
+set_source_files_properties(${kernels} PROPERTIES LANGUAGE CUDA)
+set(calls
+  runtime/memory_pool_cuda.cpp runtime/pinned_memory_cuda.cpp runtime/stream_cuda.cpp collectives/nccl_communicator.cpp collectives/staged_communicator.cpp
+  launch/training/models/gemm_cuda.cpp launch/training/training_cuda.cpp)
+list(TRANSFORM calls PREPEND ${PROJECT_SOURCE_DIR}/)
+
+add_library(keyshard_cuda STATIC ${kernels} ${calls})
+set_target_properties(keyshard_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
+target_include_directories(keyshard_cuda SYSTEM PRIVATE ${KEYSHARD_nccl_INCLUDE})
+# Under nvcc, fmt 9 makes only some functions constexpr unless FMT_USE_CONSTEXPR is set. Without --fmad=false sums would have other
+# bits than on a CPU.
+target_compile_options(keyshard_cuda PRIVATE
+  "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;--expt-relaxed-constexpr;-DFMT_USE_CONSTEXPR=1>"
+  $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${KEYSHARD_CUDA_USAGE}>>:-Xptxas=-v>
+  $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${KEYSHARD_WERROR}>>:-Werror=all-warnings>)
+target_link_libraries(keyshard_cuda
+  PUBLIC keyshard::training
+  PRIVATE $<BUILD_INTERFACE:keyshard_private_flags> CUDA::cudart_static CUDA::cublas ${KEYSHARD_nccl_LIBRARY})

@@ -1,38 +1,16 @@
 // Ranks that are processes and fail: the job ends, with the code and the message of the failure.
-#include <cstdio>
 #include <string>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
+
+#include "tests/support/job.hpp"
 
 namespace keyshard::testing {
 namespace {
 
-struct Ending {
-  int code = -1;  ///< 124 where the job did not end
-  std::string output;
-};
-
-/// Runs the job on three ranks; kills the job if it still runs after a minute.
 Ending run_job(const std::string& way) {
-  const std::string command =
-      fmt::format("timeout -k 1 60 {} -n 3 {} {} 2>&1", KEYSHARD_MPIRUN, KEYSHARD_JOB, way);
-  Ending ending;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) {
-    return ending;
-  }
-  for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) {
-    ending.output += static_cast<char>(c);
-  }
-  const int status = pclose(pipe);
-  ending.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ending;
-}
-
-void expect_says(const Ending& ending, const std::string& text) {
-  EXPECT_NE(ending.output.find(text), std::string::npos) << ending.output;
+  return testing::run_job(KEYSHARD_MPIRUN, KEYSHARD_JOB, way);
 }
 
 TEST(RankFailure, AJobWithoutFailureEndsWithZero) {

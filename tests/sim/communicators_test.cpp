@@ -52,38 +52,11 @@ std::string name_of_way(const ::testing::TestParamInfo<std::tuple<Way, int>>& in
   return fmt::format("{}_On{}", name_of(std::get<0>(info.param)), std::get<1>(info.param));
 }
 
-/// Negates numbers on the device, so that an exchange has work before and after it.
-struct Negate {
-  std::int64_t* numbers;
-
-  KEYSHARD_HD void operator()(std::int64_t i) const { numbers[i] = -numbers[i]; }
-};
-
-std::vector<std::int64_t> negated(std::vector<std::int64_t> numbers) {
-  for (std::int64_t& number : numbers) {
-    number = -number;
-  }
-  return numbers;
-}
-
 TEST_P(ExchangesOfDeviceRanks, OfRandomCountsComeThereAndBackBetweenKernels) {
   const auto& [way, ranks] = GetParam();
   for_seeds(20, [&, way = way, ranks = ranks](int seed) {
-    const Counts counts =
-        random_counts(static_cast<std::size_t>(ranks), static_cast<unsigned>(seed));
     run_device_ranks(way, ranks, [&](Communicator<Cuda>& communicator, Stream<Cuda>& stream) {
-      const auto rank = static_cast<std::size_t>(communicator.rank());
-      const Exchange<Cuda> exchange(communicator, counts[rank]);
-      // Each buffer is given away, and released while the exchange that reads it is queued.
-      Buffer<std::int64_t, Cuda> send = to_device(stream, negated(sent_by(counts, rank, 1)));
-      for_each(stream, send.size(), Negate{send.data()});
-      Buffer<std::int64_t, Cuda> received = exchange.forward(stream, std::move(send));
-      const auto there = to_host(stream, received);
-      for_each(stream, received.size(), Negate{received.data()});
-      Buffer<std::int64_t, Cuda> back = exchange.backward(stream, std::move(received));
-      for_each(stream, back.size(), Negate{back.data()});
-      EXPECT_EQ(there, received_by(counts, rank, 1));
-      EXPECT_EQ(to_host(stream, back), sent_by(counts, rank, 1));
+      exchange_between_kernels(communicator, stream, static_cast<unsigned>(seed));
     });
   });
 }

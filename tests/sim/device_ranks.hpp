@@ -29,4 +29,15 @@ struct Died {};
 /// error aborts the other ranks, as a program does.
 std::vector<std::string> texts_of_device_ranks(Way way, int ranks, const DeviceRank& body);
 
+/// Negates numbers on the device, so that an exchange has work before and after it.
+struct Negate {
+  std::int64_t* numbers;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { numbers[i] = -numbers[i]; }
+};
+
+/// A check for ranks of any kind: items of random counts go there and back, between kernels.
+void exchange_between_kernels(Communicator<Cuda>& communicator, Stream<Cuda>& stream,
+                              unsigned seed);
+
 }  // namespace keyshard::testing

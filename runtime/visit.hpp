@@ -11,6 +11,24 @@
 
 namespace keyshard {
 
+/// Alternatives that only the host can use: rules of a program, the last of their variant. Code of
+/// a device leaves them out, since a device refuses what has one.
+template <class Alternative>
+concept HostOnly = requires {
+  requires Alternative::kHostOnly;
+};
+
+/// How many alternatives, the first ones, the present side chooses from.
+template <class Variant>
+KEYSHARD_HD constexpr std::size_t choices() {
+  constexpr std::size_t kAll = std::variant_size_v<Variant>;
+#ifdef __CUDA_ARCH__
+  return kAll - (HostOnly<std::variant_alternative_t<kAll - 1, Variant>> ? 1 : 0);
+#else
+  return kAll;
+#endif
+}
+
 /// The body may run on the host alone; a device compiler would warn of that in a template for both.
 #ifdef __CUDACC__
 #pragma nv_exec_check_disable
@@ -20,7 +38,7 @@ namespace keyshard {
 /// alternatives is.
 template <std::size_t I = 0, class Variant, class Body>
 KEYSHARD_HD KEYSHARD_INLINE decltype(auto) visit_variant(const Variant& variant, const Body& body) {
-  if constexpr (I + 1 < std::variant_size_v<Variant>) {
+  if constexpr (I + 1 < choices<Variant>()) {
     if (variant.index() != I) {
       return visit_variant<I + 1>(variant, body);
     }

@@ -14,6 +14,25 @@
 
 namespace keyshard {
 
+/// FindRow by whichever partitioner the table has.
+struct FindSighted {
+  static constexpr int kTeamWidth = FindRow<HashPartitioner>::kTeamWidth;
+
+  KeyIndexRef index;
+  Partitioner partitioner;
+  const Key* keys;
+  RowId* rows;
+
+  std::int64_t work() const { return 10; }
+
+  template <class Body>
+  KEYSHARD_HD void with_run(std::int64_t /*run*/, const Body& body) const {
+    visit_variant(partitioner, [&](const auto& rule) {
+      body(FindRow<std::decay_t<decltype(rule)>>{index, rule, keys, rows});
+    });
+  }
+};
+
 /// Takes the keys that are sighted for the first time, gives them the rows first, first + 1, ...
 /// and the count 0.
 struct TakeFirstSighted {
@@ -112,11 +131,8 @@ void Sightings<B>::sight(Stream<B>& stream, const Partitioner& partitioner, Span
                          std::uint8_t* admitted) {
   const std::int64_t n = keys.size();
   Buffer<RowId, B> rows(stream, n);
-  visit_variant(partitioner, [&](const auto& rule) {
-    for_each_row(
-        stream, n,
-        FindRow<std::decay_t<decltype(rule)>>{index_.ref(), rule, keys.data(), rows.data()});
-  });
+  const std::int64_t starts[] = {0, n};
+  for_each_run(stream, starts, FindSighted{index_.ref(), partitioner, keys.data(), rows.data()});
   const Buffer<std::uint32_t, B> fresh = select(stream, n, IsMissing{rows.data()});
   const RowId first = counts_.allocate(fresh.size());
   Buffer<Key, B> taken(stream, fresh.size());

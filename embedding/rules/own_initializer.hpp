@@ -21,7 +21,9 @@ struct InitializerFunctions {
   SettingValue (*tree)(const void* rule);
 };
 
-struct OwnInitializer : OwnRule<InitializerFunctions> {};
+struct OwnInitializer : OwnRule<InitializerFunctions> {
+  static constexpr bool kHostOnly = true;
+};
 
 /// Writes the initial values of one row of `dim` columns, by the first lane.
 template <class Team>

@@ -29,6 +29,7 @@ struct OptimizerFunctions {
 };
 
 struct OwnOptimizer : OwnRule<OptimizerFunctions> {
+  static constexpr bool kHostOnly = true;
   static constexpr int kStates = 8;
   static constexpr Widths kWidths = Widths::any;  // the function chooses
 

@@ -17,6 +17,8 @@ struct PartitionerFunctions {
 };
 
 struct OwnPartitioner : OwnRule<PartitionerFunctions> {
+  static constexpr bool kHostOnly = true;
+
   KEYSHARD_HD std::uint32_t shard(Key key) const { return functions->shard(rule(), key); }
 };
 

@@ -18,6 +18,8 @@ struct PolicyFunctions {
 };
 
 struct OwnPolicy : OwnRule<PolicyFunctions> {
+  static constexpr bool kHostOnly = true;
+
   KEYSHARD_HD std::uint32_t birth(std::uint32_t now) const { return functions->birth(rule(), now); }
 
   KEYSHARD_HD std::uint32_t touched(std::uint32_t status, std::uint32_t now) const {

@@ -329,9 +329,11 @@ struct RowStep {
 /// One step of key i of a table: its gradients, of all groups, lie at gradients + (i - first) *
 /// dim, and may be changed. A row that is new is initialized first; a key without a row was not
 /// admitted and has no step. `O` is the optimizer of the first group, the same for a whole run.
-template <class O>
+/// `Held` is how the table is held: a copy, or a reference where lanes of a device share the row,
+/// for each of them would keep the copy in memory of its own.
+template <class O, class Held = TableRef>
 struct UpdateRow {
-  TableRef table;
+  Held table;
   O optimizer;
   const Key* keys = nullptr;  ///< null where no row is new
   const RowId* rows;

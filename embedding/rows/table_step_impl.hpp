@@ -22,6 +22,12 @@
 
 namespace keyshard {
 
+/// Bodies that call a row with a team: those of a device (CallRow).
+template <class Body>
+concept CallsWithTeam = requires(const Body& body) {
+  body.team;
+};
+
 struct UpdateRows {
   const TableRef* tables;
   const CallRef* calls;  ///< of each table
@@ -32,16 +38,17 @@ struct UpdateRows {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
+    using Held = std::conditional_t<CallsWithTeam<Body>, const TableRef&, TableRef>;
     visit_variant(tables[t].groups[0].optimizer, [&](const auto& optimizer) {
-      body(UpdateRow<std::decay_t<decltype(optimizer)>>{.table = tables[t],
-                                                        .optimizer = optimizer,
-                                                        .keys = keys,
-                                                        .rows = rows,
-                                                        .first_new = first_new[t],
-                                                        .first = calls[t].first,
-                                                        .gradients = calls[t].values,
-                                                        .occurrences = calls[t].occurrences,
-                                                        .wide = wide[t]});
+      body(UpdateRow<std::decay_t<decltype(optimizer)>, Held>{.table = tables[t],
+                                                              .optimizer = optimizer,
+                                                              .keys = keys,
+                                                              .rows = rows,
+                                                              .first_new = first_new[t],
+                                                              .first = calls[t].first,
+                                                              .gradients = calls[t].values,
+                                                              .occurrences = calls[t].occurrences,
+                                                              .wide = wide[t]});
     });
   }
 };

@@ -1,6 +1,6 @@
-#include <fmt/format.h>
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "collectives/texts.hpp"

@@ -1,8 +1,8 @@
 // Products of row-major matrices. On a CPU oneDNN computes them (this is the one home of <dnnl.h>),
-// on a CUDA device cuBLAS in float32, product after product on the stream. The bits of a product depend on the number of threads, so a product runs on the calling thread
-// alone; they also depend on shape, leading dimensions and transposition, which must therefore
-// follow from the slice alone. A product overwrites the result, and the inner dimension is never
-// cut.
+// on a CUDA device cuBLAS in float32, product after product on the stream. The bits of a product
+// depend on the number of threads, so a product runs on the calling thread alone; they also depend
+// on shape, leading dimensions and transposition, which must therefore follow from the slice alone.
+// A product overwrites the result, and the inner dimension is never cut.
 #pragma once
 
 #include <string>

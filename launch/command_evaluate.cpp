@@ -10,6 +10,7 @@
 #include "launch/commands.hpp"
 #include "launch/job_checkpoint.hpp"
 #include "launch/job_file.hpp"
+#include "launch/make_training.hpp"
 #include "launch/output_file.hpp"
 #include "launch/process.hpp"
 #include "launch/training/models/gemm.hpp"

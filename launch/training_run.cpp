@@ -9,6 +9,7 @@
 #include "collectives/vote.hpp"
 #include "io/make_reader.hpp"
 #include "io/prefetch_reader.hpp"
+#include "launch/make_training.hpp"
 #include "launch/training/models/batch_norm.hpp"
 #include "runtime/error.hpp"
 

@@ -67,15 +67,4 @@ struct Device {
   bool shared = false;  ///< ranks share the device: they exchange through host memory
 };
 
-/// What decides the bits of a training beside its configuration: the device, or the numerics of
-/// this machine (numerics.hpp).
-std::string numerics_of(const Device& device);
-
-/// Makes the training of this rank. Communicator and stream are those of the host, borrowed.
-/// Collective. Throws as the constructor of Trainer does, and Error{not_built} where the device is
-/// not built in.
-std::unique_ptr<Training> make_training(const Device& device, const TrainerOptions& options,
-                                        const DataSchema& schema, Communicator<Cpu>& communicator,
-                                        Stream<Cpu>& stream);
-
 }  // namespace keyshard

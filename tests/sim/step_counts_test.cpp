@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "io/generated_reader.hpp"
-#include "launch/training/training.hpp"
+#include "launch/make_training.hpp"
 #include "tests/sim/sim_test.hpp"
 #include "tests/support/ranks.hpp"
 

@@ -1,3 +1,5 @@
+#include "launch/make_training.hpp"
+
 #include "launch/training/cuda_training.hpp"
 #include "launch/training/models/numerics.hpp"
 #include "launch/training/training_impl.hpp"

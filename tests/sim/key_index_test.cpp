@@ -290,6 +290,8 @@ TEST_F(KeyIndexOfDevice, ThreadsFillDifferentShards) {
   });
 }
 
+#ifndef KEYSHARD_REAL_DEVICE
+
 /// What place() must not do: claims a slot by a load and a store, or leaves no mark.
 template <bool kByStore, bool kNoMark>
 struct PlaceWrongly {
@@ -356,6 +358,8 @@ TEST_F(KeyIndexOfDevice, AClaimWithoutExchangeAndAForgottenMarkAreSeen) {
   EXPECT_EQ((seeds_that_miss_keys<false, true>()), 20);
   forget_races();
 }
+
+#endif
 
 }  // namespace
 }  // namespace keyshard

@@ -83,8 +83,7 @@ TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicato
   tell_no_restriction();
 }
 
-/// Where all records of an epoch make one short batch, its slices may be too small for batch norm
-/// although those of a full batch are not.
+/// A short batch, of all records of an epoch, may have slices that are too small for batch norm.
 void TrainingRun::refuse_small_slices() const {
   const std::int64_t least = SliceStatistics::kLeastSamples * config_.job.slices;
   require(!config_.model.batch_norm || train_->records() >= least, Kind::invalid_argument,

@@ -32,7 +32,7 @@ set(foreign
   "spdlog/.*" "runtime/log"
   "cub/.*" "runtime/cub_cuda\\.cpp"
   "cuda/atomic" "runtime/atomic_word\\.hpp"
-  "cuda_runtime_api\\.h" "runtime/cuda_call\\.hpp|tests/sim/"
+  "cuda_runtime_api\\.h" "runtime/cuda_call\\.hpp|tests/(sim|gpu)/"
   "cooperative_groups.*" "runtime/launch_cuda\\.hpp")
 
 set(problems "")

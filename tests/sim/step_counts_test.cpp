@@ -1,34 +1,12 @@
 // What a step gives to the device: the numbers that docs/gpu.md counts with.
-#include <fmt/format.h>
-
 #include "io/generated_reader.hpp"
 #include "launch/make_training.hpp"
 #include "tests/sim/sim_test.hpp"
+#include "tests/step/many_tables.hpp"
 #include "tests/support/ranks.hpp"
 
 namespace keyshard::testing {
 namespace {
-
-constexpr std::int64_t kFeatures = 26;
-
-/// DeepFM of 26 features, which read `tables` tables in turn, as in tests/step/launches_test.
-TrainerOptions options_of(std::int64_t tables) {
-  TrainerOptions options;
-  options.model.hidden = {16};
-  options.slices = 16;
-  const Optimizer adagrad = Adagrad{0.1f, 0.1f, 1e-7f, true};
-  for (std::int64_t t = 0; t < tables; ++t) {
-    TableOptions& table = options.embedding.tables.emplace_back();
-    table.name = fmt::format("T{}", t);
-    table.groups = {{"factor", 8, Normal{0.0f, 0.02f}, {}, adagrad, {}},
-                    {"linear", 1, Constant{0.0f}, {}, adagrad, {}}};
-  }
-  for (std::int64_t f = 0; f < kFeatures; ++f) {
-    options.embedding.features.push_back(
-        {fmt::format("C{}", f + 1), static_cast<int>(f % tables), {Sum{}, Sum{}}});
-  }
-  return options;
-}
 
 /// A step whose keys all have rows.
 struct StepCounts {

@@ -3,42 +3,22 @@
 #include <array>
 #include <mutex>
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "io/generated_reader.hpp"
 #include "launch/training/trainer.hpp"
+#include "tests/step/many_tables.hpp"
 #include "tests/support/ranks.hpp"
 
 namespace keyshard::testing {
 namespace {
 
-constexpr std::int64_t kFeatures = 26;
 constexpr std::int64_t kMostLaunches = 24;
 
 /// Launches of a step by part: lookup, backward, update of tables.
 using Launches = std::array<std::int64_t, 3>;
 
 std::int64_t total(const Launches& launches) { return launches[0] + launches[1] + launches[2]; }
-
-/// DeepFM of 26 features, which read `tables` tables in turn.
-TrainerOptions options_of(std::int64_t tables) {
-  TrainerOptions options;
-  options.model.hidden = {16};
-  options.slices = 16;
-  const Optimizer adagrad = Adagrad{0.1f, 0.1f, 1e-7f, true};
-  for (std::int64_t t = 0; t < tables; ++t) {
-    TableOptions& table = options.embedding.tables.emplace_back();
-    table.name = fmt::format("T{}", t);
-    table.groups = {{"factor", 8, Normal{0.0f, 0.02f}, {}, adagrad, {}},
-                    {"linear", 1, Constant{0.0f}, {}, adagrad, {}}};
-  }
-  for (std::int64_t f = 0; f < kFeatures; ++f) {
-    options.embedding.features.push_back(
-        {fmt::format("C{}", f + 1), static_cast<int>(f % tables), {Sum{}, Sum{}}});
-  }
-  return options;
-}
 
 /// The launches of three steps on each of `ranks` ranks: with all keys new, some new, and none new.
 std::vector<Launches> launches_of(int ranks, std::int64_t tables) {

@@ -50,6 +50,16 @@ void check_devices(const JobCommand& command, const std::vector<std::int64_t>& d
   }
 }
 
+/// GPUs of other kinds choose other products, whose bits differ.
+void check_same_gpus(Communicator<Cpu>& communicator, const std::string& mine) {
+  const std::vector<std::string> names = gather_texts(communicator, mine);
+  for (std::size_t rank = 1; rank < names.size(); ++rank) {
+    require(names[rank] == names[0], Kind::invalid_argument,
+            "expected one kind of GPU on all ranks: rank 0 has {}, rank {} has {}", names[0], rank,
+            names[rank]);
+  }
+}
+
 }  // namespace
 
 Device choose_device(const JobCommand& command, Communicator<Cpu>& communicator) {
@@ -71,9 +81,9 @@ Device choose_device(const JobCommand& command, Communicator<Cpu>& communicator)
     shared |= ranks[rank] > devices[rank];
   }
   const std::int64_t number = local.number % std::ssize(found.names);
-  return {.cuda = static_cast<int>(number),
-          .name = found.names[static_cast<std::size_t>(number)],
-          .shared = shared};
+  const std::string& name = found.names[static_cast<std::size_t>(number)];
+  check_same_gpus(communicator, name);
+  return {.cuda = static_cast<int>(number), .name = name, .shared = shared};
 }
 
 std::string place_of(const Device& device, int ranks, int threads) {

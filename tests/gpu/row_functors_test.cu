@@ -1,2 +1,0 @@
-// On a real device: the same tests.
-#include "tests/sim/row_functors_test.cpp"

@@ -61,12 +61,12 @@ cudaError_t launch(const void* stub, dim3 blocks, dim3 lanes, void** arguments,
   const HostTwin twin = found->second.twin;
   // The parameter is copied now, as by the real call.
   const auto* bytes = static_cast<const unsigned char*>(arguments[0]);
-  const std::shared_ptr<void> work(::operator new(twin.work_bytes),
-                                   [](void* copy) { ::operator delete(copy); });
+  std::shared_ptr<void> work(::operator new(twin.work_bytes),
+                             [](void* copy) { ::operator delete(copy); });
   std::memcpy(work.get(), bytes, twin.work_bytes);
   ++runtime().work.kernels;
   return guarded([&] {
-    enqueue(queue_of(stream), [twin, work, blocks, lanes] {
+    enqueue(queue_of(stream), [twin, work = std::move(work), blocks, lanes] {
       twin.run(blocks.x, static_cast<int>(lanes.x), work.get());
       return true;
     });

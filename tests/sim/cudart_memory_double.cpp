@@ -107,8 +107,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   }
   count_copy(kind, bytes);
   return guarded([&] {
-    const auto copy = staged(from, bytes, kind);
-    enqueue(queue_of(stream), [=] {
+    // The operation alone owns the staged bytes, which the thread that runs it frees.
+    enqueue(queue_of(stream), [to, from, bytes, copy = staged(from, bytes, kind)] {
       std::memcpy(to, copy == nullptr ? from : copy->data(), bytes);
       return true;
     });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <fmt/format.h>
 #include <glob.h>
 
 #include "io/archive_file.hpp"

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "runtime/joined.hpp"
 #include "runtime/shown.hpp"
 

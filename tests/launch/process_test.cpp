@@ -217,15 +217,21 @@ TEST(Configure, OptionsOfTheCommandLineWinOverTheFile) {
   EXPECT_EQ(std::get<std::int64_t>(config.values.at("job.epochs").value), 4);
 }
 
-TEST(Configure, RefusesADeviceThatIsNotBuilt) {
-  JobCommand command;
-  command.device = "cuda";
-  try {
-    configure(command);
-    FAIL() << "expected an error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Kind::not_built);
-  }
+TEST(ChooseDevice, IsTheCpuWhereThereIsNoGpuAndRefusesAGpuThere) {
+  ::setenv("CUDA_VISIBLE_DEVICES", "", 1);
+  run_ranks(2, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
+    JobCommand command;
+    EXPECT_EQ(choose_device(command, communicator).cuda, -1);
+    command.device = "cuda";
+    try {
+      choose_device(command, communicator);
+      ADD_FAILURE() << "expected an error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Kind::not_built);
+      EXPECT_TRUE(error.text().starts_with("--device cuda: expected a GPU on every machine"))
+          << error.text();
+    }
+  });
 }
 
 // The last test of this file, because a process never forgets such a signal.

@@ -1,6 +1,6 @@
 // Algorithms over arrays of a CUDA device that CUB has: sums before each element, the largest
-// element, stable sorts. All are asynchronous on the stream, and their results follow from the
-// input alone.
+// element, stable sorts. They are asynchronous on the stream unless they say that they wait, and
+// their results follow from the input alone.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace keyshard {
 
-/// values[i] becomes the sum of the values before i, for i in [0, n]; values[n] is written alone.
+/// values[i] becomes the sum of the values before i, for i in [0, n]; values[n] is not read.
 void sums_before(Stream<Cuda>& stream, std::int64_t* values, std::int64_t n);
 void sums_before(Stream<Cuda>& stream, std::uint32_t* values, std::int64_t n);
 

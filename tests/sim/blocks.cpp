@@ -18,6 +18,7 @@ namespace keyshard::sim {
 namespace {
 
 constexpr int kWarp = 32;
+constexpr std::int64_t kResidentBlocks = 2;  // whose lanes are interleaved
 
 struct Lane;
 
@@ -70,7 +71,6 @@ struct Engine {
   char began = 0,
        ended =
            0;  ///< two: a lane that starts after another has ended is still not ordered behind it
-  int credit = 0;
   bool simulating =
       false;  ///< the lane is inside this file, whose accesses are no concern of a kernel
 };
@@ -218,8 +218,7 @@ Lane* next_lane() {
     }
     throw Failure("lanes wait for ever");
   }
-  const std::size_t i =
-      options().lanes == Lanes::drawn ? engine->draw() % ready.size() : ready.size() - 1;
+  const std::size_t i = engine->draw() % ready.size();
   Lane* lane = ready[i];
   ready[i] = ready.back();
   ready.pop_back();
@@ -229,7 +228,7 @@ Lane* next_lane() {
 /// Runs all blocks, some of them at a time.
 void run_engine() {
   const auto lanes = static_cast<std::size_t>(engine->grid.lanes);
-  const std::int64_t residents = std::min(options().resident_blocks, engine->grid.blocks);
+  const std::int64_t residents = std::min(kResidentBlocks, engine->grid.blocks);
   std::vector<RunningBlock> blocks(static_cast<std::size_t>(residents));
   if (pool.lanes.size() < blocks.size() * lanes) {
     pool.lanes.resize(blocks.size() * lanes);
@@ -279,20 +278,14 @@ void point() {
     return;
   }
   const Simulating here;
-  if (options().lanes == Lanes::lockstep) {
-    if (++engine->credit % 64 != 0) {
-      return;  // a lane that waits for another lane must give way now and then
-    }
-  } else {
-    const std::uint64_t drawn = engine->draw();
-    if (drawn & 1) {
-      return;
-    }
-    if ((drawn >> 1) % 16 == 0) {
-      engine->asleep.push_back({engine->clock + (drawn >> 8) % 4096, engine->now});
-      give_up_lane();
-      return;
-    }
+  const std::uint64_t drawn = engine->draw();
+  if (drawn & 1) {
+    return;
+  }
+  if ((drawn >> 1) % 16 == 0) {
+    engine->asleep.push_back({engine->clock + (drawn >> 8) % 4096, engine->now});
+    give_up_lane();
+    return;
   }
   engine->ready.push_back(engine->now);
   give_up_lane();

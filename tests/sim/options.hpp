@@ -11,20 +11,14 @@ struct Failure : std::runtime_error {
   using runtime_error::runtime_error;
 };
 
-/// Which lane goes next: always the same one up to its next collective, or any, at every collective
-/// and atomic.
-enum class Lanes { lockstep, drawn };
-
-/// When an operation of a queue runs: as it is given; or when a host call has to wait, and then of
-/// a queue that is drawn, or of the newest that may go.
-enum class Queues { eager, drawn, newest_first };
+/// Whose operation runs when a host call has to wait: that of a queue that is drawn, or of the
+/// newest that may go.
+enum class Queues { drawn, newest_first };
 
 struct Options {
   std::uint64_t seed = 1;
-  Lanes lanes = Lanes::drawn;
   Queues queues = Queues::drawn;
-  std::int64_t resident_blocks = 2;  ///< blocks whose lanes are interleaved
-  bool guard = true;                 ///< the host cannot touch memory of the device
+  bool guard = true;  ///< the host cannot touch memory of the device
 };
 
 /// The options of all threads from now on. No work may be queued.

@@ -261,17 +261,12 @@ void drop(Mark* mark) {
 namespace {
 
 void enqueue(Queue* queue, Queue::Operation operation) {
-  {
-    const std::lock_guard lock(device().mutex);
-    if (operation.mark != nullptr) {
-      ++operation.mark->users;
-      operation.number = operation.holds ? operation.mark->asked : ++operation.mark->asked;
-    }
-    queue->operations.push_back(std::move(operation));
+  const std::lock_guard lock(device().mutex);
+  if (operation.mark != nullptr) {
+    ++operation.mark->users;
+    operation.number = operation.holds ? operation.mark->asked : ++operation.mark->asked;
   }
-  if (options().queues == Queues::eager) {
-    finish(queue);
-  }
+  queue->operations.push_back(std::move(operation));
 }
 
 }  // namespace

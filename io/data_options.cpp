@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -232,6 +233,34 @@ void read_files(Settings& settings, const std::string& folder, DataOptions& opti
   }
 }
 
+/// Reads data.split, after the files.
+void read_split(Settings settings, DataOptions& options) {
+  SplitOptions& split = options.split;
+  split.valid = settings.number("valid", 0, 0, 1);
+  split.test = settings.number("test", 0, 0, 1);
+  split.by = settings.texts("by");
+  split.seed = static_cast<std::uint64_t>(settings.integer("seed", 0));
+  settings.finish();
+  if (split.valid + split.test >= 1) {
+    settings.problem("valid", fmt::format("expected shares that leave records to train on: found "
+                                          "valid = {} and test = {}",
+                                          split.valid, split.test));
+  }
+  for (const auto& [key, share, files] :
+       {std::tuple("valid", split.valid, &options.valid), {"test", split.test, &options.test}}) {
+    if (share > 0 && !files->empty()) {
+      settings.problem(key, fmt::format("expected files in data.{} or a share of those in "
+                                        "data.train: found both",
+                                        key));
+    }
+  }
+  if (split.active() && options.format != DataFormat::text) {
+    settings.problem("valid",
+                     "expected data.format = \"text\": packed files hold what `keyshard convert` "
+                     "has split, a file of each split");
+  }
+}
+
 GeneratorOptions read_generator(Settings settings) {
   GeneratorOptions g;
   g.records = settings.integer("records", g.records, 1);
@@ -295,6 +324,9 @@ DataOptions read_data_options(Settings settings, const std::string& folder,
   DataOptions options;
   options.format = settings.option("format", options.format, {"text", "packed", "generated"});
   read_files(settings, folder, options);
+  if (settings.has("split")) {  // else no key of the configuration
+    read_split(settings.table("split"), options);
+  }
   options.separator = settings.text("separator", options.separator);
   options.header = settings.flag("header", options.header);
   options.trim = settings.flag("trim", options.trim);

@@ -80,6 +80,21 @@ struct GeneratorOptions {
   std::uint64_t seed = 1;
 };
 
+/// The shares of the records of the training files that are validation and test data, by a hash
+/// (record_split.hpp).
+struct SplitOptions {
+  double valid = 0;
+  double test = 0;
+  std::vector<std::string> by;  ///< records with equal cells in these columns stay together
+  std::uint64_t seed = 0;       ///< another seed is another choice
+
+  double share(Split split) const {
+    return split == Split::valid ? valid : split == Split::test ? test : 1 - valid - test;
+  }
+
+  bool active() const { return valid > 0 || test > 0; }
+};
+
 /// The labels that a loss can use.
 struct LabelRange {
   float least = -std::numeric_limits<float>::infinity();
@@ -95,6 +110,7 @@ struct DataOptions {
   std::vector<std::string> train, valid, test;
   /// By split: files that a pattern or folder has, and that are no data (data_files.hpp).
   std::vector<std::vector<std::string>> markers_by_split = std::vector<std::vector<std::string>>(3);
+  SplitOptions split;
   std::string separator = ",";
   bool header = false;
   bool trim = false;            ///< spaces and tabs around cells
@@ -124,12 +140,21 @@ struct DataOptions {
   LabelRange labels;
   GeneratorOptions generator;
 
-  const std::vector<std::string>& files(Split split) const {
-    return split == Split::train ? train : split == Split::valid ? valid : test;
+  /// The split whose files hold the records of a split: that of training for a share of them.
+  Split source(Split of) const {
+    return of != Split::train && split.active() && split.share(of) > 0 ? Split::train : of;
   }
 
-  std::int64_t skipped(Split split) const {
-    const std::int64_t own = skip_lines_by_split[static_cast<std::size_t>(split)];
+  /// Whether only some of the records of its files are in a split.
+  bool is_share(Split of) const { return split.active() && source(of) == Split::train; }
+
+  const std::vector<std::string>& files(Split of) const {
+    const Split from = source(of);
+    return from == Split::train ? train : from == Split::valid ? valid : test;
+  }
+
+  std::int64_t skipped(Split of) const {
+    const std::int64_t own = skip_lines_by_split[static_cast<std::size_t>(source(of))];
     return own >= 0 ? own : skip_lines;
   }
 
@@ -142,8 +167,8 @@ struct DataOptions {
     return std::find(texts.begin(), texts.end(), cell) != texts.end();
   }
 
-  ReadOrder order_of(Split split) const {
-    const ReadOrder resolved = order_by_split[static_cast<std::size_t>(split)];
+  ReadOrder order_of(Split of) const {
+    const ReadOrder resolved = order_by_split[static_cast<std::size_t>(of)];
     return resolved == ReadOrder::automatic ? order : resolved;
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "collectives/vote.hpp"
+#include "io/record_split.hpp"
 #include "io/sliced_reader.hpp"
 #include "io/text_stream.hpp"
 #include "io/text_window.hpp"
@@ -23,6 +24,7 @@ class StreamReader final : public SlicedReader {
         content_(index.content_digest()),
         note_(index.note(options, split)),
         parser_(options, options.files(split), index.starts),
+        split_(options, split, options.files(split), index.starts),
         files_(std::move(files)) {}
 
   ReadOrder order() const override { return ReadOrder::stream; }
@@ -52,7 +54,7 @@ class StreamReader final : public SlicedReader {
   /// Loads the window after this one. A seek passes over windows by loading them.
   void load_next_window() {
     if (!stream_) {
-      stream_ = std::make_unique<TextStream>(files_, skip_lines_, false);
+      stream_ = std::make_unique<TextStream>(files_, skip_lines_, false, &split_);
     }
     const std::int64_t number = window_.number() + 1;
     const std::int64_t size = std::min(window_records_, records() - number * window_records_);
@@ -76,6 +78,7 @@ class StreamReader final : public SlicedReader {
   Digest128 content_;
   std::string note_;
   WindowParser parser_;
+  RecordSplit split_;
   std::vector<TextFile> files_;
   std::unique_ptr<TextStream> stream_;
   TextWindow window_;

@@ -161,9 +161,23 @@ class Opening {
 
 bool is_pipe(const std::string& path) { return path == "-" || S_ISFIFO(status_of(path).st_mode); }
 
+namespace {
+
+/// Refuses pipes whose records are dealt to several splits, each of which reads its files.
+void require_no_shared_pipe(const DataOptions& options, Split split) {
+  for (const std::string& path : options.files(split)) {
+    require(!options.is_share(split) || !is_pipe(path), Kind::bad_input,
+            "{}: expected a file where data.split is set, for each split reads it: found a pipe",
+            path);
+  }
+}
+
+}  // namespace
+
 TextFiles open_text_files(const DataOptions& options, Split split, std::int64_t slices,
                           Communicator<Cpu>& communicator) {
   const std::vector<std::string>& paths = options.files(split);
+  require_no_shared_pipe(options, split);
   Opening opening(options, paths, communicator);
   opening.take_pipes();
   ReadOrder order = options.order_of(split);

@@ -9,6 +9,7 @@
 #include "collectives/vote.hpp"
 #include "io/data_files.hpp"
 #include "io/index_file.hpp"
+#include "io/record_split.hpp"
 #include "io/text_header.hpp"
 #include "io/text_record.hpp"
 #include "io/text_stream.hpp"
@@ -223,19 +224,22 @@ void count_files(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
 TextIndex join(const std::vector<TextFile>& files, std::vector<TextStart> starts,
                const std::vector<IndexedFile>& indexed) {
   TextIndex index;
+  std::vector<std::int64_t> counts;
   for (std::size_t f = 0; f < files.size(); ++f) {
     std::int64_t line = starts[f].line;
-    const std::int64_t before = index.records;
+    std::int64_t records = 0;
     for (TextBlock block : indexed[f].blocks) {
       block.file = static_cast<std::int64_t>(f);
       index.blocks.push_back(block);
       index.first_lines.push_back(line);
-      index.first_records.push_back(index.records);
+      index.first_in_file.push_back(records);
+      counts.push_back(block.records);
       line += block.lines;
-      index.records += block.records;
+      records += block.records;
     }
-    starts[f].empty = index.records == before;
+    starts[f].empty = records == 0;
   }
+  index.take_counts(std::move(counts));
   require(
       index.records > 0, Kind::bad_input, "{}: expected records: found none in {} bytes{}",
       files.front().path, files.front().stamp.bytes,
@@ -269,20 +273,23 @@ std::string TextIndex::note(const DataOptions& options, Split split) const {
   return note;
 }
 
-std::vector<std::int64_t> TextIndex::block_records() const {
-  std::vector<std::int64_t> counts;
-  for (const TextBlock& block : blocks) {
-    counts.push_back(block.records);
+void TextIndex::take_counts(std::vector<std::int64_t> counts) {
+  block_records = std::move(counts);
+  first_records.clear();
+  records = 0;
+  for (const std::int64_t count : block_records) {
+    first_records.push_back(records);
+    records += count;
   }
-  return counts;
 }
 
 Digest128 TextIndex::digest() const {
   Digest digest;
-  for (const TextBlock& block : blocks) {
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const TextBlock& block = blocks[b];
     digest.add(static_cast<std::uint64_t>(block.file)).add(static_cast<std::uint64_t>(block.begin));
     digest.add(static_cast<std::uint64_t>(block.end))
-        .add(static_cast<std::uint64_t>(block.records));
+        .add(static_cast<std::uint64_t>(block_records[b]));
   }
   return digest.result();
 }
@@ -315,17 +322,22 @@ TextIndex make_text_index(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
   });
   const bool keep = !options.index_folder.empty();
   if (keep) {
-    take_kept(communicator, options, split, indexed);
+    take_kept(communicator, options, options.source(split), indexed);
   }
   const bool complete = std::none_of(indexed.begin(), indexed.end(),
                                      [](const IndexedFile& file) { return file.blocks.empty(); });
   if (!complete) {
     count_files(communicator, stream, files, starts, indexed);
     if (keep && communicator.rank() == 0) {
-      write_index(options.index_folder, split, indexed);
+      write_index(options.index_folder, options.source(split), indexed);
     }
   }
-  return join(files, std::move(starts), indexed);
+  TextIndex index = join(files, std::move(starts), indexed);
+  const RecordSplit share(options, split, options.files(split), index.starts);
+  if (!share.is_whole()) {
+    cut_index(communicator, stream, share, files, indexed.front().skip_lines, index);
+  }
+  return index;
 }
 
 void read_block(const ByteSource& source, const TextBlock& block, std::int64_t first_line,

@@ -41,14 +41,19 @@ struct TextIndex {
   std::vector<TextStart> starts;  ///< of each file
   std::vector<TextBlock> blocks;
   std::vector<std::int64_t> first_lines;    ///< number of the first line of each block, from 1
-  std::vector<std::int64_t> first_records;  ///< records before each block, in input order
-  std::int64_t records = 0;
+  std::vector<std::int64_t> first_in_file;  ///< records of its file before each block
+  /// Records of each block in the split: all, or the share that data.split gives to it.
+  std::vector<std::int64_t> block_records;
+  std::vector<std::int64_t> first_records;  ///< such records before each block, in input order
+  std::int64_t records = 0;                 ///< such records of all blocks
+
+  /// Sets the numbers of records in the split, of each block.
+  void take_counts(std::vector<std::int64_t> counts);
 
   /// What a user is told about the files: those without records, which are skipped, and what was
   /// taken for a header though no name shows that it is one. Empty: nothing.
   std::string note(const DataOptions& options, Split split) const;
 
-  std::vector<std::int64_t> block_records() const;
   /// Of sizes and counts, without names.
   Digest128 digest() const;
   /// Of what the blocks contain.
@@ -70,7 +75,8 @@ struct TextRecords {
   std::vector<std::int64_t> lines;  ///< number of the line of each
 };
 
-/// Throws Error{bad_input} where the block does not contain what was counted.
+/// All records of a block. Throws Error{bad_input} where the block does not contain what was
+/// counted.
 void read_block(const ByteSource& source, const TextBlock& block, std::int64_t first_line,
                 TextRecords& out);
 

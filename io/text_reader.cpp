@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "collectives/vote.hpp"
+#include "io/record_split.hpp"
 #include "io/sliced_reader.hpp"
 #include "io/text_index.hpp"
 #include "io/text_stream.hpp"
@@ -18,6 +19,7 @@ constexpr std::int64_t kAhead = 2;  // records whose text is on its way while on
 struct SliceFile {
   std::int64_t file = -1;
   std::int64_t record = 0;  // the next one of the file
+  std::unique_ptr<RecordSplit> split;
   std::unique_ptr<TextStream> stream;
 };
 
@@ -25,12 +27,13 @@ class TextReader final : public SlicedReader {
  public:
   TextReader(const DataOptions& options, Split split, const ReadPlan& plan,
              Communicator<Cpu>& communicator, TextFiles files, TextIndex index)
-      : SlicedReader(options.schema(), index.block_records(), plan, communicator),
+      : SlicedReader(options.schema(), index.block_records, plan, communicator),
         window_records_(options.window),
         progress_(&communicator.progress()),
         skip_lines_(options.skipped(split) + (options.header ? 1 : 0)),
         files_(std::move(files)),
         parser_(options, options.files(split), index.starts),
+        split_(options, split, options.files(split), index.starts),
         index_(std::move(index)),
         note_(index_.note(options, split)),
         windows_(static_cast<std::size_t>(run().size())),
@@ -99,15 +102,17 @@ class TextReader final : public SlicedReader {
     const auto b = static_cast<std::size_t>(piece.block);
     const TextFile& file = file_of(piece.block);
     if (open.file != index_.blocks[b].file || open.record > piece.first) {
-      open = {index_.blocks[b].file, 0,
-              std::make_unique<TextStream>(Span<const TextFile>(&file, 1), skip_lines_, false)};
+      auto share = std::make_unique<RecordSplit>(split_.of_file(index_.blocks[b].file));
+      auto stream = std::make_unique<TextStream>(Span<const TextFile>(&file, 1), skip_lines_, false,
+                                                 share.get());
+      open = {index_.blocks[b].file, 0, std::move(share), std::move(stream)};
     }
     std::string_view text;
     TextPlace place;
     for (; open.record < piece.first + piece.count; ++open.record) {
       require(open.stream->next(text, place), Kind::bad_input,
               "{}: expected {} records: found {}; the file changed while it was read", file.path,
-              index_.blocks[b].records, open.record);
+              index_.block_records[b], open.record);
       if (open.record >= piece.first) {
         window.add(text, {index_.first_records[b] + open.record, open.file, place.line});
       }
@@ -123,6 +128,7 @@ class TextReader final : public SlicedReader {
     const ByteSource& source = *file_of(block).bytes;
     block_number_ = -1;
     read_block(source, index_.blocks[b], index_.first_lines[b], block_);
+    split_.cut(index_.blocks[b].file, index_.first_in_file[b], block_);
     block_number_ = block;
     progress_->advance();
   }
@@ -132,6 +138,7 @@ class TextReader final : public SlicedReader {
   std::int64_t skip_lines_;
   TextFiles files_;
   WindowParser parser_;
+  RecordSplit split_;
   TextIndex index_;
   std::string note_;
   std::vector<TextWindow> windows_;    // of each slice of this rank

@@ -3,6 +3,7 @@
 #include "io/archive_file.hpp"
 #include "io/byte_source.hpp"
 #include "io/first_bytes.hpp"
+#include "io/record_split.hpp"
 #include "io/text_record.hpp"
 
 namespace keyshard {
@@ -36,8 +37,9 @@ std::function<void(std::string&)> open_bytes(const TextFile& file) {
 
 }  // namespace
 
-TextStream::TextStream(Span<const TextFile> files, std::int64_t skip_lines, bool header)
-    : files_(files), skip_lines_(skip_lines), header_(header) {}
+TextStream::TextStream(Span<const TextFile> files, std::int64_t skip_lines, bool header,
+                       RecordSplit* split)
+    : files_(files), skip_lines_(skip_lines), header_(header), split_(split) {}
 
 bool TextStream::next_line(std::string_view& text) {
   // A line is whole when the end of the line was read, or the end of the file.
@@ -66,6 +68,7 @@ void TextStream::open_next() {
   at_ = 0;
   line_ = 0;
   file_bytes_ = 0;
+  file_record_ = 0;
   file_ended_ = false;
   TextStart start;
   std::string_view text;
@@ -81,8 +84,9 @@ void TextStream::open_next() {
 bool TextStream::next(std::string_view& text, TextPlace& place) {
   for (;;) {
     while (next_line(text)) {
-      if (!text.empty()) {
-        place = {record_++, static_cast<std::int64_t>(starts_.size()) - 1, line_};
+      const std::int64_t file = static_cast<std::int64_t>(starts_.size()) - 1;
+      if (!text.empty() && (split_ == nullptr || split_->has(file, file_record_++, text))) {
+        place = {record_++, file, line_};
         return true;
       }
     }

@@ -14,10 +14,14 @@
 
 namespace keyshard {
 
+class RecordSplit;
+
 class TextStream {
  public:
-  /// `files` are borrowed.
-  TextStream(Span<const TextFile> files, std::int64_t skip_lines, bool header);
+  /// `files` and `split` are borrowed; records that are not in the split are passed over and not
+  /// counted; null: all are in it.
+  TextStream(Span<const TextFile> files, std::int64_t skip_lines, bool header,
+             RecordSplit* split = nullptr);
 
   /// The next record, without its line end; false after the last. `text` is valid until the next
   /// call. Throws Error{bad_input} naming the file that cannot be opened or is damaged.
@@ -36,6 +40,7 @@ class TextStream {
   Span<const TextFile> files_;
   std::int64_t skip_lines_;
   bool header_;
+  RecordSplit* split_;
   std::function<void(std::string&)> read_;  // replaces its argument by the next bytes of the file
   std::vector<TextStart> starts_;
   std::string buffer_;
@@ -45,6 +50,7 @@ class TextStream {
   std::int64_t file_bytes_ = 0;
   std::int64_t line_ = 0;
   std::int64_t record_ = 0;
+  std::int64_t file_record_ = 0;  // the next one of the open file, of all its records
 };
 
 }  // namespace keyshard

@@ -27,7 +27,7 @@ Split split_of(const std::string& name) {
 }
 
 /// The assignments of a command with its files: those of --data.SPLIT are taken from where the
-/// command runs.
+/// command runs, and all of their records.
 std::vector<std::string> assignments_of(const PredictCommand& command) {
   std::vector<std::string> all = command.assignments;
   for (const auto& [key, given] : {std::pair("data.train", &command.train),
@@ -39,6 +39,7 @@ std::vector<std::string> assignments_of(const PredictCommand& command) {
     }
     if (!files.empty()) {
       all.push_back(fmt::format("{}={}", key, json_text(value_of(files))));
+      all.insert(all.end(), {"data.split.valid=0", "data.split.test=0"});
     }
   }
   return all;

@@ -54,6 +54,7 @@ const std::vector<std::string>& free_of_other_jobs() {
       "data.header",
       "data.shuffle",
       "data.skip_lines",
+      "data.split.*",
       "data.test_skip_lines",
       "data.train_skip_lines",
       "data.valid_skip_lines",

@@ -114,7 +114,7 @@ void TrainingRun::open_data(Stream<Cpu>& stream) {
         "warning: every rank unpacks all of the training data; `keyshard convert` makes a file of "
         "which each rank reads its part");
   }
-  if (config_.data.format == DataFormat::generated || !config_.data.valid.empty()) {
+  if (config_.data.format == DataFormat::generated || !config_.data.files(Split::valid).empty()) {
     valid_ =
         make_reader(config_.data, Split::valid, read_plan(config_, false), communicator_, stream);
     tell_note(*valid_);

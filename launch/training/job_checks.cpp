@@ -58,14 +58,15 @@ void check_evaluation(const JobConfig& config, std::vector<std::string>& problem
   }
   for (const std::string& key : needing_evaluation(config)) {
     const std::string found = value_at(config, key);
-    problems.push_back(
-        line(config, key,
-             data ? fmt::format("expected an evaluation now and then, by job.evaluate_every_epochs "
-                                "or job.evaluate_every_steps: found {} and no evaluation",
-                                found)
-                  : fmt::format("expected validation data, by data.valid: found {} and no "
-                                "validation data",
-                                found)));
+    problems.push_back(line(
+        config, key,
+        data ? fmt::format("expected an evaluation now and then, by job.evaluate_every_epochs "
+                           "or job.evaluate_every_steps: found {} and no evaluation",
+                           found)
+             : fmt::format(
+                   "expected validation data, by data.valid or data.split.valid: found {} and no "
+                   "validation data",
+                   found)));
   }
 }
 
@@ -135,7 +136,7 @@ void add_of_model(const JobConfig& config, std::vector<std::string>& lines) {
 }  // namespace
 
 bool has_validation_data(const JobConfig& config) {
-  return config.data.format == DataFormat::generated || !config.data.valid.empty();
+  return config.data.format == DataFormat::generated || !config.data.files(Split::valid).empty();
 }
 
 void refuse_unworkable(const JobConfig& config) {

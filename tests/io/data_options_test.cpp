@@ -124,6 +124,34 @@ TEST(DataOptions, ReportsWhatIsWrongWithColumns) {
   expect_problem({{"columns", columns({kLabel})}}, "expected at least one file");
 }
 
+TEST(DataOptions, ReadsWhichSharesOfTheTrainingFilesAreOtherData) {
+  const auto share = [](double value) { return SettingValue{value, "job.toml:9"}; };
+  const auto with = [&](SettingValue::Table split, SettingValue::Table more) {
+    more.emplace_back("train", texts({"/a.csv"}));
+    more.emplace_back("split", table(std::move(split)));
+    more.emplace_back("columns", columns({kLabel}));
+    return more;
+  };
+  const Result result =
+      read(with({{"valid", share(0.25)}, {"by", texts({"user"})}, {"seed", number(7)}}, {}));
+  EXPECT_EQ(result.problems, "");
+  const DataOptions& options = result.options;
+  EXPECT_EQ(options.split.by, std::vector<std::string>{"user"});
+  EXPECT_EQ(options.split.seed, 7u);
+  EXPECT_EQ(options.files(Split::valid), std::vector<std::string>{"/a.csv"});
+  EXPECT_TRUE(options.files(Split::test).empty());
+  EXPECT_DOUBLE_EQ(options.split.share(Split::train), 0.75);
+
+  expect_problem(with({{"valid", share(0.6)}, {"test", share(0.4)}}, {}),
+                 "data.split.valid: expected shares that leave records to train on");
+  expect_problem(
+      with({{"valid", share(0.1)}}, {{"valid", texts({"/b.csv"})}}),
+      "data.split.valid: expected files in data.valid or a share of those in data.train: "
+      "found both");
+  expect_problem(with({{"test", share(0.1)}}, {{"format", text("packed")}}),
+                 "expected data.format = \"text\"");
+}
+
 TEST(DataOptions, ReportsAllProblemsAtOnce) {
   const std::string problems = read({{"train", texts({"a"})},
                                      {"separator", text("")},

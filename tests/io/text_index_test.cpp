@@ -149,7 +149,7 @@ TEST(TextIndex, IsTheSameOnAnyNumberOfRanks) {
   for (const int ranks : {2, 3}) {
     const TextIndex found = index_of(texts, cut_into(7), ranks);
     EXPECT_EQ(found.digest(), expected.digest());
-    EXPECT_EQ(found.block_records(), expected.block_records());
+    EXPECT_EQ(found.block_records, expected.block_records);
     EXPECT_EQ(found.first_lines, expected.first_lines);
     EXPECT_EQ(found.first_records, expected.first_records);
   }
@@ -160,7 +160,7 @@ TEST(TextIndex, NumbersBlocksOfSeveralFilesOneAfterAnother) {
   const TextIndex index = index_of({"ab\ncd\n", "e\n"}, cut_into(4));
 
   ASSERT_EQ(index.blocks.size(), 3u);
-  EXPECT_EQ(index.block_records(), (std::vector<std::int64_t>{2, 0, 1}));
+  EXPECT_EQ(index.block_records, (std::vector<std::int64_t>{2, 0, 1}));
   EXPECT_EQ(index.first_records, (std::vector<std::int64_t>{0, 2, 2}));
   EXPECT_EQ(index.first_lines, (std::vector<std::int64_t>{1, 3, 1}));
   EXPECT_EQ(index.blocks[2].file, 1);

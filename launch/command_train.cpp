@@ -88,7 +88,7 @@ void tell_best(const JobConfig& config, const TrainingRun& run, Reporter& report
                     schedule.best_step, value, output, schedule.best_step));
   } else {
     reporter.note(
-        fmt::format("the best step, {} ({}), is not kept, for job.patience is 0; score with "
+        fmt::format("the best step, {} ({}), is not kept, for checkpoint.best is false; score with "
                     "step {}: keyshard evaluate --checkpoint {}",
                     schedule.best_step, value, run.saved_step(), output));
   }

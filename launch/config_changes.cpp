@@ -32,10 +32,15 @@ const std::vector<std::string>& free_keys() {
 
 const std::vector<std::string>& steering_keys() {
   static const std::vector<std::string> keys{
-      "job.batch_size",           "job.decay",
-      "job.decay_patience",       "job.evaluate_every_epochs",
-      "job.evaluate_every_steps", "job.least_decay",
-      "*.learning_rate",          "*.trainable",
+      "job.batch_size",
+      "job.decay",
+      "job.decay_patience",
+      "job.evaluate_every_epochs",
+      "job.evaluate_every_steps",
+      "job.least_decay",
+      "job.schedule.*",
+      "*.learning_rate",
+      "*.trainable",
   };
   return keys;
 }

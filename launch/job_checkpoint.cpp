@@ -57,7 +57,7 @@ std::vector<std::string> resolve_orders(const TrainingPosition& position, DataOp
 
 /// The newest checkpoints stay and, with early stopping, the checkpoint of the best step.
 Retention retention_of(const JobConfig& config, const ScheduleState& schedule) {
-  const bool keeps_best = config.job.patience > 0 && schedule.any;
+  const bool keeps_best = config.checkpoint.best && schedule.any;
   return {config.checkpoint.keep, keeps_best ? schedule.best_step : -1};
 }
 
@@ -179,11 +179,11 @@ std::string named_checkpoint(FileSystem& files, const std::string& folder,
             steps.back());
     step = best->step;
   }
-  require(
-      std::find(steps.begin(), steps.end(), step) != steps.end(), Kind::corrupt_data,
-      "{}: expected a checkpoint of step {}: found steps {}; job.patience keeps that of the best "
-      "step, checkpoint.keep the newest ones",
-      holder, step, joined(steps, ", "));
+  require(std::find(steps.begin(), steps.end(), step) != steps.end(), Kind::corrupt_data,
+          "{}: expected a checkpoint of step {}: found steps {}; checkpoint.best keeps that of the "
+          "best "
+          "step, checkpoint.keep the newest ones",
+          holder, step, joined(steps, ", "));
   return holder + "/" + step_name(step);
 }
 

@@ -263,7 +263,7 @@ void TrainingRun::evaluate() {
         fmt::format("learning rates are cut to {:g} of their start", schedule_.state().scale));
   }
   training_->clock().stop(StepPart::evaluate);
-  if (best && config_.job.patience > 0) {
+  if (best && config_.checkpoint.best) {
     save(SaveReason::best);
   }
 }
@@ -382,7 +382,7 @@ RunEnd TrainingRun::run(const std::function<bool()>& stop) {
       labels_.add(batch);
     }
     training_->clock().stop(StepPart::read);
-    const StepResult result = training_->step(batch, schedule_.state().scale, stop && stop());
+    const StepResult result = training_->step(batch, rate_scale(), stop && stop());
     finish_step(result);
     if (result.stop) {
       return RunEnd::stopped_by_signal;

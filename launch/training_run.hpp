@@ -81,6 +81,10 @@ class TrainingRun {
   void load_first_rows();
   std::int64_t count_steps() const;
   void finish_step(const StepResult& result);
+
+  /// The factor of all learning rates in the next step.
+  double rate_scale() const { return schedule_.scale(training_->steps(), total_steps_); }
+
   bool evaluation_is_due() const;
   void evaluate();
   void tell_undefined(const Metrics& metrics);

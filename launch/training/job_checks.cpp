@@ -33,13 +33,13 @@ bool evaluates(const JobConfig& config) {
   return config.job.evaluate_every_steps > 0 || config.job.evaluate_every_epochs > 0;
 }
 
-/// The keys of [job] that need evaluations, and are set to need them.
+/// The keys that need evaluations, and are set to need them.
 std::vector<std::string> needing_evaluation(const JobConfig& config) {
   const JobOptions& job = config.job;
   std::vector<std::string> keys;
-  const auto add = [&](bool asks, const char* key) {
+  const auto add = [&](bool asks, const char* key, const char* table = "job.") {
     if (asks) {
-      keys.push_back(std::string("job.") + key);
+      keys.push_back(std::string(table) + key);
     }
   };
   add(job.patience > 0, "patience");
@@ -48,6 +48,7 @@ std::vector<std::string> needing_evaluation(const JobConfig& config) {
   add(job.evaluate_every_steps > 0, "evaluate_every_steps");
   add(job.evaluate_every_epochs > 0 && place_of(config, "job.evaluate_every_epochs") != nullptr,
       "evaluate_every_epochs");
+  add(config.checkpoint.best && job.patience == 0, "best", "checkpoint.");
   return keys;
 }
 

@@ -101,7 +101,7 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder,
   if (config.model.loss == Loss::log_loss) {
     config.data.labels = {0, 1, "log loss"};
   }
-  config.checkpoint = read_checkpoint_options(root.table("checkpoint"));
+  config.checkpoint = read_checkpoint_options(root.table("checkpoint"), config.job);
   config.embedding = read_embedding_options(root, features, group_defaults(config.model.type),
                                             columns_of(root), config.job.seed, rules);
   config.pretrained = read_pretrained(root, config.data, folder);

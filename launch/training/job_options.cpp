@@ -47,6 +47,9 @@ JobOptions read_job_options(Settings settings, const std::vector<std::string>& f
   job.evaluate_every_steps = settings.integer("evaluate_every_steps", job.evaluate_every_steps, 0);
   job.evaluate_every_epochs =
       settings.integer("evaluate_every_epochs", job.evaluate_every_epochs, 0);
+  if (settings.has("schedule")) {  // else no key of the configuration
+    job.schedule = read_rate_schedule(settings.table("schedule"));
+  }
   job.patience = settings.integer("patience", job.patience, 0);
   job.decay = settings.number("decay", job.decay, 0, 1);
   job.decay_patience = settings.integer("decay_patience", job.decay_patience, 1);
@@ -70,10 +73,11 @@ JobOptions read_job_options(Settings settings, const std::vector<std::string>& f
   return job;
 }
 
-CheckpointOptions read_checkpoint_options(Settings settings) {
+CheckpointOptions read_checkpoint_options(Settings settings, const JobOptions& job) {
   CheckpointOptions options;
   options.every_steps = settings.integer("every_steps", options.every_steps, 0);
   options.at_end = settings.flag("at_end", options.at_end);
+  options.best = settings.flag("best", job.patience > 0);
   options.keep = settings.integer("keep", options.keep, 1);
   options.stop_on_failure = settings.choice("on_failure", "stop", {"stop", "continue"}) == "stop";
   settings.finish();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/training/rate_schedule.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
@@ -22,6 +23,7 @@ struct JobOptions {
   std::string numerics = "native";  ///< or "avx2": pins the code path of dense products
   std::int64_t evaluate_every_steps = 0;
   std::int64_t evaluate_every_epochs = 1;  ///< and after the last step; 0: never
+  RateSchedule schedule;
   std::int64_t patience = 0;  ///< evaluations without a better metric before stopping; 0: never
   double decay = 1;           ///< factor of the learning rates when the metric does not improve
   std::int64_t decay_patience = 1;  ///< evaluations without a better metric before decaying
@@ -38,6 +40,7 @@ struct JobOptions {
 struct CheckpointOptions {
   std::int64_t every_steps = 0;  ///< 0: at the end only, if `at_end`
   bool at_end = true;
+  bool best = false;  ///< after every evaluation that is the best so far; by default with patience
   std::int64_t keep = 2;
   bool stop_on_failure = true;  ///< on_failure = "stop" or "continue"
 };
@@ -48,6 +51,7 @@ bool higher_is_better(ValidationMetric metric);
 /// Reads [job]. `features` are those of the data; `usual` is the metric where none is given.
 JobOptions read_job_options(Settings settings, const std::vector<std::string>& features,
                             ValidationMetric usual = ValidationMetric::auc);
-CheckpointOptions read_checkpoint_options(Settings settings);
+/// Reads [checkpoint] of such a job.
+CheckpointOptions read_checkpoint_options(Settings settings, const JobOptions& job);
 
 }  // namespace keyshard

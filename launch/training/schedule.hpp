@@ -14,7 +14,7 @@ struct ScheduleState {
   std::int64_t best_step = 0;
   std::int64_t worse = 0;        ///< evaluations in a row that were not better
   std::int64_t since_decay = 0;  ///< the same, since the last cut of the learning rates
-  double scale = 1;              ///< of all learning rates
+  double scale = 1;              ///< of all learning rates, by the cuts of job.decay
 };
 
 class Schedule {
@@ -27,6 +27,11 @@ class Schedule {
 
   /// Whether training ends: `patience` evaluations in a row were not better.
   bool stopped() const noexcept { return job_.patience > 0 && state_.worse >= job_.patience; }
+
+  /// The factor of all learning rates in a step, the first of which is number 0.
+  double scale(std::int64_t step, std::int64_t job_steps) const {
+    return state_.scale * job_.schedule.scale(step, job_steps);
+  }
 
   ScheduleState& state() noexcept { return state_; }
 

@@ -51,18 +51,25 @@ TEST(Unworkable, AScheduleWithoutValidationDataIsToldKeyByKey) {
   EXPECT_EQ(
       refusal_of(kNoValidation, {"job.patience=2", "job.decay=0.5", "job.evaluate_every_steps=3",
                                  "job.evaluate_every_epochs=1", "job.unseen=[\"user\"]"}),
-      "--set job.patience: job.patience: expected validation data, by data.valid: found 2 and no "
+      "--set job.patience: job.patience: expected validation data, by data.valid or "
+      "data.split.valid: found 2 and no "
       "validation data\n"
-      "--set job.decay: job.decay: expected validation data, by data.valid: found 0.5 and no "
+      "--set job.decay: job.decay: expected validation data, by data.valid or data.split.valid: "
+      "found 0.5 and no "
       "validation data\n"
-      "--set job.unseen: job.unseen: expected validation data, by data.valid: found [\"user\"] and "
+      "--set job.unseen: job.unseen: expected validation data, by data.valid or data.split.valid: "
+      "found [\"user\"] and "
       "no validation data\n"
       "--set job.evaluate_every_steps: job.evaluate_every_steps: expected validation data, by "
-      "data.valid: found 3 and no validation data\n"
+      "data.valid or data.split.valid: found 3 and no validation data\n"
       "--set job.evaluate_every_epochs: job.evaluate_every_epochs: expected validation data, by "
-      "data.valid: found 1 and no validation data");
+      "data.valid or data.split.valid: found 1 and no validation data");
   EXPECT_EQ(refusal_of(kNoValidation, {}), "");
+  EXPECT_EQ(refusal_of(kNoValidation, {"checkpoint.best=true"}),
+            "--set checkpoint.best: checkpoint.best: expected validation data, by data.valid or "
+            "data.split.valid: found true and no validation data");
   EXPECT_EQ(refusal_of(kNoValidation, {"data.valid=[\"a.csv\"]", "job.patience=2"}), "");
+  EXPECT_EQ(refusal_of(kNoValidation, {"data.split.valid=0.1", "job.patience=2"}), "");
   EXPECT_EQ(refusal_of(kGenerated, {"job.patience=2", "job.decay=0.5"}), "");
 }
 

@@ -36,11 +36,13 @@ struct CheckpointResult {
   std::string problems;
 };
 
-CheckpointResult read_checkpoint(Table table) {
+CheckpointResult read_checkpoint(Table table, std::int64_t patience = 0) {
+  JobOptions job;
+  job.patience = patience;
   const SettingValue tree = value(std::move(table));
   const auto report = std::make_shared<SettingsReport>();
   CheckpointResult result;
-  result.options = read_checkpoint_options(Settings(tree, "checkpoint", report));
+  result.options = read_checkpoint_options(Settings(tree, "checkpoint", report), job);
   result.problems = fmt::format("{}", fmt::join(report->messages, "\n"));
   return result;
 }
@@ -193,6 +195,9 @@ TEST(CheckpointOptions, HaveDefaultsRangesAndChoices) {
   EXPECT_TRUE(plain.at_end);
   EXPECT_EQ(plain.keep, 2);
   EXPECT_TRUE(plain.stop_on_failure);
+  EXPECT_FALSE(plain.best);
+  EXPECT_TRUE(read_checkpoint({}, 3).options.best);
+  EXPECT_FALSE(read_checkpoint({{"best", value(false)}}, 3).options.best);
 
   const CheckpointResult given = read_checkpoint({{"every_steps", value(std::int64_t{50})},
                                                   {"at_end", value(false)},

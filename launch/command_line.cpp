@@ -71,6 +71,7 @@ struct Commands {
   TrainCommand train;
   PredictCommand evaluate, predict;
   ConvertCommand convert;
+  InitCommand init;
   GenerateCommand generate;
   CheckpointCommand inspect, digest;
   BenchCommand bench;
@@ -86,6 +87,7 @@ struct Commands {
     app.require_subcommand(1);
     app.set_version_flag("--version", "keyshard " KEYSHARD_VERSION);
     add_job_commands();
+    add_init();
     add_data_commands();
     add_checkpoint_commands();
     add_bench();
@@ -143,6 +145,19 @@ struct Commands {
                   "LEAST,MOST: limits of the scores, as 1,5 for ratings; with squared error")
         ->delimiter(',')
         ->expected(2);
+  }
+
+  void add_init() {
+    CLI::App* c = add("init", "looks at text files and writes a configuration that trains on them",
+                      [this] { return run_init(init); });
+    c->add_option("FILE", init.files,
+                  "text, plain or compressed; names with valid or test are those data")
+        ->required();
+    c->add_option("--valid", init.valid, "files of validation data");
+    c->add_option("--test", init.test, "files of test data");
+    c->add_option("--label", init.label, "the column to predict");
+    c->add_option("--out", init.out, "the configuration to write");
+    c->add_flag("--overwrite", init.overwrite, "replaces the configuration");
   }
 
   void add_data_commands() {

@@ -53,6 +53,14 @@ struct ConvertCommand : JobCommand {
   std::string out;
 };
 
+struct InitCommand {
+  std::vector<std::string> files;
+  std::vector<std::string> valid, test;  ///< files of these splits, whatever their names
+  std::string label;                     ///< the column of the label; empty: guessed
+  std::string out = "keyshard.toml";
+  bool overwrite = false;
+};
+
 struct GenerateCommand {
   std::string folder;
   std::int64_t records = 300'000;
@@ -87,6 +95,7 @@ int run_train(const TrainCommand& command);
 int run_evaluate(const PredictCommand& command);
 int run_predict(const PredictCommand& command);
 int run_convert(const ConvertCommand& command);
+int run_init(const InitCommand& command);
 int run_generate(const GenerateCommand& command);
 int run_inspect(const CheckpointCommand& command);
 int run_digest(const CheckpointCommand& command);

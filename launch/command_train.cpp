@@ -134,7 +134,8 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   const std::unique_ptr<FolderLock> lock = lock_output(config, communicator);
   JobCheckpoints checkpoints(config, communicator, stream);
   const StartingPoint start = starting_point(command, config, communicator);
-  Reporter reporter(communicator.rank(), command.progress, config.job.output);
+  Reporter reporter(communicator.rank(), command.progress, config.job.output,
+                    config.job.report_every_seconds);
   const Device device = choose_device(command, communicator);
   TrainingRun run(config, communicator, stream, reporter, &checkpoints, start, device);
   if (command.overwrite) {

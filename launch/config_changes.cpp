@@ -12,7 +12,8 @@ namespace {
 
 const std::vector<std::string>& free_keys() {
   static const std::vector<std::string> keys{
-      "checkpoint.*",      "data.max_bad_lines",
+      "checkpoint.*",
+      "data.max_bad_lines",
       "data.memory_bytes",  // decides only the order of reading, which is saved
       "data.order",         // the saved order is compared
       "data.test",
@@ -20,8 +21,15 @@ const std::vector<std::string>& free_keys() {
       "data.valid",  // a warning if the digest differs
       "job.epochs",
       "job.numerics",  // the fingerprint is compared
-      "job.output",        "job.patience",       "job.report_every_steps", "job.steps",
-      "job.threads",       "job.unseen",         "job.watchdog_seconds",   "*.exchange",
+      "job.output",
+      "job.patience",
+      "job.report_every_seconds",
+      "job.report_every_steps",
+      "job.steps",
+      "job.threads",
+      "job.unseen",
+      "job.watchdog_seconds",
+      "*.exchange",
       "*.init_capacity",
       "*.pretrained",  // rows are those of the checkpoint
       "*.bp_v2",       // a job is the only writer of its rows

@@ -17,8 +17,6 @@
 namespace keyshard {
 namespace {
 
-constexpr std::chrono::milliseconds kBetweenLines{250};
-
 void add_metrics(const Metrics& metrics, SettingValue::Table& report) {
   report.emplace_back("samples", value_of(metrics.samples));
   report.emplace_back("loss", value_of(metrics.loss));
@@ -55,11 +53,16 @@ std::string metrics_text(Loss loss, const SplitMetrics& metrics) {
                                   : "");
 }
 
-Reporter::Reporter(int rank, ProgressStyle style, const std::string& folder)
+double seconds_between_lines(double given, bool terminal, double passed) {
+  return given > 0 ? given : terminal ? 1 : std::clamp(passed / 60, 1.0, 60.0);
+}
+
+Reporter::Reporter(int rank, ProgressStyle style, const std::string& folder, double every_seconds)
     : active_(rank == 0),
       terminal_(style == ProgressStyle::line || (style == ProgressStyle::automatic &&
                                                  isatty(STDOUT_FILENO) == 1 && !under_mpirun())),
-      off_(style == ProgressStyle::off) {
+      off_(style == ProgressStyle::off),
+      every_seconds_(every_seconds) {
   if (active_ && !folder.empty()) {
     folder_ = folder;
     log_ = Log(folder + "/log.txt", rank);
@@ -150,7 +153,10 @@ std::string Reporter::time_left(const StepReport& report) {
 void Reporter::show_step(const StepReport& report, double examples_per_s) {
   const std::string left = time_left(report);
   const auto now = std::chrono::steady_clock::now();
-  if (now - shown_ < kBetweenLines && report.step != report.total_steps) {
+  const double passed = std::chrono::duration<double>(now - start_).count();
+  const double since = std::chrono::duration<double>(now - shown_).count();
+  if (since < seconds_between_lines(every_seconds_, terminal_, passed) &&
+      report.step != report.total_steps) {
     return;
   }
   shown_ = now;

@@ -28,17 +28,22 @@ struct StepReport {
   StepClock clock;             ///< since the last report
 };
 
+/// The seconds from one line of a step to the next: as given, or where 0 is given, 1 on a terminal;
+/// elsewhere 1 in the first minute, and then a sixtieth of what has passed, up to a minute.
+double seconds_between_lines(double given, bool terminal, double passed);
+
 class Reporter {
  public:
-  /// Appends to metrics.jsonl and log.txt in `folder`, unless that is empty. A reporter of a rank
-  /// other than 0 does nothing. Throws Error{io}.
-  Reporter(int rank, ProgressStyle style, const std::string& folder);
+  /// Appends to metrics.jsonl and log.txt in `folder`, unless that is empty. `every_seconds` is
+  /// what seconds_between_lines is given. A reporter of a rank other than 0 does nothing. Throws
+  /// Error{io}.
+  Reporter(int rank, ProgressStyle style, const std::string& folder, double every_seconds = 0);
   ~Reporter();
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
 
-  /// Writes the metrics, and shows them unless a step was shown less than a quarter of a second
-  /// ago.
+  /// Writes the metrics, and shows them unless a step was shown a short while ago
+  /// (seconds_between_lines). The last step is always shown.
   void step(const StepReport& report);
   void evaluation(const char* split, std::int64_t step, std::int64_t epoch, Loss loss,
                   const SplitMetrics& metrics, bool best);
@@ -61,6 +66,7 @@ class Reporter {
   bool terminal_;
   bool off_;
   bool open_line_ = false;
+  double every_seconds_;
   std::string folder_;
   std::FILE* metrics_ = nullptr;
   std::int64_t lost_metrics_ = 0;  // lines

@@ -34,6 +34,7 @@ struct JobOptions {
   std::vector<std::string> unseen;
   bool drop_last = false;
   std::int64_t report_every_steps = 20;
+  double report_every_seconds = 0;  ///< from one shown step to the next; 0: launch/reporter.hpp
   double watchdog_seconds = 60;
 };
 

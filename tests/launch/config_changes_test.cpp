@@ -34,6 +34,7 @@ TEST(ConfigChanges, OfWhereAndHowLongAJobRunsAreFree) {
                           "job.unseen",
                           "job.numerics",
                           "job.watchdog_seconds",
+                          "job.report_every_seconds",
                           "job.report_every_steps",
                           "checkpoint.keep",
                           "checkpoint.every_steps",

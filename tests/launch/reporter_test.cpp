@@ -66,6 +66,15 @@ TEST(Reporter, WritesALineOfJsonPerReportAtOnce) {
   EXPECT_EQ(std::get<double>(entry(entry(lines[1], "unseen"), "auc").value), 0.75);
 }
 
+TEST(Reporter, LinesOfStepsBecomeRareInLongJobs) {
+  EXPECT_EQ(seconds_between_lines(0, true, 36'000), 1);
+  EXPECT_EQ(seconds_between_lines(0, false, 30), 1);
+  EXPECT_EQ(seconds_between_lines(0, false, 600), 10);
+  EXPECT_EQ(seconds_between_lines(0, false, 36'000), 60);
+  EXPECT_EQ(seconds_between_lines(5, false, 36'000), 5);
+  EXPECT_EQ(seconds_between_lines(0.25, true, 1), 0.25);
+}
+
 TEST(Reporter, AMetricThatIsUndefinedIsSaidSo) {
   Metrics metrics;
   metrics.auc = -std::nan("");

@@ -7,6 +7,7 @@
 #include "io/checkpoint_folder.hpp"
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
+#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 namespace {
@@ -114,13 +115,14 @@ void CheckpointReader::check_own_files() {
   }
 }
 
-void CheckpointReader::read_own_shards(const ManifestTable& table, const ShardSink& take) {
-  const Range own = run_of(communicator_.rank(), communicator_.size(), table.shards());
-  for (std::int64_t writer = 0; writer < manifest_.ranks; ++writer) {
-    const Range held = run_of(writer, manifest_.ranks, table.shards());
-    const Range wanted = intersection(held, own);
+void CheckpointReader::read_shards(const ManifestTable& table, Range shards,
+                                   const ShardSink& take) {
+  const ShardOwners writers(manifest_.ranks, table.shards(), table.owners);
+  for (std::int64_t run = 0; run < writers.runs(); ++run) {
+    const Range held = writers.shards_of_run(run);
+    const Range wanted = intersection(held, shards);
     if (wanted.begin < wanted.end) {
-      const std::string name = rank_file_name(writer, manifest_.ranks);
+      const std::string name = rank_file_name(writers.rank_of_run(run), manifest_.ranks);
       const Hdf5File file = Hdf5File::open(path_ + "/" + name);
       keyshard::read_table({files_, stream_, communicator_.progress(), times_}, file, table, held,
                            wanted, take);
@@ -128,10 +130,19 @@ void CheckpointReader::read_own_shards(const ManifestTable& table, const ShardSi
   }
 }
 
+void CheckpointReader::read_table(const std::string& name, Range shards, const ShardSink& take) {
+  const InPhase phase(communicator_.progress(), Phase::loading);
+  const TimedPart timed(times_.total);
+  vote(communicator_, [&] { read_shards(manifest_.table(name, path_), shards, take); });
+}
+
 void CheckpointReader::read_table(const std::string& name, const ShardSink& take) {
   const InPhase phase(communicator_.progress(), Phase::loading);
   const TimedPart timed(times_.total);
-  vote(communicator_, [&] { read_own_shards(manifest_.table(name, path_), take); });
+  vote(communicator_, [&] {
+    const ManifestTable& table = manifest_.table(name, path_);
+    read_shards(table, run_of(communicator_.rank(), communicator_.size(), table.shards()), take);
+  });
 }
 
 std::vector<std::byte> CheckpointReader::read_dense(const std::string& name) {

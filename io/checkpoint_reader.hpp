@@ -1,6 +1,6 @@
 // Opens a committed checkpoint. All files are checked against the manifest, byte for byte, before
 // HDF5 sees them and before anything is taken from them. Then each rank reads the shards that it
-// owns, however many ranks wrote the checkpoint. A checkpoint that is refused throws
+// owns, whichever ranks wrote the checkpoint. A checkpoint that is refused throws
 // Error{corrupt_data} with file and reason, the same on all ranks.
 #pragma once
 
@@ -28,8 +28,11 @@ class CheckpointReader {
   /// The digest of the state that was saved: equal to the digest of that state in memory.
   Digest128 state_digest() const { return manifest_.state_digest(); }
 
-  /// Reads this rank's run of the shards of a table, each column checked against its digest. What
-  /// one rank throws, also in `take`, is thrown on all ranks. Collective.
+  /// Reads `shards` of a table, each column checked against its digest. Ranks may ask for any
+  /// shards. What one rank throws, also in `take`, is thrown on all ranks. Collective.
+  void read_table(const std::string& name, Range shards, const ShardSink& take);
+
+  /// The same where each rank reads its run of all shards: run_of(rank, ranks, shards). Collective.
   void read_table(const std::string& name, const ShardSink& take);
 
   /// A dense part, the same on every rank. Throws Error{corrupt_data} where there is none of that
@@ -51,7 +54,7 @@ class CheckpointReader {
   std::string read_manifest();
   void check_file_set();
   void check_own_files();
-  void read_own_shards(const ManifestTable& table, const ShardSink& take);
+  void read_shards(const ManifestTable& table, Range shards, const ShardSink& take);
 
   FileSystem& files_;
   std::string path_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <future>
 
+#include "collectives/gather_shards.hpp"
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
@@ -15,8 +16,7 @@ namespace keyshard {
 struct CheckpointWriter::Save {
   const CheckpointContent& content;
   std::string folder;  // temporary
-  Range shards;
-  Manifest manifest;  // of what this rank has written; after `gather`, of what all have
+  Manifest manifest;   // of what this rank has written; after `gather`, of what all have
   CheckpointTimes times;
 };
 
@@ -38,15 +38,16 @@ void write_overview(const std::string& path, const Manifest& manifest) {
       begins.push_back(begins.back() + rows);
     }
     const std::string& name = table.shape.name;
+    const ShardOwners owners(manifest.ranks, table.shards(), table.owners);
     file.write(table_dataset(name, "shard_begin"), ElementType::i64,
                {static_cast<std::int64_t>(begins.size())}, begins.data());
     file.set_text("/tables/" + hdf5_part(name), "name", name);
     for (const ColumnShape& column : file_columns(table.shape)) {
       std::vector<Hdf5Source> sources;
-      for (std::int64_t rank = 0; rank < manifest.ranks; ++rank) {
-        const Range held = run_of(rank, manifest.ranks, table.shards());
-        sources.push_back({rank_file_name(rank, manifest.ranks), table_dataset(name, column.name),
-                           table.rows_in(held)});
+      for (std::int64_t run = 0; run < owners.runs(); ++run) {
+        sources.push_back({rank_file_name(owners.rank_of_run(run), manifest.ranks),
+                           table_dataset(name, column.name),
+                           table.rows_in(owners.shards_of_run(run))});
       }
       file.create_virtual(table_dataset(name, column.name), column.type,
                           file_shape(column, begins.back()), sources);
@@ -71,8 +72,7 @@ CheckpointWriter::CheckpointWriter(FileSystem& files, std::string folder,
 CheckpointTimes CheckpointWriter::save(const CheckpointContent& content,
                                        const Retention& retention) {
   const InPhase phase(communicator_.progress(), Phase::saving);
-  const Range shards = run_of(communicator_.rank(), communicator_.size(), content.shards);
-  Save save{content, begin(content.step), shards, {}, {}};
+  Save save{content, begin(content.step), {}, {}};
   {
     const TimedPart timed(save.times.total);
     try {
@@ -125,8 +125,10 @@ void CheckpointWriter::write_own_file(Save& save) {
   file.set_integer("/", "step", manifest.step);
   const RankFileWork work{files_, stream_, communicator_.progress(), save.times};
   for (const TableSource& table : save.content.tables) {
+    const ShardOwners owners(manifest.ranks, save.content.shards, table.owners);
     manifest.tables.push_back(
-        {table.shape, table.rows, write_table(work, file, table, save.shards)});
+        {table.shape, table.rows,
+         write_table(work, file, table, owners.shards_of(communicator_.rank())), owners.list()});
   }
   if (communicator_.rank() == 0) {
     for (const DenseSource& dense : save.content.dense) {
@@ -171,8 +173,8 @@ void CheckpointWriter::read_back(Save& save, const std::string& path) {
   // This rank knows the digests of its own shards alone, so its shards are read as if a table had
   // no others.
   const Hdf5File file = Hdf5File::open(path);
-  const Range all{0, save.shards.size()};
   for (const ManifestTable& table : save.manifest.tables) {
+    const Range all{0, table.shards()};
     read_table({files_, stream_, progress, save.times}, file, table, all, all,
                [](auto, auto, auto&) {});
   }
@@ -197,8 +199,10 @@ void CheckpointWriter::gather(Save& save) {
     manifest.files.push_back({rank_file_name(rank, manifest.ranks), entry.bytes, entry.digest});
   }
   for (ManifestTable& table : manifest.tables) {
-    table.rows = communicator_.gather_joined(Span<const std::int64_t>(table.rows));
-    table.digests = communicator_.gather_joined(Span<const Digest128>(table.digests));
+    const ShardOwners owners(manifest.ranks, save.content.shards, table.owners);
+    table.rows = gather_shards(communicator_, owners, table.rows);
+    table.digests =
+        gather_shards(communicator_, owners, table.digests, std::ssize(table.shape.columns) + 1);
   }
   manifest.config = save.content.config;
   manifest.state = save.content.state;

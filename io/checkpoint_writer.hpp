@@ -27,7 +27,7 @@ struct DenseSource {
 /// the order of tables and of dense parts.
 struct CheckpointContent {
   std::int64_t step = 0;
-  std::int64_t shards = 0;  ///< of every table; this rank brings run_of(rank, ranks, shards)
+  std::int64_t shards = 0;  ///< of every table; this rank brings those that it owns
   SettingValue config;      ///< shown, and compared at a resume; not part of the state digest
   SettingValue state;       ///< everything small that a resume needs; finite numbers only
   std::vector<TableSource> tables;

@@ -8,6 +8,7 @@
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
 #include "runtime/json.hpp"
+#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 namespace {
@@ -30,7 +31,7 @@ SettingValue tree_of(const ColumnShape& column) {
 }
 
 /// Shards without rows are left out: all of their digests are that of no bytes.
-SettingValue tree_of(const ManifestTable& table) {
+SettingValue tree_of(const ManifestTable& table, std::int64_t format) {
   // One long text per table: thousands of short ones take long to parse.
   std::string digests;
   std::vector<std::int64_t> filled, rows;
@@ -45,14 +46,18 @@ SettingValue tree_of(const ManifestTable& table) {
       rows.push_back(count);
     }
   }
-  return value_of(SettingValue::Table{
+  SettingValue::Table tree{
       {"name", value_of(table.shape.name)},
       {"columns", list_of(table.shape.columns, [](const auto& c) { return tree_of(c); })},
       {"options", table.shape.options},
       {"shards", value_of(table.shards())},
       {"filled", value_of(filled)},
       {"rows", value_of(rows)},
-      {"digests", value_of(std::move(digests))}});
+      {"digests", value_of(std::move(digests))}};
+  if (format == kOwnersFormat) {
+    tree.emplace_back("owners", value_of(table.owners));
+  }
+  return value_of(std::move(tree));
 }
 
 SettingValue tree_of(const ManifestDense& dense) {
@@ -104,7 +109,7 @@ void spread_filled(const ValueReader& node, ManifestTable& table) {
   }
 }
 
-ManifestTable parse_table(const ValueReader& node, std::int64_t format) {
+ManifestTable parse_table(const ValueReader& node, std::int64_t ranks, std::int64_t format) {
   ManifestTable table;
   table.shape.name = node.at("name").text();
   table.shape.options = node.at("options").value();
@@ -119,6 +124,12 @@ ManifestTable parse_table(const ValueReader& node, std::int64_t format) {
           node.path(), expected, table.digests.size());
   if (format > 1) {
     spread_filled(node, table);
+  }
+  if (format == kOwnersFormat) {
+    table.owners = counts_in(node.at("owners"));
+    require(ShardOwners::valid(ranks, table.owners), Kind::corrupt_data,
+            "{}: expected owners among the ranks 0 to {}, each once: found {}", node.path(),
+            ranks - 1, joined(table.owners, ", "));
   }
   return table;
 }
@@ -143,16 +154,16 @@ void require_file_set(const Manifest& manifest, const std::string& place) {
 
 Manifest parse_tree(const ValueReader& root) {
   const std::int64_t format = count_in(root.at("format"));
-  require(format == 1 || format == kCheckpointFormat, Kind::corrupt_data,
-          "{}: expected format version 1 or {}, which this version of keyshard reads: found {}",
-          root.path(), kCheckpointFormat, format);
+  require(format >= 1 && format <= kOwnersFormat, Kind::corrupt_data,
+          "{}: expected format version 1 to {}, which this version of keyshard reads: found {}",
+          root.path(), kOwnersFormat, format);
   Manifest manifest;
   manifest.step = count_in(root.at("step"));
   manifest.ranks = count_in(root.at("ranks"));
   manifest.config = root.at("config").value();
   manifest.state = root.at("state").value();
   for (const ValueReader& node : root.at("tables").entries()) {
-    manifest.tables.push_back(parse_table(node, format));
+    manifest.tables.push_back(parse_table(node, manifest.ranks, format));
   }
   for (const ValueReader& node : root.at("dense").entries()) {
     manifest.dense.push_back({node.at("name").text(), type_in(node.at("type")),
@@ -216,7 +227,11 @@ std::string rank_file_name(std::int64_t rank, std::int64_t ranks) {
 
 std::string manifest_text(const Manifest& manifest) {
   const auto tree = [](const auto& entry) { return tree_of(entry); };
-  const SettingValue::Table root{{"format", value_of(kCheckpointFormat)},
+  const bool owned = std::any_of(manifest.tables.begin(), manifest.tables.end(),
+                                 [](const ManifestTable& table) { return !table.owners.empty(); });
+  const std::int64_t format = owned ? kOwnersFormat : kCheckpointFormat;
+  const auto table_tree = [&](const ManifestTable& table) { return tree_of(table, format); };
+  const SettingValue::Table root{{"format", value_of(format)},
                                  {"step", value_of(manifest.step)},
                                  {"ranks", value_of(manifest.ranks)},
                                  {"state_digest", value_of(manifest.state_digest().hex())},
@@ -224,7 +239,7 @@ std::string manifest_text(const Manifest& manifest) {
                                  {"config", manifest.config},
                                  {"files", list_of(manifest.files, tree)},
                                  {"dense", list_of(manifest.dense, tree)},
-                                 {"tables", list_of(manifest.tables, tree)}};
+                                 {"tables", list_of(manifest.tables, table_tree)}};
   std::string body = "{";
   for (const auto& [name, value] : root) {
     body += fmt::format("{}\n  \"{}\": {}", body.size() > 1 ? "," : "", name, json_text(value));

@@ -16,8 +16,10 @@
 namespace keyshard {
 
 /// The version of the format that this version of keyshard writes; it reads version 1 too, whose
-/// manifest lists shards without rows.
+/// manifest lists shards without rows. Where a table has owners of its own (ManifestTable::owners)
+/// the manifest has version 3, so that a reader that does not know of owners refuses it.
 inline constexpr std::int64_t kCheckpointFormat = 2;
+inline constexpr std::int64_t kOwnersFormat = 3;
 
 /// A column of the rows of a table: `width` elements of a row.
 struct ColumnShape {
@@ -45,6 +47,8 @@ struct ManifestTable {
   TableShape shape;
   std::vector<std::int64_t> rows;  ///< of each shard [shards]
   std::vector<Digest128> digests;  ///< [shards x (1 + columns)], the keys first
+  /// The ranks that wrote the runs of shards, as ShardOwners takes them.
+  std::vector<std::int64_t> owners = {};
 
   std::int64_t shards() const { return static_cast<std::int64_t>(rows.size()); }
 

@@ -19,11 +19,12 @@ namespace keyshard {
 /// A table as this rank brings it to a save.
 struct TableSource {
   TableShape shape;
-  std::vector<std::int64_t> rows;  ///< of each shard of this rank's run
+  std::vector<std::int64_t> rows;  ///< of each shard of this rank
   /// Copies a shard: its keys, ascending, and each column [keys x width]. Called from several
   /// threads, once per shard.
   std::function<void(std::int64_t shard, Span<Key> keys, const std::vector<std::byte*>& columns)>
       copy;
+  std::vector<std::int64_t> owners = {};  ///< of the shards, as ShardOwners takes them
 };
 
 /// Takes a shard that was read and checked: keys ascending, columns [keys x width]. Called once per

@@ -101,6 +101,7 @@ struct Session {
     for (TableOptions& table : options.embedding.tables) {
       table.kv_creator = HostRows{};  // the store of the job keeps its rows
     }
+    options.embedding.devices.clear();  // any number of ranks scores, and all of them own rows
     training = make_training(choose_device(command, communicator), options, reader->schema(),
                              communicator, stream);
     training->load(scored.checkpoint);

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "runtime/error.hpp"
-#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -43,24 +42,22 @@ void check_device_names(const std::string& layer, const std::vector<std::string>
   }
 }
 
-void check_devices(const std::string& layer, const std::vector<std::string>& devices, int ranks,
-                   std::string_view backend) {
+std::vector<std::int64_t> device_ranks(const std::string& layer,
+                                       const std::vector<std::string>& devices, int ranks,
+                                       std::string_view backend) {
   check_device_names(layer, devices);
-  bool all = devices.empty() || devices.size() == static_cast<std::size_t>(ranks);
-  for (std::size_t i = 0; i < devices.size(); ++i) {
-    const Device device = *device_of(devices[i]);
+  std::vector<std::int64_t> owners;
+  for (const std::string& name : devices) {
+    const Device device = *device_of(name);
     require(device.backend == backend, Kind::invalid_argument,
             "layer {}: expected devices of the backend of this job, {}: found \"{}\"", layer,
-            backend, devices[i]);
+            backend, name);
     require(device.rank < ranks, Kind::invalid_argument,
             "layer {}: expected devices of the ranks 0 to {}: found \"{}\"", layer, ranks - 1,
-            devices[i]);
-    all = all && device.rank == static_cast<int>(i);
+            name);
+    owners.push_back(device.rank);
   }
-  require(all, Kind::not_built,
-          "layer {}: option devices = [{}] is not built in this version; built is none or every "
-          "rank in order",
-          layer, joined(devices, ", "));
+  return owners;
 }
 
 }  // namespace keyshard

@@ -1,6 +1,7 @@
 // Which ranks own the shards of a table, as the option `devices` of a layer names them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,11 +12,11 @@ namespace keyshard {
 /// and for a name that stands there twice.
 void check_device_names(const std::string& layer, const std::vector<std::string>& devices);
 
-/// Checks that the names are devices of a job with `ranks` ranks that run on `backend` ("cpu" or
-/// "gpu"): throws Error{invalid_argument} for a rank that does not exist and for another backend.
-/// No names mean all ranks, and so does the list of all of them in their order; any other list
-/// throws Error{not_built}.
-void check_devices(const std::string& layer, const std::vector<std::string>& devices, int ranks,
-                   std::string_view backend);
+/// The ranks of the names, as TableOptions::owners takes them: no names mean all ranks. Throws as
+/// check_device_names, and Error{invalid_argument} for a rank that a job of `ranks` ranks lacks and
+/// for another backend than that of the job ("cpu" or "gpu").
+std::vector<std::int64_t> device_ranks(const std::string& layer,
+                                       const std::vector<std::string>& devices, int ranks,
+                                       std::string_view backend);
 
 }  // namespace keyshard

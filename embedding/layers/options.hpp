@@ -17,7 +17,7 @@ namespace keyshard {
 struct EmbeddingOptions {
   std::vector<TableOptions> tables;
   std::vector<FeatureOptions> features;
-  std::vector<std::vector<std::string>> devices;  ///< of each table, as check_devices takes them
+  std::vector<std::vector<std::string>> devices;  ///< of each table, as device_ranks takes them
   /// The regularizer of the outputs of each feature, one per column group; empty: none.
   std::vector<std::vector<ActivityOptions>> activities;
 };

@@ -16,15 +16,17 @@
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
 #include "runtime/for_each.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 
 /// What travels with the counts of a call: trainable, training, samples.
 inline constexpr std::int64_t kLayerCarry = 3;
 
-/// The table of another layer, which this layer shares.
+/// The table of another layer, which this layer shares. `owners` are those of its own options.
 template <Backend B>
-Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options) {
+Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options,
+                       const std::vector<std::int64_t>& owners) {
   Table<B>& shared = tables.at(options.share);
   require(shared.layout().dim == options.embedding_size, Kind::invalid_argument,
           "layer {}: expected embedding_size {} of the shared table {}: found {}", options.name,
@@ -41,11 +43,18 @@ Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options) {
   require(!options.bp_v2 || shared.options().bp_v2, Kind::invalid_argument,
           "layer {}: expected bp_v2 of the shared table {}, false: found true", options.name,
           options.share);
+  const std::int64_t ranks = tables.communicator().size();
+  require(
+      owners.empty() || ShardOwners(ranks, kShards, owners) == owners_of(shared.options(), ranks),
+      Kind::invalid_argument,
+      "layer {}: expected devices of the shared table {}, or none given: found [{}]", options.name,
+      options.share, joined(options.devices, ", "));
   tables.scopes()->require_key_dtype(options.name, options.share, options.key_dtype);
   return shared;
 }
 
-inline TableOptions table_options(const LayerOptions& options) {
+inline TableOptions table_options(const LayerOptions& options,
+                                  const std::vector<std::int64_t>& owners) {
   TableOptions table;
   table.name = options.name;
   table.groups = {{.name = "values",
@@ -69,17 +78,19 @@ inline TableOptions table_options(const LayerOptions& options) {
   table.admit_after = options.admit_after;
   table.admit_probability = options.admit_probability;
   table.kv_creator = options.kv_creator;
+  table.owners = owners;
   return table;
 }
 
 template <Backend B>
 Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
   check(options);
-  check_devices(options.name, options.devices, tables.communicator().size(),
-                std::same_as<B, Cpu> ? "cpu" : "gpu");
+  const std::vector<std::int64_t> owners =
+      device_ranks(options.name, options.devices, tables.communicator().size(),
+                   std::same_as<B, Cpu> ? "cpu" : "gpu");
   tables.scopes()->require_free(options.name);
-  Table<B>& table =
-      options.share.empty() ? tables.create(table_options(options)) : shared_table(tables, options);
+  Table<B>& table = options.share.empty() ? tables.create(table_options(options, owners))
+                                          : shared_table(tables, options, owners);
   tables.scopes()->take(options.name, table.options().name, options.key_dtype);
   return table;
 }

@@ -13,7 +13,7 @@
 #include "embedding/rows/row_values.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
-#include "runtime/runs.hpp"
+#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 
@@ -71,23 +71,25 @@ struct WeightRoutes {
   std::vector<std::size_t> order;
   std::vector<std::int64_t> counts;
 
-  WeightRoutes(const Partitioner& partitioner, const std::vector<Key>& keys, std::int64_t ranks)
-      : order(keys.size()), counts(static_cast<std::size_t>(ranks)) {
-    std::vector<std::int64_t> owners;
+  WeightRoutes(const Partitioner& partitioner, const ShardOwners& owners,
+               const std::vector<Key>& keys)
+      : order(keys.size()), counts(static_cast<std::size_t>(owners.ranks())) {
+    std::vector<std::int64_t> ranks;
     for (const Key key : keys) {
-      owners.push_back(owner_of(shard_of(partitioner, key), ranks, kShards));
-      ++counts[static_cast<std::size_t>(owners.back())];
+      ranks.push_back(owners.owner(shard_of(partitioner, key)));
+      ++counts[static_cast<std::size_t>(ranks.back())];
     }
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return owners[a] < owners[b]; });
+                     [&](std::size_t a, std::size_t b) { return ranks[a] < ranks[b]; });
   }
 };
 
 /// Sends every weight to the rank that owns it. Collective; in host memory.
 inline LayerWeights send_to_owners(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-                                   const Partitioner& partitioner, const LayerWeights& weights) {
-  const WeightRoutes routes(partitioner, weights.keys, communicator.size());
+                                   const Partitioner& partitioner, const ShardOwners& owners,
+                                   const LayerWeights& weights) {
+  const WeightRoutes routes(partitioner, owners, weights.keys);
   const std::int64_t dim = weights.embedding_size;
   LayerWeights sent{weights.value_dtype, dim, {}, {}};
   for (const std::size_t i : routes.order) {
@@ -146,7 +148,8 @@ void TableLayer<B>::set_weights(Stream<B>& stream, const LayerWeights& weights) 
     check_keys(name(), options_.key_dtype, weights.keys);
   });
   const LayerWeights mine =
-      send_to_owners(communicator, host_of(stream), table_->partitioner(), weights);
+      send_to_owners(communicator, host_of(stream), table_->partitioner(),
+                     owners_of(table_->options(), communicator.size()), weights);
   vote(communicator, [&] { check_distinct(name(), mine.keys); });
   const auto replace = [&] {
     table_->clear(stream);

@@ -305,7 +305,7 @@ void plan_batch(Stream<B>& stream, const LookupShape& shape, const LookupInput& 
   asker.distinct = dedup(stream, Occurrences{.keys = input.bags.values,
                                              .tables = tables.empty() ? nullptr : tables.data(),
                                              .partitioners = shape.partitioners,
-                                             .ranks = shape.ranks});
+                                             .owners = &shape.owners});
   if (shape.weighted) {
     weigh_bags(stream, input, asker);
   }

@@ -72,7 +72,8 @@ template <Backend B>
 class Lookup {
  public:
   /// Features and the tables they read, the same on all ranks. Tables are borrowed and hold the
-  /// shards of this rank: run_of(rank, ranks, kShards). Throws Error{invalid_argument}.
+  /// shards of this rank: owners_of(options, ranks).shards_of(rank). Throws
+  /// Error{invalid_argument}.
   Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
          const std::vector<FeatureOptions>& features);
 

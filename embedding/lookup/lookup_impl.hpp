@@ -272,8 +272,9 @@ Lookup<B>::Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
   }
   std::vector<std::uint8_t> frozen = part_frozen<B>(tables_, parted);
   std::vector<const TableOptions*> options;
-  const Range own = run_of(communicator.rank(), communicator.size(), kShards);
   for (const Table<B>* table : tables_) {
+    const Range own =
+        owners_of(table->options(), communicator.size()).shards_of(communicator.rank());
     require(table->shards() == own, Kind::invalid_argument,
             "table {}: expected the shards of this rank, {} to {}: found {} to {}",
             table->options().name, own.begin, own.end, table->shards().begin, table->shards().end);

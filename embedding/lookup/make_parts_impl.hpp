@@ -25,22 +25,23 @@ struct OrderedBags {
   const std::uint16_t* shards;
   const std::uint16_t* slice_of;
 
-  KEYSHARD_HD std::int64_t owner(std::int64_t i) const {
-    return owner_of(shards[items[i]], shape.ranks, kShards);
+  KEYSHARD_HD std::int64_t owner(std::int64_t table, std::int64_t i) const {
+    return shape.owners.owner(table, shards[items[i]]);
   }
 
   /// Calls body(owner, begin, end) for the part of each owner of a bag of a reduced table.
   template <class Body>
   KEYSHARD_HD void for_parts(std::int64_t bag, const Body& body) const {
     const std::int64_t f = bag % by_features.divisor();
-    if (reduced[shape.features[f].table] == 0) {
+    const std::int64_t table = shape.features[f].table;
+    if (reduced[table] == 0) {
       return;
     }
     const std::int64_t end = bags.begin(bag) + bags.size(bag);
     for (std::int64_t i = bags.begin(bag); i < end;) {
-      const std::int64_t rank = owner(i);
+      const std::int64_t rank = owner(table, i);
       std::int64_t stop = i + 1;
-      while (stop < end && owner(stop) == rank) {
+      while (stop < end && owner(table, stop) == rank) {
         ++stop;
       }
       body(rank, i, stop);
@@ -108,7 +109,7 @@ struct PartsOfBlocks {
 
   KEYSHARD_HD std::int64_t nodes(const BagPart& of) const {
     const std::int64_t first = key_starts == nullptr ? 0 : key_starts[of.block];
-    return count_nodes(shape, of.count,
+    return count_nodes(shape.nodes_of(of.feature), of.count,
                        [&](std::uint32_t j) { return shards[first + items[of.items + j]]; });
   }
 };

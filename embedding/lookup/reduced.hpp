@@ -70,14 +70,15 @@ struct BagParts {
   }
 };
 
-/// How many nodes of their owner's run `count` ascending shards touch.
+/// How many nodes of their owner's run `count` ascending shards touch. `node_of_shard` is that of
+/// their table (ShapeRef::nodes_of).
 template <class Shard>
-KEYSHARD_HD std::int64_t count_nodes(const ShapeRef& shape, std::uint32_t count,
+KEYSHARD_HD std::int64_t count_nodes(const std::uint16_t* node_of_shard, std::uint32_t count,
                                      const Shard& shard) {
   std::int64_t nodes = 0;
   std::int64_t node = -1;
   for (std::uint32_t j = 0; j < count; ++j) {
-    const std::int64_t next = shape.node_of_shard[shard(j)];
+    const std::int64_t next = node_of_shard[shard(j)];
     nodes += next != node ? 1 : 0;
     node = next;
   }
@@ -90,8 +91,8 @@ template <class C, int kColumns, class Size>
 struct MergeParts {
   using State = typename C::State;
 
-  ShapeRef shape;
-  const BagPart* parts;  ///< [num_parts] of the bag
+  const std::uint16_t* node_of_shard;  ///< of the table
+  const BagPart* parts;                ///< [num_parts] of the bag
   std::int64_t num_parts;
   const std::int64_t* bases;  ///< of the blocks of the answers
   const std::byte* answers;
@@ -135,7 +136,7 @@ struct MergeParts {
     const std::byte* answer = answers + bases[part.block] + part.state + group.state;
     std::int64_t node = -1;
     for (std::uint32_t j = 0; j < part.count; ++j) {
-      const std::int64_t next = shape.node_of_shard[shards[items[part.items + j]]];
+      const std::int64_t next = node_of_shard[shards[items[part.items + j]]];
       if (next != node) {
         const State* state = reinterpret_cast<const State*>(answer) + first;
         State* to = fold.push(Solo{}, next);
@@ -182,7 +183,7 @@ struct MergeBags {
         using C = decltype(family);
         const auto size = size_of_bag<C>(bags, weights, bag);
         MergeParts<C, kLaneColumns<Team>, std::remove_const_t<decltype(size)>>{
-            .shape = shape,
+            .node_of_shard = shape.nodes_of(f),
             .parts = parts + starts[bag],
             .num_parts = starts[bag + 1] - starts[bag],
             .bases = bases,
@@ -234,16 +235,17 @@ struct ReduceParts {
     using State = typename C::State;
     StateStack<C, kColumns> stack;
     Fold<State, C, Width> fold(stack.states, width);
+    const std::uint16_t* node_of_shard = shape.nodes_of(part.feature);
     std::byte* answer = answers + bases[part.block] + part.state + group.state;
     std::int64_t node = -1;
     for (std::uint32_t j = 0; j < part.count; ++j) {
       const std::int64_t received = key_blocks[part.block] + items[part.items + j];
       const std::int64_t shard = shards[received];
-      if (shape.node_of_shard[shard] != node && !fold.empty()) {
+      if (node_of_shard[shard] != node && !fold.empty()) {
         write(fold.finish(Solo{}), first, width, answer);
         answer += shape.features[part.feature].state_bytes;
       }
-      node = shape.node_of_shard[shard];
+      node = node_of_shard[shard];
       const std::int64_t key = inverse == nullptr ? received : inverse[received];
       const float* x = values + value_offset(key) + group.offset + first;
       const bool starts = !fold.continues(shard);

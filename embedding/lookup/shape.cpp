@@ -76,6 +76,7 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table, Looku
   added.weighted = feature.weighted;
   added.compute_dtype = feature.compute_dtype;
   added.row_dim = table.dim();
+  added.dealing = shape.owners.dealing(feature.table);
   shape.weighted |= feature.weighted;
   std::int64_t own_column = 0;
   for (std::size_t g = 0; g < shape.widths.size(); ++g) {
@@ -110,6 +111,23 @@ void set_empty(const FeatureOptions& feature, FeatureGroup* groups) {
             "TensorFlow does not know: found \"tf\"",
             feature.name);
     groups[g].empty = empty_value(*built_in, EmptyForm::ragged);
+  }
+}
+
+/// Says who owns the shards of the tables, and which nodes the runs of the owners are made of.
+void plan_owners(const std::vector<const TableOptions*>& tables, LookupShape& shape) {
+  std::vector<ShardOwners> owners;
+  for (const TableOptions* table : tables) {
+    owners.push_back(owners_of(*table, shape.ranks));
+  }
+  shape.owners = TableOwners(owners);
+  for (const ShardOwners& dealt : shape.owners.dealings()) {
+    for (std::int64_t run = 0; run < dealt.runs(); ++run) {
+      for (const Range& node : nodes_of(dealt.shards_of_run(run))) {
+        shape.node_of_shard.insert(shape.node_of_shard.end(), static_cast<std::size_t>(node.size()),
+                                   static_cast<std::uint16_t>(node.begin));
+      }
+    }
   }
 }
 
@@ -202,17 +220,11 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
           group.regularization.l2 > 0 && group.regularization.l2_per_occurrence;
     }
   }
+  plan_owners(tables, shape);
   plan_groups(tables, features, shape);
   for (const FeatureOptions& feature : features) {
     add_feature(feature, *tables[static_cast<std::size_t>(feature.table)], shape);
     set_empty(feature, shape.groups.data() + shape.groups.size() - shape.widths.size());
-  }
-  shape.node_of_shard.resize(static_cast<std::size_t>(kShards));
-  for (std::int64_t rank = 0; rank < ranks; ++rank) {
-    for (const Range& node : nodes_of(run_of(rank, ranks, kShards))) {
-      std::fill(shape.node_of_shard.begin() + node.begin, shape.node_of_shard.begin() + node.end,
-                static_cast<std::uint16_t>(node.begin));
-    }
   }
   return shape;
 }

@@ -8,6 +8,7 @@
 #include "embedding/lookup/feature.hpp"
 #include "embedding/rows/row_layout.hpp"
 #include "embedding/rows/table_options.hpp"
+#include "embedding/rows/table_owners.hpp"
 #include "embedding/rules/combine_weighted.hpp"
 #include "embedding/rules/partitioners.hpp"
 #include "runtime/copy.hpp"
@@ -54,6 +55,7 @@ struct FeatureShape {
   std::int64_t row_dim = 0;                        ///< of the table
   std::int64_t state_bytes = 0;                    ///< of one partial state of a bag, all groups
   std::int64_t back_bytes = 0;                     ///< of the backward message of a bag, all groups
+  std::int64_t dealing = 0;                        ///< of its table's shards (table_owners.hpp)
 };
 
 /// One column group of a table; dim 0 where it has fewer.
@@ -69,11 +71,16 @@ struct ShapeRef {
   std::int64_t num_features;
   std::int64_t num_groups;
   std::int64_t tables;
-  std::int64_t ranks;
+  TableOwnersRef owners;               ///< of the tables
   const TableGroup* table_groups;      ///< [tables x num_groups]
   const std::int64_t* dims;            ///< of each table, all groups
-  const std::uint16_t* node_of_shard;  ///< [kShards] first shard of the maximal node, in its
-                                       ///< owner's run, that holds it
+  const std::uint16_t* node_of_shard;  ///< [dealings x kShards] first shard of the maximal node, in
+                                       ///< its owner's run, that holds it
+
+  /// The same for the table of a feature: [kShards].
+  KEYSHARD_HD const std::uint16_t* nodes_of(std::int64_t feature) const {
+    return node_of_shard + features[feature].dealing * kShards;
+  }
 };
 
 template <Backend B>
@@ -83,6 +90,7 @@ struct ShapeStorage {
   Buffer<TableGroup, B> table_groups;
   Buffer<std::int64_t, B> dims;
   Buffer<std::uint16_t, B> nodes;
+  TableOwnersStorage<B> owners;
 };
 
 struct LookupShape {
@@ -104,7 +112,8 @@ struct LookupShape {
   bool counts_occurrences = false;         ///< a table has L2 per occurrence
   bool weighted = false;                   ///< a feature is
   std::int64_t ranks = 1;
-  std::vector<std::uint16_t> node_of_shard;  ///< [kShards], as in ShapeRef
+  TableOwners owners = TableOwners(1);       ///< of the tables
+  std::vector<std::uint16_t> node_of_shard;  ///< [dealings x kShards], as in ShapeRef
 
   std::int64_t tables() const { return static_cast<std::int64_t>(dims.size()); }
 
@@ -153,7 +162,7 @@ struct LookupShape {
             .num_features = num_features(),
             .num_groups = num_groups(),
             .tables = tables(),
-            .ranks = ranks,
+            .owners = owners.ref(stream, storage.owners),
             .table_groups = device_view<TableGroup>(stream, table_groups, storage.table_groups),
             .dims = device_view<std::int64_t>(stream, dims, storage.dims),
             .node_of_shard = device_view<std::uint16_t>(stream, node_of_shard, storage.nodes)};

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "embedding/rows/table_owners.hpp"
 #include "embedding/rules/partitioners.hpp"
 #include "runtime/buffer.hpp"
 
@@ -22,7 +23,7 @@ struct Occurrences {
   Span<const std::int64_t> blocks{};       ///< a host plan: block b, of table b modulo the tables,
                                            ///< has the occurrences blocks[b] .. blocks[b + 1]
   Span<const Partitioner> partitioners{};  ///< of each table
-  std::int64_t ranks = 1;  ///< the ranks that own the shards; 1 groups by table alone
+  const TableOwners* owners = nullptr;     ///< of the tables; null: grouped by table alone
 };
 
 template <Backend B>

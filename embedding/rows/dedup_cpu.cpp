@@ -16,24 +16,38 @@ constexpr std::int64_t kOccurrenceWork = 3;        // nanoseconds of a pass
 /// How occurrences are dealt to buckets: bucket = (owner * tables + table) * ranges + range of
 /// shards.
 struct Dealing {
-  std::int64_t ranks;
+  const TableOwners& owners;
   std::int64_t tables;
   std::int64_t ranges;
 
-  std::int64_t buckets() const { return ranks * tables * ranges; }
+  std::int64_t buckets() const { return owners.ranks() * tables * ranges; }
 
-  std::uint32_t bucket(std::uint32_t shard, std::int64_t table) const {
-    const std::int64_t owner = owner_of(shard, ranks, kShards);
-    const Range run = run_of(owner, ranks, kShards);
-    const std::int64_t range = (shard - run.begin) * ranges / run.size();
-    return static_cast<std::uint32_t>((owner * tables + table) * ranges + range);
+  /// The bucket of each shard of the first table, for each of the dealings of `owners`.
+  std::vector<std::uint32_t> of_shards() const {
+    std::vector<std::uint32_t> buckets;
+    for (const ShardOwners& dealt : owners.dealings()) {
+      for (std::int64_t run = 0; run < dealt.runs(); ++run) {
+        const Range shards = dealt.shards_of_run(run);
+        const std::int64_t first = dealt.rank_of_run(run) * tables * ranges;
+        for (std::int64_t shard = 0; shard < shards.size(); ++shard) {
+          buckets.push_back(static_cast<std::uint32_t>(first + shard * ranges / shards.size()));
+        }
+      }
+    }
+    return buckets;
   }
 };
 
-Dealing deal(const Occurrences& in) {
-  Dealing dealing{in.ranks, static_cast<std::int64_t>(in.partitioners.size()), 1};
-  const auto n = static_cast<std::int64_t>(in.keys.size());
-  while (dealing.buckets() * kBucketOccurrences < n && dealing.ranges * 2 * in.ranks <= kShards) {
+/// Cuts runs of shards into so many ranges that a bucket holds few occurrences.
+Dealing deal(const TableOwners& owners, std::int64_t tables, std::int64_t occurrences) {
+  Dealing dealing{owners, tables, 1};
+  std::int64_t fewest = owners.ranks(), most = 1;  // runs that a table is dealt in
+  for (const ShardOwners& dealt : owners.dealings()) {
+    fewest = std::min(fewest, dealt.runs());
+    most = std::max(most, dealt.runs());
+  }
+  while (fewest * tables * dealing.ranges * kBucketOccurrences < occurrences &&
+         dealing.ranges * 2 * most <= kShards) {
     dealing.ranges *= 2;
   }
   return dealing;
@@ -45,15 +59,6 @@ struct Dealt {
   Buffer<std::uint32_t, Cpu> occurrences;
   std::vector<std::int64_t> starts;  ///< [buckets + 1]
 };
-
-/// The bucket of each shard in the first table.
-std::vector<std::uint32_t> buckets_of_shards(const Dealing& dealing) {
-  std::vector<std::uint32_t> buckets(static_cast<std::size_t>(kShards));
-  for (std::uint32_t shard = 0; shard < kShards; ++shard) {
-    buckets[shard] = dealing.bucket(shard, 0);
-  }
-  return buckets;
-}
 
 /// Calls body(i, table) for the occurrences [begin, end).
 template <class Body>
@@ -77,19 +82,35 @@ void for_tables(const Occurrences& in, std::int64_t begin, std::int64_t end, con
   }
 }
 
+/// The buckets of a table: bucket `first + of_shards[s]` is that of shard s.
+struct TableBuckets {
+  const std::uint32_t* of_shards;
+  std::uint32_t first;
+};
+
+std::vector<TableBuckets> buckets_of_tables(const Dealing& dealing,
+                                            const std::vector<std::uint32_t>& of_shards) {
+  std::vector<TableBuckets> buckets;
+  for (std::int64_t table = 0; table < dealing.tables; ++table) {
+    buckets.push_back({of_shards.data() + dealing.owners.dealing(table) * kShards,
+                       static_cast<std::uint32_t>(table * dealing.ranges)});
+  }
+  return buckets;
+}
+
 /// Writes the bucket of each occurrence; each share counts its own occurrences in `places`.
 /// shard_by(partitioner, key) is the shard of a key.
 template <class ShardBy>
 void count_buckets(Stream<Cpu>& stream, const Occurrences& in, const Dealing& dealing,
                    const ShardBy& shard_by, std::uint32_t* bucket_of,
                    std::vector<std::vector<std::int64_t>>& places) {
-  const std::vector<std::uint32_t> shard_bucket = buckets_of_shards(dealing);
-  const auto per_table = static_cast<std::uint32_t>(dealing.ranges);
+  const std::vector<std::uint32_t> of_shards = dealing.of_shards();
+  const std::vector<TableBuckets> buckets = buckets_of_tables(dealing, of_shards);
   const auto count_share = [&](std::int64_t begin, std::int64_t end, int share) {
     std::vector<std::int64_t>& count = places[static_cast<std::size_t>(share)];
     for_tables(in, begin, end, [&](std::int64_t i, std::uint16_t table) {
       const std::uint32_t shard = shard_by(in.partitioners[table], in.keys[i]);
-      const std::uint32_t bucket = shard_bucket[shard] + table * per_table;
+      const std::uint32_t bucket = buckets[table].first + buckets[table].of_shards[shard];
       bucket_of[i] = bucket;
       ++count[bucket];
     });
@@ -226,7 +247,9 @@ Distinct<Cpu> dedup(Stream<Cpu>& stream, const Occurrences& in) {
   const auto n = static_cast<std::int64_t>(in.keys.size());
   require(n < std::int64_t{0xFFFFFFFF}, Kind::invalid_argument,
           "expected fewer than 2^32 - 1 ids in a batch of one rank: found {}", n);
-  const Dealing dealing = deal(in);
+  const auto tables = static_cast<std::int64_t>(in.partitioners.size());
+  const TableOwners nobody(1, tables);
+  const Dealing dealing = deal(in.owners == nullptr ? nobody : *in.owners, tables, n);
   Dealt dealt = deal_occurrences(stream, in, dealing);
   Buffer<std::uint32_t, Cpu> numbers(stream, n);
   const std::vector<std::int64_t> sizes = number_buckets(stream, dealt, numbers);

@@ -50,20 +50,27 @@ Numbering find_representatives(Stream<Cuda>& stream, const OccurrencesRef& in, s
   return keys;
 }
 
+std::int64_t blocks_of(const Occurrences& in) {
+  return (in.owners == nullptr ? 1 : in.owners->ranks()) * in.partitioners.size();
+}
+
 /// Numbers the keys block by block and writes them out.
 void number_keys(Stream<Cuda>& stream, const Occurrences& in, Numbering& keys,
                  Distinct<Cuda>& out) {
   const std::int64_t size = keys.representatives.size();
-  const std::int64_t blocks = in.ranks * in.partitioners.size();
+  const std::int64_t blocks = blocks_of(in);
   Selection<Cuda> grouped{{}, {0, size}};
   if (blocks > 1) {
     Buffer<Partitioner, Cuda> storage;
-    grouped = group_by(stream, size, blocks,
-                       BlockOfKey{.in = keys.in,
-                                  .representatives = keys.representatives.data(),
-                                  .partitioners = device_view(stream, in.partitioners, storage),
-                                  .num_tables = in.partitioners.size(),
-                                  .ranks = in.ranks});
+    TableOwnersStorage<Cuda> owners;
+    const TableOwners nobody(1, in.partitioners.size());
+    grouped = group_by(
+        stream, size, blocks,
+        BlockOfKey{.in = keys.in,
+                   .representatives = keys.representatives.data(),
+                   .partitioners = device_view(stream, in.partitioners, storage),
+                   .num_tables = in.partitioners.size(),
+                   .owners = (in.owners == nullptr ? nobody : *in.owners).ref(stream, owners)});
   }
   out.blocks = std::move(grouped.starts);
   out.keys = {stream, size};
@@ -96,7 +103,7 @@ void group_occurrences(Stream<Cuda>& stream, const Numbering& keys, Distinct<Cud
 
 Distinct<Cuda> no_keys(Stream<Cuda>& stream, const Occurrences& in) {
   Distinct<Cuda> out;
-  out.blocks.resize(static_cast<std::size_t>(in.ranks * in.partitioners.size() + 1));
+  out.blocks.resize(static_cast<std::size_t>(blocks_of(in) + 1));
   out.offsets = {stream, 1};
   fill_zero(stream, out.offsets.data(), 1);
   return out;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "embedding/rows/table_owners.hpp"
 #include "embedding/rules/partitioners.hpp"
 #include "runtime/atomic_word.hpp"
 #include "runtime/for_each.hpp"
@@ -87,13 +88,13 @@ struct BlockOfKey {
   const std::uint32_t* representatives;
   const Partitioner* partitioners;
   std::int64_t num_tables;
-  std::int64_t ranks;
+  TableOwnersRef owners;
 
   KEYSHARD_HD std::int64_t operator()(std::int64_t u) const {
     const std::int64_t i = representatives[u];
     const std::int64_t table = in.table(i);
     const std::uint32_t shard = built_in_shard(partitioners[table], in.keys[i]);
-    return owner_of(shard, ranks, kShards) * num_tables + table;
+    return owners.owner(table, shard) * num_tables + table;
   }
 };
 

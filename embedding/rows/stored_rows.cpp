@@ -47,7 +47,7 @@ StoredRows::StoredRows(const TableOptions& options, const RowLayout& layout,
     using Rows = std::decay_t<decltype(creator)>;
     if constexpr (std::is_same_v<Rows, TieredRows>) {
       store_ = make_store(creator.slow, record, owner);
-      store_->clear(owner.shards);  // without the memory of that time, old rows are of no use
+      store_->clear(owner.shards());  // without the memory of that time, old rows are of no use
       const std::int64_t row_bytes =
           layout.stride * 4 + 4 + static_cast<std::int64_t>(sizeof(HeldRow)) + kIndexBytes;
       fast_bytes_ = creator.fast_bytes;

@@ -48,7 +48,8 @@ Table<B>::Table(TableOptions options, Range shards, std::int64_t rank, std::int6
   if (is_host(options_.kv_creator)) {
     index_.reserve(options_.init_capacity * shards.size() / kShards);
   } else {
-    stored_ = std::make_unique<StoredRows>(options_, layout_, StoreOwner{rank, ranks, shards});
+    stored_ = std::make_unique<StoredRows>(options_, layout_,
+                                           StoreOwner{rank, owners_of(options_, ranks)});
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 #include "runtime/visit.hpp"
 
 namespace keyshard {
@@ -108,6 +109,13 @@ SettingValue saved_options(const TableOptions& options) {
     saved.emplace_back(kOwnRules, own_rule_names(options));
   }
   return value_of(std::move(saved));
+}
+
+ShardOwners owners_of(const TableOptions& options, std::int64_t ranks) {
+  require(ShardOwners::valid(ranks, options.owners), Kind::invalid_argument,
+          "table {}: expected owners among the ranks 0 to {}, each once: found {}", options.name,
+          ranks - 1, joined(options.owners, ", "));
+  return {ranks, kShards, options.owners};
 }
 
 bool has_own_rules(const TableOptions& options) {

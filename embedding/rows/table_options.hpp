@@ -14,6 +14,7 @@
 #include "embedding/rules/policies.hpp"
 #include "embedding/stores/kv_creator.hpp"
 #include "runtime/settings.hpp"
+#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 
@@ -80,6 +81,9 @@ struct TableOptions {
   /// The probability that a sighting gives a key a row, drawn from seed, key and step; above 0.
   double admit_probability = 1;
   KvCreator kv_creator;  ///< where rows live; not host: the table has a store (stored_rows.hpp)
+  /// The ranks that own the shards, a run each, in this order (ShardOwners); empty: all ranks.
+  /// Results do not depend on it, and a checkpoint loads with others.
+  std::vector<std::int64_t> owners;
 
   std::int64_t dim() const;  ///< of all groups together
 
@@ -104,6 +108,10 @@ inline constexpr const char* kOwnRules = "own_rules";
 
 /// The key of the value dtype in `saved_options`, where it is not float32.
 inline constexpr const char* kValueDtype = "value_dtype";
+
+/// The owners of the shards of a table in a job of so many ranks. Throws Error{invalid_argument}
+/// naming the table where `owners` is no list of such ranks, each once.
+ShardOwners owners_of(const TableOptions& options, std::int64_t ranks);
 
 /// Throws Error{invalid_argument} naming table and option where a table cannot be made.
 void check(const TableOptions& options);

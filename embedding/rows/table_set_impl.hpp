@@ -8,7 +8,7 @@
 #include "embedding/rows/table_set.hpp"
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
-#include "runtime/runs.hpp"
+#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 
@@ -21,10 +21,9 @@ Table<B>& TableSet<B>::create(const TableOptions& options) {
             options.name, options.name);
   }
   const std::int64_t rank = communicator_->rank(), ranks = communicator_->size();
+  const Range shards = owners_of(options, ranks).shards_of(rank);
   std::unique_ptr<Table<B>> table;
-  const auto make = [&] {
-    table = std::make_unique<Table<B>>(options, run_of(rank, ranks, kShards), rank, ranks);
-  };
+  const auto make = [&] { table = std::make_unique<Table<B>>(options, shards, rank, ranks); };
   if (is_host(options.kv_creator)) {
     make();
   } else {

@@ -6,15 +6,17 @@
 
 #include "embedding/stores/kv_creator.hpp"
 #include "embedding/stores/store.hpp"
-#include "runtime/runs.hpp"
+#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 
-/// The rank that opens a store, and the shards whose records it reads and writes.
+/// The rank that opens a store, and who owns the shards: the rank reads and writes the records of
+/// its own.
 struct StoreOwner {
   std::int64_t rank = 0;
-  std::int64_t ranks = 1;
-  Range shards;
+  ShardOwners owners;
+
+  Range shards() const { return owners.shards_of(rank); }
 };
 
 /// What to install, where this build lacks the library of a store; else empty.

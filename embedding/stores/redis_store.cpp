@@ -98,7 +98,7 @@ class RedisStore final : public Store {
       : Store(std::move(layout)),
         connection_(rows),
         names_(rows.prefix + ":" + path_part(this->layout().table)),
-        shards_(owner.shards) {
+        shards_(owner.shards()) {
     connection_.connect();
     const std::string header = names_ + ":layout";
     const RedisReply made = connection_.command({"SETNX", header, this->layout().text});

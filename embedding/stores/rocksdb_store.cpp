@@ -1,13 +1,16 @@
 // Rows in RocksDB. Each rank has a database of its own, PATH/TABLE/rank-R-of-P, since a process
-// locks its database. Keys are shard and key, big-endian, so that a shard is a range in the order
+// locks its database; where a table names the owners of its shards, the shards of the rank stand in
+// the name, too. Keys are shard and key, big-endian, so that a shard is a range in the order
 // of keys; the header has a key that is shorter than all others.
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <set>
 
 #include "embedding/stores/make_store.hpp"
 #include "embedding/stores/rocksdb_database.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -39,8 +42,23 @@ Key key_in(std::string_view text) {
   return key;
 }
 
-std::string rank_folder(std::int64_t rank, std::int64_t ranks) {
-  return fmt::format("rank-{}-of-{}", rank, ranks);
+std::string rank_folder(std::int64_t rank, const ShardOwners& owners) {
+  const Range shards = owners.shards_of(rank);
+  return fmt::format("rank-{}-of-{}", rank, owners.ranks()) +
+         (owners.in_order() ? "" : fmt::format("-shards-{}-to-{}", shards.begin, shards.end));
+}
+
+/// The rank of a folder that rank_folder has named for some ranks and owners; -1: another folder.
+std::int64_t rank_in(const std::string& name) {
+  long long rank = 0, ranks = 0, begin = 0, end = 0;
+  const int numbers = std::sscanf(name.c_str(), "rank-%lld-of-%lld-shards-%lld-to-%lld", &rank,
+                                  &ranks, &begin, &end);
+  // A copy under a longer name is none of ours: clear would remove it.
+  const std::string in_order = fmt::format("rank-{}-of-{}", rank, ranks);
+  return (numbers == 2 && name == in_order) ||
+                 (numbers == 4 && name == fmt::format("{}-shards-{}-to-{}", in_order, begin, end))
+             ? rank
+             : -1;
 }
 
 std::string_view record_text(const float* record, const RecordLayout& layout) {
@@ -62,7 +80,7 @@ class RocksDbStore final : public Store {
       : Store(std::move(layout)),
         owner_(owner),
         folder_(made(std::filesystem::path(rows.path) / path_part(this->layout().table))),
-        database_((folder_ / rank_folder(owner.rank, owner.ranks)).string()) {
+        database_((folder_ / rank_folder(owner.rank, owner.owners)).string()) {
     check_header();
     others_ = folders_of_others();
   }
@@ -126,9 +144,9 @@ class RocksDbStore final : public Store {
     const DiskKey first(static_cast<std::uint64_t>(shards.begin), 0);
     const DiskKey last(static_cast<std::uint64_t>(shards.end), 0);
     database_.erase(first.text(), last.text());
-    // Of the databases of another number of ranks, each rank removes its share.
+    // Of the databases of other ranks and owners, each rank removes its share.
     for (const Other& other : folders_of_others()) {
-      if (other.rank % owner_.ranks == owner_.rank) {
+      if (other.rank % owner_.owners.ranks() == owner_.rank) {
         database_.destroy_other(other.path);
         std::error_code ignored;  // an empty folder is none of a database
         std::filesystem::remove_all(other.path, ignored);
@@ -138,24 +156,25 @@ class RocksDbStore final : public Store {
   }
 
  private:
-  /// A database of another number of ranks.
+  /// A database of another number of ranks, or of other owners.
   struct Other {
     std::string path;
     std::int64_t rank;
-    std::int64_t ranks;
   };
 
   std::vector<Other> folders_of_others() const {
     std::vector<Other> others;
+    std::set<std::string> own;
+    for (std::int64_t rank = 0; rank < owner_.owners.ranks(); ++rank) {
+      own.insert(rank_folder(rank, owner_.owners));
+    }
     std::error_code failure;
     std::filesystem::directory_iterator at(folder_, failure);
     for (; !failure && at != std::filesystem::directory_iterator(); at.increment(failure)) {
       const std::string name = at->path().filename().string();
-      long long rank = 0, ranks = 0;
-      // A copy under a longer name is none of ours: clear would remove it.
-      if (std::sscanf(name.c_str(), "rank-%lld-of-%lld", &rank, &ranks) == 2 &&
-          name == rank_folder(rank, ranks) && ranks != owner_.ranks) {
-        others.push_back({at->path().string(), rank, ranks});
+      const std::int64_t rank = rank_in(name);
+      if (rank >= 0 && own.count(name) == 0) {
+        others.push_back({at->path().string(), rank});
       }
     }
     require(!failure, Kind::io, "{}: expected to list the folder around the store: found {}",
@@ -163,13 +182,17 @@ class RocksDbStore final : public Store {
     return others;
   }
 
-  /// Throws where another number of ranks has left rows, of which this rank would see a part.
+  /// Throws where other ranks or owners have left rows, of which this rank would see a part.
   void require_own() const {
-    require(others_.empty(), Kind::invalid_argument,
-            "{}: expected rows of {} ranks: found {}, of {}; run on as many ranks, resume from a "
-            "checkpoint, which replaces the rows, or remove the folder",
-            place(), owner_.ranks, others_.empty() ? "" : others_.front().path,
-            others_.empty() ? 0 : others_.front().ranks);
+    require(
+        others_.empty(), Kind::invalid_argument,
+        "{}: expected rows of {} ranks{}: found {}; run on as many ranks with the same devices, "
+        "resume from a checkpoint, which replaces the rows, or remove the folder",
+        place(), owner_.owners.ranks(),
+        owner_.owners.in_order()
+            ? ""
+            : fmt::format(", owned by the ranks {}", joined(owner_.owners.list(), ", ")),
+        others_.empty() ? "" : others_.front().path);
   }
 
   void check_header() {

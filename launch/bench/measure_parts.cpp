@@ -16,9 +16,9 @@ namespace {
 /// The distinct keys of a step, grouped by owner.
 Distinct<Cpu> distinct_of(BenchContext& context, Span<const Key> keys) {
   const Partitioner partitioner = partitioner_of("hash", "table");
-  return dedup(context.stream(), Occurrences{.keys = keys,
-                                             .partitioners = {&partitioner, 1},
-                                             .ranks = context.communicator().size()});
+  const TableOwners owners(context.communicator().size());
+  return dedup(context.stream(),
+               Occurrences{.keys = keys, .partitioners = {&partitioner, 1}, .owners = &owners});
 }
 
 std::unique_ptr<SparseFloor> filled_floor(BenchContext& context, const IdBatches& batches) {

@@ -27,9 +27,9 @@ std::vector<std::vector<std::int64_t>> asked_keys(Communicator<Cpu>& communicato
                                                   Stream<Cpu>& stream, Span<const Key> own,
                                                   const Partitioner& partitioner) {
   const auto ranks = static_cast<std::size_t>(communicator.size());
-  const Distinct<Cpu> distinct = dedup(
-      stream,
-      Occurrences{.keys = own, .partitioners = {&partitioner, 1}, .ranks = communicator.size()});
+  const TableOwners owners(communicator.size());
+  const Distinct<Cpu> distinct =
+      dedup(stream, Occurrences{.keys = own, .partitioners = {&partitioner, 1}, .owners = &owners});
   std::vector<std::int64_t> mine(ranks), all(ranks * ranks);
   for (std::size_t owner = 0; owner < ranks; ++owner) {
     mine[owner] = distinct.blocks[owner + 1] - distinct.blocks[owner];

@@ -36,8 +36,8 @@ std::vector<VectorGroup> vector_groups(const Table<B>& table) {
   return groups;
 }
 
-/// The rows of this rank's shards of a table in a checkpoint, held at once: as many as this rank
-/// will own.
+/// The rows of a rank's part of the shards of a table in a checkpoint, held at once: as many as the
+/// rank will own, where all ranks own the shards.
 class CheckpointVectors final : public VectorSource {
  public:
   /// Takes the groups that the checkpoint has with the same width, and drops the others from
@@ -129,9 +129,9 @@ struct PlaceColumns {
 
 /// Sends each vector of a piece to the rank that owns its key. Collective; in host memory.
 inline VectorPiece vectors_to_owners(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-                                     const Partitioner& partitioner, const VectorPiece& piece,
-                                     std::int64_t width) {
-  const WeightRoutes routes(partitioner, piece.keys, communicator.size());
+                                     const Partitioner& partitioner, const ShardOwners& owners,
+                                     const VectorPiece& piece, std::int64_t width) {
+  const WeightRoutes routes(partitioner, owners, piece.keys);
   VectorPiece sent;
   for (const std::size_t i : routes.order) {
     sent.keys.push_back(piece.keys[i]);
@@ -233,6 +233,7 @@ std::int64_t load_vectors(VectorSource& source, const std::vector<VectorGroup>& 
   for (const VectorGroup& group : groups) {
     width += group.width;
   }
+  const ShardOwners owners = owners_of(table.options(), communicator.size());
   VectorLoader<B> loader(source, groups, table, stream);
   for (;;) {
     VectorPiece piece;
@@ -243,7 +244,7 @@ std::int64_t load_vectors(VectorSource& source, const std::vector<VectorGroup>& 
       break;
     }
     const VectorPiece mine =
-        vectors_to_owners(communicator, host_of(stream), table.partitioner(), piece, width);
+        vectors_to_owners(communicator, host_of(stream), table.partitioner(), owners, piece, width);
     vote(communicator, [&] { loader.check(mine); });
     loader.add(mine, width);
     communicator.progress().advance();

@@ -39,6 +39,7 @@ template <Backend B>
 TableSource source_of(const Table<B>& table) {
   TableSource source;
   source.shape = shape_of(table);
+  source.owners = table.options().owners;
   for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
     source.rows.push_back(table.shard_size(shard));
   }
@@ -69,6 +70,7 @@ TableSource sightings_of(const Table<B>& table) {
   source.shape = {sightings_name(table.options().name),
                   {{"count", ElementType::u32, 1}},
                   value_of(SettingValue::Table{})};
+  source.owners = table.options().owners;
   for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
     source.rows.push_back(
         static_cast<std::int64_t>(table.sightings()->shard_keys(shard).keys.size()));
@@ -86,12 +88,12 @@ TableSource sightings_of(const Table<B>& table) {
 template <Backend B>
 void load_table(CheckpointReader& reader, Table<B>& table) {
   using Columns = std::vector<const std::byte*>;
-  reader.read_table(table.options().name,
+  reader.read_table(table.options().name, table.shards(),
                     [&](std::int64_t shard, Span<const Key> keys, const Columns& columns) {
                       table.load_shard(shard, keys, {columns.begin(), columns.end()});
                     });
   if (table.sightings() != nullptr) {
-    reader.read_table(sightings_name(table.options().name),
+    reader.read_table(sightings_name(table.options().name), table.shards(),
                       [&](std::int64_t shard, Span<const Key> keys, const Columns& columns) {
                         table.sightings()->load_shard(
                             shard, keys, reinterpret_cast<const std::uint32_t*>(columns[0]));

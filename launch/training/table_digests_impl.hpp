@@ -1,15 +1,18 @@
 // The bodies of digests of tables.
 #pragma once
 
+#include "collectives/gather_shards.hpp"
 #include "collectives/vote.hpp"
 #include "launch/training/table_checkpoint_impl.hpp"
 #include "launch/training/table_digests.hpp"
-#include "runtime/runs.hpp"
+#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 template <Backend B>
-TableDigests digests_of(const TableSource& source, Range shards, Communicator<B>& communicator,
+TableDigests digests_of(const TableSource& source, Communicator<B>& communicator,
                         ThreadPool& threads) {
+  const ShardOwners owners(communicator.size(), kShards, source.owners);
+  const Range shards = owners.shards_of(communicator.rank());
   TableDigests result{source.shape.name, {"keys"}, {}};
   for (const ColumnShape& column : source.shape.columns) {
     result.columns.push_back(column.name);
@@ -33,17 +36,15 @@ TableDigests digests_of(const TableSource& source, Range shards, Communicator<B>
   };
   // The store of a table may fail on one rank.
   vote(host_of(communicator), [&] { threads.for_tasks(shards.size(), digest); });
-  result.digests = communicator.gather_joined(Span<const Digest128>(mine));
+  result.digests = gather_shards(communicator, owners, mine, std::ssize(result.columns));
   return result;
 }
 
 template <Backend B>
 std::vector<TableDigests> table_digests(const TableSet<B>& tables, Stream<B>& stream) {
-  const Communicator<B>& ranks = tables.communicator();
   std::vector<TableDigests> digests;
   for (const TableSource& source : table_sources(tables)) {
-    digests.push_back(digests_of(source, run_of(ranks.rank(), ranks.size(), kShards),
-                                 tables.communicator(), host_of(stream).threads()));
+    digests.push_back(digests_of(source, tables.communicator(), host_of(stream).threads()));
   }
   return digests;
 }

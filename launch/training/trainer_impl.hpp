@@ -62,6 +62,17 @@ struct Trainer<B>::Pooled {
   LookupTrace<B> trace;
 };
 
+/// The options of the tables, with the owners that `devices` names.
+template <Backend B>
+std::vector<TableOptions> owned_tables(const EmbeddingOptions& options, int ranks) {
+  std::vector<TableOptions> tables = options.tables;
+  for (std::size_t t = 0; t < options.devices.size(); ++t) {
+    tables[t].owners = device_ranks(tables[t].name, options.devices[t], ranks,
+                                    std::same_as<B, Cpu> ? "cpu" : "gpu");
+  }
+  return tables;
+}
+
 template <Backend B>
 Trainer<B>::Trainer(const TrainerOptions& options, const DataSchema& schema,
                     Communicator<B>& communicator, Stream<B>& stream)
@@ -78,12 +89,8 @@ Trainer<B>::Trainer(const TrainerOptions& options, const DataSchema& schema,
   for (const FeatureOptions& feature : options.embedding.features) {
     features_.push_back(feature.name);
   }
-  for (std::size_t t = 0; t < options.embedding.devices.size(); ++t) {
-    check_devices(options.embedding.tables[t].name, options.embedding.devices[t],
-                  communicator.size(), std::same_as<B, Cpu> ? "cpu" : "gpu");
-  }
   std::vector<Table<B>*> borrowed;
-  for (const TableOptions& table : options.embedding.tables) {
+  for (const TableOptions& table : owned_tables<B>(options.embedding, communicator.size())) {
     borrowed.push_back(&tables_.create(table));
   }
   lookup_ = std::make_unique<Lookup<B>>(communicator, borrowed, options.embedding.features);

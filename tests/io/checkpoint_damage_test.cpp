@@ -137,8 +137,8 @@ TEST_F(CheckpointDamage, ASymbolicLinkIsRefused) {
 }
 
 TEST_F(CheckpointDamage, ANewerFormatIsRefused) {
-  edit_manifest("\"format\": 2", "\"format\": 3");
-  expect_refused("manifest.json", "expected format version 1 or 2");
+  edit_manifest("\"format\": 2", "\"format\": 4");
+  expect_refused("manifest.json", "expected format version 1 to 3");
 }
 
 TEST_F(CheckpointDamage, AManifestThatContradictsItselfIsRefused) {

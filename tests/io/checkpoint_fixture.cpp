@@ -11,6 +11,7 @@
 #include "io/checkpoint_folder.hpp"
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
+#include "runtime/shard_owners.hpp"
 
 namespace keyshard::testing {
 namespace {
@@ -84,9 +85,10 @@ CheckpointContent TestState::content(int rank, int ranks) const {
   content.shards = shards;
   content.config = value_of("configuration");
   content.state = value_of(fmt::format("state of step {}", step));
-  const Range own = run_of(rank, ranks, shards);
   for (std::size_t t = 0; t < tables().size(); ++t) {
     TableSource source{tables()[t], {}, {}};
+    source.owners = owners.empty() ? source.owners : owners[t];
+    const Range own = ShardOwners(ranks, shards, source.owners).shards_of(rank);
     for (std::int64_t shard = own.begin; shard < own.end; ++shard) {
       source.rows.push_back(static_cast<std::int64_t>(keys_of(t, shard).size()));
     }

@@ -33,6 +33,7 @@ struct TestState {
   std::int64_t step = 7;
   std::int64_t shards = 16;
   std::int64_t keys = 100;
+  std::vector<std::vector<std::int64_t>> owners = {};  ///< of each table; none: all ranks in order
 
   std::vector<TableShape> tables() const;
   /// Keys of a shard of a table, ascending.

@@ -91,7 +91,7 @@ TEST_F(CheckpointH5py, AllRanksShowAsOneWithTheRightRows) {
       expected += fmt::format("{} {} {}\n", shard, keys[i], counts[i]);
     }
   }
-  EXPECT_EQ(run(R"(import sys
+  const std::string program = R"(import sys
 import h5py
 with h5py.File(sys.argv[1] + "/checkpoint.h5", "r") as f:
     table = f["tables/item%2F100%25"]
@@ -99,8 +99,13 @@ with h5py.File(sys.argv[1] + "/checkpoint.h5", "r") as f:
     for shard in range(len(begin) - 1):
         for row in range(begin[shard], begin[shard + 1]):
             print(shard, table["keys"][row], table["count"][row][0])
-)"),
-            expected);
+)";
+  EXPECT_EQ(run(program), expected);
+  TestState owned = state_;
+  owned.owners = {{1}, {2, 0}, {}};
+  LocalFileSystem files;
+  save(files, folder_.path(), owned, 3);
+  EXPECT_EQ(run(program), expected);
   EXPECT_EQ(run(R"(import sys
 import h5py
 with h5py.File(sys.argv[1] + "/checkpoint.h5", "r") as f:

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -84,6 +85,40 @@ TEST(Checkpoint, OfManyBatchesOfShardsLoadsAsItWasSaved) {
         ASSERT_EQ(values[4 * i + 3], keys[i] + 3);
       }
     });
+  });
+}
+
+TEST(Checkpoint, WrittenByAnyOwnersLoadsOnAnyRanks) {
+  const TestFolder folder;
+  LocalFileSystem files;
+  for (const std::vector<std::vector<std::int64_t>>& owners :
+       {std::vector<std::vector<std::int64_t>>{{2}, {2, 0}, {1}}, {{}, {1, 2, 0}, {}}}) {
+    const TestState state{8, 16, 100, owners};
+    save(files, folder.path(), state, 3);
+    for (const int ranks : {1, 2, 3, 4}) {
+      expect_loads(folder / "step-000008", state, ranks);
+    }
+    open_checkpoint(folder / "step-000008");
+  }
+}
+
+TEST(Checkpoint, GivesEachRankTheShardsThatItAsksFor) {
+  const TestFolder folder;
+  LocalFileSystem files;
+  const TestState state{8, 16, 100, {{2}, {2, 0}, {1}}};
+  save(files, folder.path(), state, 3);
+  run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    CheckpointReader reader(files, folder / "step-000008", communicator, stream);
+    // Rank 0 takes shards on both sides of the border between two writers, rank 1 takes none.
+    const Range wanted = communicator.rank() == 0 ? Range{5, 11} : Range{};
+    std::atomic<std::int64_t> taken = 0;
+    reader.read_table(
+        state.tables()[1].name, wanted, [&](std::int64_t shard, Span<const Key> keys, auto&) {
+          EXPECT_TRUE(wanted.contains(shard));
+          EXPECT_EQ(std::vector<Key>(keys.begin(), keys.end()), state.keys_of(1, shard));
+          ++taken;
+        });
+    EXPECT_EQ(taken, wanted.size());
   });
 }
 

@@ -186,9 +186,9 @@ TEST(Manifest, FilesAreThoseOfItsRanksAndTheOverview) {
 }
 
 TEST(Manifest, AnotherFormatIsSaidWithBothNumbers) {
-  const std::string message = complaint(with("\"format\": 2", "\"format\": 3"));
-  EXPECT_NE(message.find("expected format version 1 or 2"), std::string::npos) << message;
-  EXPECT_NE(message.find("found 3"), std::string::npos) << message;
+  const std::string message = complaint(with("\"format\": 2", "\"format\": 4"));
+  EXPECT_NE(message.find("expected format version 1 to 3"), std::string::npos) << message;
+  EXPECT_NE(message.find("found 4"), std::string::npos) << message;
 }
 
 TEST(Manifest, OfFormatOneListsShardsWithoutRows) {
@@ -204,6 +204,28 @@ TEST(Manifest, OfFormatOneListsShardsWithoutRows) {
   const ManifestTable read = parse_manifest(sealed(text), "M").tables.at(0);
   EXPECT_EQ(read.rows, some_manifest().tables[0].rows);
   EXPECT_EQ(read.digests, some_manifest().tables[0].digests);
+}
+
+TEST(Manifest, OfATableWithOwnersIsOfFormatThree) {
+  EXPECT_NE(manifest_text(some_manifest()).find("\"format\": 2,"), std::string::npos);
+  Manifest manifest = some_manifest();
+  manifest.tables.push_back(manifest.tables[0]);
+  manifest.tables[1].shape.name = "C2";
+  manifest.tables[1].owners = {1};
+  const std::string text = manifest_text(manifest);
+
+  EXPECT_NE(text.find("\"format\": 3,"), std::string::npos);
+  const Manifest read = parse_manifest(text, "M");
+  EXPECT_EQ(read.tables[0].owners, std::vector<std::int64_t>{});
+  EXPECT_EQ(read.tables[1].owners, std::vector<std::int64_t>{1});
+  EXPECT_EQ(read.tables[1].rows, manifest.tables[1].rows);
+  EXPECT_EQ(read.tables[1].digests, manifest.tables[1].digests);
+  for (const std::vector<std::int64_t>& owners :
+       {std::vector<std::int64_t>{2}, {1, 1}, {0, 1, 0}}) {
+    manifest.tables[1].owners = owners;
+    const std::string found = complaint(manifest_text(manifest));
+    EXPECT_NE(found.find("expected owners among the ranks 0 to 1"), std::string::npos) << found;
+  }
 }
 
 TEST(Manifest, FindsATableByItsNameOrNamesThoseThereAre) {

@@ -106,9 +106,9 @@ TEST_F(JobCheckpoint, OfANewerFormatIsRefused) {
   std::string text = folder_.read(name);
   const std::string before = "\"format\": 2,";
   ASSERT_NE(text.find(before), std::string::npos);
-  text.replace(text.find(before), before.size(), "\"format\": 3,");
+  text.replace(text.find(before), before.size(), "\"format\": 4,");
   write_manifest(name, text);
-  expect_refused("", {name, "expected format version 1 or 2", "found 3"});
+  expect_refused("", {name, "expected format version 1 to 3", "found 4"});
 }
 
 TEST_F(JobCheckpoint, OfAnotherModelIsRefused) {

@@ -97,6 +97,26 @@ TEST_F(Scoring, NeedsNoConfigurationButThatOfTheCheckpoint) {
             kExitDone);
 }
 
+TEST_F(Scoring, NeedsNoneOfTheDevicesOfTheTraining) {
+  const Ending expected = run("evaluate --checkpoint out");
+  const std::string devices = " --set 'embedding.devices=[\"cpu:1\"]'";
+  const Ending trained = run("train job.toml --output owned" + devices, mpirun(2));
+  ASSERT_EQ(trained.code, kExitDone) << trained.error;
+  EXPECT_EQ(digest_of("owned"), digest_of("out"));
+
+  Ending scored = run("evaluate --checkpoint owned");
+  ASSERT_EQ(scored.code, kExitDone) << scored.error;
+  EXPECT_EQ(scored.out.replace(scored.out.find("owned/"), 5, "out"), expected.out);
+  const std::string more = "train job.toml --output owned --resume latest --set job.epochs=3";
+  const Ending lacking = run(more + devices);
+  EXPECT_EQ(lacking.code, kExitUsage) << lacking.out;
+  EXPECT_NE(lacking.error.find("expected devices of the ranks 0 to 0: found \"cpu:1\""),
+            std::string::npos)
+      << lacking.error;
+  const Ending resumed = run(more + " --set 'embedding.devices=[]'", mpirun(3));
+  EXPECT_EQ(resumed.code, kExitDone) << resumed.error;
+}
+
 TEST_F(Scoring, TakesTheCheckpointByWordStepOrAnyName) {
   const std::string shown = run("evaluate --checkpoint out/checkpoints/step-000006").out;
   EXPECT_NE(shown.find("valid of out/checkpoints/step-000006: 48 samples, rmse "),

@@ -18,12 +18,12 @@ struct Case {
   std::vector<Key> keys;
   std::vector<std::uint16_t> tables;
   std::vector<Partitioner> partitioners;
-  std::int64_t ranks;
+  TableOwners owners;
 };
 
 /// `n` occurrences of at most `values` keys, the largest and the smallest among them.
 Case make_case(std::uint64_t n, std::uint64_t values, std::uint64_t tables, std::int64_t ranks) {
-  Case c{{}, {}, {}, ranks};
+  Case c{{}, {}, {}, TableOwners(ranks, static_cast<std::int64_t>(tables))};
   for (std::uint64_t table = 0; table < tables; ++table) {
     c.partitioners.push_back(partitioner_of(table % 2 == 0 ? "hash" : "modulo", "table"));
   }
@@ -42,7 +42,7 @@ void expect_distinct(Stream<Cuda>& stream, const Case& c, const Distinct<Cuda>& 
     expected[{c.tables[i], c.keys[i]}].push_back(i);
   }
   ASSERT_EQ(distinct.size(), std::ssize(expected));
-  ASSERT_EQ(std::ssize(distinct.blocks), c.ranks * tables + 1);
+  ASSERT_EQ(std::ssize(distinct.blocks), c.owners.ranks() * tables + 1);
   const std::vector<Key> keys = to_host(stream, distinct.keys);
   const std::vector<std::uint32_t> inverse = to_host(stream, distinct.inverse);
   const std::vector<std::uint32_t> offsets = to_host(stream, distinct.offsets);
@@ -50,14 +50,14 @@ void expect_distinct(Stream<Cuda>& stream, const Case& c, const Distinct<Cuda>& 
   ASSERT_EQ(offsets.size(), expected.size() + 1);
   ASSERT_EQ(inverse.size(), c.keys.size());
   EXPECT_EQ(offsets.back(), c.keys.size());
-  for (std::int64_t block = 0; block < c.ranks * tables; ++block) {
+  for (std::int64_t block = 0; block < c.owners.ranks() * tables; ++block) {
     const auto table = static_cast<std::uint16_t>(block % tables);
     const auto b = static_cast<std::size_t>(block);
     std::uint32_t first_before = 0;
     for (std::int64_t at = distinct.blocks[b]; at < distinct.blocks[b + 1]; ++at) {
       const auto u = static_cast<std::size_t>(at);
       const std::uint32_t shard = shard_of(c.partitioners[table], keys[u]);
-      EXPECT_EQ(owner_of(shard, c.ranks, kShards), block / tables);
+      EXPECT_EQ(c.owners.of_table(table).owner(shard), block / tables);
       const std::vector<std::uint32_t> found(occurrences.begin() + offsets[u],
                                              occurrences.begin() + offsets[u + 1]);
       const std::pair<std::uint16_t, Key> key{table, keys[u]};
@@ -86,10 +86,29 @@ TEST_F(DedupOfDevice, GroupsTheOccurrencesOfEveryKey) {
             dedup(stream, Occurrences{.keys = keys.span(),
                                       .tables = tables == 1 ? nullptr : of_tables.data(),
                                       .partitioners = c.partitioners,
-                                      .ranks = c.ranks}));
+                                      .owners = &c.owners}));
       }
     }
   });
+}
+
+/// Owners of three tables that are dealt to five ranks in different ways.
+TableOwners different_owners() {
+  return TableOwners(std::vector<ShardOwners>{ShardOwners(5, kShards, {3}), ShardOwners(5, kShards),
+                                              ShardOwners(5, kShards, {4, 0, 2})});
+}
+
+TEST_F(DedupOfDevice, AsksTheOwnersOfEachTable) {
+  Stream<Cuda> stream(0);
+  Case c = make_case(1000, 400, 3, 5);
+  c.owners = different_owners();
+  const Buffer<Key, Cuda> keys = to_device(stream, c.keys);
+  const Buffer<std::uint16_t, Cuda> of_tables = to_device(stream, c.tables);
+  expect_distinct(stream, c,
+                  dedup(stream, Occurrences{.keys = keys.span(),
+                                            .tables = of_tables.data(),
+                                            .partitioners = c.partitioners,
+                                            .owners = &c.owners}));
 }
 
 TEST_F(DedupOfDevice, TellsTablesApartByBlocks) {
@@ -118,7 +137,10 @@ TEST_F(DedupOfDevice, TellsTablesApartByBlocks) {
 
 TEST_F(DedupOfDevice, ExtremeKeysAreKeys) {
   Stream<Cuda> stream(0);
-  Case c{{0, ~Key{0}, 0, Key{1} << 63, ~Key{0}}, {0, 0, 0, 0, 0}, {ModuloPartitioner{}}, 1};
+  Case c{{0, ~Key{0}, 0, Key{1} << 63, ~Key{0}},
+         {0, 0, 0, 0, 0},
+         {ModuloPartitioner{}},
+         TableOwners()};
   const Buffer<Key, Cuda> keys = to_device(stream, c.keys);
   expect_distinct(stream, c,
                   dedup(stream, Occurrences{.keys = keys.span(), .partitioners = c.partitioners}));

@@ -29,6 +29,19 @@ TEST_F(SimTraining, HasTheBitsOfCpusOnAnyNumberOfRanks) {
   }
 }
 
+TEST_F(SimTraining, HasTheSameBitsWhicheverRanksOwnTheRows) {
+  sim::reset_device({.guard = false});
+  const ScratchFolder folder;
+  const TinyResult expected =
+      train_on_threads(tiny_job(folder.path(""), "auto", 16, {"job.steps=6"}), 1, 1);
+  for (const char* exchange : {"rows", "reduced", "auto"}) {
+    const JobConfig config = tiny_job(folder.path(""), exchange, 16,
+                                      {"job.steps=6", "embedding.devices=[\"gpu:2\",\"gpu:0\"]",
+                                       "tables.C2.devices=[]", "tables.C6.devices=[\"gpu:1\"]"});
+    expect_same(train_on_threads(config, 3, 1, false, "", simulated()), expected);
+  }
+}
+
 TEST_F(SimTraining, HasTheSameBitsThroughHostMemory) {
   const ScratchFolder folder;
   const JobConfig config = tiny_job(folder.path(""), "auto", 16, {"job.steps=6"});

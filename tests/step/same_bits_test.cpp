@@ -17,6 +17,19 @@ TEST(SameBits, HoldOnTwoAndThreeRanksAndTwoThreads) {
   EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "auto", 16), 2, 1), one);
 }
 
+TEST(SameBits, HoldWhicheverRanksOwnTheRows) {
+  const ScratchFolder folder;
+  const TinyResult one = train_on_threads(tiny_job(folder.path(""), "rows", 16), 1, 1);
+  const std::vector<std::string> last{"embedding.devices=[\"cpu:2\"]"},
+      mixed{"embedding.devices=[\"cpu:2\",\"cpu:0\"]", "tables.C2.devices=[]",
+            "tables.C6.devices=[\"cpu:1\"]"};
+
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "rows", 16, mixed), 3, 1), one);
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "reduced", 16, mixed), 3, 1), one);
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "auto", 16, mixed), 4, 1), one);
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "auto", 16, last), 3, 2), one);
+}
+
 TEST(SameBits, HoldForAJobThatStopsEarly) {
   const ScratchFolder folder;
   const auto job = [&] {

@@ -109,6 +109,59 @@ TEST(Lookup, IsItsDefinitionForKeysAtTheBordersOfRanksAndBagsOfOneShard) {
   }
 }
 
+/// Owners of the shards of three tables, and the least number of ranks that has them.
+struct Owners {
+  int ranks;
+  std::vector<std::vector<std::int64_t>> of_tables;
+};
+
+const std::vector<Owners> kOwners{
+    {1, {{0}, {}, {0}}},           {2, {{1}, {1}, {1}}},      {2, {{1, 0}, {0}, {}}},
+    {3, {{2, 0}, {2}, {1, 2, 0}}}, {4, {{3}, {2, 1, 0}, {}}},
+};
+
+TEST(Lookup, IsItsDefinitionWhicheverRanksOwnTheShardsOfATable) {
+  for (const auto& [mode, order] : {std::pair(ExchangeMode::rows, PoolOrder::bag),
+                                    {ExchangeMode::rows, PoolOrder::shard},
+                                    {ExchangeMode::reduced, PoolOrder::shard},
+                                    {ExchangeMode::automatic, PoolOrder::shard}}) {
+    for (Problem p : {make_problem(7, mode, order), make_border_problem(mode, order)}) {
+      const Outcome expected = reference(p);
+      for (const Owners& owners : kOwners) {
+        for (std::size_t t = 0; t < 3; ++t) {
+          p.tables[t].owners = owners.of_tables[t];
+        }
+        for (int ranks = owners.ranks; ranks <= 4; ++ranks) {
+          EXPECT_TRUE(run(p, ranks, 1 + ranks % 2) == expected)
+              << ranks << " ranks, table 0 owned by " << owners.of_tables[0].size();
+        }
+      }
+    }
+  }
+}
+
+TEST(Lookup, OfSomeExchangeModesAsksTheOwnersOfEachTable) {
+  Problem p = make_problem(8, ExchangeMode::reduced, PoolOrder::shard);
+  p.tables[0].exchange = ExchangeMode::rows;
+  p.tables[2].exchange = ExchangeMode::automatic;
+  const Outcome expected = reference(p);
+  for (const Owners& owners : kOwners) {
+    for (std::size_t t = 0; t < 3; ++t) {
+      p.tables[t].owners = owners.of_tables[t];
+    }
+    EXPECT_TRUE(run(p, 4, 1) == expected);
+  }
+}
+
+TEST(Lookup, RefusesATableWithTheShardsOfOtherOwners) {
+  testing::run_ranks(2, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
+    TableOptions options = make_problem(1, ExchangeMode::rows, PoolOrder::bag).tables[0];
+    options.owners = {1, 0};
+    Table<Cpu> table(options, run_of(communicator.rank(), 2, kShards));
+    EXPECT_THROW(Lookup<Cpu>(communicator, {&table}, {{"a", 0, {Sum{}, Sum{}}}}), Error);
+  });
+}
+
 TEST(Lookup, AddsNoZeroToANegativeZero) {
   for (const auto mode : {ExchangeMode::rows, ExchangeMode::reduced}) {
     const Problem p = testing::make_zero_problem(mode);

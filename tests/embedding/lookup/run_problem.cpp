@@ -102,7 +102,7 @@ void run_rank(const Problem& p, Communicator<Cpu>& communicator, Stream<Cpu>& st
   std::vector<Table<Cpu>*> borrowed;
   for (const TableOptions& options : p.tables) {
     tables.push_back(std::make_unique<Table<Cpu>>(
-        options, run_of(communicator.rank(), communicator.size(), kShards)));
+        options, owners_of(options, communicator.size()).shards_of(communicator.rank())));
     borrowed.push_back(tables.back().get());
     make_even_rows(p, static_cast<int>(tables.size()) - 1, *tables.back(), stream);
   }

@@ -16,18 +16,18 @@ struct Case {
   std::vector<Key> keys;
   std::vector<std::uint16_t> tables;
   std::vector<Partitioner> partitioners;
-  std::int64_t ranks;
+  TableOwners owners;
 
   Occurrences occurrences() const {
     return {.keys = keys,
             .tables = partitioners.size() == 1 ? nullptr : tables.data(),
             .partitioners = partitioners,
-            .ranks = ranks};
+            .owners = &owners};
   }
 };
 
 Case make_case(std::uint64_t n, std::uint64_t values, std::uint64_t tables, std::int64_t ranks) {
-  Case c{{}, {}, {}, ranks};
+  Case c{{}, {}, {}, TableOwners(ranks, static_cast<std::int64_t>(tables))};
   for (std::uint64_t table = 0; table < tables; ++table) {
     c.partitioners.push_back(
         partitioner_of("hash", std::string(1, static_cast<char>('a' + table))));
@@ -47,13 +47,13 @@ void expect_distinct(const Case& c, const Distinct<Cpu>& distinct) {
     expected[{c.tables[i], c.keys[i]}].push_back(i);
   }
   ASSERT_EQ(distinct.size(), static_cast<std::int64_t>(expected.size()));
-  ASSERT_EQ(static_cast<std::int64_t>(distinct.blocks.size()), c.ranks * tables + 1);
-  for (std::int64_t block = 0; block < c.ranks * tables; ++block) {
+  ASSERT_EQ(static_cast<std::int64_t>(distinct.blocks.size()), c.owners.ranks() * tables + 1);
+  for (std::int64_t block = 0; block < c.owners.ranks() * tables; ++block) {
     const auto table = static_cast<std::uint16_t>(block % tables);
     const auto b = static_cast<std::size_t>(block);
     for (std::int64_t u = distinct.blocks[b]; u < distinct.blocks[b + 1]; ++u) {
       const std::uint32_t shard = shard_of(c.partitioners[table], distinct.keys[u]);
-      EXPECT_EQ(owner_of(shard, c.ranks, kShards), block / tables);
+      EXPECT_EQ(c.owners.of_table(table).owner(shard), block / tables);
       const std::vector<std::uint32_t> found(distinct.occurrences.data() + distinct.offsets[u],
                                              distinct.occurrences.data() + distinct.offsets[u + 1]);
       const std::pair<std::uint16_t, Key> key{table, distinct.keys[u]};
@@ -75,6 +75,23 @@ TEST(Dedup, GroupsTheOccurrencesOfEveryKey) {
           expect_distinct(c, dedup(stream, c.occurrences()));
         }
       }
+    }
+  }
+}
+
+/// Owners of three tables that are dealt to five ranks in different ways.
+TableOwners different_owners() {
+  return TableOwners(std::vector<ShardOwners>{ShardOwners(5, kShards, {3}), ShardOwners(5, kShards),
+                                              ShardOwners(5, kShards, {4, 0, 2})});
+}
+
+TEST(Dedup, AsksTheOwnersOfEachTable) {
+  for (const std::uint64_t n : {0, 1, 100, 60'000}) {
+    for (const int threads : {1, 2}) {
+      Stream<Cpu> stream(threads, 0);
+      Case c = make_case(n, 15'000, 3, 5);
+      c.owners = different_owners();
+      expect_distinct(c, dedup(stream, c.occurrences()));
     }
   }
 }

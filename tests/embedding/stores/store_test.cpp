@@ -106,7 +106,7 @@ class Stores : public ::testing::TestWithParam<std::string> {
 
   std::unique_ptr<Store> open(const RecordLayout& layout, std::int64_t rank = 0,
                               std::int64_t ranks = 1) const {
-    return make_store(rows_, layout, {rank, ranks, run_of(rank, ranks, kShards)});
+    return make_store(rows_, layout, {rank, ShardOwners(ranks, kShards)});
   }
 
   ScratchFolder folder_;
@@ -381,7 +381,7 @@ TEST_P(Redis, KeepsTablesPrefixesAndDatabasesApart) {
 
   EXPECT_EQ(open(table)->count({0, kShards}), 0);
   for (const RedisRows& rows : {prefix, db}) {
-    EXPECT_EQ(open_redis(rows, layout_of(1), {0, 1, {0, kShards}})->count({0, kShards}), 0);
+    EXPECT_EQ(open_redis(rows, layout_of(1), {0, ShardOwners(1, kShards)})->count({0, kShards}), 0);
   }
 }
 

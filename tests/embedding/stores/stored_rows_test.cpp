@@ -4,6 +4,7 @@
 #include "embedding/rows/stored_rows.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <thread>
 
@@ -288,6 +289,40 @@ void let_rows_leave(TableSet<Cpu>& tables, Stream<Cpu>& stream) {
   }
   EXPECT_LE(static_cast<std::int64_t>(table.index().bytes()) + most * table.layout().stride * 4,
             kLeastFastBytes);
+}
+
+TEST(RocksDbOfOwners, IsRefusedByOthersUntilTheyReplaceIt) {
+  const ScratchFolder folder;
+  if (!missing_library(RocksDbRows{"x"}).empty()) {
+    GTEST_SKIP() << missing_library(RocksDbRows{"x"});
+  }
+  const RecordLayout layout{"items", "one number", 1, StatusMerge::none};
+  const auto open = [&](std::int64_t rank, const std::vector<std::int64_t>& owners) {
+    return make_store(RocksDbRows{folder.path("rows")}, layout,
+                      {rank, ShardOwners(2, kShards, owners)});
+  };
+  const StoreKey key{5, 5};
+  const float record = 1;
+  open(1, {1})->put(Span<const StoreKey>(&key, 1), &record);
+  const std::string rows = folder.path("rows/items/rank-1-of-2-shards-0-to-1024");
+  EXPECT_TRUE(std::filesystem::exists(rows));
+  EXPECT_EQ(open(1, {1})->count({0, kShards}), 1);
+  try {
+    open(0, {0})->count({0, kShards});
+    ADD_FAILURE() << "expected an error";
+  } catch (const Error& error) {
+    const std::string found = error.text();
+    EXPECT_NE(found.find("expected rows of 2 ranks, owned by the ranks 0: found " + rows),
+              std::string::npos)
+        << found;
+  }
+  const auto in_order = open(1, {});
+  EXPECT_THROW(in_order->count({512, kShards}), Error);
+
+  in_order->clear({512, kShards});  // as a resume from a checkpoint does
+
+  EXPECT_EQ(in_order->count({512, kShards}), 0);
+  EXPECT_FALSE(std::filesystem::exists(rows));
 }
 
 TEST(Tiered, LeastRecentlyUsedRowsLeaveAndComeBack) {

@@ -96,6 +96,16 @@ TEST_P(StoredSteps, HaveTheDigestOfHostMemoryOnAnyNumberOfRanks) {
   }
 }
 
+TEST_P(StoredSteps, HaveTheDigestOfHostMemoryWhicheverRanksOwnTheRows) {
+  const std::string host = digest_of_job(layer_options(HostRows{}), 1);
+  for (const std::vector<std::string>& devices :
+       {std::vector<std::string>{"cpu:2"}, {"cpu:2", "cpu:0"}}) {
+    LayerOptions options = layer_options(creator(fmt::format("of{}", devices.size())));
+    options.devices = devices;
+    EXPECT_EQ(digest_of_job(options, 3), host) << devices.size() << " owners";
+  }
+}
+
 TEST_P(StoredSteps, WithOneWriterIncrementsHaveTheBitsOfValues) {
   EXPECT_EQ(digest_of_job(layer_options(creator("value")), 2),
             digest_of_job(layer_options(creator("increment"), true), 2));

@@ -83,6 +83,8 @@ TEST(ActivityTerms, DevicesOfTablesAreCheckedWithTheRanks) {
   TrainerOptions options = options_of({});
   options.embedding.devices = {{"cpu:0", "cpu:1"}, {}};
   EXPECT_EQ(step_of(options, 2).digest, step_of(options_of({}), 1).digest);
+  options.embedding.devices = {{"cpu:1"}, {"cpu:1", "cpu:0"}};
+  EXPECT_EQ(step_of(options, 2).digest, step_of(options_of({}), 1).digest);
   options.embedding.devices[0] = {"cpu:0", "cpu:2"};
   try {
     step_of(options, 2);

@@ -118,6 +118,19 @@ class PretrainedRows : public ::testing::Test {
   ScratchFolder folder_;
 };
 
+TEST_F(PretrainedRows, GoToTheOwnersOfTheTable) {
+  folder_.write("v.txt", lines(500));
+  TableOptions owned = items();
+  owned.owners = {2, 0};
+  EXPECT_EQ(load(3, "v.txt", owned).digest, load(1, "v.txt").digest);
+  const std::string saved = save_items();
+  const std::string expected = load(1, saved).digest;
+  EXPECT_EQ(load(3, saved, owned).digest, expected);
+  const std::string of_owners = save_items(owned);
+  EXPECT_EQ(load(1, of_owners).digest, expected);
+  EXPECT_EQ(load(4, of_owners, owned).digest, expected);
+}
+
 TEST_F(PretrainedRows, AreThoseOfTheFileOnAnyNumberOfRanks) {
   folder_.write("v.txt", lines(500));
   const Loaded one = load(1, "v.txt");

@@ -135,6 +135,43 @@ TEST_F(TableCheckpoint, SavedByAnyRanksLoadsOnAnyOthersAndTrainsOn) {
   }
 }
 
+TEST_F(TableCheckpoint, SavedByAnyOwnersLoadsIntoOthersAndTrainsOn) {
+  LayerOptions words = layer_options("words", 3, Adam{});
+  words.admit_after = 3;  // so that keys wait for their admission, too
+  std::string whole;      // trained without a stop
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    Program program(communicator, words);
+    program.train(stream, 0, kTrained);
+    EXPECT_GT(program.tables.not_admitted(), 0);
+    whole = state_digest(program.tables, stream, kTrained).hex();
+  });
+  const std::string one = save(1, words);
+  using Devices = std::vector<std::string>;
+
+  struct Owners {
+    int ranks;
+    Devices devices;
+  };
+
+  const std::vector<Owners> all{
+      {2, {"cpu:1"}}, {3, {"cpu:2", "cpu:0"}}, {3, {"cpu:1", "cpu:2", "cpu:0"}}, {4, {}}};
+  for (const Owners& savers : all) {
+    words.devices = savers.devices;
+    EXPECT_EQ(save(savers.ranks, words), one);
+    for (const Owners& loaders : all) {
+      LayerOptions loaded = words;
+      loaded.devices = loaders.devices;
+      run_ranks(loaders.ranks, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+        Program program(communicator, loaded);
+        load_tables(path_, program.tables, stream);
+        EXPECT_EQ(state_digest(program.tables, stream, kSaved).hex(), one);
+        program.train(stream, kSaved, kTrained);
+        EXPECT_EQ(state_digest(program.tables, stream, kTrained).hex(), whole);
+      });
+    }
+  }
+}
+
 TEST_F(TableCheckpoint, KeepsWhatTheProgramSavesBesideTables) {
   run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     const std::vector<float> weights{1, 2, 3, 4, 5, 6};

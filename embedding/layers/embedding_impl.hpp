@@ -35,7 +35,7 @@ LayerOutput<B> Embedding<B>::operator()(Stream<B>& stream, const IdsView& ids,
     const IdsView keys = this->keys_of(stream, ids, widened);
     this->check_call(stream, keys, call, false);
     bags = single_bags(stream, keys);
-    check_slices(options_.name, call.slices, bags.samples);
+    check_slices(this->path(), call.slices, bags.samples);
     bags.drop_masked(stream, call.mask, options_.padding_id);
   });
   LayerOutput<B> output = this->look_up(stream, bags, call);
@@ -59,7 +59,7 @@ std::optional<Buffer<std::uint8_t, B>> Embedding<B>::compute_mask(
     Stream<B>& stream, const IdsView& ids, Span<const std::uint8_t> mask) const {
   Buffer<Key, B> widened;
   const IdsView keys = this->keys_of(stream, ids, widened);
-  check_ids(stream, options_.name, keys, mask);
+  check_ids(stream, this->path(), keys, mask);
   if (mask.empty() && !options_.padding_id) {
     return std::nullopt;
   }

@@ -52,7 +52,7 @@ FieldWiseEmbedding<B>::FieldWiseEmbedding(TableSet<B>& tables, const LayerOption
 template <Backend B>
 FreeShape FieldWiseEmbedding<B>::output_shape(const FreeShape& input) const {
   require(input.size() == 2, Kind::invalid_argument,
-          "layer {}: expected ids of rank 2: found shape {}", options_.name, shape_text(input));
+          "layer {}: expected ids of rank 2: found shape {}", this->path(), shape_text(input));
   return {input[0], nslots_, options_.embedding_size};
 }
 
@@ -65,12 +65,12 @@ LayerOutput<B> FieldWiseEmbedding<B>::operator()(Stream<B>& stream, const IdsVie
     const IdsView keys = this->keys_of(stream, ids, widened);
     this->check_call(stream, keys, call, false);
     require(!ids.ragged(), Kind::invalid_argument,
-            "layer {}: expected rectangular ids [B, n]: found {} ragged lists", options_.name,
+            "layer {}: expected rectangular ids [B, n]: found {} ragged lists", this->path(),
             ids.offsets.size() - 1);
     output_shape(free_shape(ids));
-    check_slices(options_.name, call.slices, ids.shape[0]);
+    check_slices(this->path(), call.slices, ids.shape[0]);
     bags =
-        slot_bags(stream, options_.name, keys, call.mask, options_.padding_id, slot_map_, nslots_);
+        slot_bags(stream, this->path(), keys, call.mask, options_.padding_id, slot_map_, nslots_);
   });
   LayerOutput<B> output = this->look_up(stream, bags, call);
   output.shape = {bags.samples, nslots_, options_.embedding_size};
@@ -93,7 +93,7 @@ SettingValue FieldWiseEmbedding<B>::get_config() const {
   require(!slot_map_.name.empty(), Kind::invalid_argument,
           "layer {}: expected a slot_map_fn that is registered under a name, for get_config: found "
           "one without",
-          options_.name);
+          this->path());
   SettingValue config = this->config();
   auto& table = std::get<SettingValue::Table>(config.value);
   table.emplace_back("nslots", value_of(nslots_));

@@ -19,8 +19,10 @@ namespace keyshard {
 /// but not of this version throws Error{not_built} when it is made.
 struct LayerOptions {
   std::int64_t embedding_size = 0;  ///< D >= 1
-  std::string name;                 ///< of the layer and its table: unique, not empty, without "/"
-  std::string share;                ///< the name of an existing table to read; empty: a new table
+  std::string name;   ///< of the layer and its table: unique in its scope (name_scopes.hpp),
+                      ///< not empty, without "/"
+  std::string share;  ///< the name of an existing table to read, of this scope or an outer one;
+                      ///< empty: a new table
   RuleChoice<OwnCombiner> combiner = "sum";  ///< a name of rules/combiners.hpp or a registered one,
                                              ///< or an own_combiner; `Embedding` has no use of it
   Initializer initializer = Normal{};

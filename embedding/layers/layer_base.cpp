@@ -10,11 +10,12 @@ LayerBase::LayerBase(Communicator<Cpu>& communicator, std::shared_ptr<NameScopes
     : options_(options),
       communicator_(&communicator),
       scopes_(std::move(scopes)),
-      scope_(scopes_->current() + options.name + "/"),
+      path_(scopes_->paths(options.name).front()),
+      scope_(path_ + "/"),
       policy_(dtype_policy_of(options.name, options.dtype_policy, options.value_dtype)),
       input_spec_(spec),
-      losses_(options.name),
-      metrics_(options.name),
+      losses_(path_),
+      metrics_(path_),
       calls_(std::make_unique<Calls>()) {}
 
 TensorSpec LayerBase::recorded(std::optional<TensorSpec> Calls::*which, const char* what) const {
@@ -22,9 +23,9 @@ TensorSpec LayerBase::recorded(std::optional<TensorSpec> Calls::*which, const ch
   const std::optional<TensorSpec>& spec = (*calls_).*which;
   require(spec.has_value(), Kind::invalid_argument,
           "layer {}: expected a layer that was built or called, whose {} is known: it was not yet",
-          name(), what);
+          path(), what);
   require(!calls_->differ, Kind::invalid_argument,
-          "layer {}: expected calls with one number of axes, for one {}: found several", name(),
+          "layer {}: expected calls with one number of axes, for one {}: found several", path(),
           what);
   return *spec;
 }

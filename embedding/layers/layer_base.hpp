@@ -29,6 +29,10 @@ class LayerBase {
 
   const std::string& name() const noexcept { return options_.name; }
 
+  /// The name after the scopes in which the layer was made, as "tower/NAME": what errors say, and
+  /// the name of the table that the layer makes.
+  const std::string& path() const noexcept { return path_; }
+
   bool trainable() const noexcept { return options_.trainable; }
 
   /// Changes it between steps, to the same value on all ranks: the next call throws
@@ -96,7 +100,8 @@ class LayerBase {
   const std::string& name_scope() const noexcept { return scope_; }
 
   /// Runs f() inside the scope of this layer and returns its result: layers that `f` makes on the
-  /// same TableSet lie in that scope, and an Error that `f` throws names the scope.
+  /// same TableSet lie in that scope, which stands before the names of their tables and in their
+  /// errors, and an Error that `f` throws names the scope.
   template <class F>
   decltype(auto) with_name_scope(const F& f) {
     const NameScopes::Entry entry(*scopes_, scope_);
@@ -154,6 +159,7 @@ class LayerBase {
 
   Communicator<Cpu>* communicator_;
   std::shared_ptr<NameScopes> scopes_;
+  std::string path_;
   std::string scope_;
   DtypePolicy policy_;
   InputSpec input_spec_;

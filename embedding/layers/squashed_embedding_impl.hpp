@@ -17,7 +17,7 @@ SquashedEmbedding<B>::SquashedEmbedding(TableSet<B>& tables, const LayerOptions&
 template <Backend B>
 FreeShape SquashedEmbedding<B>::output_shape(const FreeShape& input) const {
   require(!input.empty(), Kind::invalid_argument,
-          "layer {}: expected ids of rank 1 or more: found a scalar (shape [])", options_.name);
+          "layer {}: expected ids of rank 1 or more: found a scalar (shape [])", this->path());
   return input.size() == 1 ? FreeShape{options_.embedding_size}
                            : FreeShape{input[0], options_.embedding_size};
 }
@@ -34,7 +34,7 @@ LayerOutput<B> SquashedEmbedding<B>::operator()(Stream<B>& stream, const IdsView
     taken = this->keys_of(stream, ids, widened);
     this->check_call(stream, taken, call, true);
     output_shape(free_shape(ids));
-    check_slices(options_.name, call.slices, ids.shape.size() == 1 ? 1 : ids.samples());
+    check_slices(this->path(), call.slices, ids.shape.size() == 1 ? 1 : ids.samples());
     if (!ids.outer.empty()) {
       held = rectangle_of(stream, taken, call.mask, call.weights);
       taken = held.view();

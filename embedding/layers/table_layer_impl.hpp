@@ -23,11 +23,24 @@ namespace keyshard {
 /// What travels with the counts of a call: trainable, training, samples.
 inline constexpr std::int64_t kLayerCarry = 3;
 
+/// The table that a name means here: of the innermost scope that has one. Throws as TableSet::at.
+template <Backend B>
+Table<B>& table_in_scope(const TableSet<B>& tables, const std::string& name) {
+  for (const std::string& path : tables.scopes()->paths(name)) {
+    for (const auto& table : tables.tables()) {
+      if (table->options().name == path) {
+        return *table;
+      }
+    }
+  }
+  return tables.at(name);
+}
+
 /// The table of another layer, which this layer shares. `owners` are those of its own options.
 template <Backend B>
 Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options,
                        const std::vector<std::int64_t>& owners) {
-  Table<B>& shared = tables.at(options.share);
+  Table<B>& shared = table_in_scope(tables, options.share);
   require(shared.layout().dim == options.embedding_size, Kind::invalid_argument,
           "layer {}: expected embedding_size {} of the shared table {}: found {}", options.name,
           shared.layout().dim, options.share, options.embedding_size);
@@ -49,14 +62,15 @@ Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options,
       Kind::invalid_argument,
       "layer {}: expected devices of the shared table {}, or none given: found [{}]", options.name,
       options.share, joined(options.devices, ", "));
-  tables.scopes()->require_key_dtype(options.name, options.share, options.key_dtype);
+  tables.scopes()->require_key_dtype(options.name, shared.options().name, options.key_dtype);
   return shared;
 }
 
-inline TableOptions table_options(const LayerOptions& options,
+/// The options of the table of a layer; `path` is the name of the layer after its scopes.
+inline TableOptions table_options(const LayerOptions& options, const std::string& path,
                                   const std::vector<std::int64_t>& owners) {
   TableOptions table;
-  table.name = options.name;
+  table.name = path;
   table.groups = {{.name = "values",
                    .dim = options.embedding_size,
                    .initializer = options.initializer,
@@ -66,7 +80,7 @@ inline TableOptions table_options(const LayerOptions& options,
                    .max_norm = options.max_norm.value_or(0)}};
   table.value_dtype = value_dtype_of(options.value_dtype);
   table.partitioner = options.partitioner;
-  table.seed = options.seed.value_or(hash_bytes(options.name));
+  table.seed = options.seed.value_or(hash_bytes(path));
   table.exchange = options.exchange;
   table.pool_order = options.pool_order;
   table.missing = options.missing;
@@ -88,10 +102,15 @@ Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
   const std::vector<std::int64_t> owners =
       device_ranks(options.name, options.devices, tables.communicator().size(),
                    std::same_as<B, Cpu> ? "cpu" : "gpu");
-  tables.scopes()->require_free(options.name);
-  Table<B>& table = options.share.empty() ? tables.create(table_options(options, owners))
+  const std::string path = tables.scopes()->paths(options.name).front();
+  tables.scopes()->require_free(path);
+  require(path == options.name || options.name != "sightings", Kind::invalid_argument,
+          "layer {}: expected another name inside a scope, for a checkpoint has the sightings of a "
+          "table beside it under this one",
+          options.name);
+  Table<B>& table = options.share.empty() ? tables.create(table_options(options, path, owners))
                                           : shared_table(tables, options, owners);
-  tables.scopes()->take(options.name, table.options().name, options.key_dtype);
+  tables.scopes()->take(path, table.options().name, options.key_dtype);
   return table;
 }
 
@@ -135,19 +154,19 @@ TableLayer<B>::TableLayer(TableSet<B>& tables, const LayerOptions& options, cons
       // What can fail for want of a function comes before the table is made.
       table_((make_regularizer(options.activity_regularizer, functions),
               &layer_table(tables, options_))),
-      lookup_(tables.communicator(), {table_}, {FeatureOptions{options.name, 0, {combiner}}}),
+      lookup_(tables.communicator(), {table_}, {FeatureOptions{path(), 0, {combiner}}}),
       regularizer_(make_regularizer(options.activity_regularizer, functions)),
       compute_dtype_(value_dtype_of(compute_dtype())) {
   if (takes_weights(combiner)) {
-    weighted_ = std::make_unique<Lookup<B>>(
-        tables.communicator(), std::vector<Table<B>*>{table_},
-        std::vector<FeatureOptions>{{options.name, 0, {combiner}, true}});
+    weighted_ =
+        std::make_unique<Lookup<B>>(tables.communicator(), std::vector<Table<B>*>{table_},
+                                    std::vector<FeatureOptions>{{path(), 0, {combiner}, true}});
   }
 }
 
 template <Backend B>
 void TableLayer<B>::build(const FreeShape& input_shape) {
-  check_input(input_spec(), name(), {options_.key_dtype, input_shape});
+  check_input(input_spec(), path(), {options_.key_dtype, input_shape});
   record(input_shape, output_shape(input_shape));
 }
 
@@ -156,7 +175,7 @@ SettingValue TableLayer<B>::config() const {
   require(regularizer_ == nullptr || !regularizer_->name.empty(), Kind::invalid_argument,
           "layer {}: expected an activity_regularizer that is registered under a name, for "
           "get_config: found one without",
-          name());
+          path());
   return layer_config(options_);
 }
 
@@ -164,7 +183,7 @@ template <Backend B>
 void TableLayer<B>::set_activity_regularizer(const std::optional<ActivityOptions>& options) {
   require(!options || options->function.empty(), Kind::invalid_argument,
           "layer {}: expected the function of an activity_regularizer itself: found the name {}",
-          name(), options ? options->function : "");
+          path(), options ? options->function : "");
   regularizer_ = make_regularizer<B>(options, {});
   options_.activity_regularizer = options;
 }
@@ -173,7 +192,7 @@ template <Backend B>
 void TableLayer<B>::set_activity_regularizer(const OutputFunction<B>& function) {
   require(static_cast<bool>(function), Kind::invalid_argument,
           "layer {}: expected an activity_regularizer with values and gradients: found none",
-          name());
+          path());
   regularizer_ = std::make_shared<const OutputFunction<B>>(function);
   options_.activity_regularizer = ActivityOptions{0, 0, function.name};
 }
@@ -195,7 +214,7 @@ IdsView TableLayer<B>::keys_of(Stream<B>& stream, const IdsView& ids,
   const std::string& expected = options_.key_dtype;
   const bool fits_both = ids.dtype.empty() && (expected == "int64" || expected == "uint64");
   const std::string found = fits_both ? expected : ids.dtype.empty() ? "int64" : ids.dtype;
-  check_input({.dtype = expected}, name(), {found, free_shape(ids)});
+  check_input({.dtype = expected}, path(), {found, free_shape(ids)});
   IdsView keys{ids.values, ids.shape, ids.offsets, ids.outer};
   if (is_narrow(expected)) {
     widened = {stream, ids.narrow.size()};
@@ -209,15 +228,15 @@ IdsView TableLayer<B>::keys_of(Stream<B>& stream, const IdsView& ids,
 template <Backend B>
 void TableLayer<B>::check_call(Stream<B>& stream, const IdsView& ids,
                                const BasicCallOptions<B>& call, bool weighable) const {
-  check_input(input_spec(), name(), {options_.key_dtype, free_shape(ids)});
-  check_ids(stream, name(), ids, call.mask);
+  check_input(input_spec(), path(), {options_.key_dtype, free_shape(ids)});
+  check_ids(stream, path(), ids, call.mask);
   require(call.weights.empty() || (weighable && takes_weights(combiner_)), Kind::invalid_argument,
           "layer {}: expected weights of ids in a SquashedEmbedding with combiner sum, mean or "
           "sqrtn alone: found {} weights{}",
-          name(), call.weights.size(),
+          path(), call.weights.size(),
           weighable ? fmt::format(" and {}", name_of(combiner_)) : std::string());
   require(call.weights.empty() || call.weights.size() == ids.values.size(), Kind::invalid_argument,
-          "layer {}: expected a weight for each of {} ids: found {}", name(), ids.values.size(),
+          "layer {}: expected a weight for each of {} ids: found {}", path(), ids.values.size(),
           call.weights.size());
 }
 
@@ -241,7 +260,7 @@ template <Backend B>
 void TableLayer<B>::accept(Stream<B>& stream, const BasicCallOptions<B>& call,
                            const std::function<void()>& prepare) {
   try {
-    require_communicator(name(), call, *device_communicator_);
+    require_communicator(path(), call, *device_communicator_);
     prepare();
   } catch (const std::exception&) {
     const auto turn = this->turn(call.communicator != nullptr);
@@ -259,7 +278,7 @@ void TableLayer<B>::check_flags(const std::vector<std::int64_t>& carried) const 
   for (const std::size_t flag : {0u, 1u}) {
     require(carried[flag] == 0 || carried[flag] == device_communicator_->size(),
             Kind::invalid_argument,
-            "layer {}: expected the same value of {} on all ranks: found true on {} of {}", name(),
+            "layer {}: expected the same value of {} on all ranks: found true on {} of {}", path(),
             flag == 0 ? "trainable" : "training", carried[flag], device_communicator_->size());
   }
 }
@@ -325,7 +344,7 @@ void TableLayer<B>::add_loss(Stream<B>& stream, LayerOutput<B>& output,
   require(output.training && function, Kind::invalid_argument,
           "layer {}: expected the output of a call with training = true, and a function of it: "
           "found training = {}",
-          name(), output.training);
+          path(), output.training);
   add_term(stream, output, std::make_shared<const OutputFunction<B>>(function), weight);
 }
 
@@ -343,7 +362,7 @@ template <Backend B>
 bool TableLayer<B>::begins_backward(const LayerOutput<B>& output) const {
   require(output.training, Kind::invalid_argument,
           "layer {}: expected the output of a call with training = true: found one of inference",
-          name());
+          path());
   return output.trainable;
 }
 

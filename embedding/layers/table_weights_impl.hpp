@@ -144,13 +144,13 @@ template <Backend B>
 void TableLayer<B>::set_weights(Stream<B>& stream, const LayerWeights& weights) {
   Communicator<Cpu>& communicator = host_of(*device_communicator_);
   vote(communicator, [&] {
-    check_weights(name(), built(), options_, weights);
-    check_keys(name(), options_.key_dtype, weights.keys);
+    check_weights(path(), built(), options_, weights);
+    check_keys(path(), options_.key_dtype, weights.keys);
   });
   const LayerWeights mine =
       send_to_owners(communicator, host_of(stream), table_->partitioner(),
                      owners_of(table_->options(), communicator.size()), weights);
-  vote(communicator, [&] { check_distinct(name(), mine.keys); });
+  vote(communicator, [&] { check_distinct(path(), mine.keys); });
   const auto replace = [&] {
     table_->clear(stream);
     const Buffer<Key, B> keys = to_device(stream, mine.keys);
@@ -169,7 +169,7 @@ std::int64_t TableLayer<B>::count_params() const {
   vote(host_of(*device_communicator_), [&] {
     require(built(), Kind::invalid_argument,
             "layer {}: expected a layer that is built, for count_params; call build or the layer",
-            name());
+            path());
   });
   std::int64_t rows = table_->size();
   device_communicator_->all_reduce(Span<std::int64_t>(&rows, 1), Reduction::sum);

@@ -1,11 +1,13 @@
 // Names of layers on one TableSet: which are taken, of which type the ids of a table are, and in
 // which scopes layers are made. A scope stands before the names of what is made in it, as "tower/"
-// in "tower/items/".
+// in "tower/items": this is the path of a layer, the name of its table and its place in a
+// checkpoint.
 #pragma once
 
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "runtime/error.hpp"
 
@@ -34,7 +36,18 @@ class NameScopes {
   /// The scope of what is made now: empty, or ending in "/".
   const std::string& current() const noexcept { return current_; }
 
-  /// Throws Error{invalid_argument} where a layer has that name.
+  /// The paths that a name may mean here, from the innermost scope outward: the name alone is last.
+  std::vector<std::string> paths(const std::string& name) const {
+    std::vector<std::string> all;
+    for (std::string scope = current_; !scope.empty();) {
+      all.push_back(scope + name);
+      scope.resize(scope.find_last_of('/', scope.size() - 2) + 1);
+    }
+    all.push_back(name);
+    return all;
+  }
+
+  /// Throws Error{invalid_argument} where a layer has that path.
   void require_free(const std::string& layer) const {
     require(taken_.count(layer) == 0, Kind::invalid_argument,
             "expected a new name for a layer: found \"{}\", which exists; give another name, and "
@@ -54,15 +67,17 @@ class NameScopes {
     }
   }
 
-  /// Takes the name of a layer, which reads `table` by keys of this type, for good.
+  /// Takes the path of a layer, which reads `table` by keys of this type, for good.
   void take(const std::string& layer, const std::string& table, const std::string& key_dtype) {
     taken_.insert(layer);
     first_readers_.try_emplace(table, Reader{layer, key_dtype});
   }
 
-  /// The error with the present scope before its message, once.
+  /// The error with the present scope before its message, unless the message begins with the scope
+  /// or names a layer in it.
   Error named(const Error& error) const {
-    const bool has_scope = error.text().compare(0, current_.size(), current_) == 0;
+    const bool has_scope =
+        error.text().starts_with(current_) || error.text().starts_with("layer " + current_);
     return has_scope ? error
                      : Error(error.kind(), current_ + ": " + error.text(), __FILE__, __LINE__);
   }

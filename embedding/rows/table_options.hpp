@@ -60,7 +60,7 @@ const std::string& option_name(Option value) {
 }
 
 struct TableOptions {
-  std::string name;  ///< unique in a job, without "/": the path in a checkpoint
+  std::string name;  ///< unique in a job: the path in a checkpoint, after the scopes of its layer
   std::vector<GroupOptions> groups;
   ValueDtype value_dtype = ValueDtype::float32;  ///< of the values in the rows
   PartitionerChoice partitioner = "hash";        ///< or "modulo", or one of the program

@@ -9,6 +9,7 @@
 #include "collectives/thread_communicator.hpp"
 #include "embedding/layers/embedding.hpp"
 #include "runtime/copy.hpp"
+#include "runtime/digest.hpp"
 #include "tests/embedding/layers/layer_on_ranks.hpp"
 
 namespace keyshard::testing {
@@ -73,6 +74,55 @@ TEST(Layer, ScopesAreNestedAndNameErrors) {
     });
     EXPECT_EQ(inner, "items/part/");
     EXPECT_EQ(SquashedEmbedding<Cpu>(tables, items("last")).name_scope(), "last/");
+  });
+}
+
+TEST(Layer, ScopesStandBeforeTheNamesOfTablesAndInErrors) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>&) {
+    LayerOptions sharing = items("sharing");
+    sharing.share = "part";
+    layer.with_name_scope([&] {
+      const SquashedEmbedding<Cpu> part(tables, items("part"));
+      EXPECT_EQ(part.name(), "part");
+      EXPECT_EQ(part.path(), "items/part");
+      EXPECT_EQ(part.weights()[0].name, "items/part");
+      EXPECT_EQ(part.table().options().seed, hash_bytes("items/part"));
+      const std::string taken = message_of([&] { Embedding<Cpu>(tables, items("part")); });
+      EXPECT_NE(taken.find("found \"items/part\", which exists"), std::string::npos) << taken;
+      EXPECT_EQ(&SquashedEmbedding<Cpu>(tables, sharing).table(), &part.table());
+      sharing.name = "outer";
+      sharing.share = "items";
+      EXPECT_EQ(&SquashedEmbedding<Cpu>(tables, sharing).table(), &layer.table());
+      const std::string unknown = message_of([&] { part.input(); });
+      EXPECT_TRUE(unknown.starts_with("layer items/part: expected a layer")) << unknown;
+      const std::string kept = message_of([&] { Embedding<Cpu>(tables, items("sightings")); });
+      EXPECT_NE(kept.find("expected another name inside a scope"), std::string::npos) << kept;
+    });
+    const SquashedEmbedding<Cpu> part(tables, items("part"));  // outside it is another one
+    EXPECT_EQ(part.weights()[0].name, "part");
+    sharing.name = "inner";
+    sharing.share = "items/part";
+    EXPECT_EQ(SquashedEmbedding<Cpu>(tables, sharing).weights()[0].name, "items/part");
+    EXPECT_EQ(tables.tables().size(), 3u);
+  });
+}
+
+TEST(Layer, ScopesHoldOneAnother) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>&) {
+    layer.with_name_scope([&] {
+      SquashedEmbedding<Cpu> part(tables, items("part"));
+      const std::string error = message_of([&] {
+        part.with_name_scope([&] {
+          const SquashedEmbedding<Cpu> inner(tables, items("inner"));
+          EXPECT_EQ(inner.path(), "items/part/inner");
+          LayerOptions sharing = items("sharing");
+          sharing.share = "part";  // of the outer scope
+          EXPECT_EQ(&SquashedEmbedding<Cpu>(tables, sharing).table(), &part.table());
+          inner.output();
+        });
+      });
+      EXPECT_TRUE(error.starts_with("layer items/part/inner: expected")) << error;
+    });
   });
 }
 

@@ -22,6 +22,20 @@ void check_features(Settings& settings, const std::vector<std::string>& named,
   }
 }
 
+/// Reads when a job evaluates, and what it does with the result.
+void read_steering(Settings& settings, JobOptions& job) {
+  job.evaluate_every_steps = settings.integer("evaluate_every_steps", job.evaluate_every_steps, 0);
+  job.evaluate_every_epochs =
+      settings.integer("evaluate_every_epochs", job.evaluate_every_epochs, 0);
+  if (settings.has("schedule")) {  // else no key of the configuration
+    job.schedule = read_rate_schedule(settings.table("schedule"));
+  }
+  job.patience = settings.integer("patience", job.patience, 0);
+  job.decay = settings.number("decay", job.decay, 0, 1);
+  job.decay_patience = settings.integer("decay_patience", job.decay_patience, 1);
+  job.least_decay = settings.number("least_decay", job.least_decay, 0, 1);
+}
+
 }  // namespace
 
 const char* name_of(ValidationMetric metric) {
@@ -44,16 +58,7 @@ JobOptions read_job_options(Settings settings, const std::vector<std::string>& f
   job.slices = settings.integer("slices", job.slices, 1, kMostSlices);
   job.threads = settings.integer("threads", job.threads, 0, 4096);
   job.numerics = settings.choice("numerics", job.numerics, {"native", "avx2"});
-  job.evaluate_every_steps = settings.integer("evaluate_every_steps", job.evaluate_every_steps, 0);
-  job.evaluate_every_epochs =
-      settings.integer("evaluate_every_epochs", job.evaluate_every_epochs, 0);
-  if (settings.has("schedule")) {  // else no key of the configuration
-    job.schedule = read_rate_schedule(settings.table("schedule"));
-  }
-  job.patience = settings.integer("patience", job.patience, 0);
-  job.decay = settings.number("decay", job.decay, 0, 1);
-  job.decay_patience = settings.integer("decay_patience", job.decay_patience, 1);
-  job.least_decay = settings.number("least_decay", job.least_decay, 0, 1);
+  read_steering(settings, job);
   const std::string metric = settings.choice("metric", name_of(usual), {"auc", "log_loss", "rmse"});
   job.metric = metric == "auc"    ? ValidationMetric::auc
                : metric == "rmse" ? ValidationMetric::rmse

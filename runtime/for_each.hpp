@@ -8,6 +8,9 @@
 // operator(). `fetched()` says about how many floats one `fetch` loads, which decides the size of
 // the block.
 //
+// A functor may offer `fetch_range(begin, end)` in its place, for a whole block: with few
+// instructions from one line to the next, more lines are on their way at a time.
+//
 // A team of several lanes calls `fetch` right before the work, and only where `fetch` returns
 // something. `kTeamWidth` of a functor says how many lanes of a GPU share a row: 8, 16 or 32; 32
 // for a functor without kTeamWidth.
@@ -34,6 +37,11 @@ inline constexpr std::int64_t kFetchedIndices = 64;
 template <class F>
 concept FetchesAhead = requires(const F& functor) {
   functor.fetch(std::int64_t{});
+};
+
+template <class F>
+concept FetchesRanges = requires(const F& functor) {
+  functor.fetch_range(std::int64_t{}, std::int64_t{});
 };
 
 /// Functors whose `fetch` returns an argument for operator().
@@ -67,7 +75,15 @@ std::int64_t block_of(const F& functor) {
 /// the compiler keeps its fields in registers, for nothing else can change them.
 template <class F>
 KEYSHARD_INLINE void run_rows(std::int64_t begin, std::int64_t end, const F functor) {
-  if constexpr (FetchesAhead<F>) {
+  if constexpr (FetchesRanges<F>) {
+    for (const std::int64_t block = block_of(functor); begin < end;) {
+      const std::int64_t stop = std::min(begin + block, end);
+      functor.fetch_range(begin, stop);
+      for (; begin < stop; ++begin) {
+        functor(begin, Solo{});
+      }
+    }
+  } else if constexpr (FetchesAhead<F>) {
     using Fetched = decltype(functor.fetch(begin));
     for (const std::int64_t block = block_of(functor); begin < end;) {
       const std::int64_t n = std::min(block, end - begin);

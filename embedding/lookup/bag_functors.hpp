@@ -242,21 +242,34 @@ struct PoolBags {
     std::uint32_t feature;
   };
 
-  KEYSHARD_HD Place fetch(std::int64_t bag) const {
-    constexpr std::int64_t kMostFetched = 192;
+  KEYSHARD_HD Place place_of(std::int64_t bag) const {
     const std::uint32_t sample = by_features.quotient(static_cast<std::uint32_t>(bag));
-    const std::uint32_t f = static_cast<std::uint32_t>(bag) - sample * by_features.divisor();
-    const std::int64_t begin = bags.begin(bag), n = bags.size(bag);
-    for (std::int64_t i = begin; i < begin + (n < kMostFetched ? n : kMostFetched); ++i) {
-      prefetch(rows(items[i]), shape.features[f].row_dim);
+    return {sample, static_cast<std::uint32_t>(bag) - sample * by_features.divisor()};
+  }
+
+  const FeatureGroup& first_group(std::int64_t feature) const {
+    return shape.groups[feature * shape.num_groups];
+  }
+
+  /// The rows of the bags, then the output of the first group.
+  void fetch_range(std::int64_t begin, std::int64_t end) const {
+    constexpr std::int64_t kMostFetched = 192;
+    const std::int64_t first = bags.begin(begin), n = bags.begin(end) - first;
+    for (std::int64_t i = first; i < first + (n < kMostFetched ? n : kMostFetched); ++i) {
+      prefetch(rows(items[i]), shape.features[0].row_dim);
     }
-    const FeatureGroup& group = shape.groups[f * shape.num_groups];
-    prefetch_to_write(pooled[0].row(sample) + group.column, group.dim);
-    return {sample, f};
+    const Place from = place_of(begin), to = place_of(end - 1);
+    std::int64_t column = first_group(from.feature).column;
+    for (std::uint32_t sample = from.sample; sample <= to.sample; ++sample, column = 0) {
+      const FeatureGroup& until =
+          first_group(sample == to.sample ? to.feature : shape.num_features - 1);
+      prefetch_to_write(pooled[0].row(sample) + column, until.column + until.dim - column);
+    }
   }
 
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t bag, const Team& team, Place place) const {
+  KEYSHARD_HD void operator()(std::int64_t bag, const Team& team) const {
+    const Place place = place_of(bag);
     const std::uint32_t sample = place.sample, f = place.feature;
     const FeatureShape& feature = shape.features[f];
     if (reduced[feature.table] != 0) {

@@ -2,6 +2,7 @@
 #include "runtime/cuda_call.hpp"
 #include "runtime/event.hpp"
 #include "runtime/stream.hpp"
+#include "runtime/stream_timer.hpp"
 
 namespace keyshard {
 namespace {
@@ -92,6 +93,33 @@ void Event<Cuda>::wait() const {
     peer_waits_.wait([&] { return is_done(cudaEventQuery(handle_), "cudaEventQuery"); });
   }
   check_cuda(cudaEventSynchronize(handle_), "cudaEventSynchronize");
+}
+
+StreamTimer<Cuda>::StreamTimer(Stream<Cuda>& stream) : stream_(stream) {
+  use_device(stream.device());
+  check_cuda(cudaEventCreateWithFlags(&begin_, cudaEventDefault), "cudaEventCreateWithFlags");
+  const cudaError_t made = cudaEventCreateWithFlags(&end_, cudaEventDefault);
+  if (made != cudaSuccess) {
+    cudaEventDestroy(begin_);
+    check_cuda(made, "cudaEventCreateWithFlags");
+  }
+}
+
+StreamTimer<Cuda>::~StreamTimer() {
+  cudaEventDestroy(begin_);
+  cudaEventDestroy(end_);
+}
+
+void StreamTimer<Cuda>::start() {
+  check_cuda(cudaEventRecord(begin_, stream_.handle()), "cudaEventRecord");
+}
+
+double StreamTimer<Cuda>::stop() {
+  check_cuda(cudaEventRecord(end_, stream_.handle()), "cudaEventRecord");
+  stream_.wait();
+  float milliseconds = 0;
+  check_cuda(cudaEventElapsedTime(&milliseconds, begin_, end_), "cudaEventElapsedTime");
+  return 1e-3 * static_cast<double>(milliseconds);
 }
 
 }  // namespace keyshard

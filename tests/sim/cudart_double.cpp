@@ -251,6 +251,8 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorInvalidDevice";
     case cudaErrorInvalidValue:
       return "cudaErrorInvalidValue";
+    case cudaErrorInvalidResourceHandle:
+      return "cudaErrorInvalidResourceHandle";
     case cudaErrorMemoryAllocation:
       return "cudaErrorMemoryAllocation";
     case cudaErrorNotReady:
@@ -293,8 +295,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   return guarded([&] { hold(queue(stream), mark(event)); });
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = reinterpret_cast<cudaEvent_t>(make_mark());
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  *event = reinterpret_cast<cudaEvent_t>(make_mark((flags & cudaEventDisableTiming) == 0));
   return cudaSuccess;
 }
 
@@ -313,6 +315,19 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return guarded([&] { finish(mark(event)); });
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  if (!is_timed(mark(begin)) || !is_timed(mark(end))) {
+    return refuse(cudaErrorInvalidResourceHandle);
+  }
+  return queried([&] {
+    if (!is_done(mark(begin)) || !is_done(mark(end))) {
+      return false;
+    }
+    *milliseconds = static_cast<float>(1e3 * seconds_between(mark(begin), mark(end)));
+    return true;
+  });
 }
 
 }  // extern "C"

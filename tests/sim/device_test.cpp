@@ -1,9 +1,11 @@
 // Memory, queues and events of the simulated device.
+#include <chrono>
 #include <cmath>
 #include <functional>
 
 #include "runtime/event.hpp"
 #include "runtime/for_each_cuda.hpp"
+#include "runtime/stream_timer.hpp"
 #include "tests/sim/sim_test.hpp"
 
 namespace keyshard {
@@ -73,6 +75,29 @@ TEST_F(Device, WorkRunsWhenTheHostWaitsAndNotBefore) {
   stream.wait();
   EXPECT_EQ(sim::operations() - before, 2);
   EXPECT_EQ(stream.launches(), 1);
+}
+
+TEST_F(Device, ATimerRunsFromTheWorkBeforeItToTheEndOfItsOwn) {
+  Stream<Cuda> stream(0);
+  Buffer<std::int64_t, Cuda> a(stream, 10), b(stream, 10);
+  StreamTimer<Cuda> timer(stream);
+  const auto begin = std::chrono::steady_clock::now();
+  for (int round = 0; round < 2; ++round) {  // a timer serves many times
+    fill_zero(stream, a.data(), 10);
+    timer.start();
+    for_each(stream, 10, AddOne{a.data(), b.data()});
+    EXPECT_EQ(sim::queued(), 3);  // the call waits for nothing
+    const double seconds = timer.stop();
+    EXPECT_EQ(sim::queued(), 0);
+    EXPECT_GT(seconds, 0);
+    EXPECT_LE(seconds,
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+}
+
+TEST_F(Device, ATimerThatWasNotStartedIsAnError) {
+  Stream<Cuda> stream(0);
+  EXPECT_THROW(StreamTimer<Cuda>(stream).stop(), Error);
 }
 
 /// Peers that come, or fail at the n-th check.

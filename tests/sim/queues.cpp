@@ -16,10 +16,14 @@
 
 namespace keyshard::sim {
 
+using Clock = std::chrono::steady_clock;
+
 struct Mark {
-  std::uint64_t asked = 0;    ///< number of the last record that was given
-  std::uint64_t reached = 0;  ///< and of the last one that was passed
-  int users = 1;              ///< its owner, and operations that name it
+  bool timed = false;
+  Clock::time_point passed = {};  ///< by the last record that was passed
+  std::uint64_t asked = 0;        ///< number of the last record that was given
+  std::uint64_t reached = 0;      ///< and of the last one that was passed
+  int users = 1;                  ///< its owner, and operations that name it
 };
 
 struct Queue {
@@ -36,7 +40,6 @@ struct Queue {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kIdle{50};
 constexpr std::chrono::seconds kStuck{30};
 
@@ -78,6 +81,7 @@ bool run_first(Queue& queue) {
   }
   if (first.mark != nullptr) {
     first.mark->reached = std::max(first.mark->reached, first.number);
+    first.mark->passed = first.holds ? first.mark->passed : Clock::now();
     release_mark(first.mark);
   }
   queue.operations.pop_front();
@@ -251,7 +255,7 @@ void drop(Queue* queue) {
   forget_dropped();
 }
 
-Mark* make_mark() { return new Mark; }
+Mark* make_mark(bool timed) { return new Mark{.timed = timed}; }
 
 void drop(Mark* mark) {
   const std::lock_guard lock(device().mutex);
@@ -301,6 +305,16 @@ bool is_done(Mark* mark) {
   const std::lock_guard lock(device().mutex);
   go_on();
   return mark->reached >= mark->asked;
+}
+
+bool is_timed(Mark* mark) {
+  const std::lock_guard lock(device().mutex);
+  return mark->timed && mark->asked > 0;
+}
+
+double seconds_between(Mark* begin, Mark* end) {
+  const std::lock_guard lock(device().mutex);
+  return std::chrono::duration<double>(end->passed - begin->passed).count();
 }
 
 std::int64_t queued() {

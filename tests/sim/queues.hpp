@@ -18,7 +18,8 @@ struct Mark;
 Queue* make_queue();
 /// The queue goes when its work is done.
 void drop(Queue* queue);
-Mark* make_mark();
+/// A mark that knows when it was passed, where it is timed.
+Mark* make_mark(bool timed = false);
 void drop(Mark* mark);
 
 /// Gives a queue an operation, which returns true when it is done; false where it must be asked
@@ -36,6 +37,11 @@ void finish_all();
 
 bool is_done(Queue* queue);
 bool is_done(Mark* mark);
+
+/// Whether a mark is timed and was recorded.
+bool is_timed(Mark* mark);
+/// Seconds from the passing of one mark to that of the other.
+double seconds_between(Mark* begin, Mark* end);
 
 /// Operations that wait in any queue.
 std::int64_t queued();

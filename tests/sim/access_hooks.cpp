@@ -3,19 +3,88 @@
 // aligned; and another lane may go first there.
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 
 #include "runtime/sim_block.hpp"
 #include "tests/sim/memory.hpp"
+#include "tests/sim/queues.hpp"
+#include "tests/sim/traffic.hpp"
 
 namespace {
+
+constexpr std::uintptr_t kSector = 32;
+
+/// The sectors that the running kernel has touched: a hash table in memory of this file, for what
+/// the standard library instantiates may be instrumented.
+struct Touched {
+  static constexpr std::size_t kSlots = std::size_t{1} << 20;
+
+  std::uintptr_t sectors[kSlots];  // number * 2, and 1 more where it was written; 0: free
+  std::size_t used = 0;
+  std::int64_t kernel = -1;  // the operation of its queue
+};
+
+Touched touched;
+keyshard::sim::Traffic all;
+
+/// Counts a sector for the running kernel, once.
+void touch(std::uintptr_t sector, bool write) {
+  const std::uintptr_t mark = sector * 2 + (write ? 1 : 0);
+  std::size_t at = static_cast<std::size_t>(mark * 0x9E3779B97F4A7C15u >> 44);
+  for (; touched.sectors[at] != mark; at = (at + 1) % Touched::kSlots) {
+    if (touched.sectors[at] == 0) {
+      if (++touched.used > Touched::kSlots / 2) {
+        std::fputs("a kernel touches more sectors than traffic() can count\n", stderr);
+        std::abort();
+      }
+      touched.sectors[at] = mark;
+      (write ? all.written : all.read) += static_cast<std::int64_t>(kSector);
+      return;
+    }
+  }
+}
+
+void count_traffic(const void* address, std::size_t bytes, bool write) {
+  if (!keyshard::sim::is_device(address, bytes)) {
+    return;  // parameters of the kernel, and variables of a lane
+  }
+  if (touched.kernel != keyshard::sim::operations()) {
+    touched.kernel = keyshard::sim::operations();
+    touched.used = 0;
+    for (std::uintptr_t& sector : touched.sectors) {
+      sector = 0;
+    }
+  }
+  const auto first = reinterpret_cast<std::uintptr_t>(address);
+  for (std::uintptr_t s = first / kSector; s <= (first + bytes - 1) / kSector; ++s) {
+    touch(s, write);
+  }
+}
+
+bool counting = false;
 
 void hook(const volatile void* address, std::size_t bytes, bool write, bool aligned = true) {
   if (keyshard::sim::inside_kernel()) {
     keyshard::sim::check_access(const_cast<const void*>(address), bytes, write, aligned);
+    if (counting) {
+      count_traffic(const_cast<const void*>(address), bytes, write);
+    }
   }
 }
 
 }  // namespace
+
+namespace keyshard::sim {
+
+Traffic traffic() { return all; }
+
+void reset_traffic() {
+  all = {};
+  counting = true;
+}
+
+}  // namespace keyshard::sim
 
 extern "C" {
 

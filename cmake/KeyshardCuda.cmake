@@ -28,7 +28,8 @@ if(NOT KEYSHARD_WITH_CUDA)
     message(STATUS "the program runs on CPUs, for it needs nvcc 13.0, nccl.h and libnccl: found ${KEYSHARD_NVCC} ${version}, "
       "${KEYSHARD_nccl_INCLUDE}, ${KEYSHARD_nccl_LIBRARY}")
   endif()
-  add_library(keyshard_cuda STATIC ${PROJECT_SOURCE_DIR}/launch/training/cuda_absent.cpp)
+  add_library(keyshard_cuda STATIC
+    ${PROJECT_SOURCE_DIR}/launch/training/cuda_absent.cpp ${PROJECT_SOURCE_DIR}/launch/bench/cuda_absent.cpp)
   target_link_libraries(keyshard_cuda PUBLIC keyshard::training PRIVATE $<BUILD_INTERFACE:keyshard_private_flags>)
   return()
 endif()
@@ -45,7 +46,8 @@ find_package(CUDAToolkit REQUIRED)
 set(kernels
   runtime/cub_cuda.cpp collectives/exchange_cuda.cpp collectives/folded_sum_cuda.cpp embedding/rows/dedup_cuda.cpp
   embedding/rows/key_index_cuda.cpp embedding/rows/row_store_cuda.cpp embedding/rows/table_cuda.cpp embedding/lookup/lookup_cuda.cpp
-  embedding/layers/layers_cuda.cpp launch/training/dense_side_cuda.cpp launch/training/trainer_cuda.cpp)
+  embedding/layers/layers_cuda.cpp launch/training/dense_side_cuda.cpp launch/training/trainer_cuda.cpp
+  launch/bench/limits_cuda.cpp)
 list(TRANSFORM kernels PREPEND ${PROJECT_SOURCE_DIR}/)
 set_source_files_properties(${kernels} PROPERTIES LANGUAGE CUDA)
 set(calls
@@ -65,3 +67,8 @@ target_compile_options(keyshard_cuda PRIVATE
 target_link_libraries(keyshard_cuda
   PUBLIC keyshard::training
   PRIVATE $<BUILD_INTERFACE:keyshard_private_flags> CUDA::cudart_static CUDA::cublas ${KEYSHARD_nccl_LIBRARY})
+
+# The measures of a device belong to the program, for they are made of its benchmark.
+set(bench ${PROJECT_SOURCE_DIR}/launch/bench/bench_cuda.cpp)
+target_sources(keyshard_launch PRIVATE ${bench})
+set_source_files_properties(${bench} TARGET_DIRECTORY keyshard_launch PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)

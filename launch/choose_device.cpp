@@ -35,15 +35,15 @@ struct LocalRanks {
 };
 
 /// Refuses, on all ranks, what one machine lacks.
-void check_devices(const JobCommand& command, const std::vector<std::int64_t>& devices,
+void check_devices(const DeviceChoice& choice, const std::vector<std::int64_t>& devices,
                    const std::vector<std::int64_t>& ranks, const std::string& none) {
   for (std::size_t rank = 0; rank < devices.size(); ++rank) {
     require(devices[rank] > 0, Kind::not_built,
             "--device {}: expected a GPU on every machine; --device cpu runs without: found none "
             "on that of rank {}{}",
-            command.device, rank, none.empty() ? "" : ": " + none);
+            choice.device, rank, none.empty() ? "" : ": " + none);
     require(
-        devices[rank] >= ranks[rank] || command.share_device, Kind::invalid_argument,
+        devices[rank] >= ranks[rank] || choice.share_device, Kind::invalid_argument,
         "expected a GPU for each rank of a machine; fewer ranks, --device cpu or --share-device "
         "help: found {} ranks and {} GPUs on the machine of rank {}",
         ranks[rank], devices[rank], rank);
@@ -62,8 +62,8 @@ void check_same_gpus(Communicator<Cpu>& communicator, const std::string& mine) {
 
 }  // namespace
 
-Device choose_device(const JobCommand& command, Communicator<Cpu>& communicator) {
-  if (command.device == "cpu") {
+Device choose_device(const DeviceChoice& choice, Communicator<Cpu>& communicator) {
+  if (choice.device == "cpu") {
     return {};
   }
   const CudaDevices found = cuda_devices();
@@ -71,10 +71,10 @@ Device choose_device(const JobCommand& command, Communicator<Cpu>& communicator)
   const std::vector<std::int64_t> devices = communicator.gather_values(std::ssize(found.names));
   const std::vector<std::int64_t> ranks = communicator.gather_values(local.count);
   const bool none = *std::max_element(devices.begin(), devices.end()) == 0;
-  if (command.device == "auto" && none) {
+  if (choice.device == "auto" && none) {
     return {};
   }
-  check_devices(command, devices, ranks, found.none);
+  check_devices(choice, devices, ranks, found.none);
   // One machine whose ranks share a GPU makes all ranks of the job exchange through host memory.
   bool shared = false;
   for (std::size_t rank = 0; rank < devices.size(); ++rank) {

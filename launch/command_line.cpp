@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "launch/bench/device_measures.hpp"
 #include "launch/bench/measures.hpp"
 #include "launch/commands.hpp"
 #include "launch/process.hpp"
@@ -60,6 +61,10 @@ void add_predict_options(CLI::App& app, PredictCommand& command) {
 std::string measures_help() {
   std::string help = "all by default, or";
   for (const NamedMeasure& measure : all_measures()) {
+    help += fmt::format("\n{}: {}", measure.name, measure.what);
+  }
+  help += "\non a GPU:";
+  for (const DeviceMeasure<Cpu>& measure : device_measures<Cpu>()) {
     help += fmt::format("\n{}: {}", measure.name, measure.what);
   }
   return help;
@@ -200,6 +205,11 @@ struct Commands {
     CLI::App* c = add("bench", "measures the parts of a step beside their limits",
                       [this] { return run_bench(bench); });
     c->add_option("MEASURES", bench.measures, measures_help());
+    c->add_option("--device", bench.where.device, "cpu, cuda or auto")
+        ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
+    c->add_option("--large-rows", bench.sizes.large_rows,
+                  "rows of the large table of a GPU: fewer where its memory is short")
+        ->check(CLI::PositiveNumber);
     c->add_flag("--quick", bench.quick, "small sizes, a few seconds");
     c->add_option("--json", bench.json, "file to which a line per measurement is appended");
     c->add_option("--data", bench.data,
@@ -209,7 +219,7 @@ struct Commands {
                   "HOST:PORT or the path of a socket of a Redis server that `store` measures");
     c->add_option("--threads", bench.threads, "threads of a rank; 0: as many as it has cores")
         ->check(CLI::NonNegativeNumber);
-    c->add_option("--dim", bench.dims, "numbers of a row: 16, 64 or both")
+    c->add_option("--dim", bench.dims, "numbers of a row on a CPU: 16, 64 or both")
         ->check(CLI::IsMember({16, 64}));
     c->add_option("--rounds", bench.rounds, "turns of every contender")->check(CLI::PositiveNumber);
     c->add_option("--steps", bench.steps, "timed steps of a round")->check(CLI::PositiveNumber);

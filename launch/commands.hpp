@@ -19,15 +19,19 @@ inline constexpr int kExitCheckpoint = 3;
 inline constexpr int kExitWatchdog = 70;
 inline constexpr int kExitStopped = 75;
 
+/// Which device a command wants.
+struct DeviceChoice {
+  std::string device = "auto";  ///< "cpu", "cuda" or "auto"
+  bool share_device = false;    ///< ranks of a machine may share a GPU
+};
+
 /// What train, evaluate and predict share.
-struct JobCommand {
+struct JobCommand : DeviceChoice {
   std::string config;                    ///< evaluate, predict: empty: that of the checkpoint
   std::vector<std::string> assignments;  ///< --set key=value
   std::string output;                    ///< --output: instead of job.output
   std::int64_t threads = -1;             ///< --threads: instead of job.threads; -1: not given
   ProgressStyle progress = ProgressStyle::automatic;
-  std::string device = "auto";
-  bool share_device = false;  ///< ranks of a machine may share a GPU
 };
 
 struct TrainCommand : JobCommand {
@@ -77,8 +81,23 @@ struct CheckpointCommand {
   std::string folder;
 };
 
+/// The sizes of the measures of any device.
+struct DeviceSizes {
+  std::vector<std::int64_t> dims{8, 32, 64, 128};  ///< of the rows of one table
+  std::int64_t call = 1 << 20;                     ///< keys of a call on one table
+  std::int64_t capacity = 1 << 24;                 ///< rows that this table has room for
+  std::int64_t large_rows = 128 << 20;             ///< of the large table
+  std::int64_t tables = 10;                        ///< of a step
+  std::int64_t rows_of_table = 2'400'000;
+  std::int64_t samples = 104'857;   ///< of a step, with an id of each table
+  std::int64_t small_samples = 32;  ///< of a small step
+  std::int64_t step_dim = 128;      ///< of the rows of these tables
+  std::int64_t batches = 8;         ///< that steps take in turn
+};
+
 struct BenchCommand {
-  std::vector<std::string> measures;  ///< by name; empty: all
+  DeviceChoice where{.device = "cpu"};
+  std::vector<std::string> measures;  ///< by name; empty: all of the device
   bool quick = false;                 ///< one round of few steps on small workloads
   std::string json;                   ///< file to which a line per measurement is appended
   std::string data;                   ///< folder of the workloads' files; empty: made in memory
@@ -89,6 +108,7 @@ struct BenchCommand {
   std::int64_t rounds = 3;
   std::int64_t steps = 60;   ///< timed steps of a round: the last steps of a workload
   std::int64_t warmup = 10;  ///< steps before the timed steps, in every round
+  DeviceSizes sizes;
 };
 
 int run_train(const TrainCommand& command);

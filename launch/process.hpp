@@ -40,7 +40,7 @@ void apply_options(const JobCommand& command, JobConfig& config);
 /// has one. The ranks of a machine take one GPU each, in order. Collective. Throws
 /// Error{invalid_argument} on all ranks where there are fewer GPUs than ranks, and Error{not_built}
 /// where the program or a machine has none.
-Device choose_device(const JobCommand& command, Communicator<Cpu>& communicator);
+Device choose_device(const DeviceChoice& choice, Communicator<Cpu>& communicator);
 
 /// "2 ranks x 4 threads", or "2 ranks with a GPU each (NAME)", for a message.
 std::string place_of(const Device& device, int ranks, int threads);

@@ -29,9 +29,13 @@ const IdBatches& BenchContext::whole(const std::string& name) {
   if (command_.quick) {
     options = {"", command_.warmup + command_.steps + 6, 400'000};
   }
-  IdBatches batches = name == "W1"   ? workload_w1(options)
-                      : name == "W2" ? workload_w2(options)
-                                     : workload_w3(options);
+  const DeviceSizes& sizes = command_.sizes;
+  IdBatches batches =
+      name == "W1"   ? workload_w1(options)
+      : name == "W2" ? workload_w2(options)
+      : name == "W3"
+          ? workload_w3(options)
+          : workload_p({sizes.samples, sizes.tables, sizes.rows_of_table, sizes.batches});
   return whole_.emplace(name, std::move(batches)).first->second;
 }
 
@@ -51,6 +55,9 @@ double BenchContext::seconds_of(const std::function<void()>& body) {
   if (communicator_.size() > 1) {
     communicator_.barrier();
   }
+  if (clock_) {
+    return clock_(body);
+  }
   const auto start = std::chrono::steady_clock::now();
   body();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -59,7 +66,7 @@ double BenchContext::seconds_of(const std::function<void()>& body) {
 double BenchContext::wait_quiet() {
   // A rank that waits for ranks that sleep longer would itself keep the machine busy.
   const int patience = communicator_.size() > 1 ? 1 : 8;
-  return command_.quick ? 0 : wait_until_quiet(0.25, patience);
+  return command_.quick || clock_ ? 0 : wait_until_quiet(0.25, patience);
 }
 
 std::int64_t BenchContext::first_timed_step(std::int64_t steps) const {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "collectives/communicator.hpp"
@@ -14,6 +15,9 @@
 #include "runtime/stream.hpp"
 
 namespace keyshard {
+
+/// Returns the seconds that a call takes.
+using BenchClock = std::function<double(const std::function<void()>&)>;
 
 /// One competitor of a measure: contenders take turns on the same steps.
 struct Contender {
@@ -43,8 +47,8 @@ class BenchContext {
   /// "keyshard", with `variant` and the number of ranks where there are several.
   std::string own_name(const std::string& variant = "") const;
 
-  /// The steps of a workload ("W1", "W2" or "W3") with the samples of all ranks. Kept for later
-  /// measures; `--quick` makes a small workload.
+  /// The steps of a workload ("W1", "W2", "W3" or "P") with the samples of all ranks. Kept for
+  /// later measures; `--quick` makes a small workload.
   const IdBatches& whole(const std::string& name);
   /// The same steps with this rank's samples alone.
   const IdBatches& own(const std::string& name);
@@ -60,11 +64,16 @@ class BenchContext {
   std::vector<BenchResult> race(const std::string& measure, std::int64_t steps,
                                 const std::vector<Contender>& contenders);
 
-  /// Waits a little for other programs to become idle, but not with `--quick`. Returns the share of
-  /// the machine that they use.
+  /// Times calls by `clock` from now on, the clock of a device: the cores of the host need not be
+  /// quiet.
+  void time_by(BenchClock clock) { clock_ = std::move(clock); }
+
+  /// Waits a little for other programs to become idle, but not with `--quick`, nor where calls are
+  /// timed by the clock of a device. Returns the share of the machine that they use.
   double wait_quiet();
 
-  /// Seconds that a call takes on this rank, from the moment when all ranks are here. Collective.
+  /// Seconds that a call takes on this rank, from the moment when all ranks are here, by the clock
+  /// of the host or by that of `time_by`. Collective.
   double seconds_of(const std::function<void()>& body);
 
  private:
@@ -72,6 +81,7 @@ class BenchContext {
   Communicator<Cpu>& communicator_;
   Stream<Cpu>& stream_;
   BenchReport& report_;
+  BenchClock clock_;  // empty: the clock of the host
   std::int64_t dim_ = 16;
   std::map<std::string, IdBatches> whole_;
   std::map<std::string, IdBatches> own_;

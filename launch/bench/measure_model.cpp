@@ -182,7 +182,7 @@ void race_model(BenchContext& context, const std::string& name, const Optimizer&
   const JobConfig config = model_config(context.whole("W1"), context.dim(), optimizer);
   Trainer<Cpu> trainer(trainer_options(config), schema_of(own, config), context.communicator(),
                        context.stream());
-  fill_rows(context.stream(), *trainer.tables().tables().front(), context.whole("W1").keys);
+  fill_rows<Cpu>(context.stream(), *trainer.tables().tables().front(), context.whole("W1").keys);
   const std::vector<Batch> batches = batches_of(context, own, config.job.slices);
   ModelFloor floor(context, own, floor_optimizer);
 

@@ -33,7 +33,7 @@ void find_in(BenchContext& context, const std::string& workload) {
   SparseOptions options;
   options.dim = context.dim();
   options.optimizer = bench_adagrad();
-  SparseStep step(context.communicator(), context.stream(), own, options);
+  SparseStep<Cpu> step(context.communicator(), context.stream(), own, options);
   step.fill(context.whole(workload));
   const Table<Cpu>& table = *step.tables().tables().front();
   const auto floor = filled_floor(context, context.whole(workload));
@@ -158,14 +158,14 @@ void measure_same_bits(BenchContext& context) {
     context.report().say("W1 same bits: one slice is of one rank; skipped on several");
     return;
   }
-  std::vector<std::unique_ptr<SparseStep>> steps;
+  std::vector<std::unique_ptr<SparseStep<Cpu>>> steps;
   for (const std::int64_t slices : {16, 1}) {
     SparseOptions options;
     options.dim = context.dim();
     options.optimizer = bench_adagrad();
     options.slices = slices;
     steps.push_back(
-        std::make_unique<SparseStep>(context.communicator(), context.stream(), own, options));
+        std::make_unique<SparseStep<Cpu>>(context.communicator(), context.stream(), own, options));
     steps.back()->fill(own);
   }
   const std::vector<BenchResult> results =

@@ -53,7 +53,7 @@ class PoolingLayers {
       layers_.emplace_back(tables_, options);
       bags_.emplace_back(own, f);
     }
-    fill_rows(stream_, layers_.front().table(), context.whole("W2").keys);
+    fill_rows<Cpu>(stream_, layers_.front().table(), context.whole("W2").keys);
   }
 
   void lookup(std::int64_t step) { lookup(step, false, false); }
@@ -113,11 +113,11 @@ void race_options(BenchContext& context) {
     SparseOptions options = plain;
     change(options);
     auto step =
-        std::make_unique<SparseStep>(context.communicator(), context.stream(), own, options);
+        std::make_unique<SparseStep<Cpu>>(context.communicator(), context.stream(), own, options);
     step->fill(context.whole("W1"));
     return step;
   };
-  const std::pair<const char*, std::unique_ptr<SparseStep>> steps[] = {
+  const std::pair<const char*, std::unique_ptr<SparseStep<Cpu>>> steps[] = {
       {"plain", changed([](SparseOptions&) {})},
       {"plain again", changed([](SparseOptions&) {})},
       {"weights", changed([](SparseOptions& o) { o.weighted = true; })},

@@ -68,7 +68,7 @@ void measure_scale(BenchContext& context) {
   SparseOptions options;
   options.dim = context.dim();
   options.optimizer = bench_adagrad();
-  SparseStep step(counting, context.stream(), own, options);
+  SparseStep<Cpu> step(counting, context.stream(), own, options);
   const Partitioner partitioner = step.tables().tables().front()->partitioner();
   const std::int64_t before = counting.bytes();
   step.train(0);

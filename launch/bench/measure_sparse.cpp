@@ -61,12 +61,12 @@ void race_sparse(BenchContext& context, const std::string& workload, const std::
   const bool rowwise = std::holds_alternative<RowwiseAdagrad>(variants.front().options.optimizer);
   FloorSteps floor(context, own, context.dim(),
                    rowwise ? FloorOptimizer::rowwise : FloorOptimizer::adagrad);
-  std::vector<std::unique_ptr<SparseStep>> steps;
+  std::vector<std::unique_ptr<SparseStep<Cpu>>> steps;
   std::vector<Contender> contenders;
   for (const Variant& variant : variants) {
-    steps.push_back(std::make_unique<SparseStep>(context.communicator(), context.stream(), own,
-                                                 variant.options));
-    SparseStep& step = *steps.back();
+    steps.push_back(std::make_unique<SparseStep<Cpu>>(context.communicator(), context.stream(), own,
+                                                      variant.options));
+    SparseStep<Cpu>& step = *steps.back();
     step.fill(context.whole(workload));
     contenders.push_back({context.own_name(variant.name), [&step, training](std::int64_t s) {
                             training ? step.train(s) : step.lookup(s);

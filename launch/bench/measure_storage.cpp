@@ -32,7 +32,7 @@ void grow_rows(BenchContext& context, Table<Cpu>& table, std::int64_t rows, std:
     for (std::int64_t i = first; i < std::min(rows, first + step); ++i) {
       keys.push_back(mix64(static_cast<std::uint64_t>(i) + (std::uint64_t{1} << 40)));
     }
-    fill_rows(context.stream(), table, keys);
+    fill_rows<Cpu>(context.stream(), table, keys);
   }
 }
 

@@ -1,6 +1,17 @@
 #include "launch/bench/measures.hpp"
 
+#include "launch/bench/device_measures.hpp"
+
 namespace keyshard {
+
+void measure_update(BenchContext& context) {
+  if (context.communicator().size() > 1) {
+    context.report().say("update: a table of one rank; skipped on several");
+    return;
+  }
+  run_device_measures<Cpu>({context, context.communicator(), context.stream(), {context.dim()}},
+                           {"update"});
+}
 
 const std::vector<NamedMeasure>& all_measures() {
   static const std::vector<NamedMeasure> all{
@@ -10,6 +21,7 @@ const std::vector<NamedMeasure>& all_measures() {
       {"pool", "layers that pool bags, by combiner; what options cost beside a plain step",
        &measure_pool},
       {"insert", "rows of new keys while the table grows", &measure_insert},
+      {"update", "an optimizer step of rows that are known, by load", &measure_update},
       {"train", "sparse training step", &measure_train},
       {"same-bits", "the step with 16 slices against one slice", &measure_same_bits},
       {"exchange", "what a step sends between ranks, alone", &measure_exchange},

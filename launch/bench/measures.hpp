@@ -1,4 +1,5 @@
-// The measures of `keyshard bench`, each a function that runs its contenders and reports them.
+// The measures of `keyshard bench` on a CPU, each a function that runs its contenders and reports
+// them. Those of any device: device_measures.hpp.
 #pragma once
 
 #include <string>
@@ -13,6 +14,7 @@ void measure_dedup(BenchContext& context);
 void measure_lookup(BenchContext& context);
 void measure_pool(BenchContext& context);
 void measure_insert(BenchContext& context);
+void measure_update(BenchContext& context);
 void measure_train(BenchContext& context);
 void measure_same_bits(BenchContext& context);
 void measure_exchange(BenchContext& context);
@@ -29,7 +31,7 @@ struct NamedMeasure {
   void (*run)(BenchContext&);
 };
 
-/// All of them, in the order in which they run.
+/// Those of a CPU, in the order in which they run.
 const std::vector<NamedMeasure>& all_measures();
 
 }  // namespace keyshard

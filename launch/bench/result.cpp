@@ -79,6 +79,9 @@ std::string json_line(const BenchRun& run, const BenchResult& result, std::size_
       {"others_busy", rounded(result.others_busy)},
       {"cpu", {run.cpu, ""}},
       {"versions", {versions, ""}}};
+  if (!run.device.empty()) {
+    line.emplace_back("device", SettingValue{run.device, ""});
+  }
   if (run.ranks > 1) {
     line.emplace_back("ranks", SettingValue{run.ranks, ""});
   }

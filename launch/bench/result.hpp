@@ -50,11 +50,12 @@ struct BenchRun {
   std::vector<std::pair<std::string, std::string>> versions;
   std::string cpu;
   bool huge_pages = false;
+  std::string device = {};  ///< the name of the GPU; empty on a CPU
 };
 
 /// The JSON object of one round: peer, measure, dim, threads (of all ranks), huge_pages, round,
-/// unit, n, min, median, max, others_busy, cpu, versions, ranks where there are several, then
-/// `extra`.
+/// unit, n, min, median, max, others_busy, cpu, versions, device on a GPU, ranks where there are
+/// several, then `extra`.
 std::string json_line(const BenchRun& run, const BenchResult& result, std::size_t round);
 
 class BenchReport {

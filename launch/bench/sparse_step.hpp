@@ -1,5 +1,6 @@
 // The sparse part of a training step through the library's public API: one lookup over all features
-// of a workload, with one table for all of them or one for each.
+// of a workload, with one table for all of them or one for each. The ids lie on the device before
+// the first step.
 #pragma once
 
 #include <array>
@@ -35,14 +36,16 @@ Optimizer bench_adagrad();
 Optimizer bench_rowwise_adagrad();
 
 /// Makes a row of filled_value, without state, for each of `keys` that `table` owns on this rank.
-/// Keys may repeat.
-void fill_rows(Stream<Cpu>& stream, Table<Cpu>& table, Span<const Key> keys);
+/// Keys may repeat; they lie on the host.
+template <Backend B>
+void fill_rows(Stream<B>& stream, Table<B>& table, Span<const Key> keys);
 
+template <Backend B>
 class SparseStep {
  public:
   /// Steps on `own`, the batches of this rank. All arguments but `options` are borrowed. Bags are
   /// pooled by sum. Collective.
-  SparseStep(Communicator<Cpu>& communicator, Stream<Cpu>& stream, const IdBatches& own,
+  SparseStep(Communicator<B>& communicator, Stream<B>& stream, const IdBatches& own,
              const SparseOptions& options);
 
   /// Makes a row of filled_value, without state, for every key of `whole` that this rank owns (for
@@ -54,7 +57,8 @@ class SparseStep {
   /// Forward, backward with fill_gradients, and one optimizer step.
   void train(std::int64_t step);
 
-  Span<const float> pooled() const { return pooled_.span(); }  ///< [samples x features x dim]
+  /// [samples x features x dim], on the device, as are the gradients.
+  Span<const float> pooled() const { return pooled_.span(); }
 
   Span<const float> gradients() const { return gradients_.span(); }
 
@@ -66,22 +70,26 @@ class SparseStep {
   /// Rows of this rank.
   std::int64_t rows() const;
 
-  TableSet<Cpu>& tables() noexcept { return tables_; }
+  TableSet<B>& tables() noexcept { return tables_; }
 
  private:
   LookupInput input(std::int64_t step) const;
-  LookupTrace<Cpu> forward(std::int64_t step, bool training);
+  LookupTrace<B> forward(std::int64_t step, bool training);
 
-  Stream<Cpu>& stream_;
+  Stream<B>& stream_;
   const IdBatches& own_;
   SparseOptions options_;
   Range run_;
   std::vector<std::int64_t> slice_offsets_;
-  std::vector<float> weights_;  // of the ids of any step
-  TableSet<Cpu> tables_;
-  std::unique_ptr<Lookup<Cpu>> lookup_;
-  Buffer<float, Cpu> pooled_;
-  Buffer<float, Cpu> gradients_;
+  Buffer<Key, B> keys_storage_;
+  Buffer<std::int64_t, B> offsets_storage_;
+  const Key* keys_;              // of own_, on the device
+  const std::int64_t* offsets_;  // of own_, on the device
+  Buffer<float, B> weights_;     // of the ids of any step
+  TableSet<B> tables_;
+  std::unique_ptr<Lookup<B>> lookup_;
+  Buffer<float, B> pooled_;
+  Buffer<float, B> gradients_;
   LookupTraffic traffic_;
   StepClock clock_;
 };

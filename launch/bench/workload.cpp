@@ -43,15 +43,16 @@ void expect_size(const std::string& path, std::size_t found, std::int64_t expect
           "{}: expected {} numbers: found {}", path, expected, found);
 }
 
-IdBatches single_ids(const char* name, std::int64_t steps) {
+IdBatches single_ids(const char* name, std::int64_t steps, std::int64_t samples = kSamples,
+                     std::int64_t features = kFeatures) {
   IdBatches batches;
   batches.name = name;
-  batches.samples = kSamples;
-  batches.features = kFeatures;
+  batches.samples = samples;
+  batches.features = features;
   for (std::int64_t step = 0; step <= steps; ++step) {
-    batches.starts.push_back(step * kSamples * kFeatures);
+    batches.starts.push_back(step * batches.bags());
   }
-  batches.offsets.resize(static_cast<std::size_t>(kSamples * kFeatures) + 1);
+  batches.offsets.resize(static_cast<std::size_t>(batches.bags()) + 1);
   std::iota(batches.offsets.begin(), batches.offsets.end(), 0);
   return batches;
 }
@@ -215,6 +216,22 @@ IdBatches workload_w3(const WorkloadOptions& options) {
   }
   IdBatches batches = read_single("W3", options.folder + "/W3/ids.u64");
   batches.table_keys = read_raw<Key>(options.folder + "/W3/all_keys.u64");
+  return batches;
+}
+
+Key workload_key(std::int64_t feature, std::int64_t rank) {
+  return key_of(static_cast<std::uint64_t>(feature), static_cast<std::uint64_t>(rank));
+}
+
+IdBatches workload_p(const SharedShape& shape) {
+  const RankDraw ranks(zipf_weights(shape.rows, 1.05));
+  IdBatches batches = single_ids("P", shape.steps, shape.samples, shape.features);
+  Pcg64 ids(kSeed, 31);
+  for (std::int64_t sample = 0; sample < shape.steps * shape.samples; ++sample) {
+    for (std::int64_t f = 0; f < shape.features; ++f) {
+      batches.keys.push_back(workload_key(f, ranks(ids.next())));
+    }
+  }
   return batches;
 }
 

@@ -1,7 +1,8 @@
 // The workloads of the benchmark. W1: 26 features of one id, Zipf 1.05 over 2,000,000 ids each,
 // with 13 dense columns and labels. W2: 4 features of bags with 1 to 40 ids. W3: 26 features of one
-// id, uniform over 20,000,000 keys. The key of id r of a feature is mix64((feature + 1) 2^32 + r),
-// which no other feature has. Workloads are read from raw little-endian files (FOLDER/W1/ids.u64,
+// id, uniform over 20,000,000 keys. P, of the measures of any device: as W1, with other sizes and
+// without dense columns. The key of id r of a feature is mix64((feature + 1) 2^32 + r), which no
+// other feature has. Workloads are read from raw little-endian files (FOLDER/W1/ids.u64,
 // ...) or made here, with the same numbers.
 #pragma once
 
@@ -16,7 +17,7 @@ namespace keyshard {
 /// The ids of the steps of a workload, sample by sample: bag f of sample b is number b * features +
 /// f of its step.
 struct IdBatches {
-  std::string name;  ///< "W1", "W2" or "W3"
+  std::string name;  ///< "W1", "W2", "W3" or "P"
   std::int64_t samples = 0;
   std::int64_t features = 0;
   std::vector<Key> keys;              ///< step after step
@@ -51,6 +52,19 @@ struct WorkloadOptions {
 IdBatches workload_w1(const WorkloadOptions& options);
 IdBatches workload_w2(const WorkloadOptions& options);
 IdBatches workload_w3(const WorkloadOptions& options);
+
+/// The sizes of workload P.
+struct SharedShape {
+  std::int64_t samples = 0;
+  std::int64_t features = 0;
+  std::int64_t rows = 0;  ///< ids of a feature
+  std::int64_t steps = 0;
+};
+
+IdBatches workload_p(const SharedShape& shape);
+
+/// The key of id `rank` of a feature.
+Key workload_key(std::int64_t feature, std::int64_t rank);
 
 /// The part of a rank: an equal run of the samples of every step. `ranks` divides the samples.
 IdBatches share_of(const IdBatches& all, std::int64_t rank, std::int64_t ranks);

@@ -1,5 +1,4 @@
-#include "collectives/nccl_communicator.hpp"
-#include "collectives/staged_communicator.hpp"
+#include "launch/training/cuda_rank.hpp"
 #include "launch/training/cuda_training.hpp"
 #include "launch/training/training_impl.hpp"
 #include "runtime/cuda_call.hpp"
@@ -7,17 +6,7 @@
 namespace keyshard {
 namespace {
 
-/// The queue and the ranks of a training, which stand longer than its Trainer.
-struct CudaRank {
-  CudaRank(const Device& device, Communicator<Cpu>& host, int threads)
-      : stream(device.cuda, threads),
-        communicator(device.shared ? make_staged_communicator(host)
-                                   : make_nccl_communicator(host, device.cuda)) {}
-
-  Stream<Cuda> stream;
-  std::unique_ptr<Communicator<Cuda>> communicator;
-};
-
+/// The rank stands longer than its Trainer.
 class CudaTraining : private CudaRank, public TrainingOn<Cuda> {
  public:
   CudaTraining(const Device& device, const TrainerOptions& options, const DataSchema& schema,

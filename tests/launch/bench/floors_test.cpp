@@ -59,7 +59,7 @@ TEST_P(BenchFloor, RowsAreThoseOfTheLibraryAfterSomeSteps) {
   options.dim = c.dim;
   options.optimizer =
       c.optimizer == FloorOptimizer::adagrad ? bench_adagrad() : bench_rowwise_adagrad();
-  SparseStep ours(*communicators[0], stream, batches, options);
+  SparseStep<Cpu> ours(*communicators[0], stream, batches, options);
   ours.fill(batches);
   SparseFloor floor(stream.threads(), c.dim, c.optimizer);
   std::vector<float> out(static_cast<std::size_t>(batches.bags() * c.dim));

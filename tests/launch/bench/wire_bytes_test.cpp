@@ -41,7 +41,7 @@ TEST_P(WireBytesOfRanks, TheFormulaIsWhatAStepSends) {
     CountingCommunicator counting(communicator);
     SparseOptions options;
     options.optimizer = bench_adagrad();
-    SparseStep step(counting, stream, shares[rank], options);
+    SparseStep<Cpu> step(counting, stream, shares[rank], options);
     const auto asked = asked_keys(shares, step.tables().tables().front()->partitioner());
     const WireBytes formula = wire_bytes(asked, rank, options.dim);
     step.train(0);

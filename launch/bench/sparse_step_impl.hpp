@@ -1,18 +1,20 @@
-#include "launch/bench/sparse_step.hpp"
+// The bodies of SparseStep.
+#pragma once
+
+#include <algorithm>
 
 #include <fmt/format.h>
 
 #include "embedding/rows/dedup.hpp"
+#include "launch/bench/sparse_step.hpp"
+#include "runtime/copy.hpp"
 
 namespace keyshard {
 
-Optimizer bench_adagrad() { return Adagrad{0.05f, 0, 1e-7f, true}; }
-
-Optimizer bench_rowwise_adagrad() { return RowwiseAdagrad{0.05f, 0, 1e-7f}; }
-
-void fill_rows(Stream<Cpu>& stream, Table<Cpu>& table, Span<const Key> keys) {
+template <Backend B>
+void fill_rows(Stream<B>& stream, Table<B>& table, Span<const Key> keys) {
   const Distinct<Cpu> distinct =
-      dedup(stream, Occurrences{.keys = keys, .partitioners = {&table.partitioner(), 1}});
+      dedup(host_of(stream), Occurrences{.keys = keys, .partitioners = {&table.partitioner(), 1}});
   std::vector<Key> owned;
   for (const Key key : distinct.keys.span()) {
     if (table.shards().contains(shard_of(table.partitioner(), key))) {
@@ -24,12 +26,14 @@ void fill_rows(Stream<Cpu>& stream, Table<Cpu>& table, Span<const Key> keys) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     values[i] = filled_value(owned[i / dim], static_cast<std::int64_t>(i % dim));
   }
-  table.assign(stream, owned, values.data());
+  Buffer<Key, B> keys_storage;
+  Buffer<float, B> values_storage;
+  const Key* on_device = device_view<Key>(stream, owned, keys_storage);
+  table.assign(stream, Span<const Key>(on_device, owned.size()),
+               device_view<float>(stream, values, values_storage));
 }
 
-namespace {
-
-TableOptions bench_table(std::int64_t number, const SparseOptions& options) {
+inline TableOptions bench_table(std::int64_t number, const SparseOptions& options) {
   TableOptions table;
   table.name = fmt::format("table{}", number);
   table.groups = {
@@ -42,18 +46,18 @@ TableOptions bench_table(std::int64_t number, const SparseOptions& options) {
   return table;
 }
 
-}  // namespace
-
-SparseStep::SparseStep(Communicator<Cpu>& communicator, Stream<Cpu>& stream, const IdBatches& own,
-                       const SparseOptions& options)
+template <Backend B>
+SparseStep<B>::SparseStep(Communicator<B>& communicator, Stream<B>& stream, const IdBatches& own,
+                          const SparseOptions& options)
     : stream_(stream),
       own_(own),
       options_(options),
       run_(run_of(communicator.rank(), communicator.size(), options.slices)),
+      keys_(device_view<Key>(stream, own.keys, keys_storage_)),
+      offsets_(device_view<std::int64_t>(stream, own.offsets, offsets_storage_)),
       tables_(communicator),
-      pooled_(stream, own.bags() * options.dim),
-      gradients_(stream, own.bags() * options.dim) {
-  std::vector<Table<Cpu>*> tables;
+      pooled_(stream, own.bags() * options.dim) {
+  std::vector<Table<B>*> tables;
   std::vector<FeatureOptions> features;
   for (std::int64_t f = 0; f < own.features; ++f) {
     if (f == 0 || options.table_per_feature) {
@@ -64,28 +68,36 @@ SparseStep::SparseStep(Communicator<Cpu>& communicator, Stream<Cpu>& stream, con
                         {Sum{}},
                         options.weighted});
   }
-  lookup_ = std::make_unique<Lookup<Cpu>>(communicator, tables, features);
+  lookup_ = std::make_unique<Lookup<B>>(communicator, tables, features);
   for (std::int64_t slice = 0; slice <= run_.size(); ++slice) {
     slice_offsets_.push_back(slice * own.samples / std::max<std::int64_t>(1, run_.size()));
   }
+  std::int64_t most = 0;
   for (std::int64_t step = 0; options.weighted && step < own.steps(); ++step) {
-    const auto ids = static_cast<std::size_t>(own.keys_of(step).size());
-    weights_.resize(std::max(weights_.size(), ids), 1.0f);
+    most = std::max(most, own.keys_of(step).size());
   }
-  fill_gradients(gradients_.span(), communicator.rank() * gradients_.size());
+  weights_ = to_device(stream, std::vector<float>(static_cast<std::size_t>(most), 1.0f));
+  std::vector<float> gradients(static_cast<std::size_t>(pooled_.size()));
+  fill_gradients(gradients, communicator.rank() * pooled_.size());
+  gradients_ = to_device(stream, gradients);
 }
 
-LookupInput SparseStep::input(std::int64_t step) const {
+template <Backend B>
+LookupInput SparseStep<B>::input(std::int64_t step) const {
   const Span<const Key> keys = own_.keys_of(step);
-  return {.bags = {keys, own_.offsets_of(step)},
-          .samples = own_.samples,
-          .slices = options_.slices,
-          .run = run_,
-          .slice_offsets = slice_offsets_,
-          .weights = {weights_.data(), options_.weighted ? keys.size() : 0}};
+  const Span<const std::int64_t> offsets = own_.offsets_of(step);
+  const Span<const Key> device_keys(keys_ + (keys.data() - own_.keys.data()), keys.size());
+  return {
+      .bags = {device_keys, {offsets_ + (offsets.data() - own_.offsets.data()), offsets.size()}},
+      .samples = own_.samples,
+      .slices = options_.slices,
+      .run = run_,
+      .slice_offsets = slice_offsets_,
+      .weights = {weights_.data(), options_.weighted ? keys.size() : 0}};
 }
 
-void SparseStep::fill(const IdBatches& whole) {
+template <Backend B>
+void SparseStep<B>::fill(const IdBatches& whole) {
   constexpr std::int64_t kChunk = 1 << 18;
   const Span<const Key> keys = whole.table_keys.empty() ? whole.keys : whole.table_keys;
   if (!options_.table_per_feature) {
@@ -105,24 +117,29 @@ void SparseStep::fill(const IdBatches& whole) {
         column.insert(column.end(), ids.begin() + offsets[bag], ids.begin() + offsets[bag + 1]);
       }
     }
-    fill_rows(stream_, *tables_.tables()[f], column);
+    fill_rows<B>(stream_, *tables_.tables()[f], column);
   }
 }
 
-LookupTrace<Cpu> SparseStep::forward(std::int64_t step, bool training) {
+template <Backend B>
+LookupTrace<B> SparseStep<B>::forward(std::int64_t step, bool training) {
   const std::int64_t width = own_.features * options_.dim;
   const MatrixView<float> pooled{pooled_.data(), own_.samples, width, width};
-  LookupTrace<Cpu> trace = lookup_->forward(stream_, input(step), training, {},
-                                            Span<const MatrixView<float>>(&pooled, 1));
+  LookupTrace<B> trace = lookup_->forward(stream_, input(step), training, {},
+                                          Span<const MatrixView<float>>(&pooled, 1));
   traffic_ = trace.traffic();
   return trace;
 }
 
-void SparseStep::lookup(std::int64_t step) { forward(step, false); }
+template <Backend B>
+void SparseStep<B>::lookup(std::int64_t step) {
+  forward(step, false);
+}
 
-void SparseStep::train(std::int64_t step) {
+template <Backend B>
+void SparseStep<B>::train(std::int64_t step) {
   clock_.stop(StepPart::read);
-  const LookupTrace<Cpu> trace = forward(step, true);
+  const LookupTrace<B> trace = forward(step, true);
   clock_.stop(StepPart::lookup);
   const std::int64_t width = own_.features * options_.dim;
   const MatrixView<const float> gradients{gradients_.data(), own_.samples, width, width};
@@ -132,7 +149,8 @@ void SparseStep::train(std::int64_t step) {
   clock_.stop(StepPart::update);
 }
 
-std::string SparseStep::shares() const {
+template <Backend B>
+std::string SparseStep<B>::shares() const {
   const double lookup = clock_.seconds(StepPart::lookup),
                backward = clock_.seconds(StepPart::backward),
                update = clock_.seconds(StepPart::update);
@@ -141,7 +159,8 @@ std::string SparseStep::shares() const {
                      percent * backward, percent * update);
 }
 
-std::int64_t SparseStep::rows() const {
+template <Backend B>
+std::int64_t SparseStep<B>::rows() const {
   std::int64_t rows = 0;
   for (const auto& table : tables_.tables()) {
     rows += table->size();

@@ -18,9 +18,10 @@ const std::vector<DeviceMeasure<B>>& device_measures() {
       {"update", "an optimizer step of rows that are known", &time_update<B>},
       {"lookup", "values of keys of one table; bags of ten tables", &time_lookup<B>},
       {"dedup", "distinct ids of a step of ten tables", &time_dedup<B>},
-      {"train", "sparse training step of ten tables", &time_train<B>},
       {"small", "the same with 32 samples", &time_small<B>},
       {"large", "row numbers and values of keys of a large table", &time_large<B>},
+      // Last, for it needs the most memory.
+      {"train", "sparse training step of ten tables", &time_train<B>},
   };
   return all;
 }

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "launch/bench/limits.hpp"
-#include "launch/bench/random_draw.hpp"
+#include "launch/bench/scrambled_order.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/for_each.hpp"
 #include "runtime/team.hpp"

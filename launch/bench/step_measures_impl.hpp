@@ -8,7 +8,7 @@
 #include "embedding/rows/dedup.hpp"
 #include "launch/bench/least_bytes.hpp"
 #include "launch/bench/limits.hpp"
-#include "launch/bench/random_draw.hpp"
+#include "launch/bench/scrambled_order.hpp"
 #include "launch/bench/sparse_step.hpp"
 #include "launch/bench/timed_call.hpp"
 #include "runtime/copy.hpp"

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "embedding/rows/segment_growth.hpp"
-#include "launch/bench/random_draw.hpp"
+#include "launch/bench/scrambled_order.hpp"
 #include "launch/bench/table_calls.hpp"
 #include "launch/bench/workload.hpp"
 #include "runtime/copy.hpp"

@@ -109,6 +109,7 @@ TEST(CommandLine, NumbersOutOfTheirRangeAreRefusedByTheirOption) {
 TEST(CommandLine, WordsThatAreNoChoiceAreRefusedByTheirOption) {
   expect_usage({"train", "x", "--progress", "fancy"}, "--progress");
   expect_usage({"train", "x", "--device", "tpu"}, "--device");
+  expect_usage({"bench", "find", "--device", "tpu"}, "--device");
   expect_usage({"evaluate", "x", "--checkpoint", "c", "--split", "all"}, "--split");
 }
 
@@ -126,8 +127,8 @@ TEST(CommandLine, HelpNamesEveryOptionOfACommand) {
       {"inspect", {"DIR"}},
       {"digest", {"DIR"}},
       {"bench",
-       {"MEASURES", "--quick", "--json", "--data", "--scratch", "--threads", "--dim", "--rounds",
-        "--steps", "--warmup"}}};
+       {"MEASURES", "--device", "--large-rows", "--quick", "--json", "--data", "--scratch",
+        "--threads", "--dim", "--rounds", "--steps", "--warmup"}}};
   for (const auto& [command, names] : options) {
     const Ending help = run({command, "--help"});
     EXPECT_EQ(help.code, kExitDone);

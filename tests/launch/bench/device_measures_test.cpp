@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "launch/bench/least_bytes.hpp"
-#include "launch/bench/random_draw.hpp"
+#include "launch/bench/scrambled_order.hpp"
 #include "runtime/error.hpp"
 #include "tests/launch/bench/device_calls.hpp"
 #include "tests/support/ranks.hpp"

@@ -261,6 +261,19 @@ void read_split(Settings settings, DataOptions& options) {
   }
 }
 
+/// Reads how lines are cut into cells.
+void read_syntax(Settings& settings, DataOptions& options) {
+  options.separator = settings.text("separator", options.separator);
+  options.header = settings.flag("header", options.header);
+  options.trim = settings.flag("trim", options.trim);
+  options.quote = settings.flag("quote", options.quote);
+  options.skip_lines = settings.integer("skip_lines", options.skip_lines, 0);
+  options.skip_lines_by_split = {settings.integer("train_skip_lines", -1, 0),
+                                 settings.integer("valid_skip_lines", -1, 0),
+                                 settings.integer("test_skip_lines", -1, 0)};
+  options.missing = settings.texts("missing", options.missing);
+}
+
 GeneratorOptions read_generator(Settings settings) {
   GeneratorOptions g;
   g.records = settings.integer("records", g.records, 1);
@@ -327,15 +340,7 @@ DataOptions read_data_options(Settings settings, const std::string& folder,
   if (settings.has("split")) {  // else no key of the configuration
     read_split(settings.table("split"), options);
   }
-  options.separator = settings.text("separator", options.separator);
-  options.header = settings.flag("header", options.header);
-  options.trim = settings.flag("trim", options.trim);
-  options.quote = settings.flag("quote", options.quote);
-  options.skip_lines = settings.integer("skip_lines", options.skip_lines, 0);
-  options.skip_lines_by_split = {settings.integer("train_skip_lines", -1, 0),
-                                 settings.integer("valid_skip_lines", -1, 0),
-                                 settings.integer("test_skip_lines", -1, 0)};
-  options.missing = settings.texts("missing", options.missing);
+  read_syntax(settings, options);
   options.max_bad_lines = settings.integer("max_bad_lines", options.max_bad_lines, 0);
   options.order = settings.option("order", options.order, {std::begin(kOrders), std::end(kOrders)});
   options.window = settings.integer("window", options.window, 1, std::int64_t{1} << 31);

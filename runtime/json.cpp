@@ -1,6 +1,11 @@
 #include "runtime/json.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -10,6 +15,10 @@ namespace keyshard {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// Values inside one another: far more than any file of ours has, and few enough for functions that
+/// call themselves.
+constexpr std::size_t kDepthLimit = 100;
 
 Json to_json(const SettingValue& value) {
   struct Convert {
@@ -33,8 +42,9 @@ Json to_json(const SettingValue& value) {
 
     Json operator()(const SettingValue::Table& values) const {
       Json object = Json::object();
+      auto& members = object.get_ref<Json::object_t&>();
       for (const auto& [name, entry] : values) {
-        object[name] = to_json(entry);
+        members.emplace_back(name, to_json(entry));  // without a look at all members before it
       }
       return object;
     }
@@ -43,34 +53,104 @@ Json to_json(const SettingValue& value) {
   return std::visit(Convert{}, value.value);
 }
 
-SettingValue from_json(const Json& json, const std::string& place) {
-  SettingValue result;
-  result.place = place;
-  if (json.is_boolean()) {
-    result.value = json.get<bool>();
-  } else if (json.is_number_unsigned() && json.get<std::uint64_t>() > std::uint64_t{INT64_MAX}) {
-    result.value = json.get<double>();  // no setting is an integer of that size
-  } else if (json.is_number_integer()) {
-    result.value = json.get<std::int64_t>();
-  } else if (json.is_number()) {
-    result.value = json.get<double>();
-  } else if (json.is_string()) {
-    result.value = json.get<std::string>();
-  } else if (json.is_array()) {
-    SettingValue::Array values;
-    for (const Json& entry : json) {
-      values.push_back(from_json(entry, place));
-    }
-    result.value = std::move(values);
-  } else if (json.is_object()) {
-    SettingValue::Table values;
-    for (const auto& [name, entry] : json.items()) {
-      values.emplace_back(name, from_json(entry, place));
-    }
-    result.value = std::move(values);
+/// Builds a tree from the events of the parser, which knows no depth and keeps no text.
+class TreeBuilder final : public nlohmann::json_sax<Json> {
+ public:
+  explicit TreeBuilder(const std::string& place) : place_(place) {}
+
+  SettingValue take() { return std::move(root_); }
+
+  /// What was wrong; empty: nothing.
+  const std::string& problem() const { return problem_; }
+
+  bool null() override { return put(std::monostate()); }
+
+  bool boolean(bool value) override { return put(value); }
+
+  bool number_integer(number_integer_t value) override { return put(value); }
+
+  bool number_unsigned(number_unsigned_t value) override {
+    // No setting is an integer of more than 63 bits.
+    return value > std::uint64_t{INT64_MAX} ? put(static_cast<double>(value))
+                                            : put(static_cast<std::int64_t>(value));
   }
-  return result;
-}
+
+  bool number_float(number_float_t value, const string_t&) override { return put(value); }
+
+  bool string(string_t& value) override { return put(std::move(value)); }
+
+  bool binary(binary_t&) override { return refuse("found binary data"); }
+
+  bool start_object(std::size_t) override { return open(SettingValue::Table()); }
+
+  bool start_array(std::size_t) override { return open(SettingValue::Array()); }
+
+  bool key(string_t& name) override {
+    std::get<SettingValue::Table>(open_.back()->value)
+        .emplace_back(std::move(name), SettingValue());
+    return true;
+  }
+
+  bool end_object() override {
+    std::vector<std::string_view> names;
+    for (const auto& member : std::get<SettingValue::Table>(open_.back()->value)) {
+      names.push_back(member.first);
+    }
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    return twice == names.end() ? close() : refuse(fmt::format("found \"{}\" twice", *twice));
+  }
+
+  bool end_array() override { return close(); }
+
+  bool parse_error(std::size_t, const std::string&, const Json::exception& error) override {
+    return refuse(error.what());
+  }
+
+ private:
+  bool refuse(std::string problem) {
+    problem_ = std::move(problem);
+    return false;
+  }
+
+  SettingValue& place_of_next() {
+    if (open_.empty()) {
+      return root_;
+    }
+    if (auto* list = std::get_if<SettingValue::Array>(&open_.back()->value)) {
+      return list->emplace_back();
+    }
+    return std::get<SettingValue::Table>(open_.back()->value).back().second;
+  }
+
+  bool put(SettingValue::Variant value) {
+    SettingValue& next = place_of_next();
+    next.value = std::move(value);
+    next.place = place_;
+    return true;
+  }
+
+  bool open(SettingValue::Variant value) {
+    if (open_.size() == kDepthLimit) {
+      return refuse(fmt::format("found more than {} values inside one another", kDepthLimit));
+    }
+    SettingValue& next = place_of_next();
+    next.value = std::move(value);
+    next.place = place_;
+    open_.push_back(&next);  // stays where it is: nothing joins its list before it is closed
+    return true;
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  const std::string& place_;
+  SettingValue root_;
+  std::vector<SettingValue*> open_;
+  std::string problem_;
+};
 
 }  // namespace
 
@@ -78,12 +158,16 @@ std::string json_text(const SettingValue& tree, bool indented) {
   return to_json(tree).dump(indented ? 2 : -1, ' ', false, Json::error_handler_t::replace);
 }
 
+SettingValue parse_json(const std::string& text, const std::string& place,
+                        const std::string& place_of_values) {
+  TreeBuilder builder(place_of_values);
+  const bool good = Json::sax_parse(text, &builder);
+  require(good, Kind::corrupt_data, "{}: expected JSON: {}", place, builder.problem());
+  return builder.take();
+}
+
 SettingValue parse_json(const std::string& text, const std::string& place) {
-  try {
-    return from_json(Json::parse(text), place);
-  } catch (const Json::exception& error) {
-    fail(Kind::corrupt_data, "{}: expected JSON: {}", place, error.what());
-  }
+  return parse_json(text, place, place);
 }
 
 }  // namespace keyshard

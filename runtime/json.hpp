@@ -12,7 +12,12 @@ namespace keyshard {
 std::string json_text(const SettingValue& tree, bool indented = false);
 
 /// Reads JSON; a null becomes std::monostate. Throws Error{corrupt_data} with `place` and the
-/// position in the text where the text is no JSON.
+/// position in the text where the text is no JSON, has a member of an object twice, or has more
+/// than 100 values inside one another. Costs less than 40 bytes of memory a byte of text.
 SettingValue parse_json(const std::string& text, const std::string& place);
+
+/// The same; the values get `place_of_values` as their place, which may be empty.
+SettingValue parse_json(const std::string& text, const std::string& place,
+                        const std::string& place_of_values);
 
 }  // namespace keyshard

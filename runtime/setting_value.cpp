@@ -90,11 +90,15 @@ ValueReader ValueReader::at(std::string_view key) const {
   return {*member, fmt::format("{}.{}", path_, key)};
 }
 
-std::vector<ValueReader> ValueReader::entries() const {
+const SettingValue::Array& ValueReader::list() const {
   const auto* list = std::get_if<SettingValue::Array>(&value_->value);
   require(list != nullptr, Kind::corrupt_data, "{}: expected a list: found something else", path_);
+  return *list;
+}
+
+std::vector<ValueReader> ValueReader::entries() const {
   std::vector<ValueReader> readers;
-  for (const SettingValue& entry : *list) {
+  for (const SettingValue& entry : list()) {
     readers.emplace_back(entry, fmt::format("{}[{}]", path_, readers.size()));
   }
   return readers;
@@ -118,6 +122,18 @@ std::int64_t ValueReader::integer(std::int64_t least, std::int64_t most) const {
   require(value >= least && value <= most, Kind::corrupt_data, "{}: expected {} to {}: found {}",
           path_, least, most, value);
   return value;
+}
+
+std::vector<std::int64_t> ValueReader::integers(std::int64_t least, std::int64_t most) const {
+  std::vector<std::int64_t> values;
+  for (const SettingValue& entry : list()) {
+    const std::int64_t* value = std::get_if<std::int64_t>(&entry.value);
+    if (value == nullptr || *value < least || *value > most) {
+      ValueReader(entry, fmt::format("{}[{}]", path_, values.size())).integer(least, most);
+    }
+    values.push_back(*value);
+  }
+  return values;
 }
 
 double ValueReader::real() const {

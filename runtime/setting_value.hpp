@@ -95,6 +95,8 @@ class ValueReader {
   std::int64_t integer() const;
   /// An integer from `least` to `most`.
   std::int64_t integer(std::int64_t least, std::int64_t most) const;
+  /// The entries of a list of integers from `least` to `most`.
+  std::vector<std::int64_t> integers(std::int64_t least, std::int64_t most) const;
   /// What real_value made.
   double real() const;
   /// A digest as Digest128::hex writes it.
@@ -103,6 +105,7 @@ class ValueReader {
   std::vector<Digest128> digests() const;
 
  private:
+  const SettingValue::Array& list() const;
   Digest128 digest_in(std::string_view digits) const;
 
   const SettingValue* value_;

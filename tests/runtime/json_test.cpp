@@ -53,5 +53,52 @@ TEST(Json, DamagedTextIsRefusedWithItsPlace) {
   }
 }
 
+/// The message about a text that is refused.
+std::string refusal(const std::string& text) {
+  try {
+    parse_json(text, "place");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::corrupt_data);
+    return error.text();
+  }
+  return "";
+}
+
+TEST(Json, AMemberThatStandsTwiceIsRefused) {
+  EXPECT_EQ(refusal(R"({"a": {"b": 1, "c": 2, "b": 3}})"),
+            "place: expected JSON: found \"b\" twice");
+  EXPECT_EQ(refusal(R"({"a": {"b": 1}, "b": 3})"), "");
+}
+
+TEST(Json, HasAtMostOneHundredValuesInsideOneAnother) {
+  EXPECT_EQ(refusal(std::string(100, '[') + std::string(100, ']')), "");
+  EXPECT_EQ(refusal(std::string(101, '[') + std::string(101, ']')),
+            "place: expected JSON: found more than 100 values inside one another");
+  std::string objects;
+  for (int i = 0; i < 1'000'000; ++i) {
+    objects += "{\"\":";
+  }
+  EXPECT_NE(refusal(objects), "");
+}
+
+TEST(Json, ValuesKeepTheirPlaceOrTheOneThatIsAskedFor) {
+  const std::string text = R"({"list": [1, {"name": "x"}]})";
+  for (const std::string& place : {std::string("file.json"), std::string()}) {
+    const SettingValue tree =
+        place.empty() ? parse_json(text, "file.json", "") : parse_json(text, place);
+    const auto& list = std::get<SettingValue::Array>(member_of(tree, "list")->value);
+    EXPECT_EQ(tree.place, place);
+    EXPECT_EQ(list[0].place, place);
+    EXPECT_EQ(member_of(list[1], "name")->place, place);
+    EXPECT_EQ(as_text(*member_of(list[1], "name")), "x");
+  }
+}
+
+TEST(Json, TextAfterItsEndIsRefused) {
+  EXPECT_NE(refusal("{} {}"), "");
+  EXPECT_NE(refusal(""), "");
+  EXPECT_NE(refusal("[1,]"), "");
+}
+
 }  // namespace
 }  // namespace keyshard

@@ -74,6 +74,17 @@ TEST(ValueReader, RealsComeBackFromJsonWithTheirBits) {
             "m.json.best: expected a number: found \"much\"");
 }
 
+TEST(ValueReader, ReadsListsOfIntegersWithinTheirBounds) {
+  const SettingValue tree = parse_json(R"({"a": [3, 0, 7], "b": [1, 8], "c": [1.5], "d": 2})", "m");
+  const ValueReader root(tree, "m");
+  EXPECT_EQ(root.at("a").integers(0, 7), (std::vector<std::int64_t>{3, 0, 7}));
+  EXPECT_EQ(refusal([&] { root.at("b").integers(0, 7); }), "m.b[1]: expected 0 to 7: found 8");
+  EXPECT_EQ(refusal([&] { root.at("c").integers(0, 7); }),
+            "m.c[0]: expected an integer: found something else");
+  EXPECT_EQ(refusal([&] { root.at("d").integers(0, 7); }),
+            "m.d: expected a list: found something else");
+}
+
 TEST(ValueReader, ReadsDigestsOneAfterAnother) {
   const Digest128 first{1, 2}, second{3, 4};
   const SettingValue text = value_of(first.hex() + second.hex());

@@ -23,6 +23,19 @@ struct TableDigests {
 /// Dense parts by name, in a fixed order.
 using NamedDigests = std::vector<std::pair<std::string, Digest128>>;
 
+/// Makes the digest of a state part by part: its tables, then its dense parts, then its step.
+class StateDigest {
+ public:
+  void add(const TableDigests& table);
+  void add(const NamedDigests& dense);
+
+  Digest128 result(std::int64_t step);
+
+ private:
+  Digest digest_;
+};
+
+/// The digest of a state whose digests are all at hand.
 Digest128 state_digest(const std::vector<TableDigests>& tables, const NamedDigests& dense,
                        std::int64_t step);
 

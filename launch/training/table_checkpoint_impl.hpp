@@ -163,7 +163,7 @@ void check_tables(const std::string& path, const Manifest& manifest, const Table
     require_same_rules(path, mine.name, own_rule_names(own[t]->options()), saved.shape.options);
     require_saved(path, "value_dtype of table " + mine.name,
                   option_name(own[t]->options().value_dtype), saved_dtype(saved.shape.options));
-    require(mine.columns == saved.shape.columns && saved.shards() == kShards, Kind::corrupt_data,
+    require(mine.columns == saved.shape.columns && saved.shards == kShards, Kind::corrupt_data,
             "{}: table {}: expected the columns of this job: found others; was the model, dim or "
             "optimizer changed?",
             path, mine.name);

@@ -13,9 +13,10 @@ namespace keyshard {
 template <Backend B>
 std::vector<TableDigests> table_digests(const TableSet<B>& tables, Stream<B>& stream);
 
-/// The digest of a state that consists of tables alone: equal to that of a checkpoint of these
-/// tables. The same on every rank. Collective.
+/// The digest of a state of these tables and dense parts: equal to that of a checkpoint of both.
+/// The same on every rank. Collective.
 template <Backend B>
-Digest128 state_digest(const TableSet<B>& tables, Stream<B>& stream, std::int64_t step);
+Digest128 state_digest(const TableSet<B>& tables, Stream<B>& stream, std::int64_t step,
+                       const NamedDigests& dense = {});
 
 }  // namespace keyshard

@@ -17,7 +17,8 @@ template SplitMetrics evaluate_split(
     const std::function<void(const Batch&, const std::vector<float>&)>&);
 template std::int64_t load_pretrained(const Pretrained&, TableSet<Cuda>&, Stream<Cuda>&);
 template std::vector<TableDigests> table_digests(const TableSet<Cuda>&, Stream<Cuda>&);
-template Digest128 state_digest(const TableSet<Cuda>&, Stream<Cuda>&, std::int64_t);
+template Digest128 state_digest(const TableSet<Cuda>&, Stream<Cuda>&, std::int64_t,
+                                const NamedDigests&);
 template std::string save_tables(const std::string&, TableSet<Cuda>&, Stream<Cuda>&,
                                  const TableSaveOptions&);
 template TableLoad load_tables(const std::string&, TableSet<Cuda>&, Stream<Cuda>&);

@@ -233,7 +233,7 @@ NamedDigests Trainer<B>::digests_of_dense() {
 
 template <Backend B>
 Digest128 Trainer<B>::digest() {
-  return state_digest(table_digests(tables_, stream_), digests_of_dense(), steps_);
+  return state_digest(tables_, stream_, steps_, digests_of_dense());
 }
 
 }  // namespace keyshard

@@ -5,9 +5,9 @@
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
+#include "io/manifest_file.hpp"
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
-#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 namespace {
@@ -17,7 +17,7 @@ SettingValue describe(const ManifestTable& table) {
     return value_of(fmt::format("{} {} x {}", column.name, name_of(column.type), column.width));
   });
   return value_of(SettingValue::Table{{"name", value_of(table.shape.name)},
-                                      {"rows", value_of(table.rows_in({0, table.shards()}))},
+                                      {"rows", value_of(table.rows_in({0, table.shards}))},
                                       {"columns", columns}});
 }
 
@@ -44,7 +44,7 @@ CheckpointReader::CheckpointReader(FileSystem& files, std::string path,
   std::string text;
   vote(communicator_, [&] {
     if (communicator_.rank() == 0) {
-      text = read_manifest();
+      text = read_manifest_text(files_, path_);
     }
   });
   text = broadcast_text(communicator_, std::move(text));
@@ -55,17 +55,6 @@ CheckpointReader::CheckpointReader(FileSystem& files, std::string path,
     }
     check_own_files();
   });
-}
-
-std::string CheckpointReader::read_manifest() {
-  const std::string file = path_ + "/" + kManifestName;
-  require(files_.exists(file), Kind::corrupt_data,
-          "{}: expected a committed checkpoint: found no {} in it", path_, kManifestName);
-  for (const FileEntry& entry : files_.list(path_)) {
-    require(entry.name != kManifestName || entry.type == FileType::file, Kind::corrupt_data,
-            "{}: expected a file: found a folder or a symbolic link", file);
-  }
-  return read_text(files_, file, kManifestLimit);
 }
 
 void CheckpointReader::check_file_set() {
@@ -115,17 +104,28 @@ void CheckpointReader::check_own_files() {
   }
 }
 
+std::string CheckpointReader::path_of(std::int64_t writer) const {
+  return path_ + "/" + rank_file_name(writer, manifest_.ranks);
+}
+
 void CheckpointReader::read_shards(const ManifestTable& table, Range shards,
                                    const ShardSink& take) {
-  const ShardOwners writers(manifest_.ranks, table.shards(), table.owners);
+  const ShardOwners writers = table.writers(manifest_.ranks);
   for (std::int64_t run = 0; run < writers.runs(); ++run) {
+    const std::int64_t writer = writers.rank_of_run(run);
     const Range held = writers.shards_of_run(run);
     const Range wanted = intersection(held, shards);
-    if (wanted.begin < wanted.end) {
-      const std::string name = rank_file_name(writers.rank_of_run(run), manifest_.ranks);
-      const Hdf5File file = Hdf5File::open(path_ + "/" + name);
-      keyshard::read_table({files_, stream_, communicator_.progress(), times_}, file, table, held,
-                           wanted, take);
+    if (wanted.begin < wanted.end && table.rows_in(wanted) > 0) {
+      std::vector<std::int64_t> found;
+      if (manifest_.format < kPlacedFormat) {
+        found = find_offsets(path_of(writer), table, held);
+      }
+      keyshard::read_table(
+          {files_, stream_, communicator_.progress(), times_},
+          open_rank_file(files_, path_of(writer)), table,
+          {held, wanted,
+           found.empty() ? table.offsets_of(writer) : Span<const std::int64_t>(found)},
+          take);
     }
   }
 }
@@ -141,7 +141,7 @@ void CheckpointReader::read_table(const std::string& name, const ShardSink& take
   const TimedPart timed(times_.total);
   vote(communicator_, [&] {
     const ManifestTable& table = manifest_.table(name, path_);
-    read_shards(table, run_of(communicator_.rank(), communicator_.size(), table.shards()), take);
+    read_shards(table, run_of(communicator_.rank(), communicator_.size(), table.shards), take);
   });
 }
 
@@ -154,8 +154,9 @@ std::vector<std::byte> CheckpointReader::read_dense(const std::string& name) {
                                     [&](const ManifestDense& d) { return d.name == name; });
     require(dense != manifest_.dense.end(), Kind::corrupt_data,
             "{}: expected a dense part {}: found none", path_, name);
-    bytes = keyshard::read_dense(Hdf5File::open(path_ + "/" + rank_file_name(0, manifest_.ranks)),
-                                 *dense);
+    bytes = keyshard::read_dense(
+        open_rank_file(files_, path_of(0)), *dense,
+        manifest_.format < kPlacedFormat ? find_offset(path_of(0), *dense) : dense->offset);
   });
   return bytes;
 }

@@ -1,6 +1,7 @@
 // Opens a committed checkpoint. All files are checked against the manifest, byte for byte, before
-// HDF5 sees them and before anything is taken from them. Then each rank reads the shards that it
-// owns, whichever ranks wrote the checkpoint. A checkpoint that is refused throws
+// anything is taken from them. Then each rank reads the shards that it owns, whichever ranks
+// wrote the checkpoint, at the places that the manifest names. HDF5 is asked for the places in
+// formats 1 and 2 alone. A checkpoint that is refused throws
 // Error{corrupt_data} with file and reason, the same on all ranks.
 #pragma once
 
@@ -51,9 +52,9 @@ class CheckpointReader {
   const CheckpointTimes& times() const noexcept { return times_; }
 
  private:
-  std::string read_manifest();
   void check_file_set();
   void check_own_files();
+  std::string path_of(std::int64_t writer) const;
   void read_shards(const ManifestTable& table, Range shards, const ShardSink& take);
 
   FileSystem& files_;

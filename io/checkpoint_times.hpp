@@ -13,7 +13,7 @@ struct CheckpointTimes {
   std::int64_t copy = 0;    ///< between table and batch; in a save with the sort by key
   std::int64_t digest = 0;  ///< of columns
   std::int64_t write = 0;   ///< through HDF5
-  std::int64_t read = 0;    ///< through HDF5; in a save, to read back
+  std::int64_t read = 0;    ///< of rows; in a save, to read back
   std::int64_t verify = 0;  ///< of files by their digests
   std::int64_t sync = 0;    ///< until the bytes are on the disk
   std::int64_t total = 0;

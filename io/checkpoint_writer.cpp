@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <future>
 
-#include "collectives/gather_shards.hpp"
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
+#include "io/manifest_file.hpp"
 #include "io/shard_batch.hpp"
 #include "runtime/error.hpp"
 
@@ -23,9 +23,76 @@ struct CheckpointWriter::Save {
 namespace {
 
 ManifestDense manifest_of(const DenseSource& source) {
-  ManifestDense dense{source.name, source.type, source.shape, {}};
+  ManifestDense dense{source.name, source.type, source.shape, 0, {}};
   dense.digest = digest_of(source.values, static_cast<std::size_t>(dense.bytes()));
   return dense;
+}
+
+/// What is left of the messages of a rank.
+struct RankPart {
+  const std::int64_t* numbers;
+  const Digest128* digests;
+};
+
+/// What a rank knows of one table: of its shards that have rows.
+struct TablePart {
+  Span<const std::int64_t> filled;  ///< counted from the first shard of the rank
+  Span<const std::int64_t> rows;
+  Span<const std::int64_t> offsets;
+  Span<const Digest128> digests;
+
+  /// Takes the next table out of the messages of a rank.
+  TablePart(RankPart& rank, std::int64_t columns) {
+    const std::int64_t size = *rank.numbers++;
+    filled = {rank.numbers, size};
+    rows = {rank.numbers + size, size};
+    offsets = {rank.numbers + 2 * size, columns};
+    digests = {rank.digests, size * columns};
+    rank.numbers += 2 * size + columns;
+    rank.digests += size * columns;
+  }
+};
+
+/// Joins what the ranks know of a table, in the order of shards.
+void join_table(ManifestTable& table, const ShardOwners& owners, std::vector<RankPart>& ranks) {
+  std::vector<TablePart> parts;
+  for (RankPart& rank : ranks) {
+    parts.emplace_back(rank, std::ssize(table.shape.columns) + 1);
+    table.offsets.insert(table.offsets.end(), parts.back().offsets.begin(),
+                         parts.back().offsets.end());
+  }
+  for (std::int64_t run = 0; run < owners.runs(); ++run) {
+    const TablePart& part = parts[static_cast<std::size_t>(owners.rank_of_run(run))];
+    for (const std::int64_t shard : part.filled) {
+      table.filled.push_back(owners.shards_of_run(run).begin + shard);
+    }
+    table.rows.insert(table.rows.end(), part.rows.begin(), part.rows.end());
+    table.digests.insert(table.digests.end(), part.digests.begin(), part.digests.end());
+  }
+}
+
+/// Joins what the ranks know of the same tables, each of its own shards, in two messages for all
+/// tables.
+void gather_tables(Manifest& manifest, std::int64_t shards, Communicator<Cpu>& communicator) {
+  std::vector<std::int64_t> numbers;
+  std::vector<Digest128> digests;
+  for (ManifestTable& table : manifest.tables) {
+    numbers.push_back(std::ssize(table.filled));
+    for (const auto* list : {&table.filled, &table.rows, &table.offsets}) {
+      numbers.insert(numbers.end(), list->begin(), list->end());
+    }
+    digests.insert(digests.end(), table.digests.begin(), table.digests.end());
+    table = {table.shape, shards, {}, {}, {}, {}, table.owners};
+  }
+  const auto all_numbers = communicator.gather_lists(Span<const std::int64_t>(numbers));
+  const auto all_digests = communicator.gather_lists(Span<const Digest128>(digests));
+  std::vector<RankPart> ranks;
+  for (std::size_t rank = 0; rank < all_numbers.size(); ++rank) {
+    ranks.push_back({all_numbers[rank].data(), all_digests[rank].data()});
+  }
+  for (ManifestTable& table : manifest.tables) {
+    join_table(table, table.writers(manifest.ranks), ranks);
+  }
 }
 
 /// Writes checkpoint.h5: all rank files as one, for other programs.
@@ -34,29 +101,29 @@ void write_overview(const std::string& path, const Manifest& manifest) {
   file.set_integer("/", "step", manifest.step);
   for (const ManifestTable& table : manifest.tables) {
     std::vector<std::int64_t> begins{0};
-    for (const std::int64_t rows : table.rows) {
+    for (const std::int64_t rows : table.rows_of({0, table.shards})) {
       begins.push_back(begins.back() + rows);
     }
     const std::string& name = table.shape.name;
-    const ShardOwners owners(manifest.ranks, table.shards(), table.owners);
+    const ShardOwners writers = table.writers(manifest.ranks);
     file.write(table_dataset(name, "shard_begin"), ElementType::i64,
                {static_cast<std::int64_t>(begins.size())}, begins.data());
     file.set_text("/tables/" + hdf5_part(name), "name", name);
     for (const ColumnShape& column : file_columns(table.shape)) {
       std::vector<Hdf5Source> sources;
-      for (std::int64_t run = 0; run < owners.runs(); ++run) {
-        sources.push_back({rank_file_name(owners.rank_of_run(run), manifest.ranks),
+      for (std::int64_t run = 0; run < writers.runs(); ++run) {
+        sources.push_back({rank_file_name(writers.rank_of_run(run), manifest.ranks),
                            table_dataset(name, column.name),
-                           table.rows_in(owners.shards_of_run(run))});
+                           table.rows_in(writers.shards_of_run(run))});
       }
       file.create_virtual(table_dataset(name, column.name), column.type,
                           file_shape(column, begins.back()), sources);
     }
   }
   for (const ManifestDense& dense : manifest.dense) {
-    file.create_virtual(
-        "/dense/" + dense.name, dense.type, dense.shape,
-        {{rank_file_name(0, manifest.ranks), "/dense/" + dense.name, dense.shape[0]}});
+    const std::string name = dense_dataset(dense.name);
+    file.create_virtual(name, dense.type, dense.shape,
+                        {{rank_file_name(0, manifest.ranks), name, dense.shape[0]}});
   }
   file.close();
 }
@@ -127,13 +194,14 @@ void CheckpointWriter::write_own_file(Save& save) {
   for (const TableSource& table : save.content.tables) {
     const ShardOwners owners(manifest.ranks, save.content.shards, table.owners);
     manifest.tables.push_back(
-        {table.shape, table.rows,
-         write_table(work, file, table, owners.shards_of(communicator_.rank())), owners.list()});
+        write_table(work, file, table, owners.shards_of(communicator_.rank())));
+    manifest.tables.back().owners = owners.list();
   }
   if (communicator_.rank() == 0) {
     for (const DenseSource& dense : save.content.dense) {
       manifest.dense.push_back(manifest_of(dense));
-      file.write("/dense/" + dense.name, dense.type, dense.shape, dense.values);
+      manifest.dense.back().offset =
+          file.write(dense_dataset(dense.name), dense.type, dense.shape, dense.values);
     }
   }
   const TimedPart timed(save.times.write);
@@ -172,14 +240,14 @@ void CheckpointWriter::read_back(Save& save, const std::string& path) {
   }
   // This rank knows the digests of its own shards alone, so its shards are read as if a table had
   // no others.
-  const Hdf5File file = Hdf5File::open(path);
+  const RankFile file = open_rank_file(files_, path);
   for (const ManifestTable& table : save.manifest.tables) {
-    const Range all{0, table.shards()};
-    read_table({files_, stream_, progress, save.times}, file, table, all, all,
-               [](auto, auto, auto&) {});
+    const Range all{0, table.shards};
+    read_table({files_, stream_, progress, save.times}, file, table,
+               {all, all, table.offsets_of(0)}, [](auto, auto, auto&) {});
   }
   for (const ManifestDense& dense : save.manifest.dense) {
-    read_dense(file, dense);
+    read_dense(file, dense, dense.offset);
   }
 }
 
@@ -198,12 +266,7 @@ void CheckpointWriter::gather(Save& save) {
     const Entry& entry = entries[static_cast<std::size_t>(rank)];
     manifest.files.push_back({rank_file_name(rank, manifest.ranks), entry.bytes, entry.digest});
   }
-  for (ManifestTable& table : manifest.tables) {
-    const ShardOwners owners(manifest.ranks, save.content.shards, table.owners);
-    table.rows = gather_shards(communicator_, owners, table.rows);
-    table.digests =
-        gather_shards(communicator_, owners, table.digests, std::ssize(table.shape.columns) + 1);
-  }
+  gather_tables(manifest, save.content.shards, communicator_);
   manifest.config = save.content.config;
   manifest.state = save.content.state;
 }
@@ -220,7 +283,14 @@ void CheckpointWriter::commit(Save& save) {
           {entry.name, entry.bytes, file_digest(files_, overview, entry.bytes, stream_.threads())});
     }
   }
-  files_.write_new(save.folder + "/" + kManifestName, manifest_text(save.manifest));
+  const std::string text = manifest_text(save.manifest);
+  const std::int64_t limit = manifest_limit(files_.list(save.folder));
+  require(
+      std::ssize(text) <= limit, Kind::invalid_argument,
+      "{}: expected a configuration and a state of at most 16 MiB together: found a manifest of "
+      "{} bytes, where {} can be read",
+      save.folder, text.size(), limit);
+  files_.write_new(save.folder + "/" + kManifestName, text);
   files_.sync(save.folder);
   const std::string path = folder_ + "/" + step_name(save.content.step);
   if (files_.exists(path)) {

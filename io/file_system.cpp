@@ -55,6 +55,32 @@ class OwnedDescriptor {
   int number_;
 };
 
+class LocalFile final : public OpenFile {
+ public:
+  explicit LocalFile(const std::string& path)
+      : path_(path), file_(path, O_RDONLY | O_NONBLOCK, "open") {}
+
+  std::int64_t read(std::int64_t offset, Span<std::byte> out) const override {
+    std::int64_t done = 0;
+    while (done < out.size()) {
+      const ssize_t got = ::pread(file_.number(), out.data() + done,
+                                  static_cast<std::size_t>(out.size() - done), offset + done);
+      if (got < 0 && errno == EINTR) {
+        continue;
+      }
+      if (succeeded(got, "read", path_) == 0) {
+        break;
+      }
+      done += got;
+    }
+    return done;
+  }
+
+ private:
+  std::string path_;
+  OwnedDescriptor file_;
+};
+
 /// Nothing where the name has gone since the folder was read.
 std::optional<FileEntry> entry_of(const std::string& folder, const std::string& name) {
   struct stat status {};
@@ -168,25 +194,12 @@ void LocalFileSystem::write_new(const std::string& path, const std::string& cont
   succeeded(file.close(), "close", path);
 }
 
-std::int64_t LocalFileSystem::read(const std::string& path, std::int64_t offset,
-                                   Span<std::byte> out) {
-  const OwnedDescriptor file(path, O_RDONLY | O_NONBLOCK, "open");
-  std::int64_t done = 0;
-  while (done < out.size()) {
-    const ssize_t got = ::pread(file.number(), out.data() + done,
-                                static_cast<std::size_t>(out.size() - done), offset + done);
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    if (succeeded(got, "read", path) == 0) {
-      break;
-    }
-    done += got;
-  }
-  return done;
+std::unique_ptr<OpenFile> LocalFileSystem::open(const std::string& path) {
+  return std::make_unique<LocalFile>(path);
 }
 
 std::string read_text(FileSystem& files, const std::string& path, std::int64_t limit) {
+  const std::unique_ptr<OpenFile> file = files.open(path);
   std::string text;
   for (std::int64_t step = 1 << 16;; step *= 2) {
     const auto before = static_cast<std::int64_t>(text.size());
@@ -194,7 +207,7 @@ std::string read_text(FileSystem& files, const std::string& path, std::int64_t l
             limit);
     text.resize(static_cast<std::size_t>(before + step));
     const std::int64_t got =
-        files.read(path, before, std::as_writable_bytes(Span<char>(text).subspan(before)));
+        file->read(before, std::as_writable_bytes(Span<char>(text).subspan(before)));
     text.resize(static_cast<std::size_t>(before + got));
     if (got < step) {
       return text;
@@ -208,12 +221,13 @@ Digest128 file_digest(FileSystem& files, const std::string& path, std::int64_t b
       bytes / kBlock + 1;  // the last may be empty; it sees what lies behind
   std::vector<Digest128> digests(static_cast<std::size_t>(blocks));
   std::vector<std::vector<std::byte>> room(static_cast<std::size_t>(threads.size()));
+  const std::unique_ptr<OpenFile> file = files.open(path);
   threads.for_tasks(blocks, [&](std::int64_t block, int thread) {
     std::vector<std::byte>& out = room[static_cast<std::size_t>(thread)];
     const std::int64_t expected = std::min(kBlock, bytes - block * kBlock);
     const std::int64_t asked = block + 1 == blocks ? expected + 1 : expected;
     out.resize(static_cast<std::size_t>(std::min(kBlock, bytes) + 1));
-    const std::int64_t got = files.read(path, block * kBlock, Span<std::byte>(out).first(asked));
+    const std::int64_t got = file->read(block * kBlock, Span<std::byte>(out).first(asked));
     require(got == expected, Kind::corrupt_data,
             "{}: expected {} bytes: found {} in block {}, where {} were expected", path, bytes, got,
             block, expected);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,16 @@ struct FileEntry {
   std::string name;
   FileType type = FileType::other;  ///< a symbolic link is `other`
   std::int64_t bytes = 0;           ///< of a file
+};
+
+/// A file that is open to be read, by several threads at once.
+class OpenFile {
+ public:
+  virtual ~OpenFile() = default;
+
+  /// Reads from `offset` on into `out`; returns the number of bytes read, fewer than `out` holds at
+  /// the end of the file alone.
+  virtual std::int64_t read(std::int64_t offset, Span<std::byte> out) const = 0;
 };
 
 class FileSystem {
@@ -50,9 +61,8 @@ class FileSystem {
 
   /// Makes a new file with this content and waits until it is on the disk.
   virtual void write_new(const std::string& path, const std::string& content) = 0;
-  /// Reads from `offset` on into `out`; returns the number of bytes read, fewer than `out` holds at
-  /// the end of the file alone.
-  virtual std::int64_t read(const std::string& path, std::int64_t offset, Span<std::byte> out) = 0;
+  /// Opens a file to read it. Never waits, also where the path is a pipe.
+  virtual std::unique_ptr<OpenFile> open(const std::string& path) = 0;
 };
 
 /// The file system of this machine. Has no state of its own.
@@ -68,7 +78,7 @@ class LocalFileSystem final : public FileSystem {
   void start_sync(const std::string& path) override;
   void sync(const std::string& path) override;
   void write_new(const std::string& path, const std::string& content) override;
-  std::int64_t read(const std::string& path, std::int64_t offset, Span<std::byte> out) override;
+  std::unique_ptr<OpenFile> open(const std::string& path) override;
 };
 
 /// A whole small file. Throws Error{corrupt_data} where it has more than `limit` bytes.

@@ -11,6 +11,17 @@ std::int64_t Hdf5Dataset::width() const noexcept {
   return width;
 }
 
+std::int64_t Hdf5Dataset::offset() const {
+  if (rows() * width() == 0) {
+    return 0;
+  }
+  const Hdf5Silence silence;
+  const haddr_t offset = H5Dget_offset(id_.get());
+  require(offset != HADDR_UNDEF, Kind::io, "{}: expected a dataset that has its place: found none",
+          name_);
+  return static_cast<std::int64_t>(offset);
+}
+
 template <class Transfer>
 void Hdf5Dataset::transfer(std::int64_t begin, std::int64_t count, const Transfer& body) const {
   require(begin >= 0 && count >= 0 && begin <= rows() - count, Kind::invalid_argument,

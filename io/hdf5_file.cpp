@@ -108,11 +108,13 @@ Hdf5Dataset Hdf5File::create_dataset(const std::string& name, ElementType type,
   return dataset;
 }
 
-void Hdf5File::write(const std::string& name, ElementType type,
-                     const std::vector<std::int64_t>& shape, const void* values) {
+std::int64_t Hdf5File::write(const std::string& name, ElementType type,
+                             const std::vector<std::int64_t>& shape, const void* values) {
   Hdf5Dataset dataset = create_dataset(name, type, shape);
   dataset.write(0, dataset.rows(), values);
+  const std::int64_t offset = dataset.offset();
   dataset.close();
+  return offset;
 }
 
 void Hdf5File::create_virtual(const std::string& name, ElementType type,

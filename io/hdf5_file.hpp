@@ -56,6 +56,9 @@ class Hdf5Dataset {
   /// Elements of a row: the product of all other dimensions.
   std::int64_t width() const noexcept;
 
+  /// The byte of the file at which the elements begin; 0 where there are none.
+  std::int64_t offset() const;
+
   /// Writes rows [begin, begin + count) from contiguous memory. Throws Error{io} with the path.
   void write(std::int64_t begin, std::int64_t count, const void* values);
   /// Reads rows [begin, begin + count) into contiguous memory. Throws Error{io} with the path.
@@ -101,9 +104,9 @@ class Hdf5File {
   Hdf5Dataset create_dataset(const std::string& name, ElementType type,
                              const std::vector<std::int64_t>& shape);
 
-  /// Makes a dataset and writes it whole.
-  void write(const std::string& name, ElementType type, const std::vector<std::int64_t>& shape,
-             const void* values);
+  /// Makes a dataset and writes it whole. Returns its offset.
+  std::int64_t write(const std::string& name, ElementType type,
+                     const std::vector<std::int64_t>& shape, const void* values);
 
   /// Makes a virtual dataset of the rows of other files, one source after another, for other
   /// programs: `open_dataset` refuses it. `shape` is that of all rows together.

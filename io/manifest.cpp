@@ -1,14 +1,15 @@
 #include "io/manifest.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 #include <string_view>
 #include <utility>
 
+#include "io/dataset_places.hpp"
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
 #include "runtime/json.hpp"
-#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 namespace {
@@ -30,40 +31,29 @@ SettingValue tree_of(const ColumnShape& column) {
                                       {"width", value_of(column.width)}});
 }
 
-/// Shards without rows are left out: all of their digests are that of no bytes.
-SettingValue tree_of(const ManifestTable& table, std::int64_t format) {
+SettingValue tree_of(const ManifestTable& table) {
   // One long text per table: thousands of short ones take long to parse.
   std::string digests;
-  std::vector<std::int64_t> filled, rows;
-  const std::size_t columns = table.shape.columns.size() + 1;
-  for (std::size_t i = 0; i < table.digests.size(); ++i) {
-    digests += table.rows[i / columns] > 0 ? table.digests[i].hex() : "";
+  for (const Digest128& digest : table.digests) {
+    digests += digest.hex();
   }
-  for (std::int64_t shard = 0; shard < table.shards(); ++shard) {
-    const std::int64_t count = table.rows[static_cast<std::size_t>(shard)];
-    if (count > 0) {
-      filled.push_back(shard);
-      rows.push_back(count);
-    }
-  }
-  SettingValue::Table tree{
+  return value_of(SettingValue::Table{
       {"name", value_of(table.shape.name)},
       {"columns", list_of(table.shape.columns, [](const auto& c) { return tree_of(c); })},
       {"options", table.shape.options},
-      {"shards", value_of(table.shards())},
-      {"filled", value_of(filled)},
-      {"rows", value_of(rows)},
-      {"digests", value_of(std::move(digests))}};
-  if (format == kOwnersFormat) {
-    tree.emplace_back("owners", value_of(table.owners));
-  }
-  return value_of(std::move(tree));
+      {"shards", value_of(table.shards)},
+      {"filled", value_of(table.filled)},
+      {"rows", value_of(table.rows)},
+      {"offsets", value_of(table.offsets)},
+      {"owners", value_of(table.owners)},
+      {"digests", value_of(std::move(digests))}});
 }
 
 SettingValue tree_of(const ManifestDense& dense) {
   return value_of(SettingValue::Table{{"name", value_of(dense.name)},
                                       {"type", value_of(std::string(name_of(dense.type)))},
                                       {"shape", value_of(dense.shape)},
+                                      {"offset", value_of(dense.offset)},
                                       {"digest", value_of(dense.digest.hex())}});
 }
 
@@ -76,40 +66,44 @@ SettingValue tree_of(const ManifestFile& file) {
 /// A count of rows, bytes or elements.
 std::int64_t count_in(const ValueReader& reader) { return reader.integer(0, kMost); }
 
-std::vector<std::int64_t> counts_in(const ValueReader& reader) {
-  std::vector<std::int64_t> counts;
-  for (const ValueReader& entry : reader.entries()) {
-    counts.push_back(count_in(entry));
-  }
-  return counts;
-}
+std::vector<std::int64_t> counts_in(const ValueReader& reader) { return reader.integers(0, kMost); }
 
 ElementType type_in(const ValueReader& reader) {
   return element_type_of(reader.text(), reader.path());
 }
 
-/// Gives the shards that have rows, as the manifest lists them, their places among all shards.
-void spread_filled(const ValueReader& node, ManifestTable& table) {
-  const std::int64_t shards = node.at("shards").integer(0, kShardLimit);
-  const auto count = static_cast<std::int64_t>(table.rows.size());
-  const std::vector<ValueReader> filled = node.at("filled").entries(count);
+/// Leaves out the shards without rows, which format 1 lists.
+void leave_out_empty(ManifestTable& table) {
   const std::size_t columns = table.shape.columns.size() + 1;
-  const std::vector<std::int64_t> rows =
-      std::exchange(table.rows, std::vector<std::int64_t>(static_cast<std::size_t>(shards)));
-  const std::vector<Digest128> digests = std::exchange(
-      table.digests,
-      std::vector<Digest128>(static_cast<std::size_t>(shards) * columns, digest_of("", 0)));
-  std::int64_t least = 0;
-  for (std::size_t i = 0; i < filled.size(); ++i) {
-    const auto shard = static_cast<std::size_t>(filled[i].integer(least, shards - 1));
-    least = static_cast<std::int64_t>(shard) + 1;
-    table.rows[shard] = rows[i];
-    std::copy_n(digests.begin() + static_cast<std::ptrdiff_t>(i * columns), columns,
-                table.digests.begin() + static_cast<std::ptrdiff_t>(shard * columns));
+  table.shards = std::ssize(table.rows);
+  const std::vector<std::int64_t> rows = std::exchange(table.rows, {});
+  const std::vector<Digest128> digests = std::exchange(table.digests, {});
+  for (std::size_t shard = 0; shard < rows.size(); ++shard) {
+    if (rows[shard] > 0) {
+      table.filled.push_back(static_cast<std::int64_t>(shard));
+      table.rows.push_back(rows[shard]);
+      const auto begin = digests.begin() + static_cast<std::ptrdiff_t>(shard * columns);
+      table.digests.insert(table.digests.end(), begin,
+                           begin + static_cast<std::ptrdiff_t>(columns));
+    }
   }
 }
 
-ManifestTable parse_table(const ValueReader& node, std::int64_t ranks, std::int64_t format) {
+/// Takes the numbers of the shards that have rows.
+void read_filled(const ValueReader& node, ManifestTable& table) {
+  table.shards = node.at("shards").integer(0, kShardLimit);
+  table.filled = node.at("filled").integers(0, table.shards - 1);
+  require(table.filled.size() == table.rows.size(), Kind::corrupt_data,
+          "{}: expected {} shards with rows: found {}", node.path(), table.rows.size(),
+          table.filled.size());
+  const auto falls =
+      std::adjacent_find(table.filled.begin(), table.filled.end(), std::greater_equal<>());
+  require(falls == table.filled.end(), Kind::corrupt_data,
+          "{}: expected ascending numbers of shards: found {} and {}", node.path(),
+          falls == table.filled.end() ? 0 : falls[0], falls == table.filled.end() ? 0 : falls[1]);
+}
+
+ManifestTable parse_table(const ValueReader& node, const Manifest& manifest) {
   ManifestTable table;
   table.shape.name = node.at("name").text();
   table.shape.options = node.at("options").value();
@@ -117,21 +111,38 @@ ManifestTable parse_table(const ValueReader& node, std::int64_t ranks, std::int6
     table.shape.columns.push_back(
         {column.at("name").text(), type_in(column.at("type")), count_in(column.at("width"))});
   }
+  const std::size_t columns = table.shape.columns.size() + 1;
   table.rows = counts_in(node.at("rows"));
   table.digests = node.at("digests").digests();
-  const std::size_t expected = table.rows.size() * (table.shape.columns.size() + 1);
-  require(table.digests.size() == expected, Kind::corrupt_data, "{}: expected {} digests: found {}",
-          node.path(), expected, table.digests.size());
-  if (format > 1) {
-    spread_filled(node, table);
+  require(table.digests.size() == table.rows.size() * columns, Kind::corrupt_data,
+          "{}: expected {} digests: found {}", node.path(), table.rows.size() * columns,
+          table.digests.size());
+  if (manifest.format == 1) {
+    leave_out_empty(table);
+  } else {
+    read_filled(node, table);
   }
-  if (format == kOwnersFormat) {
+  if (manifest.format >= kPlacedFormat) {
+    table.offsets = counts_in(node.at("offsets"));
+    const std::size_t expected = static_cast<std::size_t>(manifest.ranks) * columns;
+    require(table.offsets.size() == expected, Kind::corrupt_data,
+            "{}: expected {} offsets: found {}", node.path(), expected, table.offsets.size());
     table.owners = counts_in(node.at("owners"));
-    require(ShardOwners::valid(ranks, table.owners), Kind::corrupt_data,
+    require(ShardOwners::valid(manifest.ranks, table.owners), Kind::corrupt_data,
             "{}: expected owners among the ranks 0 to {}, each once: found {}", node.path(),
-            ranks - 1, joined(table.owners, ", "));
+            manifest.ranks - 1, joined(table.owners, ", "));
   }
   return table;
+}
+
+ManifestDense parse_dense(const ValueReader& node, const Manifest& manifest) {
+  ManifestDense dense;
+  dense.name = node.at("name").text();
+  dense.type = type_in(node.at("type"));
+  dense.shape = counts_in(node.at("shape"));
+  dense.offset = manifest.format >= kPlacedFormat ? count_in(node.at("offset")) : 0;
+  dense.digest = node.at("digest").digest();
+  return dense;
 }
 
 /// Refuses a manifest whose files are not those of its ranks and checkpoint.h5, each once.
@@ -153,72 +164,104 @@ void require_file_set(const Manifest& manifest, const std::string& place) {
 }
 
 Manifest parse_tree(const ValueReader& root) {
-  const std::int64_t format = count_in(root.at("format"));
-  require(format >= 1 && format <= kOwnersFormat, Kind::corrupt_data,
-          "{}: expected format version 1 to {}, which this version of keyshard reads: found {}",
-          root.path(), kOwnersFormat, format);
   Manifest manifest;
+  manifest.format = count_in(root.at("format"));
+  require(manifest.format >= 1 && manifest.format <= kCheckpointFormat, Kind::corrupt_data,
+          "{}: expected format version 1 to {}, which this version of keyshard reads: found {}",
+          root.path(), kCheckpointFormat, manifest.format);
   manifest.step = count_in(root.at("step"));
   manifest.ranks = count_in(root.at("ranks"));
   manifest.config = root.at("config").value();
   manifest.state = root.at("state").value();
-  for (const ValueReader& node : root.at("tables").entries()) {
-    manifest.tables.push_back(parse_table(node, manifest.ranks, format));
-  }
-  for (const ValueReader& node : root.at("dense").entries()) {
-    manifest.dense.push_back({node.at("name").text(), type_in(node.at("type")),
-                              counts_in(node.at("shape")), node.at("digest").digest()});
-  }
   for (const ValueReader& node : root.at("files").entries()) {
     manifest.files.push_back(
         {node.at("name").text(), count_in(node.at("bytes")), node.at("digest").digest()});
   }
   require_file_set(manifest, root.path());
+  for (const ValueReader& node : root.at("tables").entries()) {
+    manifest.tables.push_back(parse_table(node, manifest));
+  }
+  for (const ValueReader& node : root.at("dense").entries()) {
+    manifest.dense.push_back(parse_dense(node, manifest));
+  }
+  require_places(manifest, root.path());
+  const Digest128 named = root.at("state_digest").digest(), found = manifest.state_digest();
+  require(named == found, Kind::corrupt_data, "{}: expected the state digest {}: found {}",
+          root.path(), named.hex(), found.hex());
   return manifest;
 }
 
 }  // namespace
 
-std::int64_t ManifestTable::rows_in(Range shards) const {
-  return std::accumulate(rows.begin() + shards.begin, rows.begin() + shards.end, std::int64_t{0});
+std::int64_t ManifestTable::rows_in(Range range) const {
+  const auto place_of = [this](std::int64_t shard) {
+    return rows.begin() + (std::lower_bound(filled.begin(), filled.end(), shard) - filled.begin());
+  };
+  return std::accumulate(place_of(range.begin), place_of(range.end), std::int64_t{0});
+}
+
+std::vector<std::int64_t> ManifestTable::rows_of(Range range) const {
+  std::vector<std::int64_t> result(static_cast<std::size_t>(range.size()));
+  for (std::size_t i = 0; i < filled.size(); ++i) {
+    if (range.contains(filled[i])) {
+      result[static_cast<std::size_t>(filled[i] - range.begin)] = rows[i];
+    }
+  }
+  return result;
 }
 
 const Digest128* ManifestTable::digests_of(std::int64_t shard) const {
-  return digests.data() + static_cast<std::size_t>(shard) * (shape.columns.size() + 1);
+  const auto place = std::lower_bound(filled.begin(), filled.end(), shard) - filled.begin();
+  return digests.data() + static_cast<std::size_t>(place) * (shape.columns.size() + 1);
+}
+
+Span<const std::int64_t> ManifestTable::offsets_of(std::int64_t rank) const {
+  const auto columns = std::ssize(shape.columns) + 1;
+  return offsets.empty() ? Span<const std::int64_t>()
+                         : Span<const std::int64_t>(offsets).subspan(rank * columns, columns);
 }
 
 std::int64_t ManifestDense::bytes() const {
-  std::int64_t bytes = size_of(type);
-  for (const std::int64_t dim : shape) {
-    bytes *= dim;
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) {
+    return 0;  // whatever the other dimensions are
   }
-  return bytes;
+  return std::accumulate(shape.begin(), shape.end(), size_of(type), std::multiplies<>());
 }
 
 const ManifestTable& Manifest::table(const std::string& name, const std::string& place) const {
-  std::vector<std::string> names;
   for (const ManifestTable& candidate : tables) {
     if (candidate.shape.name == name) {
       return candidate;
     }
+  }
+  std::vector<std::string> names;
+  for (const ManifestTable& candidate : tables) {
     names.push_back(candidate.shape.name);
   }
   fail(Kind::corrupt_data, "{}: expected a table {}: found {}", place, name, joined(names, ", "));
 }
 
 Digest128 Manifest::state_digest() const {
-  std::vector<TableDigests> parts;
+  StateDigest whole;
   for (const ManifestTable& table : tables) {
-    parts.push_back({table.shape.name, {"keys"}, table.digests});
+    TableDigests part{table.shape.name, {"keys"}, {}};
     for (const ColumnShape& column : table.shape.columns) {
-      parts.back().columns.push_back(column.name);
+      part.columns.push_back(column.name);
     }
+    const std::size_t columns = part.columns.size();
+    part.digests.assign(static_cast<std::size_t>(table.shards) * columns, digest_of("", 0));
+    for (std::size_t i = 0; i < table.filled.size(); ++i) {
+      std::copy_n(table.digests.data() + i * columns, columns,
+                  part.digests.data() + static_cast<std::size_t>(table.filled[i]) * columns);
+    }
+    whole.add(part);
   }
   NamedDigests named;
   for (const ManifestDense& part : dense) {
     named.emplace_back(part.name, part.digest);
   }
-  return keyshard::state_digest(parts, named, step);
+  whole.add(named);
+  return whole.result(step);
 }
 
 std::string rank_file_name(std::int64_t rank, std::int64_t ranks) {
@@ -227,11 +270,7 @@ std::string rank_file_name(std::int64_t rank, std::int64_t ranks) {
 
 std::string manifest_text(const Manifest& manifest) {
   const auto tree = [](const auto& entry) { return tree_of(entry); };
-  const bool owned = std::any_of(manifest.tables.begin(), manifest.tables.end(),
-                                 [](const ManifestTable& table) { return !table.owners.empty(); });
-  const std::int64_t format = owned ? kOwnersFormat : kCheckpointFormat;
-  const auto table_tree = [&](const ManifestTable& table) { return tree_of(table, format); };
-  const SettingValue::Table root{{"format", value_of(format)},
+  const SettingValue::Table root{{"format", value_of(kCheckpointFormat)},
                                  {"step", value_of(manifest.step)},
                                  {"ranks", value_of(manifest.ranks)},
                                  {"state_digest", value_of(manifest.state_digest().hex())},
@@ -239,7 +278,7 @@ std::string manifest_text(const Manifest& manifest) {
                                  {"config", manifest.config},
                                  {"files", list_of(manifest.files, tree)},
                                  {"dense", list_of(manifest.dense, tree)},
-                                 {"tables", list_of(manifest.tables, table_tree)}};
+                                 {"tables", list_of(manifest.tables, tree)}};
   std::string body = "{";
   for (const auto& [name, value] : root) {
     body += fmt::format("{}\n  \"{}\": {}", body.size() > 1 ? "," : "", name, json_text(value));
@@ -255,7 +294,7 @@ Manifest parse_manifest(const std::string& text, const std::string& place) {
           "{}: expected a manifest that ends with its digest: found {} bytes "
           "that do not",
           place, text.size());
-  const SettingValue tree = parse_json(text, place);
+  const SettingValue tree = parse_json(text, place, "");  // thousands of values keep no place
   return parse_tree({tree, place});
 }
 

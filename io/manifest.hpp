@@ -1,6 +1,6 @@
-// The content of a checkpoint, as its manifest.json lists it: files, tables, dense parts, and the
-// digests of all of them. The text of a manifest ends with its own digest, so a changed text is
-// refused before it is parsed. FORMATS.md describes the text.
+// The content of a checkpoint, as its manifest.json lists it: files, tables, dense parts, where
+// they lie in the files, and the digests of all of them. The text of a manifest ends with its own
+// digest, so a changed text is refused before it is parsed. FORMATS.md describes the text.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,17 @@
 #include "io/element_type.hpp"
 #include "io/state_digest.hpp"
 #include "runtime/digest.hpp"
-#include "runtime/runs.hpp"
 #include "runtime/setting_value.hpp"
+#include "runtime/shard_owners.hpp"
 
 namespace keyshard {
 
-/// The version of the format that this version of keyshard writes; it reads version 1 too, whose
-/// manifest lists shards without rows. Where a table has owners of its own (ManifestTable::owners)
-/// the manifest has version 3, so that a reader that does not know of owners refuses it.
-inline constexpr std::int64_t kCheckpointFormat = 2;
-inline constexpr std::int64_t kOwnersFormat = 3;
+/// The version of the format that this version of keyshard writes. It reads version 2 too, whose
+/// manifest does not say where datasets lie and knows no owners, and version 1, which lists shards
+/// without rows besides.
+inline constexpr std::int64_t kCheckpointFormat = 3;
+/// The first format that says where datasets lie.
+inline constexpr std::int64_t kPlacedFormat = 3;
 
 /// A column of the rows of a table: `width` elements of a row.
 struct ColumnShape {
@@ -43,31 +44,44 @@ struct ManifestFile {
   Digest128 digest;  ///< file_digest
 };
 
+/// Shards without rows are left out: a table of thousands costs what its rows cost.
 struct ManifestTable {
   TableShape shape;
-  std::vector<std::int64_t> rows;  ///< of each shard [shards]
-  std::vector<Digest128> digests;  ///< [shards x (1 + columns)], the keys first
-  /// The ranks that wrote the runs of shards, as ShardOwners takes them.
+  std::int64_t shards = 0;           ///< their number, with those without rows
+  std::vector<std::int64_t> filled;  ///< the shards that have rows, ascending
+  std::vector<std::int64_t> rows;    ///< of each of these
+  std::vector<Digest128> digests;    ///< [filled x (1 + columns)], the keys first
+  /// The byte of its rank's file at which each dataset begins [ranks x (1 + columns)], the keys
+  /// first; 0 for a dataset without bytes. Empty in formats 1 and 2: HDF5 knows it.
+  std::vector<std::int64_t> offsets;
+  /// The ranks that wrote the runs of shards, as ShardOwners takes them; none before format 3.
   std::vector<std::int64_t> owners = {};
 
-  std::int64_t shards() const { return static_cast<std::int64_t>(rows.size()); }
+  /// Which of so many ranks wrote which shards.
+  ShardOwners writers(std::int64_t ranks) const { return {ranks, shards, owners}; }
 
   /// Rows of a range of shards.
-  std::int64_t rows_in(Range shards) const;
-  /// Digests of a shard [1 + columns].
+  std::int64_t rows_in(Range range) const;
+  /// Rows of each shard of a range.
+  std::vector<std::int64_t> rows_of(Range range) const;
+  /// Digests of a shard that has rows [1 + columns].
   const Digest128* digests_of(std::int64_t shard) const;
+  /// Where the datasets of the file of a rank begin [1 + columns]; empty in formats 1 and 2.
+  Span<const std::int64_t> offsets_of(std::int64_t rank) const;
 };
 
 struct ManifestDense {
   std::string name;
   ElementType type = ElementType::f32;
   std::vector<std::int64_t> shape;
+  std::int64_t offset = 0;  ///< in the file of rank 0
   Digest128 digest;
 
   std::int64_t bytes() const;
 };
 
 struct Manifest {
+  std::int64_t format = kCheckpointFormat;
   std::int64_t step = 0;
   std::int64_t ranks = 1;  ///< that wrote the checkpoint; rank r wrote rank_file_name(r, ranks)
   SettingValue config;
@@ -85,15 +99,14 @@ struct Manifest {
 /// Names of files of a checkpoint.
 inline constexpr const char* kManifestName = "manifest.json";
 inline constexpr const char* kOverviewName = "checkpoint.h5";
-/// Bytes that a manifest may have.
-inline constexpr std::int64_t kManifestLimit = std::int64_t{1} << 30;
 /// "rank-0003-of-0008.h5".
 std::string rank_file_name(std::int64_t rank, std::int64_t ranks);
 
 std::string manifest_text(const Manifest& manifest);
 
 /// Throws Error{corrupt_data} with `place` where the text is not as manifest_text made it, is of
-/// another format, or contradicts itself.
+/// another format, or contradicts itself: a dataset that does not lie whole in its file, or shares
+/// bytes with another one, is named with its file.
 Manifest parse_manifest(const std::string& text, const std::string& place);
 
 }  // namespace keyshard

@@ -10,11 +10,10 @@
 namespace keyshard {
 namespace {
 
-/// The rows of a batch among those of a run of shards that begins at `first`.
-Span<const std::int64_t> rows_of(const std::vector<std::int64_t>& rows, std::int64_t first,
-                                 Range batch) {
-  return Span<const std::int64_t>(rows).subspan(batch.begin - first, batch.size());
-}
+/// Bytes that go to HDF5 at once.
+constexpr std::int64_t kWrittenBytes = std::int64_t{16} << 20;
+/// Bytes that a thread reads before it works on them: they stay in its cache.
+constexpr std::int64_t kCachedBytes = std::int64_t{1} << 19;
 
 void copy_shard(RankFileWork& work, const TableSource& table, ShardBatch& batch, std::int64_t shard,
                 Digest128* digests) {
@@ -31,22 +30,14 @@ void copy_shard(RankFileWork& work, const TableSource& table, ShardBatch& batch,
   batch.digest(shard, digests);
 }
 
-/// The datasets of a table's columns, moved batch by batch.
+/// The datasets of a table's columns, written batch by batch.
 class TableColumns {
  public:
-  explicit TableColumns(RankFileWork& work) : work_(work) {}
-
-  void create(Hdf5File& file, const TableShape& table, std::int64_t rows) {
+  TableColumns(RankFileWork& work, Hdf5File& file, const TableShape& table, std::int64_t rows)
+      : work_(work) {
     for (const ColumnShape& column : file_columns(table)) {
       datasets_.push_back(file.create_dataset(table_dataset(table.name, column.name), column.type,
                                               file_shape(column, rows)));
-    }
-  }
-
-  void open(const Hdf5File& file, const TableShape& table, std::int64_t rows) {
-    for (const ColumnShape& column : file_columns(table)) {
-      datasets_.push_back(file.open_dataset(table_dataset(table.name, column.name)));
-      datasets_.back().expect(column.type, file_shape(column, rows));
     }
   }
 
@@ -57,42 +48,20 @@ class TableColumns {
     }
   }
 
-  void read(ShardBatch& batch, std::int64_t begin) {
-    const TimedPart timed(work_.times.read);
-    for (std::size_t c = 0; c < datasets_.size(); ++c) {
-      datasets_[c].read(begin, batch.rows(), batch.column(c));
-    }
-  }
-
-  void close() {
+  /// Returns where the datasets begin.
+  std::vector<std::int64_t> close() {
+    std::vector<std::int64_t> offsets;
     for (Hdf5Dataset& dataset : datasets_) {
+      offsets.push_back(dataset.offset());
       dataset.close();
     }
+    return offsets;
   }
 
  private:
   RankFileWork& work_;
   std::vector<Hdf5Dataset> datasets_;
 };
-
-void check_shard(RankFileWork& work, const std::string& path, const ManifestTable& table,
-                 ShardBatch& batch, std::int64_t shard) {
-  const TimedPart timed(work.times.digest);
-  std::vector<Digest128> found(batch.columns().size());
-  batch.digest(shard, found.data());
-  for (std::size_t c = 0; c < found.size(); ++c) {
-    const Digest128 expected = table.digests_of(shard)[c];
-    require(found[c] == expected, Kind::corrupt_data,
-            "{}: table {}, shard {}, column {}: expected digest {}: found {}", path,
-            table.shape.name, shard, batch.columns()[c].name, expected.hex(), found[c].hex());
-  }
-}
-
-void take_shard(RankFileWork& work, ShardBatch& batch, std::int64_t shard, const ShardSink& take) {
-  const TimedPart timed(work.times.copy);
-  const std::vector<std::byte*> columns = batch.columns_of(shard);
-  take(shard, batch.keys_of(shard), {columns.begin(), columns.end()});
-}
 
 /// Writes where the rows of each shard begin. Returns the number of all rows.
 std::int64_t write_index(Hdf5File& file, const TableSource& table, Range shards) {
@@ -108,36 +77,94 @@ std::int64_t write_index(Hdf5File& file, const TableSource& table, Range shards)
   return begins.back();
 }
 
-}  // namespace
-
-std::string table_dataset(const std::string& table, const std::string& column) {
-  return "/tables/" + hdf5_part(table) + "/" + column;
+/// The manifest of the shards that a rank brings, without digests and offsets.
+ManifestTable begin_manifest(const TableSource& table) {
+  ManifestTable manifest;
+  manifest.shape = table.shape;
+  manifest.shards = std::ssize(table.rows);
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    if (table.rows[i] > 0) {
+      manifest.filled.push_back(static_cast<std::int64_t>(i));
+      manifest.rows.push_back(table.rows[i]);
+    }
+  }
+  manifest.digests.resize(manifest.filled.size() * (table.shape.columns.size() + 1));
+  return manifest;
 }
 
-std::vector<Digest128> write_table(RankFileWork work, Hdf5File& file, const TableSource& table,
-                                   Range shards) {
-  require(static_cast<std::int64_t>(table.rows.size()) == shards.size(), Kind::invalid_argument,
+/// The places [begin, end) of a range of shards among those that have rows.
+Range filled_in(const ManifestTable& table, Range shards) {
+  const auto place_of = [&](std::int64_t shard) {
+    return std::lower_bound(table.filled.begin(), table.filled.end(), shard) - table.filled.begin();
+  };
+  return {place_of(shards.begin), place_of(shards.end)};
+}
+
+void check_shard(RankFileWork& work, const std::string& path, const ManifestTable& table,
+                 ShardBatch& batch, std::int64_t shard) {
+  const TimedPart timed(work.times.digest);
+  std::vector<Digest128> found(batch.columns().size());
+  batch.digest(shard, found.data());
+  const Digest128* expected = table.digests_of(shard);
+  for (std::size_t c = 0; c < found.size(); ++c) {
+    require(found[c] == expected[c], Kind::corrupt_data,
+            "{}: table {}, shard {}, column {}: expected digest {}: found {}", path,
+            table.shape.name, shard, batch.columns()[c].name, expected[c].hex(), found[c].hex());
+  }
+}
+
+/// Reads all of `out`, which lies at `offset` of a file.
+void read_whole(const RankFile& file, const std::string& dataset, std::int64_t offset,
+                Span<std::byte> out) {
+  const std::int64_t got = file.bytes->read(offset, out);
+  require(got == out.size(), Kind::corrupt_data, "{}:{}: expected {} bytes at offset {}: found {}",
+          file.path, dataset, out.size(), offset, got);
+}
+
+/// Reads the rows of a batch, the first of which is row `begin` of the file.
+void read_batch(RankFileWork& work, const RankFile& file, const ManifestTable& table,
+                Span<const std::int64_t> offsets, std::int64_t begin, ShardBatch& batch) {
+  const TimedPart timed(work.times.read);
+  for (std::size_t c = 0; c < batch.columns().size(); ++c) {
+    const std::int64_t row_bytes = batch.row_bytes(c);
+    read_whole(file, table_dataset(table.shape.name, batch.columns()[c].name),
+               offsets[c] + begin * row_bytes, {batch.column(c), batch.rows() * row_bytes});
+  }
+}
+
+void take_shard(RankFileWork& work, ShardBatch& batch, std::int64_t shard, const ShardSink& take) {
+  const TimedPart timed(work.times.copy);
+  const std::vector<std::byte*> columns = batch.columns_of(shard);
+  take(shard, batch.keys_of(shard), {columns.begin(), columns.end()});
+}
+
+}  // namespace
+
+ManifestTable write_table(RankFileWork work, Hdf5File& file, const TableSource& table,
+                          Range shards) {
+  require(std::ssize(table.rows) == shards.size(), Kind::invalid_argument,
           "table {}: expected the rows of {} shards: found {}", table.shape.name, shards.size(),
           table.rows.size());
-  TableColumns columns(work);
-  columns.create(file, table.shape, write_index(file, table, shards));
+  ManifestTable manifest = begin_manifest(table);
+  TableColumns columns(work, file, table.shape, write_index(file, table, shards));
   const std::size_t width = table.shape.columns.size() + 1;
-  std::vector<Digest128> digests(static_cast<std::size_t>(shards.size()) * width);
-  const std::vector<Range> parts = batches_of(table.shape, shards, table.rows);
+  const std::vector<Range> parts =
+      batches_of(table.shape, {0, shards.size()}, table.rows, kWrittenBytes);
   // One batch is written while the next one is copied.
   std::array<ShardBatch, 2> batches;
   std::int64_t written = 0;
   for (std::size_t i = 0; i <= parts.size(); ++i) {
     const Range part = i < parts.size() ? parts[i] : Range{};
+    const Range filled = filled_in(manifest, part);
     ShardBatch& batch = batches[i % 2];
     ShardBatch& before = batches[(i + 1) % 2];
-    batch.reset(work.stream, table.shape, part,
-                rows_of(table.rows, i < parts.size() ? shards.begin : 0, part));
-    work.stream.threads().for_tasks(1 + part.size(), [&](std::int64_t task, int) {
+    batch.reset(work.stream, table.shape, {shards.begin + part.begin, shards.begin + part.end},
+                Span<const std::int64_t>(table.rows).subspan(part.begin, part.size()));
+    work.stream.threads().for_tasks(1 + filled.size(), [&](std::int64_t task, int) {
       if (task > 0) {
-        const std::int64_t shard = part.begin + task - 1;
-        copy_shard(work, table, batch, shard,
-                   digests.data() + static_cast<std::size_t>(shard - shards.begin) * width);
+        const auto place = static_cast<std::size_t>(filled.begin + task - 1);
+        copy_shard(work, table, batch, shards.begin + manifest.filled[place],
+                   manifest.digests.data() + place * width);
       } else if (i > 0) {
         columns.write(before, written);
         const TimedPart timed(work.times.sync);
@@ -147,46 +174,78 @@ std::vector<Digest128> write_table(RankFileWork work, Hdf5File& file, const Tabl
     });
     written += i > 0 ? before.rows() : 0;
   }
-  columns.close();
-  return digests;
+  manifest.offsets = columns.close();
+  return manifest;
 }
 
-void read_table(RankFileWork work, const Hdf5File& file, const ManifestTable& table, Range held,
-                Range wanted, const ShardSink& take) {
-  TableColumns columns(work);
-  columns.open(file, table.shape, table.rows_in(held));
-  const std::vector<Range> parts = batches_of(table.shape, wanted, rows_of(table.rows, 0, wanted));
-  // One batch is read while the batch before it is checked and passed to `take`.
-  std::array<ShardBatch, 2> batches;
-  std::int64_t next_row = table.rows_in({held.begin, wanted.begin});
-  for (std::size_t i = 0; i <= parts.size(); ++i) {
-    ShardBatch& reading = batches[i % 2];
-    ShardBatch& before = batches[(i + 1) % 2];
-    const Range part = i < parts.size() ? parts[i] : Range{};
-    reading.reset(work.stream, table.shape, part, rows_of(table.rows, 0, part));
-    const Range shards = i > 0 ? before.shards() : Range{};
-    work.stream.threads().for_tasks(1 + shards.size(), [&](std::int64_t task, int) {
-      if (task == 0) {
-        columns.read(reading, next_row);
-      } else {
-        const std::int64_t shard = shards.begin + task - 1;
-        check_shard(work, file.path(), table, before, shard);
-        take_shard(work, before, shard, take);
-      }
-      work.progress.advance();
-    });
-    next_row += reading.rows();
+RankFile open_rank_file(FileSystem& files, const std::string& path) {
+  return {path, files.open(path)};
+}
+
+std::vector<std::int64_t> find_offsets(const std::string& path, const ManifestTable& table,
+                                       Range held) {
+  const Hdf5File file = Hdf5File::open(path);
+  const std::int64_t rows = table.rows_in(held);
+  std::vector<std::int64_t> offsets;
+  for (const ColumnShape& column : file_columns(table.shape)) {
+    const Hdf5Dataset dataset = file.open_dataset(table_dataset(table.shape.name, column.name));
+    dataset.expect(column.type, file_shape(column, rows));
+    offsets.push_back(dataset.offset());
   }
+  return offsets;
 }
 
-std::vector<std::byte> read_dense(const Hdf5File& file, const ManifestDense& dense) {
-  const Hdf5Dataset dataset = file.open_dataset("/dense/" + dense.name);
+std::int64_t find_offset(const std::string& path, const ManifestDense& dense) {
+  const Hdf5File file = Hdf5File::open(path);
+  const Hdf5Dataset dataset = file.open_dataset(dense_dataset(dense.name));
   dataset.expect(dense.type, dense.shape);
+  return dataset.offset();
+}
+
+void read_table(RankFileWork work, const RankFile& file, const ManifestTable& table,
+                ShardsInFile shards, const ShardSink& take) {
+  const Range wanted = shards.wanted;
+  const std::vector<std::int64_t> rows = table.rows_of(wanted);
+  const std::vector<Range> parts = batches_of(table.shape, wanted, rows, kCachedBytes);
+  std::vector<std::int64_t> begins{table.rows_in({shards.held.begin, wanted.begin})};
+  for (const std::int64_t count : rows) {
+    begins.push_back(begins.back() + count);
+  }
+  const auto largest = std::max_element(parts.begin(), parts.end(), [&](Range a, Range b) {
+    return table.rows_in(a) < table.rows_in(b);
+  });
+  std::vector<ShardBatch> batches(static_cast<std::size_t>(work.stream.threads().size()));
+  for (ShardBatch& batch : batches) {
+    if (largest != parts.end()) {
+      batch.reset(work.stream, table.shape, *largest, table.rows_of(*largest));
+    }
+  }
+  work.stream.threads().for_tasks(std::ssize(parts), [&](std::int64_t task, int thread) {
+    const Range part = parts[static_cast<std::size_t>(task)];
+    const std::int64_t first = part.begin - wanted.begin;
+    ShardBatch& batch = batches[static_cast<std::size_t>(thread)];
+    batch.reset(work.stream, table.shape, part,
+                Span<const std::int64_t>(rows).subspan(first, part.size()));
+    if (batch.rows() > 0) {
+      read_batch(work, file, table, shards.offsets, begins[static_cast<std::size_t>(first)], batch);
+    }
+    for (std::int64_t shard = part.begin; shard < part.end; ++shard) {
+      if (batch.rows_of(shard) > 0) {
+        check_shard(work, file.path, table, batch, shard);
+        take_shard(work, batch, shard, take);
+      }
+    }
+    work.progress.advance();
+  });
+}
+
+std::vector<std::byte> read_dense(const RankFile& file, const ManifestDense& dense,
+                                  std::int64_t offset) {
   std::vector<std::byte> bytes(static_cast<std::size_t>(dense.bytes()));
-  dataset.read(0, dataset.rows(), bytes.data());
+  read_whole(file, dense_dataset(dense.name), offset, bytes);
   const Digest128 found = digest_of(bytes.data(), bytes.size());
   require(found == dense.digest, Kind::corrupt_data,
-          "{}: dense part {}: expected digest {}: found {}", file.path(), dense.name,
+          "{}: dense part {}: expected digest {}: found {}", file.path, dense.name,
           dense.digest.hex(), found.hex());
   return bytes;
 }

@@ -1,13 +1,16 @@
-// The HDF5 file of one rank inside a checkpoint: the rows of that rank's shards, written and read
-// batch by batch by the threads of a stream. Copying, digests and HDF5 overlap. A digest is taken
-// of rows in memory, before a write and after a read.
+// The file of one rank inside a checkpoint: the rows of that rank's shards. They are written by
+// HDF5, batch by batch; copying, digests and HDF5 overlap. They are read where they lie, without
+// HDF5, by all threads of a stream. A digest is taken of rows in memory, before a write and after a
+// read.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "io/checkpoint_times.hpp"
+#include "io/dataset_places.hpp"
 #include "io/file_system.hpp"
 #include "io/hdf5_file.hpp"
 #include "io/manifest.hpp"
@@ -28,7 +31,7 @@ struct TableSource {
 };
 
 /// Takes a shard that was read and checked: keys ascending, columns [keys x width]. Called once per
-/// shard, from several threads of the stream; the call must not use that stream.
+/// shard that has rows, from several threads of the stream; the call must not use that stream.
 using ShardSink = std::function<void(std::int64_t shard, Span<const Key> keys,
                                      const std::vector<const std::byte*>& columns)>;
 
@@ -40,19 +43,41 @@ struct RankFileWork {
   CheckpointTimes& times;
 };
 
-/// "/tables/NAME/COLUMN".
-std::string table_dataset(const std::string& table, const std::string& column);
+/// Writes the rows of `shards`. Returns the manifest of a table that has these shards alone,
+/// counted from 0, in one file.
+ManifestTable write_table(RankFileWork work, Hdf5File& file, const TableSource& table,
+                          Range shards);
 
-/// Writes the rows of `shards`. Returns the digests of their columns [shards x (1 + columns)].
-std::vector<Digest128> write_table(RankFileWork work, Hdf5File& file, const TableSource& table,
-                                   Range shards);
+/// A file of a rank that is open to be read.
+struct RankFile {
+  std::string path;
+  std::unique_ptr<OpenFile> bytes;
+};
 
-/// Reads the shards of `wanted` from a file that holds those of `held`, and checks them against
-/// their digests. Throws Error{corrupt_data} naming file, table, shard and column.
-void read_table(RankFileWork work, const Hdf5File& file, const ManifestTable& table, Range held,
-                Range wanted, const ShardSink& take);
+RankFile open_rank_file(FileSystem& files, const std::string& path);
 
-/// Reads a dense part and checks it against its digest.
-std::vector<std::byte> read_dense(const Hdf5File& file, const ManifestDense& dense);
+/// Where the datasets of a table begin in a file of format 1 or 2 that holds the shards of `held`,
+/// as HDF5 knows it [1 + columns]. Throws Error{corrupt_data} naming file and dataset.
+std::vector<std::int64_t> find_offsets(const std::string& path, const ManifestTable& table,
+                                       Range held);
+/// The same of a dense part.
+std::int64_t find_offset(const std::string& path, const ManifestDense& dense);
+
+/// The shards of a table in the file of a rank: those of `held`, in datasets that begin at
+/// `offsets` [1 + columns], and of these the ones of `wanted`, which are read.
+struct ShardsInFile {
+  Range held;
+  Range wanted;
+  Span<const std::int64_t> offsets;
+};
+
+/// Reads shards and checks them against their digests. Throws Error{corrupt_data} naming file,
+/// table, shard and column.
+void read_table(RankFileWork work, const RankFile& file, const ManifestTable& table,
+                ShardsInFile shards, const ShardSink& take);
+
+/// Reads a dense part that begins at `offset` and checks it against its digest.
+std::vector<std::byte> read_dense(const RankFile& file, const ManifestDense& dense,
+                                  std::int64_t offset);
 
 }  // namespace keyshard

@@ -3,10 +3,9 @@
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kBatchBytes = std::int64_t{16} << 20;
 constexpr std::int64_t kAlignment = 64;
 
-std::int64_t row_bytes(const ColumnShape& column) { return column.width * size_of(column.type); }
+std::int64_t bytes_of_row(const ColumnShape& column) { return column.width * size_of(column.type); }
 
 }  // namespace
 
@@ -20,17 +19,17 @@ std::vector<std::int64_t> file_shape(const ColumnShape& column, std::int64_t row
   return column.name == "keys" ? std::vector{rows} : std::vector{rows, column.width};
 }
 
-std::vector<Range> batches_of(const TableShape& table, Range shards,
-                              Span<const std::int64_t> rows) {
+std::vector<Range> batches_of(const TableShape& table, Range shards, Span<const std::int64_t> rows,
+                              std::int64_t most_bytes) {
   std::int64_t bytes = 0;
   for (const ColumnShape& column : file_columns(table)) {
-    bytes += row_bytes(column);
+    bytes += bytes_of_row(column);
   }
   std::vector<Range> batches;
   std::int64_t filled = 0;
   for (std::int64_t shard = shards.begin; shard < shards.end; ++shard) {
     const std::int64_t more = rows[shard - shards.begin] * bytes;
-    if (batches.empty() || filled + more > kBatchBytes) {
+    if (batches.empty() || filled + more > most_bytes) {
       batches.push_back({shard, shard});
       filled = 0;
     }
@@ -52,7 +51,7 @@ void ShardBatch::reset(Stream<Cpu>& stream, const TableShape& table, Range shard
   std::int64_t bytes = 0;
   for (const ColumnShape& column : columns_) {
     begins_.push_back(bytes);
-    bytes += (offsets_.back() * row_bytes(column) + kAlignment - 1) / kAlignment * kAlignment;
+    bytes += (offsets_.back() * bytes_of_row(column) + kAlignment - 1) / kAlignment * kAlignment;
   }
   if (bytes_.size() < bytes) {
     bytes_ = {};
@@ -65,11 +64,13 @@ std::int64_t ShardBatch::rows_of(std::int64_t shard) const {
   return offsets_[i + 1] - offsets_[i];
 }
 
+std::int64_t ShardBatch::row_bytes(std::size_t c) const { return bytes_of_row(columns_[c]); }
+
 std::byte* ShardBatch::column(std::size_t c) noexcept { return bytes_.data() + begins_[c]; }
 
 std::byte* ShardBatch::column(std::size_t c, std::int64_t shard) noexcept {
   return column(c) +
-         offsets_[static_cast<std::size_t>(shard - shards_.begin)] * row_bytes(columns_[c]);
+         offsets_[static_cast<std::size_t>(shard - shards_.begin)] * bytes_of_row(columns_[c]);
 }
 
 Span<Key> ShardBatch::keys_of(std::int64_t shard) noexcept {
@@ -87,7 +88,7 @@ std::vector<std::byte*> ShardBatch::columns_of(std::int64_t shard) {
 void ShardBatch::digest(std::int64_t shard, Digest128* out) {
   for (std::size_t c = 0; c < columns_.size(); ++c) {
     *out++ = digest_of(column(c, shard),
-                       static_cast<std::size_t>(rows_of(shard) * row_bytes(columns_[c])));
+                       static_cast<std::size_t>(rows_of(shard) * bytes_of_row(columns_[c])));
   }
 }
 

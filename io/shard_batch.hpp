@@ -18,9 +18,10 @@ std::vector<ColumnShape> file_columns(const TableShape& table);
 /// The shape of a file's column: [rows] for the keys, else [rows x width].
 std::vector<std::int64_t> file_shape(const ColumnShape& column, std::int64_t rows);
 
-/// A run of shards cut into consecutive runs of at most 16 MiB, but of one shard at least. `rows`
-/// are the rows of each shard.
-std::vector<Range> batches_of(const TableShape& table, Range shards, Span<const std::int64_t> rows);
+/// A run of shards cut into consecutive runs of at most `most_bytes`, but of one shard at least.
+/// `rows` are the rows of each shard.
+std::vector<Range> batches_of(const TableShape& table, Range shards, Span<const std::int64_t> rows,
+                              std::int64_t most_bytes);
 
 class ShardBatch {
  public:
@@ -36,6 +37,9 @@ class ShardBatch {
   std::int64_t rows() const noexcept { return offsets_.back(); }
 
   std::int64_t rows_of(std::int64_t shard) const;
+
+  /// Bytes of a row of a column.
+  std::int64_t row_bytes(std::size_t c) const;
 
   /// A column of all shards [rows x width], and of one shard.
   std::byte* column(std::size_t c) noexcept;

@@ -8,6 +8,7 @@
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
+#include "io/manifest_file.hpp"
 #include "launch/job_file.hpp"
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
@@ -55,6 +56,21 @@ std::vector<std::string> resolve_orders(const TrainingPosition& position, DataOp
   return refused;
 }
 
+/// A tree whose values all have this place.
+SettingValue placed(SettingValue tree, const std::string& place) {
+  tree.place = place;
+  if (auto* list = std::get_if<SettingValue::Array>(&tree.value)) {
+    for (SettingValue& entry : *list) {
+      entry = placed(std::move(entry), place);
+    }
+  } else if (auto* table = std::get_if<SettingValue::Table>(&tree.value)) {
+    for (auto& member : *table) {
+      member.second = placed(std::move(member.second), place);
+    }
+  }
+  return tree;
+}
+
 /// The newest checkpoints stay and, with early stopping, the checkpoint of the best step.
 Retention retention_of(const JobConfig& config, const ScheduleState& schedule) {
   const bool keeps_best = config.checkpoint.best && schedule.any;
@@ -85,14 +101,7 @@ std::string checkpoint_folder(const std::string& output) { return output + "/che
 
 Manifest manifest_of(const std::string& checkpoint) {
   LocalFileSystem files;
-  const std::string name = checkpoint + "/" + kManifestName;
-  std::error_code error;
-  const auto type = std::filesystem::symlink_status(name, error).type();
-  require(type != std::filesystem::file_type::not_found, Kind::corrupt_data,
-          "{}: expected a committed checkpoint: found no {} in it", checkpoint, kManifestName);
-  require(type == std::filesystem::file_type::regular, Kind::corrupt_data,
-          "{}: expected a file: found a folder, a symbolic link or something else", name);
-  return parse_manifest(read_text(files, name, kManifestLimit), name);
+  return read_manifest(files, checkpoint);
 }
 
 std::optional<BestStep> best_step_of(const Manifest& manifest, const std::string& path) {
@@ -118,7 +127,7 @@ JobConfig config_of(const Manifest& manifest, const std::string& path,
           "{}: expected a checkpoint with the configuration of its training: found none; name a "
           "CONFIG",
           path);
-  return read_job_config(*given, as_text(*folder).value_or(""), assignments);
+  return read_job_config(placed(*given, path), as_text(*folder).value_or(""), assignments);
 }
 
 void require_same_shape(const Manifest& manifest, const std::string& path, const JobConfig& config,

@@ -1,24 +1,19 @@
 #include <filesystem>
-#include <fstream>
+#include <functional>
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
-#include "runtime/digest.hpp"
+#include "tests/io/checkpoint_edit.hpp"
 #include "tests/io/checkpoint_fixture.hpp"
 
 namespace keyshard::testing {
 namespace {
 
 constexpr const char* kRankFile = "rank-0001-of-0002.h5";
-
-std::string read_all(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write_all(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
-}
 
 /// A checkpoint of two ranks, which tests change and then expect to be refused.
 class CheckpointDamage : public ::testing::Test {
@@ -39,15 +34,8 @@ class CheckpointDamage : public ::testing::Test {
     EXPECT_NE(refusal.find(reason), std::string::npos) << refusal;
   }
 
-  /// Replaces a text in the manifest and gives the manifest the right digest again.
   void edit_manifest(const std::string& from, const std::string& to) const {
-    std::string text = read_all(file("manifest.json"));
-    const std::size_t tail = text.rfind(",\n  \"digest\"");
-    const std::size_t place = text.find(from);
-    ASSERT_LT(place, tail);
-    text = text.substr(0, tail).replace(place, from.size(), to);
-    text += ",\n  \"digest\": \"" + digest_of(text.data(), text.size()).hex() + "\"\n}\n";
-    write_all(file("manifest.json"), text);
+    testing::edit_manifest(path_, from, to);
   }
 
   LocalFileSystem files_;
@@ -136,8 +124,75 @@ TEST_F(CheckpointDamage, ASymbolicLinkIsRefused) {
   }
 }
 
+/// Binds a socket at a path.
+void make_socket(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(path.size(), sizeof address.sun_path);
+  path.copy(address.sun_path, path.size());
+  const int made = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(::bind(made, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ::close(made);
+}
+
+TEST_F(CheckpointDamage, AManifestThatIsNoFileIsRefusedByItsName) {
+  const std::string manifest = file("manifest.json"), good = read_all(manifest);
+  const auto refused_as = [&](const std::function<void()>& make, const std::string& reason) {
+    std::filesystem::remove(manifest);
+    make();
+    expect_refused("manifest.json", reason);
+  };
+  const std::string kind = "manifest.json: expected a file: found a folder, a symbolic link or";
+  refused_as([] {}, "found no manifest.json");
+  refused_as([&] { std::filesystem::create_directory(manifest); }, kind);
+  refused_as([&] { std::filesystem::create_symlink(folder_ / "nowhere", manifest); }, kind);
+  refused_as([&] { ASSERT_EQ(::mkfifo(manifest.c_str(), 0600), 0); }, kind);
+  refused_as([&] { make_socket(manifest); }, kind);
+  refused_as([&] { write_all(manifest, ""); }, "expected a manifest that ends with its digest");
+  write_all(manifest, good);
+  EXPECT_EQ(refusal_of(path_), "");
+}
+
+TEST_F(CheckpointDamage, AManifestLargerThanItsFilesAllowIsRefusedUnread) {
+  std::filesystem::resize_file(file("manifest.json"), std::uintmax_t{1} << 40);  // takes no room
+  expect_refused("manifest.json", "for these files of a checkpoint: found 1099511627776");
+}
+
+TEST_F(CheckpointDamage, CheckpointsOfEarlierFormatsLoad) {
+  make_format(path_, 2);
+  expect_loads(path_, state_, 2);
+  expect_loads(path_, state_, 3);
+}
+
+TEST_F(CheckpointDamage, AnOffsetThatIsNotThatOfItsDatasetIsRefusedByFileAndDataset) {
+  const std::string good = read_all(file("manifest.json"));
+  const std::size_t begin = good.find("\"offsets\":[") + 10;
+  const std::string keys = good.substr(begin, good.find(',', begin) - begin);  // "[NUMBER"
+  const std::int64_t offset = std::stoll(keys.substr(1));
+  const std::int64_t size =
+      static_cast<std::int64_t>(std::filesystem::file_size(file("rank-0000-of-0002.h5")));
+  for (const auto& [wrong, reason] :
+       {std::pair(offset + 8, "/tables/user/"), std::pair(offset - 8, "table user, shard 0"),
+        std::pair(size, "/tables/user/keys: expected"),
+        std::pair(std::int64_t{1} << 48, "/tables/user/keys: expected")}) {
+    SCOPED_TRACE(wrong);
+    edit_manifest("\"offsets\":" + keys, fmt::format("\"offsets\":[{}", wrong));
+    expect_refused("rank-0000-of-0002.h5", reason);
+    write_all(file("manifest.json"), good);
+  }
+}
+
+TEST_F(CheckpointDamage, WhatHdf5AloneUsesIsNotReadByALoad) {
+  // The root group of a file of HDF5, among other things, lies in its first 800 bytes.
+  const std::string good = read_all(file(kRankFile));
+  replace_file(path_, kRankFile, std::string(800, '\xFF') + good.substr(800));
+  expect_loads(path_, state_, 2);
+  make_format(path_, 2);
+  expect_refused(kRankFile, "HDF5 cannot open the file");
+}
+
 TEST_F(CheckpointDamage, ANewerFormatIsRefused) {
-  edit_manifest("\"format\": 2", "\"format\": 4");
+  edit_manifest("\"format\": 3", "\"format\": 4");
   expect_refused("manifest.json", "expected format version 1 to 3");
 }
 
@@ -166,12 +221,14 @@ TEST_F(CheckpointDamage, AManifestThatContradictsItselfIsRefused) {
   }
 }
 
-TEST_F(CheckpointDamage, ADigestOfAColumnThatDiffersIsRefusedWhereItIsRead) {
-  const std::string text = read_all(file("manifest.json"));
-  const std::string start = "\"digests\":\"";
-  const std::string first = text.substr(text.find(start), start.size() + 32);
-  edit_manifest(first, start + std::string(32, '0'));
-  expect_refused("rank-0000-of-0002.h5", "table user, shard 0, column keys: expected digest");
+TEST_F(CheckpointDamage, AColumnWithoutItsDigestIsRefusedWhereItIsRead) {
+  const std::string name = "rank-0000-of-0002.h5";
+  const std::string manifest = read_all(file("manifest.json"));
+  const std::size_t keys = std::stoull(manifest.substr(manifest.find("\"offsets\":[") + 11));
+  std::string content = read_all(file(name));
+  content[keys] = static_cast<char>(content[keys] ^ 1);
+  replace_file(path_, name, content);
+  expect_refused(name, "table user, shard 0, column keys: expected digest");
 }
 
 }  // namespace

@@ -47,9 +47,7 @@ class FailingFileSystem final : public FileSystem {
     at(path).write_new(path, content);
   }
 
-  std::int64_t read(const std::string& path, std::int64_t offset, Span<std::byte> out) override {
-    return at(path).read(path, offset, out);
-  }
+  std::unique_ptr<OpenFile> open(const std::string& path) override { return at(path).open(path); }
 
  private:
   LocalFileSystem& at(const std::string& path) {

@@ -21,12 +21,15 @@ std::string output_of(const std::string& command) {
   return status == 0 ? output : fmt::format("exit {}: {}", status, output);
 }
 
-/// The first Python program of FORMATS.md.
-std::string documented_program() {
+/// A Python program of FORMATS.md, by its number from 0.
+std::string documented_program(int number) {
   std::ifstream in(KEYSHARD_FORMATS);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   const std::string fence = "```python\n";
-  const std::size_t begin = text.find(fence) + fence.size();
+  std::size_t begin = 0;
+  for (int i = 0; i <= number; ++i) {
+    begin = text.find(fence, begin) + fence.size();
+  }
   return text.substr(begin, text.find("```", begin) - begin);
 }
 
@@ -68,7 +71,7 @@ TEST_F(CheckpointH5py, ReadsShortFloatsAsNumbers) {
 }
 
 TEST_F(CheckpointH5py, TheTenLinesOfFormatsMdReadEveryTable) {
-  const std::string output = run(documented_program());
+  const std::string output = run(documented_program(0));
   EXPECT_TRUE(output.starts_with("step 7\n")) << output;
   std::size_t rows = 0;
   for (std::int64_t shard = 0; shard < state_.shards; ++shard) {
@@ -79,6 +82,42 @@ TEST_F(CheckpointH5py, TheTenLinesOfFormatsMdReadEveryTable) {
         std::string("empty v (0,) (0, 4)")}) {
     EXPECT_NE(output.find(line), std::string::npos) << line << output;
   }
+}
+
+TEST_F(CheckpointH5py, TheManifestSaysWhereEveryDatasetLies) {
+  std::string expected;
+  const std::string program = documented_program(1) + R"(
+            print(*values.tobytes())
+)";
+  for (std::size_t t = 0; t < state_.tables().size(); ++t) {
+    const TableShape shape = state_.tables()[t];
+    for (std::int64_t rank = 0; rank < 3; ++rank) {
+      std::vector<Key> keys;  // ascending within a shard
+      std::vector<std::vector<std::byte>> columns(1 + shape.columns.size());
+      const Range shards = run_of(rank, 3, state_.shards);
+      for (std::int64_t shard = shards.begin; shard < shards.end; ++shard) {
+        const std::vector<Key> some = state_.keys_of(t, shard);
+        keys.insert(keys.end(), some.begin(), some.end());
+        for (std::size_t c = 0; c < shape.columns.size(); ++c) {
+          const auto bytes = state_.column_of(shape.columns[c], some);
+          columns[c + 1].insert(columns[c + 1].end(), bytes.begin(), bytes.end());
+        }
+      }
+      const auto* begin = reinterpret_cast<const std::byte*>(keys.data());
+      columns[0].assign(begin, begin + keys.size() * sizeof(Key));
+      for (std::size_t c = 0; c < columns.size(); ++c) {
+        expected += fmt::format("{} {} {} ({}, {})\n", shape.name,
+                                c == 0 ? "keys" : shape.columns[c - 1].name, rank, keys.size(),
+                                c == 0 ? 1 : shape.columns[c - 1].width);
+        std::string numbers;
+        for (const std::byte byte : columns[c]) {
+          numbers += fmt::format("{}{}", numbers.empty() ? "" : " ", static_cast<int>(byte));
+        }
+        expected += numbers + "\n";
+      }
+    }
+  }
+  EXPECT_EQ(run(program), expected);
 }
 
 TEST_F(CheckpointH5py, AllRanksShowAsOneWithTheRightRows) {

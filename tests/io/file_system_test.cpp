@@ -90,6 +90,21 @@ TEST(FileSystem, TextIsReadWholeAndNotBeyondItsLimit) {
   EXPECT_NE(error_of([&] { read_text(files, folder / "text", 1000); }), "");
 }
 
+TEST(FileSystem, AnOpenFileIsReadFromAnyPlaceUpToItsEnd) {
+  const TestFolder folder;
+  LocalFileSystem files;
+  files.write_new(folder / "letters", "abcdefgh");
+  const std::unique_ptr<OpenFile> file = files.open(folder / "letters");
+  std::string part(4, '.');
+  EXPECT_EQ(file->read(2, std::as_writable_bytes(Span<char>(part))), 4);
+  EXPECT_EQ(part, "cdef");
+  EXPECT_EQ(file->read(6, std::as_writable_bytes(Span<char>(part))), 2);
+  EXPECT_EQ(part, "ghef");
+  EXPECT_EQ(file->read(100, std::as_writable_bytes(Span<char>(part))), 0);
+  EXPECT_EQ(error_of([&] { files.open(folder / "none"); }),
+            folder / "none" + ": cannot open: No such file or directory");
+}
+
 TEST(FileDigest, IsTheDigestOfTheDigestsOfBlocksOfFourMebibytes) {
   const TestFolder folder;
   LocalFileSystem files;

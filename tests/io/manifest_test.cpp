@@ -2,6 +2,8 @@
 // that is missing, has a wrong type, or contradicts another.
 #include "io/manifest.hpp"
 
+#include <array>
+
 #include <gtest/gtest.h>
 
 #include "runtime/error.hpp"
@@ -22,12 +24,15 @@ Manifest some_manifest() {
   table.shape.name = "C1/a";
   table.shape.columns = {{"values/v", ElementType::f32, 4}, {"state/v/m", ElementType::f64, 2}};
   table.shape.options = value(SettingValue::Table{{"dim", value(std::int64_t{4})}});
-  table.rows = {3, 0};
+  // The second shard, which is that of the second rank, has no rows.
+  table.shards = 2;
+  table.filled = {0};
+  table.rows = {3};
   table.digests = {{0, ~0ull}, {1, ~1ull}, {2, ~2ull}};
-  table.digests.resize(6, digest_of("", 0));  // the second shard has no rows
+  table.offsets = {40, 64, 112, 0, 0, 0};  // 24 bytes of keys, 48 of values, 48 of state
   manifest.tables = {table};
-  manifest.dense = {{"weights/w0", ElementType::f32, {3, 5}, {7, 8}}};
-  manifest.files = {{"rank-0000-of-0002.h5", 100, {1, 2}},
+  manifest.dense = {{"weights/w0", ElementType::f32, {3, 5}, 200, {7, 8}}};
+  manifest.files = {{"rank-0000-of-0002.h5", 300, {1, 2}},
                     {"rank-0001-of-0002.h5", 200, {3, 4}},
                     {"checkpoint.h5", 300, {5, 6}}};
   return manifest;
@@ -70,10 +75,14 @@ TEST(Manifest, ComesBackAsItWasWritten) {
   EXPECT_EQ(read.tables[0].shape.name, "C1/a");
   EXPECT_EQ(read.tables[0].shape.columns, written.tables[0].shape.columns);
   EXPECT_EQ(read.tables[0].rows, written.tables[0].rows);
+  EXPECT_EQ(read.tables[0].shards, 2);
+  EXPECT_EQ(read.tables[0].filled, written.tables[0].filled);
+  EXPECT_EQ(read.tables[0].offsets, written.tables[0].offsets);
   EXPECT_EQ(read.tables[0].digests, written.tables[0].digests);
   ASSERT_EQ(read.dense.size(), 1u);
   EXPECT_EQ(read.dense[0].name, "weights/w0");
   EXPECT_EQ(read.dense[0].shape, (std::vector<std::int64_t>{3, 5}));
+  EXPECT_EQ(read.dense[0].offset, 200);
   EXPECT_EQ(read.dense[0].digest, (Digest128{7, 8}));
   ASSERT_EQ(read.files.size(), 3u);
   EXPECT_EQ(read.files[1].name, "rank-0001-of-0002.h5");
@@ -119,8 +128,9 @@ TEST(Manifest, NoByteMayBeMissingOrAdded) {
 
 TEST(Manifest, EveryMemberMustBeThere) {
   for (const char* name :
-       {"format", "step", "ranks", "state", "config", "files", "dense", "tables", "columns",
-        "options", "shards", "filled", "rows", "digests", "shape", "bytes", "type", "width"}) {
+       {"format",  "step",    "ranks",   "state_digest", "state",  "config", "files",
+        "dense",   "tables",  "columns", "options",      "shards", "filled", "rows",
+        "offsets", "digests", "shape",   "offset",       "bytes",  "type",   "width"}) {
     const std::string quoted = std::string("\"") + name + "\":";
     const std::string message = complaint(with(quoted, std::string("\"no_") + name + "\":"));
     EXPECT_NE(message.find(name), std::string::npos) << name << ": " << message;
@@ -145,6 +155,11 @@ TEST(Manifest, EveryMemberMustBeOfItsType) {
       {"\"filled\":[0]", "\"filled\":[0,1]"},
       {"\"shards\":2", "\"shards\":0"},
       {"\"shards\":2", "\"shards\":1025"},
+      {"\"offsets\":[40,", "\"offsets\":["},
+      {"\"offsets\":[40,", "\"offsets\":[40,40,"},
+      {"\"offsets\":[40,", "\"offsets\":[-40,"},
+      {"\"offsets\":[40,", "\"offsets\":[\"40\","},
+      {"\"offset\":200", "\"offset\":-1"},
   };
   for (const auto& [from, to] : changes) {
     EXPECT_NE(complaint(with(from, to)), "") << from << " as " << to;
@@ -152,7 +167,69 @@ TEST(Manifest, EveryMemberMustBeOfItsType) {
 }
 
 TEST(Manifest, AValueAtItsBoundIsTaken) {
-  EXPECT_EQ(complaint(with("\"rows\":[3]", "\"rows\":[281474976710656]")), "");
+  Manifest manifest = some_manifest();
+  manifest.step = std::int64_t{1} << 48;
+  EXPECT_EQ(complaint(manifest_text(manifest)), "");
+  ++manifest.step;
+  EXPECT_NE(complaint(manifest_text(manifest)), "");
+}
+
+TEST(Manifest, NamesTheStateDigestOfItsTables) {
+  const std::string message = complaint(with("\"step\": 123", "\"step\": 124"));
+  EXPECT_EQ(message.find("M: expected the state digest " + some_manifest().state_digest().hex()),
+            0u)
+      << message;
+}
+
+TEST(Manifest, ADatasetLiesWholeInsideItsFile) {
+  const std::string first = "M: rank-0000-of-0002.h5:", second = "M: rank-0001-of-0002.h5:";
+  const std::string keys = "/tables/C1%2Fa/keys: ", dense = "/dense/weights/w0: ";
+  for (const auto& [from, to, message] : std::vector<std::array<std::string, 3>>{
+           // Keys at the end of the file of 300 bytes, and one byte later.
+           {"\"offsets\":[40,", "\"offsets\":[276,", ""},
+           {"\"offsets\":[40,", "\"offsets\":[277,",
+            first + keys + "expected 24 bytes inside a file of 300: found them at offset 277"},
+           {"\"offsets\":[40,", "\"offsets\":[281474976710656,",
+            first + keys +
+                "expected 24 bytes inside a file of 300: found them at offset 281474976710656"},
+           {"\"offset\":200", "\"offset\":241",
+            first + dense + "expected 60 bytes inside a file of 300: found them at offset 241"},
+           // Sizes whose product is no number of 64 bits.
+           {"\"rows\":[3]", "\"rows\":[281474976710656]",
+            first + keys +
+                "expected a dataset that fits its file of 300 bytes: found 8 times "
+                "281474976710656"},
+           {"\"width\":4", "\"width\":281474976710656",
+            first + "/tables/C1%2Fa/values/v: expected a dataset that fits its file of 300 bytes: "
+                    "found 4 times 281474976710656"},
+           {"\"shape\":[3,5]", "\"shape\":[281474976710656,281474976710656,0]", ""},
+           {"\"shape\":[3,5]", "\"shape\":[3,281474976710656,281474976710656]",
+            first + dense +
+                "expected a dataset that fits its file of 300 bytes: found 12 times "
+                "281474976710656"},
+           // Rows of the second rank.
+           {"\"filled\":[0]", "\"filled\":[1]", second + keys + "expected bytes"}}) {
+    const std::string found = complaint(with(from, to));
+    if (message.ends_with("expected bytes")) {
+      // All three lie at 0.
+      EXPECT_TRUE(found.starts_with(second + "/tables/C1%2Fa/")) << found;
+      EXPECT_NE(found.find("expected bytes of its own"), std::string::npos) << found;
+    } else {
+      EXPECT_EQ(found, message) << from << " as " << to;
+    }
+  }
+}
+
+TEST(Manifest, NoTwoDatasetsShareAByte) {
+  EXPECT_EQ(
+      complaint(with("\"offsets\":[40,64,", "\"offsets\":[40,63,")),
+      "M: rank-0000-of-0002.h5:/tables/C1%2Fa/values/v: expected bytes of its own: found [63, "
+      "111), and /tables/C1%2Fa/keys at [40, 64)");
+  EXPECT_EQ(
+      complaint(with("\"offset\":200", "\"offset\":159")),
+      "M: rank-0000-of-0002.h5:/dense/weights/w0: expected bytes of its own: found [159, 219), "
+      "and /tables/C1%2Fa/state/v/m at [112, 160)");
+  EXPECT_EQ(complaint(with("\"offset\":200", "\"offset\":160")), "");
 }
 
 TEST(Manifest, DigestsAreThirtyTwoLowerCaseHexadecimalDigits) {
@@ -186,43 +263,58 @@ TEST(Manifest, FilesAreThoseOfItsRanksAndTheOverview) {
 }
 
 TEST(Manifest, AnotherFormatIsSaidWithBothNumbers) {
-  const std::string message = complaint(with("\"format\": 2", "\"format\": 4"));
+  const std::string message = complaint(with("\"format\": 3", "\"format\": 4"));
   EXPECT_NE(message.find("expected format version 1 to 3"), std::string::npos) << message;
   EXPECT_NE(message.find("found 4"), std::string::npos) << message;
 }
 
-TEST(Manifest, OfFormatOneListsShardsWithoutRows) {
+/// The text of some_manifest after these changes, sealed.
+std::string changed(const std::vector<std::pair<std::string, std::string>>& changes) {
   std::string text = manifest_text(some_manifest());
-  const std::string empty = digest_of("", 0).hex();
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
-           {"\"format\": 2", "\"format\": 1"},
-           {"\"shards\":2,\"filled\":[0],\"rows\":[3]", "\"rows\":[3,0]"},
-           {(Digest128{2, ~2ull}).hex(), (Digest128{2, ~2ull}).hex() + empty + empty + empty}}) {
-    ASSERT_NE(text.find(from), std::string::npos) << from << " is not in " << text;
+  for (const auto& [from, to] : changes) {
+    EXPECT_NE(text.find(from), std::string::npos) << from << " is not in " << text;
     text.replace(text.find(from), from.size(), to);
   }
-  const ManifestTable read = parse_manifest(sealed(text), "M").tables.at(0);
-  EXPECT_EQ(read.rows, some_manifest().tables[0].rows);
-  EXPECT_EQ(read.digests, some_manifest().tables[0].digests);
+  return sealed(text);
 }
 
-TEST(Manifest, OfATableWithOwnersIsOfFormatThree) {
-  EXPECT_NE(manifest_text(some_manifest()).find("\"format\": 2,"), std::string::npos);
-  Manifest manifest = some_manifest();
-  manifest.tables.push_back(manifest.tables[0]);
-  manifest.tables[1].shape.name = "C2";
-  manifest.tables[1].owners = {1};
-  const std::string text = manifest_text(manifest);
+TEST(Manifest, OfFormatTwoNamesNoPlaces) {
+  const Manifest read =
+      parse_manifest(changed({{"\"format\": 3", "\"format\": 2"},
+                              {"\"offsets\":[40,64,112,0,0,0],\"owners\":[],", ""},
+                              {"\"offset\":200,", ""}}),
+                     "M");
+  EXPECT_EQ(read.format, 2);
+  const ManifestTable& table = read.tables.at(0);
+  EXPECT_EQ(table.filled, std::vector<std::int64_t>{0});
+  EXPECT_EQ(table.rows, std::vector<std::int64_t>{3});
+  EXPECT_EQ(table.digests, some_manifest().tables[0].digests);
+  EXPECT_TRUE(table.offsets.empty());
+}
 
-  EXPECT_NE(text.find("\"format\": 3,"), std::string::npos);
-  const Manifest read = parse_manifest(text, "M");
-  EXPECT_EQ(read.tables[0].owners, std::vector<std::int64_t>{});
-  EXPECT_EQ(read.tables[1].owners, std::vector<std::int64_t>{1});
-  EXPECT_EQ(read.tables[1].rows, manifest.tables[1].rows);
-  EXPECT_EQ(read.tables[1].digests, manifest.tables[1].digests);
+TEST(Manifest, OfFormatOneListsShardsWithoutRows) {
+  const std::string last = (Digest128{2, ~2ull}).hex(), empty = digest_of("", 0).hex();
+  const Manifest read =
+      parse_manifest(changed({{"\"format\": 3", "\"format\": 1"},
+                              {"\"shards\":2,\"filled\":[0],\"rows\":[3]", "\"rows\":[3,0]"},
+                              {"\"offsets\":[40,64,112,0,0,0],\"owners\":[],", ""},
+                              {last, last + empty + empty + empty}}),
+                     "M");
+  EXPECT_EQ(read.format, 1);
+  const ManifestTable& table = read.tables.at(0);
+  EXPECT_EQ(table.shards, 2);
+  EXPECT_EQ(table.filled, std::vector<std::int64_t>{0});
+  EXPECT_EQ(table.rows, std::vector<std::int64_t>{3});
+  EXPECT_EQ(table.digests, some_manifest().tables[0].digests);
+}
+
+TEST(Manifest, NamesTheOwnersOfATable) {
+  Manifest manifest = some_manifest();
+  manifest.tables[0].owners = {1};
+  EXPECT_EQ(manifest.tables[0].writers(2).shards_of(1).size(), 2);
   for (const std::vector<std::int64_t>& owners :
        {std::vector<std::int64_t>{2}, {1, 1}, {0, 1, 0}}) {
-    manifest.tables[1].owners = owners;
+    manifest.tables[0].owners = owners;
     const std::string found = complaint(manifest_text(manifest));
     EXPECT_NE(found.find("expected owners among the ranks 0 to 1"), std::string::npos) << found;
   }
@@ -242,19 +334,32 @@ TEST(Manifest, FindsATableByItsNameOrNamesThoseThereAre) {
 
 TEST(ManifestTable, CountsRowsAndFindsTheDigestsOfAShard) {
   ManifestTable table = some_manifest().tables[0];
-  table.rows = {3, 0, 5, 1};
+  table.shards = 6;
+  table.filled = {0, 2, 3};
+  table.rows = {3, 5, 1};
+  table.digests.insert(table.digests.end(), {{3, 3}, {4, 4}, {5, 5}, {6, 6}, {7, 7}, {8, 8}});
 
-  EXPECT_EQ(table.shards(), 4);
-  EXPECT_EQ(table.rows_in({0, 4}), 9);
+  EXPECT_EQ(table.rows_in({0, 6}), 9);
   EXPECT_EQ(table.rows_in({1, 3}), 5);
   EXPECT_EQ(table.rows_in({2, 2}), 0);
-  EXPECT_EQ(table.digests_of(1)[0], digest_of("", 0));  // three columns a shard
+  EXPECT_EQ(table.rows_in({4, 6}), 0);
+  EXPECT_EQ(table.rows_of({1, 5}), (std::vector<std::int64_t>{0, 5, 1, 0}));
+  EXPECT_EQ(table.digests_of(0)[2], (Digest128{2, ~2ull}));
+  EXPECT_EQ(table.digests_of(3)[0], (Digest128{6, 6}));  // three columns a shard
+}
+
+TEST(ManifestTable, KnowsWhereTheDatasetsOfARankBegin) {
+  ManifestTable table = some_manifest().tables[0];
+  EXPECT_EQ(table.offsets_of(0)[2], 112);
+  EXPECT_EQ(table.offsets_of(1).size(), 3);
+  table.offsets.clear();
+  EXPECT_TRUE(table.offsets_of(1).empty());
 }
 
 TEST(ManifestDense, HasTheBytesOfItsShape) {
-  EXPECT_EQ((ManifestDense{"w", ElementType::f32, {3, 5}, {}}).bytes(), 60);
-  EXPECT_EQ((ManifestDense{"w", ElementType::f64, {}, {}}).bytes(), 8);
-  EXPECT_EQ((ManifestDense{"w", ElementType::u8, {4, 0}, {}}).bytes(), 0);
+  EXPECT_EQ((ManifestDense{"w", ElementType::f32, {3, 5}, 0, {}}).bytes(), 60);
+  EXPECT_EQ((ManifestDense{"w", ElementType::f64, {}, 0, {}}).bytes(), 8);
+  EXPECT_EQ((ManifestDense{"w", ElementType::u8, {4, 0}, 0, {}}).bytes(), 0);
 }
 
 /// FORMATS.md: names with their lengths, the digests as they stand, the dense parts, the step.
@@ -266,6 +371,9 @@ TEST(Manifest, StateDigestIsThatOfTheFormat) {
   }
   for (const Digest128& digest : manifest.tables[0].digests) {
     expected.add(digest);
+  }
+  for (int column = 0; column < 3; ++column) {
+    expected.add(digest_of("", 0));  // the second shard has no rows
   }
   expected.add(std::string_view("weights/w0")).add(Digest128{7, 8});
   expected.add(std::uint64_t{123});

@@ -63,11 +63,15 @@ std::pair<Digest128, Digest128> digests_of(std::int64_t shard) {
 ManifestTable manifest_of(std::int64_t shards) {
   ManifestTable table;
   table.shape = source_of({0, 0}).shape;
+  table.shards = shards;
   for (std::int64_t shard = 0; shard < shards; ++shard) {
-    table.rows.push_back(rows_of(shard));
-    const auto [keys, values] = digests_of(shard);
-    table.digests.push_back(keys);
-    table.digests.push_back(values);
+    if (rows_of(shard) > 0) {
+      table.filled.push_back(shard);
+      table.rows.push_back(rows_of(shard));
+      const auto [keys, values] = digests_of(shard);
+      table.digests.push_back(keys);
+      table.digests.push_back(values);
+    }
   }
   return table;
 }
@@ -76,11 +80,11 @@ class RankFileTest : public ::testing::Test {
  protected:
   RankFileWork work() { return {files_, stream_, progress_, times_}; }
 
-  std::vector<Digest128> write(Range shards) {
+  ManifestTable write(Range shards) {
     Hdf5File file = Hdf5File::create(path_);
-    std::vector<Digest128> digests = write_table(work(), file, source_of(shards), shards);
+    ManifestTable table = write_table(work(), file, source_of(shards), shards);
     file.close();
-    return digests;
+    return table;
   }
 
   ScratchFolder folder_;
@@ -116,24 +120,44 @@ TEST_F(RankFileTest, HasTheLayoutOfItsFormat) {
 }
 
 TEST_F(RankFileTest, ReturnsTheDigestsOfEveryColumnOfEveryShard) {
-  const std::vector<Digest128> found = write({3, 8});
-  ASSERT_EQ(found.size(), 10u);
-  for (std::int64_t shard = 3; shard < 8; ++shard) {
-    const auto [keys, values] = digests_of(shard);
-    EXPECT_EQ(found[static_cast<std::size_t>(2 * (shard - 3))], keys) << shard;
-    EXPECT_EQ(found[static_cast<std::size_t>(2 * (shard - 3) + 1)], values) << shard;
+  const ManifestTable found = write({3, 8});
+  // Shards 3 to 7 have 3, 0, 1, 2 and 3 rows; they are counted from 0.
+  EXPECT_EQ(found.shards, 5);
+  EXPECT_EQ(found.filled, (std::vector<std::int64_t>{0, 2, 3, 4}));
+  EXPECT_EQ(found.rows, (std::vector<std::int64_t>{3, 1, 2, 3}));
+  ASSERT_EQ(found.digests.size(), 8u);
+  for (const std::int64_t shard : found.filled) {
+    const auto [keys, values] = digests_of(3 + shard);
+    EXPECT_EQ(found.digests_of(shard)[0], keys) << shard;
+    EXPECT_EQ(found.digests_of(shard)[1], values) << shard;
   }
+}
+
+TEST_F(RankFileTest, KnowsWhereTheBytesOfItsDatasetsLie) {
+  const Range held{3, 8};
+  const ManifestTable written = write(held);
+  std::vector<Key> keys;
+  for (std::int64_t shard = held.begin; shard < held.end; ++shard) {
+    for (std::int64_t i = 0; i < rows_of(shard); ++i) {
+      keys.push_back(key_of(shard, i));
+    }
+  }
+  std::vector<Key> found(keys.size());
+  ASSERT_EQ(written.offsets.size(), 2u);
+  std::memcpy(found.data(), folder_.read("rank.h5").data() + written.offsets[0], keys.size() * 8);
+  EXPECT_EQ(found, keys);
+  EXPECT_EQ(find_offsets(path_, manifest_of(20), held), written.offsets);
 }
 
 TEST_F(RankFileTest, AnyRunOfItsShardsIsReadOnceAndAsItWasWritten) {
   const Range held{4, 14};
-  write(held);
-  const Hdf5File file = Hdf5File::open(path_);
+  const std::vector<std::int64_t> offsets = write(held).offsets;
+  const RankFile file = open_rank_file(files_, path_);
   for (std::int64_t begin = held.begin; begin <= held.end; ++begin) {
     for (std::int64_t end = begin; end <= held.end; ++end) {
       std::mutex mutex;
       std::vector<int> taken(20);
-      read_table(work(), file, manifest_of(20), held, {begin, end},
+      read_table(work(), file, manifest_of(20), {held, {begin, end}, offsets},
                  [&](std::int64_t shard, Span<const Key> keys,
                      const std::vector<const std::byte*>& columns) {
                    const std::lock_guard lock(mutex);
@@ -147,7 +171,8 @@ TEST_F(RankFileTest, AnyRunOfItsShardsIsReadOnceAndAsItWasWritten) {
                    }
                  });
       for (std::int64_t shard = 0; shard < 20; ++shard) {
-        ASSERT_EQ(taken[static_cast<std::size_t>(shard)], begin <= shard && shard < end ? 1 : 0);
+        const bool read = begin <= shard && shard < end && rows_of(shard) > 0;
+        ASSERT_EQ(taken[static_cast<std::size_t>(shard)], read ? 1 : 0);
       }
     }
   }
@@ -157,7 +182,8 @@ TEST_F(RankFileTest, AnyRunOfItsShardsIsReadOnceAndAsItWasWritten) {
 std::string complaint(RankFileWork work, const std::string& path, const ManifestTable& table,
                       Range held) {
   try {
-    read_table(work, Hdf5File::open(path), table, held, held,
+    const std::vector<std::int64_t> offsets = find_offsets(path, table, held);
+    read_table(work, open_rank_file(work.files, path), table, {held, held, offsets},
                [](std::int64_t, Span<const Key>, const std::vector<const std::byte*>&) {});
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Kind::corrupt_data) << error.text();
@@ -169,13 +195,13 @@ std::string complaint(RankFileWork work, const std::string& path, const Manifest
 TEST_F(RankFileTest, AColumnThatIsNotItsDigestIsRefusedByFileTableShardAndColumn) {
   write({0, 8});
   ManifestTable keys = manifest_of(8);
-  keys.digests[2 * 5].low ^= 1;
+  keys.digests[2 * 3].low ^= 1;  // shards 0 and 4 have no rows
   EXPECT_EQ(
       folder_.without_path(complaint(work(), path_, keys, {0, 8})),
       fmt::format("rank.h5: table user/id, shard 5, column keys: expected digest {}: found {}",
-                  keys.digests[10].hex(), digests_of(5).first.hex()));
+                  keys.digests[6].hex(), digests_of(5).first.hex()));
   ManifestTable values = manifest_of(8);
-  values.digests[2 * 7 + 1].high ^= 1;
+  values.digests[2 * 5 + 1].high ^= 1;
   EXPECT_NE(complaint(work(), path_, values, {0, 8}).find("shard 7, column values/v"),
             std::string::npos);
 }
@@ -183,9 +209,24 @@ TEST_F(RankFileTest, AColumnThatIsNotItsDigestIsRefusedByFileTableShardAndColumn
 TEST_F(RankFileTest, AnotherNumberOfRowsThanTheManifestSaysIsRefused) {
   write({0, 8});
   ManifestTable table = manifest_of(8);
-  ++table.rows[3];
+  ++table.rows[2];
   EXPECT_NE(complaint(work(), path_, table, {0, 8}).find("expected u64 of shape [13]"),
             std::string::npos);
+}
+
+TEST_F(RankFileTest, AFileThatEndsBeforeADatasetIsRefusedByItsName) {
+  const Range held{0, 8};
+  std::vector<std::int64_t> offsets = write(held).offsets;
+  offsets[1] = 1 << 20;
+  try {
+    read_table(work(), open_rank_file(files_, path_), manifest_of(8), {held, held, offsets},
+               [](std::int64_t, Span<const Key>, const std::vector<const std::byte*>&) {});
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::corrupt_data);
+    EXPECT_EQ(folder_.without_path(error.text()),
+              "rank.h5:/tables/user%2Fid/values/v: expected 144 bytes at offset 1048576: found 0");
+  }
 }
 
 TEST_F(RankFileTest, KeysThatAreNotAscendingAreRefusedByTheirShard) {
@@ -235,26 +276,30 @@ TEST_F(RankFileTest, CountsTheTimeOfItsPartsAndGivesSignsOfLife) {
 TEST_F(RankFileTest, ADensePartIsReadAndCheckedAgainstItsDigest) {
   const std::vector<float> weights{1, 2, 3, 4, 5, 6};
   Hdf5File file = Hdf5File::create(path_);
-  file.write("/dense/mlp/w0", ElementType::f32, {2, 3}, weights.data());
-  ManifestDense dense{"mlp/w0", ElementType::f32, {2, 3}, digest_of(weights.data(), 24)};
-  const std::vector<std::byte> bytes = read_dense(file, dense);
+  const std::int64_t offset = file.write("/dense/mlp/w0", ElementType::f32, {2, 3}, weights.data());
+  file.close();
+  ManifestDense dense{"mlp/w0", ElementType::f32, {2, 3}, offset, digest_of(weights.data(), 24)};
+  const std::vector<std::byte> bytes = read_dense(open_rank_file(files_, path_), dense, offset);
   EXPECT_EQ(std::memcmp(bytes.data(), weights.data(), 24), 0);
 
-  const auto expect_refused = [&](const std::string& part) {
+  const auto expect_refused = [&](const auto& body, const std::string& part) {
     try {
-      read_dense(file, dense);
+      body();
       ADD_FAILURE() << "expected an error with " << part;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), Kind::corrupt_data);
       EXPECT_NE(error.text().find(part), std::string::npos) << error.text();
     }
   };
+  EXPECT_EQ(find_offset(path_, dense), offset);
+  const auto find = [&] { find_offset(path_, dense); };
+  const auto read = [&] { read_dense(open_rank_file(files_, path_), dense, offset); };
   dense.digest.low ^= 1;
-  expect_refused("dense part mlp/w0: expected digest");
+  expect_refused(read, "dense part mlp/w0: expected digest");
   dense.shape = {3, 2};
-  expect_refused("expected f32 of shape [3, 2]: found f32 of shape [2, 3]");
+  expect_refused(find, "expected f32 of shape [3, 2]: found f32 of shape [2, 3]");
   dense.name = "mlp/w1";
-  expect_refused("mlp/w1");
+  expect_refused(find, "mlp/w1");
 }
 
 TEST(TableDataset, EscapesTheNameOfTheTableAlone) {

@@ -34,7 +34,7 @@ TEST(FileShape, HasNoWidthForKeys) {
   EXPECT_EQ(file_shape({"values/w", ElementType::f32, 1}, 9), (std::vector<std::int64_t>{9, 1}));
 }
 
-TEST(BatchesOf, AreRunsOfAtMostSixteenMebibytesOrOfOneShard) {
+TEST(BatchesOf, AreRunsOfAtMostTheirBytesOrOfOneShard) {
   const TableShape table = small_table();
   constexpr std::int64_t kRowBytes = 8 + 12 + 16;
   for (unsigned seed = 1; seed <= 40; ++seed) {
@@ -44,7 +44,7 @@ TEST(BatchesOf, AreRunsOfAtMostSixteenMebibytesOrOfOneShard) {
     for (std::int64_t& shard : rows) {
       shard = random() % 5 == 0 ? 600'000 : random() % 200'000;  // some are too large alone
     }
-    const std::vector<Range> batches = batches_of(table, {first, first + count}, rows);
+    const std::vector<Range> batches = batches_of(table, {first, first + count}, rows, kBatchBytes);
     std::int64_t next = first;
     for (const Range batch : batches) {
       ASSERT_EQ(batch.begin, next) << "seed " << seed;
@@ -64,11 +64,13 @@ TEST(BatchesOf, TakesAsManyShardsAsFit) {
   // Keys alone: 8 bytes a row. A shard of 1 MiB: sixteen of them are a batch.
   const std::vector<std::int64_t> rows(33, (std::int64_t{1} << 20) / 8);
 
-  EXPECT_EQ(batches_of(table_of({}), {5, 38}, rows),
+  EXPECT_EQ(batches_of(table_of({}), {5, 38}, rows, kBatchBytes),
             (std::vector<Range>{{5, 21}, {21, 37}, {37, 38}}));
 }
 
-TEST(BatchesOf, OfNoShardsAreNone) { EXPECT_TRUE(batches_of(small_table(), {7, 7}, {}).empty()); }
+TEST(BatchesOf, OfNoShardsAreNone) {
+  EXPECT_TRUE(batches_of(small_table(), {7, 7}, {}, kBatchBytes).empty());
+}
 
 /// Writes a number of its own into every element of every column of every shard.
 void number_all(ShardBatch& batch) {

@@ -104,7 +104,7 @@ TEST_F(JobCheckpoint, WithFilesThatAreNotItsOwnIsRefused) {
 TEST_F(JobCheckpoint, OfANewerFormatIsRefused) {
   const std::string name = step_ + "/manifest.json";
   std::string text = folder_.read(name);
-  const std::string before = "\"format\": 2,";
+  const std::string before = "\"format\": 3,";
   ASSERT_NE(text.find(before), std::string::npos);
   text.replace(text.find(before), before.size(), "\"format\": 4,");
   write_manifest(name, text);

@@ -290,6 +290,7 @@ void CheckpointWriter::commit(Save& save) {
       "{}: expected a configuration and a state of at most 16 MiB together: found a manifest of "
       "{} bytes, where {} can be read",
       save.folder, text.size(), limit);
+  parse_manifest(text, save.folder + "/" + kManifestName);  // what could not be loaded is not saved
   files_.write_new(save.folder + "/" + kManifestName, text);
   files_.sync(save.folder);
   const std::string path = folder_ + "/" + step_name(save.content.step);

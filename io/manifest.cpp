@@ -20,6 +20,11 @@ constexpr std::int64_t kMost = std::int64_t{1} << 48;
 /// No table has more shards.
 constexpr std::int64_t kShardLimit = 1024;
 
+/// Values that configuration and state may have however short they are, and the bytes that the text
+/// has at least for each other one, on average.
+constexpr std::int64_t kFreeValues = std::int64_t{1} << 18;
+constexpr std::int64_t kLeastBytesOfValue = 4;
+
 /// The end of the text: the digest of all before it.
 std::string tail_of(std::string_view body) {
   return fmt::format(",\n  \"digest\": \"{}\"\n}}\n", digest_of(body.data(), body.size()).hex());
@@ -244,17 +249,22 @@ const ManifestTable& Manifest::table(const std::string& name, const std::string&
 Digest128 Manifest::state_digest() const {
   StateDigest whole;
   for (const ManifestTable& table : tables) {
-    TableDigests part{table.shape.name, {"keys"}, {}};
+    std::vector<std::string> names{"keys"};
     for (const ColumnShape& column : table.shape.columns) {
-      part.columns.push_back(column.name);
+      names.push_back(column.name);
     }
-    const std::size_t columns = part.columns.size();
-    part.digests.assign(static_cast<std::size_t>(table.shards) * columns, digest_of("", 0));
-    for (std::size_t i = 0; i < table.filled.size(); ++i) {
-      std::copy_n(table.digests.data() + i * columns, columns,
-                  part.digests.data() + static_cast<std::size_t>(table.filled[i]) * columns);
+    whole.begin_table(table.shape.name, names);
+    // Not all at once: a small text may list thousands of columns and no rows.
+    const std::vector<Digest128> empty(names.size(), digest_of("", 0));
+    const auto columns = std::ssize(names);
+    std::int64_t place = 0;
+    for (std::int64_t shard = 0; shard < table.shards; ++shard) {
+      const bool has_rows = place < std::ssize(table.filled) &&
+                            table.filled[static_cast<std::size_t>(place)] == shard;
+      whole.add_shards(
+          has_rows ? Span<const Digest128>(table.digests).subspan(place++ * columns, columns)
+                   : Span<const Digest128>(empty));
     }
-    whole.add(part);
   }
   NamedDigests named;
   for (const ManifestDense& part : dense) {
@@ -294,7 +304,8 @@ Manifest parse_manifest(const std::string& text, const std::string& place) {
           "{}: expected a manifest that ends with its digest: found {} bytes "
           "that do not",
           place, text.size());
-  const SettingValue tree = parse_json(text, place, "");  // thousands of values keep no place
+  const SettingValue tree =
+      parse_json_without_places(text, place, kFreeValues + std::ssize(text) / kLeastBytesOfValue);
   return parse_tree({tree, place});
 }
 

@@ -3,12 +3,18 @@
 namespace keyshard {
 
 void StateDigest::add(const TableDigests& table) {
-  digest_.add(table.name);
-  for (const std::string& column : table.columns) {
+  begin_table(table.name, table.columns);
+  add_shards(table.digests);
+}
+
+void StateDigest::begin_table(const std::string& name, const std::vector<std::string>& columns) {
+  digest_.add(name);
+  for (const std::string& column : columns) {
     digest_.add(column);
   }
-  digest_.add(Span<const Digest128>(table.digests));
 }
+
+void StateDigest::add_shards(Span<const Digest128> digests) { digest_.add(digests); }
 
 void StateDigest::add(const NamedDigests& dense) {
   for (const auto& [name, part] : dense) {

@@ -27,6 +27,9 @@ using NamedDigests = std::vector<std::pair<std::string, Digest128>>;
 class StateDigest {
  public:
   void add(const TableDigests& table);
+  /// A table whose digests are added one run of shards after another by `add_shards`.
+  void begin_table(const std::string& name, const std::vector<std::string>& columns);
+  void add_shards(Span<const Digest128> digests);
   void add(const NamedDigests& dense);
 
   Digest128 result(std::int64_t step);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -56,7 +57,8 @@ Json to_json(const SettingValue& value) {
 /// Builds a tree from the events of the parser, which knows no depth and keeps no text.
 class TreeBuilder final : public nlohmann::json_sax<Json> {
  public:
-  explicit TreeBuilder(const std::string& place) : place_(place) {}
+  TreeBuilder(const std::string& place, std::int64_t most_values)
+      : place_(place), most_values_(most_values) {}
 
   SettingValue take() { return std::move(root_); }
 
@@ -123,7 +125,15 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     return std::get<SettingValue::Table>(open_.back()->value).back().second;
   }
 
+  bool is_counted() {
+    return ++values_ <= most_values_ ||
+           refuse(fmt::format("found more than {} values", most_values_));
+  }
+
   bool put(SettingValue::Variant value) {
+    if (!is_counted()) {
+      return false;
+    }
     SettingValue& next = place_of_next();
     next.value = std::move(value);
     next.place = place_;
@@ -131,6 +141,9 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   }
 
   bool open(SettingValue::Variant value) {
+    if (!is_counted()) {
+      return false;
+    }
     if (open_.size() == kDepthLimit) {
       return refuse(fmt::format("found more than {} values inside one another", kDepthLimit));
     }
@@ -147,10 +160,20 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   }
 
   const std::string& place_;
+  std::int64_t most_values_;
+  std::int64_t values_ = 0;
   SettingValue root_;
   std::vector<SettingValue*> open_;
   std::string problem_;
 };
+
+SettingValue parsed(const std::string& text, const std::string& place,
+                    const std::string& place_of_values, std::int64_t most_values) {
+  TreeBuilder builder(place_of_values, most_values);
+  const bool good = Json::sax_parse(text, &builder);
+  require(good, Kind::corrupt_data, "{}: expected JSON: {}", place, builder.problem());
+  return builder.take();
+}
 
 }  // namespace
 
@@ -158,16 +181,13 @@ std::string json_text(const SettingValue& tree, bool indented) {
   return to_json(tree).dump(indented ? 2 : -1, ' ', false, Json::error_handler_t::replace);
 }
 
-SettingValue parse_json(const std::string& text, const std::string& place,
-                        const std::string& place_of_values) {
-  TreeBuilder builder(place_of_values);
-  const bool good = Json::sax_parse(text, &builder);
-  require(good, Kind::corrupt_data, "{}: expected JSON: {}", place, builder.problem());
-  return builder.take();
+SettingValue parse_json(const std::string& text, const std::string& place) {
+  return parsed(text, place, place, std::numeric_limits<std::int64_t>::max());
 }
 
-SettingValue parse_json(const std::string& text, const std::string& place) {
-  return parse_json(text, place, place);
+SettingValue parse_json_without_places(const std::string& text, const std::string& place,
+                                       std::int64_t most_values) {
+  return parsed(text, place, "", most_values);
 }
 
 }  // namespace keyshard

@@ -85,12 +85,23 @@ TEST(Json, ValuesKeepTheirPlaceOrTheOneThatIsAskedFor) {
   const std::string text = R"({"list": [1, {"name": "x"}]})";
   for (const std::string& place : {std::string("file.json"), std::string()}) {
     const SettingValue tree =
-        place.empty() ? parse_json(text, "file.json", "") : parse_json(text, place);
+        place.empty() ? parse_json_without_places(text, "file.json", 5) : parse_json(text, place);
     const auto& list = std::get<SettingValue::Array>(member_of(tree, "list")->value);
     EXPECT_EQ(tree.place, place);
     EXPECT_EQ(list[0].place, place);
     EXPECT_EQ(member_of(list[1], "name")->place, place);
     EXPECT_EQ(as_text(*member_of(list[1], "name")), "x");
+  }
+}
+
+TEST(Json, MoreValuesThanAreAllowedAreRefused) {
+  const std::string text = R"({"list": [1, {"name": "x"}]})";  // five values
+  EXPECT_NO_THROW(parse_json_without_places(text, "m", 5));
+  try {
+    parse_json_without_places(text, "m", 4);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.text(), "m: expected JSON: found more than 4 values");
   }
 }
 

@@ -86,10 +86,11 @@ struct Session {
   std::unique_ptr<DataReader> reader;
   std::unique_ptr<Training> training;
 
-  Session(const PredictCommand& command, const Scored& scored, Communicator<Cpu>& communicator)
+  Session(const PredictCommand& command, const Scored& scored, Communicator<Cpu>& communicator,
+          StartWatch& start)
       : stream(threads_of(communicator, scored.config)) {
     const JobConfig& config = scored.config;
-    watchdog = watch_ranks(communicator, config.job.watchdog_seconds);
+    watchdog = watch_ranks(communicator, config.job.watchdog_seconds, start);
     const Split split = split_of(command.split);
     require(config.data.format == DataFormat::generated || !config.data.files(split).empty(),
             Kind::invalid_argument, "expected files in data.{}: found none", command.split);
@@ -194,44 +195,46 @@ std::unique_ptr<OutputFile> open_output(const PredictCommand& command, const Job
 }  // namespace
 
 int run_evaluate(const PredictCommand& command) {
-  return with_ranks([&](Communicator<Cpu>& communicator) {
-    const Scored scored(command, communicator);
-    Session session(command, scored, communicator);
-    std::unique_ptr<UnseenIds> unseen;
-    if (!scored.config.job.unseen.empty()) {
-      unseen =
-          std::make_unique<UnseenIds>(scored.config, *session.reader, communicator, session.stream);
-    }
-    const SplitMetrics metrics = session.training->evaluate(*session.reader, unseen.get());
-    session.end_watch();
-    if (communicator.rank() == 0) {
-      fmt::print("{} of {}: {} samples, {}\n", command.split, scored.checkpoint,
-                 metrics.all.samples, metrics_text(session.training->loss(), metrics));
-    }
-    return kExitDone;
-  });
+  return with_ranks(
+      start_seconds_of(command), [&](Communicator<Cpu>& communicator, StartWatch& start) {
+        const Scored scored(command, communicator);
+        Session session(command, scored, communicator, start);
+        std::unique_ptr<UnseenIds> unseen;
+        if (!scored.config.job.unseen.empty()) {
+          unseen = std::make_unique<UnseenIds>(scored.config, *session.reader, communicator,
+                                               session.stream);
+        }
+        const SplitMetrics metrics = session.training->evaluate(*session.reader, unseen.get());
+        session.end_watch();
+        if (communicator.rank() == 0) {
+          fmt::print("{} of {}: {} samples, {}\n", command.split, scored.checkpoint,
+                     metrics.all.samples, metrics_text(session.training->loss(), metrics));
+        }
+        return kExitDone;
+      });
 }
 
 int run_predict(const PredictCommand& command) {
-  return with_ranks([&](Communicator<Cpu>& communicator) {
-    Scored scored(command, communicator);
-    check_predict(command, scored.config);
-    scored.config.data.needs_labels = false;
-    scored.config.data.keep = command.keep;
-    const std::unique_ptr<OutputFile> out = open_output(command, scored.config, communicator);
-    Session session(command, scored, communicator);
-    const ScoredRecords mine = predict_split(command, scored.config.data, session);
-    const std::string lines = prediction_lines(session.reader->records(), mine, communicator);
-    session.end_watch();
-    vote(communicator, [&] {
-      if (out) {
-        out->finish(lines);
-        fmt::print(out->is_standard_output() ? stderr : stdout, "{}: {} predictions of {}\n",
-                   command.out, session.reader->records(), scored.checkpoint);
-      }
-    });
-    return kExitDone;
-  });
+  return with_ranks(
+      start_seconds_of(command), [&](Communicator<Cpu>& communicator, StartWatch& start) {
+        Scored scored(command, communicator);
+        check_predict(command, scored.config);
+        scored.config.data.needs_labels = false;
+        scored.config.data.keep = command.keep;
+        const std::unique_ptr<OutputFile> out = open_output(command, scored.config, communicator);
+        Session session(command, scored, communicator, start);
+        const ScoredRecords mine = predict_split(command, scored.config.data, session);
+        const std::string lines = prediction_lines(session.reader->records(), mine, communicator);
+        session.end_watch();
+        vote(communicator, [&] {
+          if (out) {
+            out->finish(lines);
+            fmt::print(out->is_standard_output() ? stderr : stdout, "{}: {} predictions of {}\n",
+                       command.out, session.reader->records(), scored.checkpoint);
+          }
+        });
+        return kExitDone;
+      });
 }
 
 }  // namespace keyshard

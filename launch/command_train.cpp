@@ -122,7 +122,8 @@ int end_training(const JobConfig& config, TrainingRun& run, RunEnd end, Reporter
   return ending_of(config, end, reporter, communicator);
 }
 
-int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu>& communicator) {
+int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu>& communicator,
+          StartWatch& ranks_start) {
   check_same_config(communicator, config,
                     {{"--resume", {command.resume, ""}},
                      {"--start-from", {command.start_from, ""}},
@@ -130,7 +131,8 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
                      {"--trace-digests", {command.trace_digests, ""}}});
   check_same_numerics(communicator);
   Stream<Cpu> stream(threads_of(communicator, config));
-  const std::unique_ptr<Watchdog> watchdog = watch_ranks(communicator, config.job.watchdog_seconds);
+  const std::unique_ptr<Watchdog> watchdog =
+      watch_ranks(communicator, config.job.watchdog_seconds, ranks_start);
   const std::unique_ptr<FolderLock> lock = lock_output(config, communicator);
   JobCheckpoints checkpoints(config, communicator, stream);
   const StartingPoint start = starting_point(command, config, communicator);
@@ -170,8 +172,10 @@ int run_train(const TrainCommand& command) {
   }
   refuse_unworkable(config);
   pin_gemm_code_path(config.job.numerics);
-  return with_ranks(
-      [&](Communicator<Cpu>& communicator) { return train(command, config, communicator); });
+  return with_ranks(config.job.start_seconds,
+                    [&](Communicator<Cpu>& communicator, StartWatch& start) {
+                      return train(command, config, communicator, start);
+                    });
 }
 
 }  // namespace keyshard

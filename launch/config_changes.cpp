@@ -25,6 +25,7 @@ const std::vector<std::string>& free_keys() {
       "job.patience",
       "job.report_every_seconds",
       "job.report_every_steps",
+      "job.start_seconds",
       "job.steps",
       "job.threads",
       "job.unseen",

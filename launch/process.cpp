@@ -103,15 +103,40 @@ void show_error(const std::exception& error, int rank, int ranks) {
 }
 
 int with_ranks(const std::function<int(Communicator<Cpu>&)>& body) {
+  return with_ranks(JobOptions().start_seconds,
+                    [&](Communicator<Cpu>& communicator, StartWatch& start) {
+                      communicator.barrier();
+                      start.end();
+                      return body(communicator);
+                    });
+}
+
+double start_seconds_of(const JobCommand& command) {
+  if (!command.config.empty()) {
+    return read_job_config(command.config, command.assignments).job.start_seconds;
+  }
+  double seconds = JobOptions().start_seconds;
+  constexpr std::string_view kKey = "job.start_seconds=";
+  for (const std::string& assignment : command.assignments) {
+    if (assignment.starts_with(kKey)) {
+      seconds = std::atof(assignment.c_str() + kKey.size());
+    }
+  }
+  return seconds;
+}
+
+int with_ranks(double start_seconds,
+               const std::function<int(Communicator<Cpu>&, StartWatch&)>& body) {
   if (rank_of_launcher() == nullptr) {
     // One process alone has nobody to share files with, and these files of MPI are larger than some
     // limits of the size of files allow.
     ::setenv("PMIX_MCA_gds", "hash", 0);
   }
+  StartWatch start(start_seconds);
   MpiSession session;
   const auto world = session.world();
   try {
-    const int code = body(*world);
+    const int code = body(*world, start);
     world->barrier();
     return code;
   } catch (const std::exception& error) {
@@ -162,20 +187,25 @@ void check_same_numerics(Communicator<Cpu>& communicator) {
   }
 }
 
-std::unique_ptr<Watchdog> watch_ranks(Communicator<Cpu>& communicator, double seconds) {
+std::unique_ptr<Watchdog> watch_ranks(Communicator<Cpu>& communicator, double seconds,
+                                      StartWatch& start) {
   if (communicator.size() == 1 || seconds <= 0) {
+    communicator.barrier();
+    start.end();
     return nullptr;
   }
   WatchdogOptions options;
   options.limits = {seconds, 10 * seconds};
   options.beat_ms = static_cast<int>(std::clamp(seconds * 1000 / 8, 20.0, 250.0));
-  return std::make_unique<Watchdog>(communicator.duplicate(), communicator.progress(), options,
-                                    [&communicator](const std::string& message) {
-                                      fmt::print(stderr, "error: {} (seen by rank {})\n", message,
-                                                 communicator.rank());
-                                      std::fflush(stderr);
-                                      communicator.abort(message, kExitWatchdog);
-                                    });
+  auto watchdog = std::make_unique<Watchdog>(communicator.duplicate(), communicator.progress(),
+                                             options, [&communicator](const std::string& message) {
+                                               fmt::print(stderr, "error: {} (seen by rank {})\n",
+                                                          message, communicator.rank());
+                                               std::fflush(stderr);
+                                               communicator.abort(message, kExitWatchdog);
+                                             });
+  start.end();
+  return watchdog;
 }
 
 int threads_of(Communicator<Cpu>& communicator, const JobConfig& config) {

@@ -10,6 +10,7 @@
 #include "collectives/communicator.hpp"
 #include "collectives/watchdog.hpp"
 #include "launch/commands.hpp"
+#include "launch/start_watch.hpp"
 #include "launch/training/job_config.hpp"
 #include "launch/training/training.hpp"
 
@@ -27,8 +28,19 @@ int exit_code_of(const std::exception& error);
 /// ranks.
 void show_error(const std::exception& error, int rank, int ranks);
 
-/// Runs body on the ranks of this job. A rank that fails shows its error and ends all ranks.
+/// Runs body on the ranks of this job. A rank that fails shows its error and ends all ranks. Where
+/// the ranks have not met `start_seconds` after their start (0: never), StartWatch ends the job;
+/// the body says that they have met, by watch_ranks.
+int with_ranks(double start_seconds,
+               const std::function<int(Communicator<Cpu>&, StartWatch&)>& body);
+
+/// The same for a body without a watchdog: the ranks have met before it begins. They have the usual
+/// time, job.start_seconds where none is given.
 int with_ranks(const std::function<int(Communicator<Cpu>&)>& body);
+
+/// job.start_seconds of a command, before its ranks have met: of the configuration that it names,
+/// or else of its --set; the usual one where neither says it.
+double start_seconds_of(const JobCommand& command);
 
 /// Reads the configuration of a command, with what its options override.
 JobConfig configure(const JobCommand& command);
@@ -56,8 +68,10 @@ void check_same_numerics(Communicator<Cpu>& communicator);
 
 /// Watches the ranks of a job: a rank that is stuck for `seconds` (ten times as long in a phase
 /// that waits for a disk or unpacks files: StuckLimits) ends the job with exit code 70 and a
-/// message that names the rank. Null where there is one rank or `seconds` is 0. Collective.
-std::unique_ptr<Watchdog> watch_ranks(Communicator<Cpu>& communicator, double seconds);
+/// message that names the rank. Null where there is one rank or `seconds` is 0. Then ends `start`,
+/// because the ranks have met. Collective.
+std::unique_ptr<Watchdog> watch_ranks(Communicator<Cpu>& communicator, double seconds,
+                                      StartWatch& start);
 
 /// Threads of this rank: job.threads, or as many as the rank has cores. Warns on rank 0 where an
 /// affinity mask leaves the process fewer cores than the machine has.

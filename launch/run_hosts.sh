@@ -13,5 +13,7 @@ hostfile=$1
 shift
 ranks=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' -e '/slots=/!s/$/ slots=1/' -e 's/.*slots=\([0-9]*\).*/\1/' "$hostfile" |
   awk '{n += $1} END {print n + 0}')
+hosts=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$hostfile" | awk '{print $1}')
 . "$here/run_job.sh"
+await_hosts "$(start_seconds "$@")" "$here/mpirun.sh" $hosts
 run_job "$here/mpirun.sh" -n "$ranks" --hostfile "$hostfile" "$here/../build/release/bin/keyshard" train "$@" --resume latest

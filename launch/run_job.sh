@@ -2,6 +2,43 @@
 # USR1: mpirun forwards USR1 to its ranks and gives them time to save, while on TERM mpirun would kill the ranks after a second. If
 # the network to another host breaks, the ranks of both hosts end, but mpirun waits for the other host as long as TCP does, a quarter
 # of an hour: run_job kills mpirun 20 seconds after the last rank of this host has ended, and returns 70.
+#
+# await_hosts SECONDS MPIRUN HOST... starts a program on each host first: mpirun would wait without end, and without a word, for a
+# host that takes the connection and never answers. start_seconds CONFIG [OPTION...] prints job.start_seconds of a job.
+
+# What the options, or else the configuration, say of job.start_seconds; 120, as the program, where neither does.
+start_seconds() {
+  local config=$1 seconds=120 found argument
+  shift
+  found=$(sed -n 's/^[[:space:]]*start_seconds[[:space:]]*=[[:space:]]*\([0-9.]*\).*/\1/p' "$config" | tail -n 1)
+  seconds=${found:-$seconds}
+  for argument in "$@"; do
+    case $argument in
+      *job.start_seconds=*) seconds=${argument##*job.start_seconds=} ;;
+    esac
+  done
+  echo "$seconds"
+}
+
+# Returns 70 where a host has not run a program within $1 seconds, and names all such hosts.
+await_hosts() {
+  local seconds=$1 mpirun=$2 host missing='' i=0
+  local -a tries=()
+  shift 2
+  case $seconds in '' | 0 | 0.0) return 0 ;; esac
+  for host in "$@"; do
+    timeout -k 2 "$seconds" "$mpirun" -n 1 --host "$host" true </dev/null >/dev/null 2>&1 &
+    tries+=("$!")
+  done
+  for host in "$@"; do
+    wait "${tries[i]}" || missing="$missing $host"
+    i=$((i + 1))
+  done
+  if [ -n "$missing" ]; then
+    echo "error: no program could be started within $seconds s (job.start_seconds) on:$missing" >&2
+    return 70
+  fi
+}
 
 # Whether mpirun $1 has a rank on this host.
 has_ranks() {

@@ -69,6 +69,7 @@ JobOptions read_job_options(Settings settings, const std::vector<std::string>& f
   job.report_every_steps = settings.integer("report_every_steps", job.report_every_steps, 1);
   job.report_every_seconds = settings.number("report_every_seconds", job.report_every_seconds, 0);
   job.watchdog_seconds = settings.number("watchdog_seconds", job.watchdog_seconds, 0);
+  job.start_seconds = settings.number("start_seconds", job.start_seconds, 0);
   if (!std::has_single_bit(static_cast<std::uint64_t>(job.slices))) {
     settings.problem("slices", fmt::format("expected a power of two: found {}", job.slices));
   } else if (job.batch_size % job.slices != 0) {

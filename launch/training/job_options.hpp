@@ -36,6 +36,7 @@ struct JobOptions {
   std::int64_t report_every_steps = 20;
   double report_every_seconds = 0;  ///< from one shown step to the next; 0: launch/reporter.hpp
   double watchdog_seconds = 60;
+  double start_seconds = 120;  ///< within which all ranks must have met; 0: never
 };
 
 struct CheckpointOptions {

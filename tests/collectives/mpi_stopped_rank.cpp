@@ -3,8 +3,9 @@
 // or network, so that the beats of the rank tell this phase.
 //
 //   KEYSHARD_STOP_RANK   the rank
-//   KEYSHARD_STOP_IN     reading: in a read of a text file; exchanging: in a message of the main
-//                        thread; saving: in a write of its file of a checkpoint
+//   KEYSHARD_STOP_IN     starting: before MPI is initialised; meeting: in the first duplicate of a
+//                        communicator; reading: in a read of a text file; exchanging: in a message
+//                        of the main thread; saving: in a write of its file of a checkpoint
 //   KEYSHARD_STOP_WHEN   a file: the rank is not stopped before this file exists
 #include <chrono>
 #include <csignal>
@@ -68,6 +69,16 @@ ssize_t pwrite(int file, const void* data, std::size_t bytes, off_t offset) {
 
 ssize_t pwrite64(int file, const void* data, std::size_t bytes, off64_t offset) {
   return pwrite(file, data, bytes, offset);
+}
+
+int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
+  stop_in("starting");
+  return PMPI_Init_thread(argc, argv, required, provided);
+}
+
+int MPI_Comm_dup(MPI_Comm comm, MPI_Comm* copy) {
+  stop_in("meeting");
+  return PMPI_Comm_dup(comm, copy);
 }
 
 int MPI_Isend(const void* data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm,

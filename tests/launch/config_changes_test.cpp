@@ -35,6 +35,7 @@ TEST(ConfigChanges, OfWhereAndHowLongAJobRunsAreFree) {
                           "job.numerics",
                           "job.watchdog_seconds",
                           "job.report_every_seconds",
+                          "job.start_seconds",
                           "job.report_every_steps",
                           "checkpoint.keep",
                           "checkpoint.every_steps",

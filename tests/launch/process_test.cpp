@@ -175,12 +175,13 @@ TEST(CheckSameNumerics, AcceptsRanksOfOneProcess) {
 }
 
 TEST(WatchRanks, WatchesNobodyWhereThereIsOneRankOrNoLimit) {
-  run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
-    EXPECT_EQ(watch_ranks(communicator, 60), nullptr);
+  StartWatch start(60);  // of no rank that a launcher has started
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>&) {
+    EXPECT_EQ(watch_ranks(communicator, 60, start), nullptr);
   });
-  run_ranks(2, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
-    EXPECT_EQ(watch_ranks(communicator, 0), nullptr);
-    EXPECT_NE(watch_ranks(communicator, 60), nullptr);
+  run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>&) {
+    EXPECT_EQ(watch_ranks(communicator, 0, start), nullptr);
+    EXPECT_NE(watch_ranks(communicator, 60, start), nullptr);
   });
 }
 

@@ -63,6 +63,30 @@ TEST_F(ReadyScripts, OfSlurmTurnTermIntoASaveAndQueueTheJobAgain) {
   EXPECT_EQ(folder_.read("asked"), "requeue 17\n");
 }
 
+TEST_F(ReadyScripts, NameAHostThatNeverAnswers) {
+  folder_.write("hosts", "10.213.99.1 slots=1\n10.213.99.2 slots=1  # the second\n");
+  // In place of ssh: the first host is this one, the second takes the connection and says nothing.
+  write_script("agent",
+               "host=$1\nshift\ncase $host in *.2) exec sleep 600 ;; esac\nexec sh -c \"$*\"\n");
+  const Ending ended = shell(
+      "env OMPI_MCA_plm_rsh_agent=\"$PWD/agent\" bash launch/run_hosts.sh hosts job.toml "
+      "--output out --set job.start_seconds=5");
+  EXPECT_EQ(ended.code, kExitWatchdog) << ended.error;
+  EXPECT_EQ(ended.error,
+            "error: no program could be started within 5 s (job.start_seconds) on: 10.213.99.2\n");
+  EXPECT_FALSE(exists("out"));
+}
+
+TEST_F(ReadyScripts, ReadStartSecondsFromOptionsAndConfiguration) {
+  folder_.write("given.toml", "[job]\n  start_seconds = 7.5  # s\n");
+  const auto seconds = [&](const std::string& arguments) {
+    return shell("bash -c '. launch/run_job.sh; start_seconds " + arguments + "'").out;
+  };
+  EXPECT_EQ(seconds("job.toml"), "120\n");
+  EXPECT_EQ(seconds("given.toml --steps 3"), "7.5\n");
+  EXPECT_EQ(seconds("given.toml --set job.start_seconds=2"), "2\n");
+}
+
 TEST_F(ReadyScripts, QuickstartPrintsACommandThatGoesOnWithOtherRanks) {
   // The whole script except for installing and building, on less data.
   write_script("cmake", "");

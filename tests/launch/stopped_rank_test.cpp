@@ -1,5 +1,6 @@
 // A rank that is stopped in reading, in an exchange, or in saving, ten times each: the watchdog
-// names rank and phase and ends the job with its exit code, in time. The ranks are stopped by
+// names rank and phase and ends the job with its exit code, in time. Or before the
+// ranks have met: StartWatch names the rank. The ranks are stopped by
 // tests/collectives/mpi_stopped_rank.cpp.
 #include <algorithm>
 #include <chrono>
@@ -105,6 +106,28 @@ TEST_F(StoppedRank, IsNamedWithItsPhaseAndTheJobEndsInTime) {
         10));
     for (Stuck& stuck : all) {
       expect_end(stuck, rank);
+    }
+  }
+}
+
+TEST_F(StoppedRank, IsNamedBeforeTheRanksHaveMet) {
+  folder_.write("now", "");
+  for (const char* moment : {"starting", "meeting"}) {
+    for (const int rank : {0, 1}) {
+      SCOPED_TRACE(fmt::format("{} {}", moment, rank));
+      const Ending ended =
+          run("train data/click-log.toml --output out --set job.start_seconds=2",
+              fmt::format("{} -x LD_PRELOAD={} -x KEYSHARD_STOP_IN={} -x KEYSHARD_STOP_RANK={} "
+                          "-x KEYSHARD_STOP_WHEN={}",
+                          mpirun(2), KEYSHARD_STOPPED_RANK, moment, rank, folder_.path("now")));
+      EXPECT_EQ(ended.code, kExitWatchdog) << ended.error;
+      EXPECT_EQ(count(ended.error, "error: "), 1u) << ended.error;
+      EXPECT_NE(ended.error.find("error: the 2 ranks have not met within 2 s (job.start_seconds): "
+                                 "rank " +
+                                 std::to_string(rank) + " on host "),
+                std::string::npos)
+          << ended.error;
+      EXPECT_NE(ended.error.find(" is stopped (process "), std::string::npos) << ended.error;
     }
   }
 }

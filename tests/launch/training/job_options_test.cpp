@@ -67,6 +67,7 @@ TEST(JobOptions, HaveTheDefaultsOfTheirHeader) {
   EXPECT_TRUE(job.unseen.empty());
   EXPECT_FALSE(job.drop_last);
   EXPECT_EQ(job.watchdog_seconds, 60);
+  EXPECT_EQ(job.start_seconds, 120);
 }
 
 struct IntegerKey {
@@ -118,6 +119,8 @@ TEST(JobOptions, RatesLieBetweenZeroAndOne) {
   }
   EXPECT_EQ(read_job({{"watchdog_seconds", value(0.0)}}).job.watchdog_seconds, 0);
   EXPECT_NE(read_job({{"watchdog_seconds", value(-1.0)}}).problems, "");
+  EXPECT_EQ(read_job({{"start_seconds", value(2.5)}}).job.start_seconds, 2.5);
+  EXPECT_NE(read_job({{"start_seconds", value(-1.0)}}).problems, "");
 }
 
 TEST(JobOptions, EverySeedIsTaken) {

@@ -1,9 +1,14 @@
 #include "io/packed_reader.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <deque>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
 #include <optional>
+#include <string_view>
 
 #include "collectives/vote.hpp"
 #include "io/packed_file.hpp"
@@ -209,6 +214,24 @@ void check_schema(const PackedFile& file, const DataSchema& expected) {
           file.path(), joined(expected.masked_features, " "), joined(found.masked_features, " "));
 }
 
+/// Refuses what is no HDF5 file by the key that names it, in words that HDF5 does not have.
+void require_hdf5(const std::string& path, Split split) {
+  constexpr std::string_view kSignature("\x89HDF\r\n\x1A\n", 8);
+  std::error_code error;
+  const bool folder = std::filesystem::is_directory(path, error);
+  std::ifstream file(path, std::ios::binary);
+  const int reason = errno;
+  require(!folder && file.is_open(), Kind::bad_input, "data.{}: {}: expected a packed file: {}",
+          name_of(split), path, folder ? "found a folder" : std::strerror(reason));
+  std::string first(kSignature.size(), '\0');
+  file.read(first.data(), static_cast<std::streamsize>(first.size()));
+  require(
+      first == kSignature, Kind::bad_input,
+      "{}: expected a packed file, as keyshard convert writes it (data.{}): found no HDF5 file; "
+      "data.format = \"text\" reads text",
+      path, name_of(split));
+}
+
 }  // namespace
 
 std::unique_ptr<DataReader> make_packed_reader(const DataOptions& options, Split split,
@@ -219,6 +242,7 @@ std::unique_ptr<DataReader> make_packed_reader(const DataOptions& options, Split
   Digest digest;
   vote(communicator, [&] {
     for (const std::string& path : options.files(split)) {
+      require_hdf5(path, split);
       files.emplace_back(path);
       files.back().close();
       check_schema(files.back(), options.columns.empty() ? files[0].schema() : options.schema());

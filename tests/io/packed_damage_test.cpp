@@ -101,6 +101,25 @@ TEST_F(PackedDamage, AFileByTheFormatIsReadAsItStands) {
   EXPECT_EQ(samples[4].bags, samples[1].bags);
 }
 
+TEST_F(PackedDamage, WhatIsNoPackedFileIsRefusedByItsKey) {
+  DataOptions options;
+  options.format = DataFormat::packed;
+  const auto refusal = [&](const std::string& path) {
+    options.train = {path};
+    return folder_.without_path(complaint(options));
+  };
+  EXPECT_EQ(refusal(folder_.path("absent.h5")),
+            "rank 0: data.train: absent.h5: expected a packed file: No such file or directory");
+  std::filesystem::create_directory(folder_.path("folder"));
+  EXPECT_EQ(refusal(folder_.path("folder")),
+            "rank 0: data.train: folder: expected a packed file: found a folder");
+  const std::string reason =
+      ": expected a packed file, as keyshard convert writes it (data.train): found no HDF5 file; "
+      "data.format = \"text\" reads text";
+  EXPECT_EQ(refusal(folder_.write("text.csv", "1,2,3\n4,5,6\n")), "rank 0: text.csv" + reason);
+  EXPECT_EQ(refusal(folder_.write("empty.h5", "")), "rank 0: empty.h5" + reason);
+}
+
 TEST_F(PackedDamage, AnotherFormatOrVersionIsRefused) {
   expect_refused("expected a keyshard-packed file: found \"other\"",
                  [](Content& c) { c.format = "other"; });

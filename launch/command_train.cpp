@@ -1,4 +1,6 @@
+#include <filesystem>
 #include <memory>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -41,6 +43,66 @@ std::unique_ptr<FolderLock> lock_output(const JobConfig& config, Communicator<Cp
   LocalFileSystem files;
   files.make_folders(config.job.output);
   return communicator.rank() == 0 ? std::make_unique<FolderLock>(config.job.output) : nullptr;
+}
+
+/// The folders of a path that do not exist, the innermost first; none on ranks other than 0. No
+/// rank goes on before rank 0 has looked. Collective.
+std::vector<std::filesystem::path> absent_folders(const std::string& folder,
+                                                  Communicator<Cpu>& communicator) {
+  std::vector<std::filesystem::path> absent;
+  std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
+  std::error_code error;
+  while (communicator.rank() == 0 && path.has_relative_path() &&
+         std::filesystem::symlink_status(path, error).type() ==
+             std::filesystem::file_type::not_found) {
+    if (path.has_filename()) {
+      absent.push_back(path);
+    }
+    path = path.parent_path();
+  }
+  communicator.barrier();
+  return absent;
+}
+
+/// An output folder that this job has made goes again, with all in it, unless the job keeps it: so
+/// what is refused before the first step leaves nothing behind. The caller holds the folder's lock.
+class NewOutput {
+ public:
+  explicit NewOutput(std::vector<std::filesystem::path> made) : made_(std::move(made)) {}
+
+  ~NewOutput() {
+    std::error_code ignored;
+    for (const std::filesystem::path& path : made_) {
+      if (path == made_.front()) {
+        std::filesystem::remove_all(path, ignored);
+      } else {
+        std::filesystem::remove(path, ignored);  // another job may have a folder in it by now
+      }
+    }
+  }
+
+  NewOutput(const NewOutput&) = delete;
+  NewOutput& operator=(const NewOutput&) = delete;
+
+  void keep() { made_.clear(); }
+
+ private:
+  std::vector<std::filesystem::path> made_;  // the innermost first
+};
+
+/// Runs a training; what fails before the end of the first step keeps no new output folder.
+RunEnd run_keeping(TrainingRun& run, NewOutput& output) {
+  watch_stop_signals();
+  try {
+    const RunEnd end = run.run(stop_requested);
+    output.keep();
+    return end;
+  } catch (...) {
+    if (run.training().steps() > 0) {
+      output.keep();
+    }
+    throw;
+  }
 }
 
 /// What a user may want to know before the first step.
@@ -133,7 +195,9 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   Stream<Cpu> stream(threads_of(communicator, config));
   const std::unique_ptr<Watchdog> watchdog =
       watch_ranks(communicator, config.job.watchdog_seconds, ranks_start);
+  std::vector<std::filesystem::path> absent = absent_folders(config.job.output, communicator);
   const std::unique_ptr<FolderLock> lock = lock_output(config, communicator);
+  NewOutput output(std::move(absent));
   JobCheckpoints checkpoints(config, communicator, stream);
   const StartingPoint start = starting_point(command, config, communicator);
   Reporter reporter(communicator.rank(), command.progress, config.job.output,
@@ -149,8 +213,7 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   if (!command.trace_digests.empty()) {
     run.training().trace_into(command.trace_digests);
   }
-  watch_stop_signals();
-  const RunEnd end = run.run(stop_requested);
+  const RunEnd end = run_keeping(run, output);
   communicator.progress().enter(Phase::ending);
   if (const std::string traced = run.training().trace_summary(); !traced.empty()) {
     reporter.note(traced);

@@ -63,6 +63,35 @@ TEST_F(Train, RefusesDataThatAreTooFewForWhatIsAsked) {
       << schedule.error;
 }
 
+TEST_F(Train, ThatFailsBeforeItsFirstStepLeavesNoFolderOfItsOwn) {
+  folder_.write("bad.csv", "label,a\n1,x\n");
+  folder_.write("bad.toml", R"(config_version = 1
+[data]
+train = ["bad.csv"]
+header = true
+[model]
+type = "logistic"
+[[data.columns]]
+name = "label"
+role = "label"
+[[data.columns]]
+name = "b"
+role = "id"
+)");
+  std::filesystem::create_directory(folder_.path("kept"));
+  for (const int ranks : {1, 2}) {
+    SCOPED_TRACE(ranks);
+    for (const char* output : {"new/inner", "kept/new", "kept"}) {
+      const Ending refused = run(fmt::format("train bad.toml --output {}", output), mpirun(ranks));
+      EXPECT_EQ(refused.code, kExitUsage) << refused.error;
+      EXPECT_NE(refused.error.find("expected a column \"b\""), std::string::npos) << refused.error;
+    }
+    EXPECT_FALSE(exists("new"));
+    EXPECT_FALSE(exists("kept/new"));
+    EXPECT_TRUE(exists("kept"));
+  }
+}
+
 TEST_F(Train, ListsWhatHasNoEffect) {
   const Ending trained = train("--output out --steps 1 --set job.decay_patience=3");
   EXPECT_EQ(trained.code, kExitDone) << trained.error;

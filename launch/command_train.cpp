@@ -184,14 +184,20 @@ int end_training(const JobConfig& config, TrainingRun& run, RunEnd end, Reporter
   return ending_of(config, end, reporter, communicator);
 }
 
-int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu>& communicator,
-          StartWatch& ranks_start) {
+/// Throws on all ranks where two were started for another training. Collective.
+void check_started_alike(const TrainCommand& command, const JobConfig& config,
+                         Communicator<Cpu>& communicator) {
   check_same_config(communicator, config,
                     {{"--resume", {command.resume, ""}},
                      {"--start-from", {command.start_from, ""}},
                      {"--overwrite", {command.overwrite, ""}},
                      {"--trace-digests", {command.trace_digests, ""}}});
   check_same_numerics(communicator);
+}
+
+int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu>& communicator,
+          StartWatch& ranks_start) {
+  check_started_alike(command, config, communicator);
   Stream<Cpu> stream(threads_of(communicator, config));
   const std::unique_ptr<Watchdog> watchdog =
       watch_ranks(communicator, config.job.watchdog_seconds, ranks_start);

@@ -264,8 +264,8 @@ TEST(Manifest, FilesAreThoseOfItsRanksAndTheOverview) {
 
 TEST(Manifest, AnotherFormatIsSaidWithBothNumbers) {
   const std::string message = complaint(with("\"format\": 3", "\"format\": 4"));
-  EXPECT_NE(message.find("expected format version 1 to 3"), std::string::npos) << message;
-  EXPECT_NE(message.find("found 4"), std::string::npos) << message;
+  EXPECT_NE(message.find("expected format version 1 to 3,"), std::string::npos) << message;
+  EXPECT_TRUE(message.ends_with("found 4")) << message;
 }
 
 /// The text of some_manifest after these changes, sealed.
@@ -310,8 +310,6 @@ TEST(Manifest, OfFormatOneListsShardsWithoutRows) {
 
 TEST(Manifest, NamesTheOwnersOfATable) {
   Manifest manifest = some_manifest();
-  manifest.tables[0].owners = {1};
-  EXPECT_EQ(manifest.tables[0].writers(2).shards_of(1).size(), 2);
   for (const std::vector<std::int64_t>& owners :
        {std::vector<std::int64_t>{2}, {1, 1}, {0, 1, 0}}) {
     manifest.tables[0].owners = owners;

@@ -118,7 +118,11 @@ TEST(Checkpoint, GivesEachRankTheShardsThatItAsksFor) {
           EXPECT_EQ(std::vector<Key>(keys.begin(), keys.end()), state.keys_of(1, shard));
           ++taken;
         });
-    EXPECT_EQ(taken, wanted.size());
+    std::int64_t filled = 0;
+    for (std::int64_t shard = wanted.begin; shard < wanted.end; ++shard) {
+      filled += !state.keys_of(1, shard).empty();
+    }
+    EXPECT_EQ(taken, filled);
   });
 }
 

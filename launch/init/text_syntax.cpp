@@ -78,15 +78,19 @@ bool has_blanks(const TextSample& sample, const std::string& separator) {
 /// The syntax whose separator fits best; of those that fit equally well, the first.
 std::pair<TextSyntax, Fit> best_separator(const TextSample& sample) {
   TextSyntax best;
+  best.separator = ",";
   Fit best_fit;
   for (const char* separator : {"\t", ",", ";", "|", "::", " "}) {
     TextSyntax syntax;
     syntax.separator = separator;
     syntax.quote = has_quotes(sample, separator);
-    const Fit fit = fit_of(counts_of(syntax, sample));
-    if (fit.share > best_fit.share + 1e-9) {
-      best = syntax;
-      best_fit = fit;
+    for (const bool trim : {false, true}) {  // blanks behind a closing quote
+      syntax.trim = trim && syntax.quote;
+      const Fit fit = fit_of(counts_of(syntax, sample));
+      if (fit.share > best_fit.share + 1e-9) {
+        best = syntax;
+        best_fit = fit;
+      }
     }
   }
   return {best, best_fit};
@@ -164,7 +168,7 @@ std::vector<std::string> cells_of(const TextSyntax& syntax, std::string_view lin
 TextSyntax guess_syntax(const TextSample& sample) {
   auto [syntax, fit] = best_separator(sample);
   syntax.cells = fit.cells;
-  syntax.trim = has_blanks(sample, syntax.separator);
+  syntax.trim = syntax.trim || has_blanks(sample, syntax.separator);
   syntax.skip_lines = lines_to_skip(syntax, sample);
   const auto counts = counts_of(syntax, sample);
   fit = fit_of(counts);

@@ -29,6 +29,7 @@ TEST(TextSyntax, FindsQuotesAndBlanks) {
   EXPECT_TRUE(quoted.quote);
   EXPECT_EQ(quoted.cells, 3u);
   EXPECT_FALSE(guess({"id,name,n", "1,a \"b\" c,2"}).quote);
+  EXPECT_TRUE(guess({"id,name,n", "1,\"a, b\" ,2", "2,c,3"}).trim) << "a blank behind a quote";
   const TextSyntax blanks = guess({"39, State-gov, 7", "50, Private, 8"});
   EXPECT_TRUE(blanks.trim);
   EXPECT_EQ(blanks.separator, ",");
@@ -61,6 +62,15 @@ TEST(TextSyntax, RefusesLinesOfDifferentLengths) {
               std::string::npos);
     EXPECT_NE(error.text().find("cells 2 in 1 lines, 3 in 1 lines"), std::string::npos)
         << error.text();
+  }
+}
+
+TEST(TextSyntax, RefusesLinesOfOneCell) {
+  try {
+    guess({"y", "1", "0"});
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_NE(error.text().find("at least 2"), std::string::npos) << error.text();
   }
 }
 

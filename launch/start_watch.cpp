@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -26,9 +26,11 @@ constexpr std::chrono::milliseconds kStopped{1000};
 /// How long a rank waits for a lower one of its machine to speak, and for those of other machines.
 constexpr std::chrono::seconds kWordOfOthers{1};
 
+/// What a file of a process says; less, and no error, where the process ends meanwhile.
 std::string content_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream content;
+  content << std::ifstream(path, std::ios::binary).rdbuf();
+  return content.str();
 }
 
 /// A variable in the environment of a process, as /proc shows it.
@@ -92,16 +94,17 @@ std::optional<LaunchedJob> launched_job() {
 std::vector<LocalRank> local_ranks(const LaunchedJob& job) {
   std::vector<LocalRank> ranks;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string number = entry.path().filename().string();
+  for (std::filesystem::directory_iterator entry("/proc", error), end; entry != end;
+       entry.increment(error)) {
+    const std::string number = entry->path().filename().string();
     if (job.name.empty() || number.find_first_not_of("0123456789") != std::string::npos) {
       continue;
     }
-    const std::string environment = content_of(entry.path() / "environ");
+    const std::string environment = content_of(entry->path() / "environ");
     const std::optional<std::string> rank = variable(environment, "OMPI_COMM_WORLD_RANK");
     if (rank && variable(environment, "PMIX_NAMESPACE") == job.name) {
       ranks.push_back({std::atoi(rank->c_str()), static_cast<pid_t>(std::atoi(number.c_str())),
-                       is_stopped(content_of(entry.path() / "stat"))});
+                       is_stopped(content_of(entry->path() / "stat"))});
     }
   }
   std::sort(ranks.begin(), ranks.end(), [](const LocalRank& a, const LocalRank& b) {

@@ -14,9 +14,11 @@
 namespace keyshard::testing {
 namespace {
 
+/// What a file of a process says; less, and no error, where the process ends meanwhile.
 std::string content(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream content;
+  content << std::ifstream(path, std::ios::binary).rdbuf();
+  return content.str();
 }
 
 /// The parent of a process; 0 where it has gone or is a zombie.

@@ -36,8 +36,10 @@ double RateSchedule::scale(std::int64_t step, std::int64_t job_steps) const {
   const std::int64_t since = step - warmup_steps;
   const auto length = static_cast<double>(every_steps);
   switch (curve) {
-    case RateCurve::step:
-      return std::max(least, power(factor, static_cast<double>(since / every_steps)));
+    case RateCurve::step: {
+      const std::int64_t falls = since / every_steps;
+      return std::max(least, power(factor, static_cast<double>(falls)));
+    }
     case RateCurve::exponential:
       return std::max(least, power(factor, static_cast<double>(since) / length));
     case RateCurve::cosine: {

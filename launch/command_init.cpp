@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -24,10 +25,10 @@ std::vector<std::string> seen_from(const std::filesystem::path& folder,
   return paths;
 }
 
-void tell_columns(const FirstConfig& config) {
+void tell_columns(const FirstConfig& config, std::FILE* out) {
   static const char* const kRoles[] = {"label", "weight", "dense", "id", "ids", "", "", "ignore"};
   for (const ColumnGuess& column : config.columns) {
-    fmt::print("  {:6}  {}: {}\n", kRoles[static_cast<std::size_t>(column.options.role)],
+    fmt::print(out, "  {:6}  {}: {}\n", kRoles[static_cast<std::size_t>(column.options.role)],
                shown(column.options.name), column.why);
   }
 }
@@ -41,7 +42,10 @@ int run_init(const InitCommand& command) {
   FilesBySplit files = files_by_split(command.files);
   files.valid.insert(files.valid.end(), command.valid.begin(), command.valid.end());
   files.test.insert(files.test.end(), command.test.begin(), command.test.end());
-  OutputFile file(command.out, command.files);
+  std::vector<std::string> inputs = files.train;
+  inputs.insert(inputs.end(), files.valid.begin(), files.valid.end());
+  inputs.insert(inputs.end(), files.test.begin(), files.test.end());
+  OutputFile file(command.out, inputs);
   FirstConfig config = look_at(files, command.label);
   const std::filesystem::path folder =
       std::filesystem::absolute(command.out).lexically_normal().parent_path();
@@ -50,8 +54,10 @@ int run_init(const InitCommand& command) {
     *list = seen_from(folder, *list);
   }
   file.finish(config.text());
-  tell_columns(config);
-  fmt::print("{}: check the guesses there, then: keyshard train {}\n", command.out, command.out);
+  std::FILE* const out = file.is_standard_output() ? stderr : stdout;
+  tell_columns(config, out);
+  fmt::print(out, "{}: check the guesses there, then: keyshard train {}\n", command.out,
+             command.out);
   return kExitDone;
 }
 

@@ -31,6 +31,7 @@ void add_cell(ColumnFacts& facts, const std::string& cell) {
   ++facts.cells;
   if (is_missing(cell)) {
     ++facts.missing;
+    facts.missing_as.insert(cell);
     return;
   }
   ++facts.values[cell];
@@ -50,11 +51,19 @@ void find_missing_numbers(ColumnFacts& facts) {
   }
   if (none > 0 && facts.numbers > 0 && facts.numbers + none == facts.present()) {
     facts.missing += none;
-    std::erase_if(facts.values, [](const auto& entry) { return is_no_number(entry.first); });
+    std::erase_if(facts.values, [&](const auto& entry) {
+      const bool erased = is_no_number(entry.first);
+      if (erased) {
+        facts.missing_as.insert(entry.first);
+      }
+      return erased;
+    });
   }
 }
 
 }  // namespace
+
+bool stands_for_nothing(std::string_view cell) { return is_missing(cell) || is_no_number(cell); }
 
 double ColumnFacts::quantile(double share) const {
   return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];

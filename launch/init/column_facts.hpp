@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,6 +18,7 @@ struct ColumnFacts {
   std::int64_t integers = 0;
   std::int64_t numbers = 0;  ///< the integers too
   bool codes = false;        ///< an integer has zeros in front, as codes have and numbers do not
+  std::set<std::string> missing_as;                      ///< the texts of these cells
   std::unordered_map<std::string, std::int64_t> values;  ///< how often each one comes
   std::vector<double> sorted;                            ///< the numbers, ascending
 
@@ -31,6 +33,9 @@ struct ColumnFacts {
   /// The number below which that share of the numbers lies; only where there are numbers.
   double quantile(double share) const;
 };
+
+/// Whether a text stands for no value, among numbers at least: "NA".
+bool stands_for_nothing(std::string_view cell);
 
 /// Texts that stand for no value wherever they fill a cell.
 const std::vector<std::string>& missing_texts();

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "io/text_number.hpp"
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
 #include "runtime/settings.hpp"
@@ -39,10 +40,12 @@ bool has_word(const std::string& name, const std::set<std::string>& words) {
   return words.contains(low);
 }
 
-bool is_named_label(const std::string& name) {
-  return has_word(name, {"label", "labels", "click", "clicked", "clicks", "target", "y",
-                         "conversion", "converted", "purchase", "purchased", "rating", "ratings",
-                         "stars", "income", "outcome", "response", "churn"});
+const std::set<std::string>& label_names() {
+  static const std::set<std::string> names{
+      "label",      "labels",    "click",    "clicked",   "clicks",  "target",  "y",
+      "conversion", "converted", "purchase", "purchased", "rating",  "ratings", "stars",
+      "income",     "outcome",   "response", "churn",     "is_click"};
+  return names;
 }
 
 bool is_named_id(const std::string& name) {
@@ -92,6 +95,13 @@ ColumnGuess guess_of(const ColumnFacts& facts, ColumnRole role, const std::strin
   guess.options.name = facts.name;
   guess.options.index = facts.index;
   guess.options.role = role;
+  const std::vector<std::string>& usual = missing_texts();
+  if (std::any_of(facts.missing_as.begin(), facts.missing_as.end(), [&](const std::string& text) {
+        return std::find(usual.begin(), usual.end(), text) == usual.end();
+      })) {
+    guess.options.missing =
+        std::vector<std::string>(facts.missing_as.begin(), facts.missing_as.end());
+  }
   guess.why = why;
   return guess;
 }
@@ -215,9 +225,13 @@ std::int64_t find_label(const std::vector<ColumnFacts>& columns, const std::stri
     return found == columns.end() ? -1 : found->index;
   };
   const ColumnFacts& last = columns.back();
-  const std::int64_t by_name =
-      first([](const ColumnFacts& f) { return is_named_label(f.name) && can_be_label(f); });
+  const std::int64_t by_name = first([](const ColumnFacts& f) {
+    return label_names().contains(lower(f.name)) && can_be_label(f);
+  });
+  const std::int64_t by_word = first(
+      [](const ColumnFacts& f) { return has_word(f.name, label_names()) && can_be_label(f); });
   return by_name >= 0                            ? by_name
+         : by_word >= 0                          ? by_word
          : is_binary(columns[0])                 ? 0
          : is_binary(last) || is_two_texts(last) ? last.index
          : first(is_binary) >= 0                 ? first(is_binary)
@@ -227,16 +241,23 @@ std::int64_t find_label(const std::vector<ColumnFacts>& columns, const std::stri
 
 ColumnGuess guess_label(const ColumnFacts& facts) {
   ColumnGuess guess = guess_of(facts, ColumnRole::label, records_of(facts));
-  if (facts.numbers == 0) {
+  if (is_binary(facts)) {
+    guess.why +=
+        fmt::format(", {} of them 1", std::count(facts.sorted.begin(), facts.sorted.end(), 1.0));
+  } else if (facts.distinct() == 2 && facts.all_numbers()) {
+    for (const auto& [value, count] : facts.values) {
+      if (parse_number(value) == facts.sorted.back()) {
+        guess.options.positive = {value};
+        guess.why += fmt::format(", of which {}, the greater one, counts as 1", value);
+      }
+    }
+  } else if (facts.distinct() == 2) {
     const auto rarest = std::min_element(
         facts.values.begin(), facts.values.end(), [](const auto& a, const auto& b) {
           return std::tie(a.second, a.first) < std::tie(b.second, b.first);
         });
     guess.options.positive = {rarest->first};
     guess.why += fmt::format(", of which \"{}\", the rarer one, counts as 1", shown(rarest->first));
-  } else if (is_binary(facts)) {
-    guess.why +=
-        fmt::format(", {} of them 1", std::count(facts.sorted.begin(), facts.sorted.end(), 1.0));
   }
   return guess;
 }

@@ -1,8 +1,11 @@
 #include "launch/init/first_config.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
+#include <iterator>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -31,14 +34,19 @@ std::vector<std::vector<std::string>> records_of(const TextSyntax& syntax, const
   return records;
 }
 
-/// A name for every column: that of the header where it is alone there, else one of the index.
+/// A name for every column: that of the header where it is new there, else one of the index that no
+/// other column has.
 std::vector<std::string> column_names(const TextSyntax& syntax) {
   std::vector<std::string> names;
+  const std::set<std::string> given(syntax.names.begin(), syntax.names.end());
   std::set<std::string> taken;
   for (std::size_t c = 0; c < syntax.cells; ++c) {
-    const std::string own = syntax.header ? syntax.names[c] : "";
-    const bool fresh = !own.empty() && taken.insert(own).second;
-    names.push_back(fresh ? own : fmt::format("c{}", c));
+    std::string name = syntax.header ? syntax.names[c] : "";
+    if (name.empty() || !taken.insert(name).second) {
+      for (name = fmt::format("c{}", c); given.contains(name); name += "_") {
+      }
+    }
+    names.push_back(name);
   }
   return names;
 }
@@ -54,16 +62,16 @@ std::int64_t other_skip(const TextSyntax& syntax, const std::vector<std::string>
   return skip == syntax.skip_lines ? -1 : skip;
 }
 
-/// Adds to the cells that count as 1 those of other files which are written a little differently,
-/// as "yes." beside "yes".
-void add_positives(const FirstConfig& config, std::int64_t label,
+/// Adds to the cells that count as 1 those of other files which the training files lack and which
+/// begin like the first, as "yes." beside "yes".
+void add_positives(const FirstConfig& config, const ColumnFacts& label,
                    const std::vector<TextSample>& others, ColumnOptions& options) {
   std::set<std::string> more;
   for (const TextSample& sample : others) {
     for (const auto& record :
          records_of(config.syntax, sample, lines_to_skip(config.syntax, sample))) {
-      const std::string& cell = record[static_cast<std::size_t>(label)];
-      if (cell != options.positive[0] && cell.starts_with(options.positive[0])) {
+      const std::string& cell = record[static_cast<std::size_t>(label.index)];
+      if (!label.values.contains(cell) && cell.starts_with(options.positive[0])) {
         more.insert(cell);
       }
     }
@@ -71,20 +79,25 @@ void add_positives(const FirstConfig& config, std::int64_t label,
   options.positive.insert(options.positive.end(), more.begin(), more.end());
 }
 
-/// Texts that stand for no value in a column that is used.
-std::vector<std::string> missing_in(const std::vector<ColumnGuess>& columns,
-                                    const std::vector<std::vector<std::string>>& records) {
-  std::set<std::string> found;
-  for (const ColumnGuess& column : columns) {
-    for (const std::vector<std::string>& record : records) {
-      const std::string& cell = record[static_cast<std::size_t>(column.options.index)];
-      const auto& texts = missing_texts();
-      if (std::find(texts.begin(), texts.end(), cell) != texts.end()) {
-        found.insert(cell);
-      }
-    }
+/// Texts that stand for no value in all columns: the usual ones among those that were found.
+std::vector<std::string> missing_in(const std::vector<ColumnFacts>& columns) {
+  const std::vector<std::string>& usual = missing_texts();
+  std::set<std::string> found{""};
+  for (const ColumnFacts& column : columns) {
+    std::copy_if(usual.begin(), usual.end(), std::inserter(found, found.end()),
+                 [&](const std::string& text) { return column.missing_as.contains(text); });
   }
   return {found.begin(), found.end()};
+}
+
+/// Throws unless a column has the values of a label.
+void require_label(const ColumnFacts& facts, const std::string& path) {
+  require(facts.missing == 0 && facts.distinct() > 1 &&
+              (facts.all_numbers() || (facts.distinct() == 2 && facts.numbers == 0)),
+          Kind::bad_input,
+          "{}: expected a label of numbers, or of two texts, in column \"{}\": found {} values, {} "
+          "numbers among {} cells and {} missing cells; --label names another column",
+          path, facts.name, facts.distinct(), facts.numbers, facts.cells, facts.missing);
 }
 
 /// Guesses every column; where none has ids, numbers become ids of their tenths.
@@ -106,13 +119,21 @@ std::vector<ColumnGuess> guess_columns(const std::vector<ColumnFacts>& facts, st
   }
   require(count([](const ColumnOptions& options) { return options.is_feature(); }) > 0,
           Kind::bad_input,
-          "expected a column beside the label to learn from: found none that has values of use");
+          "expected a column beside the label to learn from: found none whose values come again");
   return columns;
 }
 
-bool name_has(const std::string& name, const std::vector<std::string>& words) {
-  return std::any_of(words.begin(), words.end(),
-                     [&](const std::string& word) { return name.find(word) != std::string::npos; });
+/// Whether a run of letters of a name is one of these words.
+bool name_has(const std::string& name, const std::set<std::string>& words) {
+  std::string word;
+  for (const char c : name + " ") {
+    if (std::isalpha(static_cast<unsigned char>(c)) != 0) {
+      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (words.contains(std::exchange(word, ""))) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -121,13 +142,12 @@ FilesBySplit files_by_split(const std::vector<std::string>& files) {
   FilesBySplit split;
   for (const std::string& file : files) {
     const ArchivePath path = archive_path(file);
-    std::string name =
+    const std::string name =
         std::filesystem::path(path.entry.empty() ? path.file : path.entry).filename().string();
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    std::vector<std::string>& to = name_has(name, {"valid", "val.", "dev."}) ? split.valid
-                                   : name_has(name, {"test"})                ? split.test
-                                                                             : split.train;
+    std::vector<std::string>& to = name_has(name, {"valid", "validation", "val", "dev"})
+                                       ? split.valid
+                                   : name_has(name, {"test", "testing"}) ? split.test
+                                                                         : split.train;
     to.push_back(file);
   }
   if (split.train.empty()) {
@@ -152,21 +172,16 @@ FirstConfig look_at(const FilesBySplit& files, const std::string& label) {
           "{}: expected a column that can be the label (its name, two values, or ratings): found "
           "none in {}; --label COLUMN names it",
           files.train[0], joined(column_names(config.syntax), ", "));
+  const ColumnFacts& of_label = facts[static_cast<std::size_t>(at)];
+  require_label(of_label, files.train[0]);
   config.columns = guess_columns(facts, at);
   ColumnOptions& chosen = config.columns[static_cast<std::size_t>(at)].options;
-  const ColumnFacts& of_label = facts[static_cast<std::size_t>(at)];
-  require(of_label.missing == 0 && of_label.present() > 0 &&
-              (of_label.all_numbers() || of_label.distinct() == 2),
-          Kind::bad_input,
-          "{}: expected a label of numbers or of two texts in column \"{}\": found {} texts and {} "
-          "missing cells",
-          files.train[0], of_label.name, of_label.distinct(), of_label.missing);
   config.rates =
       chosen.positive.empty() && (of_label.sorted.front() < 0 || of_label.sorted.back() > 1);
   if (!chosen.positive.empty()) {
-    add_positives(config, at, others, chosen);
+    add_positives(config, of_label, others, chosen);
   }
-  config.missing = missing_in(config.columns, records);
+  config.missing = missing_in(facts);
   return config;
 }
 

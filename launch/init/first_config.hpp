@@ -10,8 +10,8 @@
 
 namespace keyshard {
 
-/// The files of each split, by their names: those with "valid", "val" or "dev" in it, with "test",
-/// and the others, which are training data.
+/// The files of each split, by the words of their names: "valid", "validation", "val" or "dev";
+/// "test" or "testing"; the others are training data.
 struct FilesBySplit {
   std::vector<std::string> train, valid, test;
 };

@@ -40,8 +40,8 @@ std::string dense_text(const ColumnOptions& column) {
   }
   return column.transform == DenseTransform::log ? "transform = \"log\"\n"
          : column.transform == DenseTransform::standard
-             ? fmt::format("transform = \"standard\"\nmean = {:.6g}\nstddev = {:.6g}\n",
-                           column.mean, column.stddev)
+             ? fmt::format("transform = \"standard\"\nmean = {}\nstddev = {}\n", column.mean,
+                           column.stddev)
              : "";
 }
 
@@ -50,10 +50,15 @@ std::string column_text(const ColumnGuess& guess, const TextSyntax& syntax) {
   const ColumnOptions& column = guess.options;
   std::string text =
       fmt::format("\n# {}\n[[data.columns]]\nname = {}\n", guess.why, quoted(column.name));
-  const bool by_name =
-      syntax.header && syntax.names[static_cast<std::size_t>(column.index)] == column.name;
+  // JSON writes another text for a name that is no UTF-8.
+  const bool is_text = quoted(column.name).find("\xEF\xBF\xBD") == std::string::npos;
+  const bool by_name = syntax.header && is_text &&
+                       syntax.names[static_cast<std::size_t>(column.index)] == column.name;
   text += by_name ? "" : fmt::format("index = {}\n", column.index);
   text += fmt::format("role = \"{}\"\n", role_text(column.role));
+  if (column.missing) {
+    text += fmt::format("missing = {}\n", list_of(*column.missing));
+  }
   if (!column.positive.empty()) {
     text += fmt::format("positive = {}\n", list_of(column.positive));
   }

@@ -1,6 +1,7 @@
 #include "launch/init/text_syntax.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 
@@ -8,6 +9,7 @@
 
 #include "io/text_cells.hpp"
 #include "io/text_number.hpp"
+#include "launch/init/column_facts.hpp"
 #include "runtime/error.hpp"
 #include "runtime/shown.hpp"
 
@@ -110,27 +112,36 @@ std::string shown_counts(const std::map<std::size_t, std::size_t>& counts) {
 
 bool is_number(const std::string& cell) { return parse_number(cell).has_value(); }
 
-/// Whether the first line names the columns: it has different names without a number among them,
-/// and a column whose other cells are numbers, or no name comes again in its column.
+/// Whether a cell can be the name of a column: it has a letter, and is no text for a missing value.
+bool is_name(const std::string& cell) {
+  const bool letters = std::any_of(cell.begin(), cell.end(), [](unsigned char c) {
+    return c >= 0x80 || std::isalpha(c) != 0;  // UTF-8 beyond ASCII counts as letters
+  });
+  return letters && !is_number(cell) && !stands_for_nothing(cell);
+}
+
+/// Whether the first line names the columns: a name stands above numbers; or all cells are
+/// different names, and none comes again in its column.
 bool is_header(const std::vector<std::vector<std::string>>& rows, std::string& why) {
   const std::vector<std::string>& first = rows[0];
-  const std::set<std::string> names(first.begin(), first.end());
-  if (rows.size() < 2 || names.size() != first.size() ||
-      std::any_of(first.begin(), first.end(), is_number)) {
-    why = "no header, for the first line has numbers or equal cells";
-    return false;
-  }
+  const auto below = [&](std::size_t c, const auto& fits) {
+    return static_cast<std::size_t>(
+        std::count_if(rows.begin() + 1, rows.end(), [&](const auto& row) { return fits(row[c]); }));
+  };
   for (std::size_t c = 0; c < first.size(); ++c) {
-    std::size_t numbers = 0, again = 0;
-    for (std::size_t r = 1; r < rows.size(); ++r) {
-      numbers += is_number(rows[r][c]);
-      again += rows[r][c] == first[c];
-    }
-    if (numbers * 10 > (rows.size() - 1) * 9) {
+    if (is_name(first[c]) && rows.size() > 1 && below(c, is_number) * 10 > (rows.size() - 1) * 9) {
       why = fmt::format("a header, for \"{}\" stands above numbers", shown(first[c]));
       return true;
     }
-    if (again > 0) {
+  }
+  const std::set<std::string> names(first.begin(), first.end());
+  if (rows.size() < 2 || names.size() != first.size() ||
+      !std::all_of(first.begin(), first.end(), is_name)) {
+    why = "no header, for the first line has numbers, missing values or equal cells";
+    return false;
+  }
+  for (std::size_t c = 0; c < first.size(); ++c) {
+    if (below(c, [&](const std::string& cell) { return cell == first[c]; }) > 0) {
       why = fmt::format("no header, for \"{}\" stands in other lines too", shown(first[c]));
       return false;
     }

@@ -121,6 +121,16 @@ TEST(ColumnGuess, TheLabelIsFoundByNameOrValues) {
   ratings.index = 1;
   EXPECT_EQ(find_label({user, ratings}, ""), 1);
   EXPECT_EQ(find_label({user, facts("x", {"a", "b", "c"})}, ""), -1);
+  ColumnFacts counted = facts("click_count", {"4", "1", "9"});
+  ColumnFacts label = facts("label", {"0", "1", "0"});
+  label.index = 1;
+  EXPECT_EQ(find_label({counted, label}, ""), 1) << "the whole name counts first";
+}
+
+TEST(ColumnGuess, TheGreaterOfTwoNumbersIsPositive) {
+  EXPECT_EQ(guess_label(facts("y", {"-1", "1", "1"})).options.positive,
+            std::vector<std::string>{"1"});
+  EXPECT_TRUE(guess_label(facts("y", {"0", "1", "1"})).options.positive.empty());
 }
 
 TEST(ColumnGuess, TheRarerOfTwoTextsIsPositive) {

@@ -91,7 +91,48 @@ TEST(FilesBySplit, AreToldApartByTheirNames) {
   EXPECT_EQ(files.train, (std::vector<std::string>{"a/train.csv", "testing/more.csv"}));
   EXPECT_EQ(files.valid, (std::vector<std::string>{"a/valid.csv", "dev.csv"}));
   EXPECT_EQ(files.test, std::vector<std::string>{"test-1.csv"});
+  EXPECT_EQ(files_by_split({"latest.csv", "interval.csv", "contest.csv"}).train.size(), 3u);
+  EXPECT_EQ(files_by_split({"a.csv", "val_1.csv"}).valid, std::vector<std::string>{"val_1.csv"});
   EXPECT_EQ(files_by_split({"test.csv"}).train, std::vector<std::string>{"test.csv"});
+}
+
+TEST_F(Init, MissingNumbersAndLabelsOfOtherFilesAreUnderstood) {
+  std::string text = "age,city,state\n", other = "age,city,state\n";
+  for (int i = 0; i < 600; ++i) {
+    text += fmt::format("{},c{},{}\n", i % 7 == 0 ? "NA" : fmt::format("{}.5", i % 60), i % 9,
+                        i % 3 == 0 ? "paid" : "paid_late");
+    other += fmt::format("{}.5,c{},{}\n", i % 60, i % 9, i % 3 == 0 ? "paid." : "paid_late");
+  }
+  folder_.write("pay.csv", text);
+  folder_.write("pay-test.csv", other);
+  const std::string config = train_on("--label state pay.csv pay-test.csv");
+  EXPECT_TRUE(has(config, "test = [\"pay-test.csv\"]")) << config;
+  EXPECT_TRUE(has(config, "missing = [\"NA\"]\n")) << config;
+  EXPECT_TRUE(has(config, "positive = [\"paid\", \"paid.\"]")) << config;
+}
+
+TEST_F(Init, RefusesLabelsWithoutValuesAndFilesThatItWouldOverwrite) {
+  folder_.write("a.csv", "x,lab\n1,\n2,\n1,\n");
+  folder_.write("v.csv", "x,lab\n1,0\n");
+  const Ending empty = run("init a.csv --label lab");
+  EXPECT_EQ(empty.code, kExitUsage);
+  EXPECT_TRUE(has(empty.error, "expected a label of numbers, or of two texts")) << empty.error;
+  const Ending input = run("init a.csv --valid v.csv --out v.csv --overwrite");
+  EXPECT_EQ(input.code, kExitUsage);
+  EXPECT_TRUE(has(input.error, "found a file of the data")) << input.error;
+  EXPECT_EQ(folder_.read("v.csv"), "x,lab\n1,0\n");
+}
+
+TEST_F(Init, NamesColumnsThatTheHeaderLeavesUnnamed) {
+  std::string text = ",c0,2020,click_count,label\n";
+  for (int i = 0; i < 300; ++i) {
+    text += fmt::format("{},a{},{},{},{}\n", i, i % 5, i % 4, i % 11, i % 2);
+  }
+  folder_.write("pandas.csv", text);
+  const std::string config = train_on("pandas.csv");
+  EXPECT_TRUE(has(config, "name = \"c0_\"\nindex = 0\nrole = \"ignore\"")) << config;
+  EXPECT_TRUE(has(config, "name = \"2020\"\nrole = \"id\""));
+  EXPECT_TRUE(has(config, "name = \"label\"\nrole = \"label\""));
 }
 
 struct SharedFiles {

@@ -42,7 +42,10 @@ TEST(TextSyntax, FindsTheHeader) {
   EXPECT_FALSE(guess({"0\ta\t1", "1\tb\t2"}).header);
   EXPECT_FALSE(guess({"a,x", "b,y", "a,z"}).header) << "\"a\" stands in another line, too";
   EXPECT_TRUE(guess({"name,city", "b,y", "a,z"}).header);
-  EXPECT_FALSE(guess({"a,a", "1,2"}).header) << "columns have different names";
+  EXPECT_TRUE(guess({"user,2020,2021,label", "7,1,2,0"}).header);
+  EXPECT_TRUE(guess({"user,x,x,label", "7,1,2,0"}).header);
+  EXPECT_FALSE(guess({"NA,a", "1,b", "2,c"}).header) << "NA stands for a number";
+  EXPECT_FALSE(guess({"7,b,b", "1,c,d"}).header);
 }
 
 TEST(TextSyntax, SkipsLinesThatAreNoRecords) {

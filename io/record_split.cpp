@@ -76,6 +76,10 @@ RecordSplit::RecordSplit(const DataOptions& options, Split split,
            : split == Split::test ? options_.valid
                                   : options_.valid + options_.test;
   end_ = split == Split::train ? 1 : begin_ + options_.share(split);
+  for (const std::string& file : files) {
+    const TextKeys key_of;
+    files_.push_back(key_of(file.substr(file.find_last_of('/') + 1)));
+  }
   if (options_.by.empty()) {
     return;
   }
@@ -92,8 +96,12 @@ RecordSplit::RecordSplit(const DataOptions& options, Split split,
 
 RecordSplit RecordSplit::of_file(std::int64_t file) const {
   RecordSplit one = *this;
+  const auto f = static_cast<std::size_t>(file);
+  if (!whole_) {
+    one.files_ = {files_[f]};
+  }
   if (!cells_.empty()) {
-    one.cells_ = {cells_[static_cast<std::size_t>(file)]};
+    one.cells_ = {cells_[f]};
   }
   return one;
 }
@@ -119,8 +127,9 @@ std::uint64_t RecordSplit::hash_of_cells(std::size_t file, std::string_view text
 }
 
 bool RecordSplit::has(std::int64_t file, std::int64_t number, std::string_view text) {
-  return whole_ || has_hash(is_by_number() ? hash_of(options_.seed, number)
-                                           : hash_of_cells(static_cast<std::size_t>(file), text));
+  const auto f = static_cast<std::size_t>(file);
+  return whole_ || has_hash(is_by_number() ? hash_of(options_.seed, files_[f], number)
+                                           : hash_of_cells(f, text));
 }
 
 void RecordSplit::cut(std::int64_t file, std::int64_t first, TextRecords& records) {

@@ -1,8 +1,9 @@
 // Which records of the training files belong to a split of data.split. The hash of a record draws a
 // number in [0, 1): below `valid` the record is validation data, below `valid + test` test data,
-// and else training data. The hash is that of the number of the record in its file, from 0, or of
-// its cells in the columns `by`, so that all records of a user are in one split. So the choice is
-// the same on any number of ranks, in any order of reading, and after lines were added to a file.
+// and else training data. The hash is that of the name of its file, without folders, and the number
+// of the record there, from 0; or of its cells in the columns `by`, so that all records of a user
+// are in one split. So the choice is the same on any number of ranks, in any order of reading, and
+// after lines were added to a file, or files.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +47,8 @@ class RecordSplit {
 
   bool whole_;
   SplitOptions options_;
-  double begin_ = 0, end_ = 1;  // of the numbers that are in the split
+  double begin_ = 0, end_ = 1;        // of the numbers that are in the split
+  std::vector<std::uint64_t> files_;  // a hash of the name of each file
   CellSplitter splitter_;
   std::vector<std::vector<std::size_t>> cells_;  // of each file, the cells of `by`
 };

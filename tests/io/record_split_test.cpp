@@ -14,6 +14,7 @@
 #include "io/make_reader.hpp"
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
+#include "runtime/text_keys.hpp"
 #include "tests/io/read_data.hpp"
 #include "tests/support/ranks.hpp"
 
@@ -71,9 +72,9 @@ TEST(RecordSplit, DealsRecordsByTheirNumberInTheFile) {
   options.split.seed = 5;
   for (const Split split : {Split::train, Split::valid, Split::test}) {
     std::vector<std::int64_t> expected;
-    for (const std::int64_t records : {700, 300}) {
+    for (const auto& [name, records] : {std::pair("a", 700), {"b", 300}}) {
       for (std::int64_t i = 0; i < records; ++i) {
-        if (drawn(options.split, hash_of(5, i)) == split) {
+        if (drawn(options.split, hash_of(5, TextKeys()(name), i)) == split) {
           expected.push_back(i);
         }
       }
@@ -143,11 +144,22 @@ TEST(RecordSplit, CellsDecideWhereverTheirRecordStands) {
 }
 
 TEST(RecordSplit, LinesThatAreAddedChangeNoChoice) {
-  const DataOptions before = split_of({write_text("a", lines_of(300))});
-  const DataOptions after = split_of({write_text("b", lines_of(450))});
-  std::vector<std::int64_t> found = labels_in(after, Split::valid);
+  const std::vector<std::int64_t> before =
+      labels_in(split_of({write_text("a", lines_of(300))}), Split::valid);
+  std::vector<std::int64_t> found =
+      labels_in(split_of({write_text("a", lines_of(450))}), Split::valid);
   std::erase_if(found, [](std::int64_t label) { return label >= 300; });
-  EXPECT_EQ(found, labels_in(before, Split::valid));
+  EXPECT_EQ(found, before);
+}
+
+TEST(RecordSplit, FilesDrawEachForItself) {
+  // Files of ten lines each: were the number of a line all that counts, each would give the same.
+  std::vector<std::string> files;
+  for (int f = 0; f < 100; ++f) {
+    files.push_back(write_text(fmt::format("f{}", f), lines_of(10)));
+  }
+  const auto valid = static_cast<double>(labels_in(split_of(files), Split::valid).size());
+  EXPECT_NEAR(valid, 200, 4 * std::sqrt(1000 * 0.2 * 0.8));
 }
 
 TEST(RecordSplit, IsTheSameOnAnyNumberOfRanks) {

@@ -21,7 +21,8 @@ KEYSHARD_HD KEYSHARD_INLINE void prefetch_lines(const T* data, std::int64_t n) {
 #ifndef __CUDA_ARCH__
   constexpr std::uintptr_t kLine = 64;
   const auto begin = reinterpret_cast<std::uintptr_t>(data) & ~(kLine - 1);
-  const auto end = reinterpret_cast<std::uintptr_t>(data + n);
+  const auto end =
+      reinterpret_cast<std::uintptr_t>(data) + static_cast<std::uintptr_t>(n) * sizeof(T);
   for (std::uintptr_t line = begin; line < end; line += kLine) {
     __builtin_prefetch(reinterpret_cast<const char*>(line), kWrite);
     keep_prefetch();

@@ -390,7 +390,8 @@ void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& as
                       .pooled = device_view(stream, pooled, pooled_storage),
                       .kept = asker.kept.data(),
                       .kept_bytes = shape.kept_bytes,
-                      .ids = asker.distinct.inverse.size() / std::max<std::int64_t>(bags, 1)};
+                      .ids = asker.distinct.inverse.size() / std::max<std::int64_t>(bags, 1),
+                      .row_dim = shape.uniform() ? shape.dims.front() : 0};
   for_each_row(stream, bags, pool);
   merge_parts(stream, asker, pool, bags);
   pool_own_bags(stream, shape, device, asker, pool.pooled);

@@ -230,7 +230,8 @@ struct PoolBags {
   const MatrixView<float>* pooled;  ///< of each group
   std::byte* kept;                  ///< [samples x kept_bytes]
   std::int64_t kept_bytes;
-  std::int64_t ids;  ///< of a bag, on average
+  std::int64_t ids;      ///< of a bag, on average
+  std::int64_t row_dim;  ///< of the rows of all tables; 0 where tables differ
 
   std::int64_t work() const { return 10 + 5 * ids; }
 
@@ -251,12 +252,23 @@ struct PoolBags {
     return shape.groups[feature * shape.num_groups];
   }
 
+  /// The rows of so many items at most, each of `dim` numbers.
+  void fetch_rows(std::int64_t first, std::int64_t n, std::int64_t dim) const {
+    constexpr std::int64_t kMostFetched = 192;
+    for (std::int64_t i = first; i < first + (n < kMostFetched ? n : kMostFetched); ++i) {
+      prefetch(rows(items[i]), dim);
+    }
+  }
+
   /// The rows of the bags, then the output of the first group.
   void fetch_range(std::int64_t begin, std::int64_t end) const {
-    constexpr std::int64_t kMostFetched = 192;
-    const std::int64_t first = bags.begin(begin), n = bags.begin(end) - first;
-    for (std::int64_t i = first; i < first + (n < kMostFetched ? n : kMostFetched); ++i) {
-      prefetch(rows(items[i]), shape.features[0].row_dim);
+    if (row_dim > 0) {
+      fetch_rows(bags.begin(begin), bags.begin(end) - bags.begin(begin), row_dim);
+    } else {
+      for (std::int64_t bag = begin; bag < end; ++bag) {
+        const std::uint32_t feature = place_of(bag).feature;
+        fetch_rows(bags.begin(bag), bags.size(bag), shape.features[feature].row_dim);
+      }
     }
     const Place from = place_of(begin), to = place_of(end - 1);
     std::int64_t column = first_group(from.feature).column;

@@ -19,7 +19,9 @@ double cosine_of_turn(double x) {
 }
 
 double power(double base, double exponent) {
-  return base > 0 ? portable_exp(std::max(exponent * portable_log(base), -700.0)) : 0;
+  return exponent == 0 ? 1
+         : base > 0    ? portable_exp(std::max(exponent * portable_log(base), -700.0))
+                       : 0;
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ TEST(RateSchedule, FallsExponentially) {
         << step;
   }
   const RateSchedule none{.curve = RateCurve::exponential, .factor = 0, .every_steps = 1};
+  EXPECT_EQ(none.scale(0, 10), 1);
   EXPECT_EQ(none.scale(5, 10), 0);
 }
 

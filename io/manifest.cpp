@@ -175,7 +175,7 @@ Manifest parse_tree(const ValueReader& root) {
           "{}: expected format version 1 to {}, which this version of keyshard reads: found {}",
           root.path(), kCheckpointFormat, manifest.format);
   manifest.step = count_in(root.at("step"));
-  manifest.ranks = count_in(root.at("ranks"));
+  manifest.ranks = root.at("ranks").integer(1, kMost);
   manifest.config = root.at("config").value();
   manifest.state = root.at("state").value();
   for (const ValueReader& node : root.at("files").entries()) {

@@ -64,8 +64,16 @@ std::vector<std::filesystem::path> absent_folders(const std::string& folder,
   return absent;
 }
 
+/// Whether the checkpoints of a job lie in an output folder.
+bool has_checkpoints(const std::filesystem::path& output) {
+  std::error_code ignored;
+  std::filesystem::directory_iterator entry(checkpoint_folder(output.string()), ignored), end;
+  return entry != end;
+}
+
 /// An output folder that this job has made goes again, with all in it, unless the job keeps it: so
 /// what is refused before the first step leaves nothing behind. The caller holds the folder's lock.
+/// A folder with checkpoints stays: another job has come between.
 class NewOutput {
  public:
   explicit NewOutput(std::vector<std::filesystem::path> made) : made_(std::move(made)) {}
@@ -74,6 +82,9 @@ class NewOutput {
     std::error_code ignored;
     for (const std::filesystem::path& path : made_) {
       if (path == made_.front()) {
+        if (has_checkpoints(path)) {
+          return;
+        }
         std::filesystem::remove_all(path, ignored);
       } else {
         std::filesystem::remove(path, ignored);  // another job may have a folder in it by now

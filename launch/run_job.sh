@@ -10,7 +10,8 @@
 start_seconds() {
   local config=$1 seconds=120 found argument
   shift
-  found=$(sed -n 's/^[[:space:]]*start_seconds[[:space:]]*=[[:space:]]*\([0-9.]*\).*/\1/p' "$config" | tail -n 1)
+  # A number in another form than 30, 1_200 or 2.5 is left to the program: 120 holds here.
+  found=$(sed -n 's/^[[:space:]]*start_seconds[[:space:]]*=[[:space:]]*\([0-9_.]*\)[[:space:]]*\(#.*\)\{0,1\}$/\1/p' "$config" | tail -n 1 | tr -d _)
   seconds=${found:-$seconds}
   for argument in "$@"; do
     case $argument in

@@ -15,26 +15,21 @@
 namespace keyshard {
 namespace {
 
-/// The columns of `by`, as columns that are read: by their index where the configuration gives one.
-DataOptions options_of_by(const DataOptions& options) {
-  DataOptions by;
-  by.separator = options.separator;
-  by.header = options.header;
-  by.quote = options.quote;
-  by.trim = options.trim;
+/// Throws where a column is neither configured nor in a header.
+void require_known(const DataOptions& options) {
   for (const std::string& name : options.split.by) {
-    const auto known = std::find_if(options.columns.begin(), options.columns.end(),
-                                    [&](const ColumnOptions& c) { return c.name == name; });
-    require(known != options.columns.end() || options.header, Kind::bad_input,
+    const bool known = std::any_of(options.columns.begin(), options.columns.end(),
+                                   [&](const ColumnOptions& c) { return c.name == name; });
+    require(known || options.header, Kind::bad_input,
             "data.split.by: expected a column of the configuration, for the data has no header: "
             "found \"{}\"",
             name);
-    ColumnOptions& column = by.columns.emplace_back();
-    column.name = name;
-    column.role = ColumnRole::id;
-    column.index = known == options.columns.end() ? -1 : known->index;
   }
-  return by;
+}
+
+std::uint64_t hash_of_text(std::string_view text) {
+  static const TextKeys key_of;
+  return key_of(text);
 }
 
 /// Records of a block that is not read: the numbers of its records decide.
@@ -77,19 +72,18 @@ RecordSplit::RecordSplit(const DataOptions& options, Split split,
                                   : options_.valid + options_.test;
   end_ = split == Split::train ? 1 : begin_ + options_.share(split);
   for (const std::string& file : files) {
-    const TextKeys key_of;
-    files_.push_back(key_of(file.substr(file.find_last_of('/') + 1)));
+    files_.push_back(hash_of_text(file.substr(file.find_last_of('/') + 1)));
   }
   if (options_.by.empty()) {
     return;
   }
-  const DataOptions by = options_of_by(options);
+  require_known(options);
   cells_.resize(files.size());
   for (std::size_t f = 0; f < files.size(); ++f) {
     if (!starts[f].empty) {
       splitter_.split(starts[f].header);
-      cells_[f] = cells_of_columns(by, splitter_.cells(),
-                                   fmt::format("{}:{}", files[f], starts[f].header_line));
+      cells_[f] = cells_of_names(options, options_.by, splitter_.cells(),
+                                 fmt::format("{}:{}", files[f], starts[f].header_line));
     }
   }
 }
@@ -112,16 +106,15 @@ bool RecordSplit::has_hash(std::uint64_t hash) const {
 }
 
 std::uint64_t RecordSplit::hash_of_cells(std::size_t file, std::string_view text) {
-  static const TextKeys key_of;
   const bool whole = splitter_.split(text) == nullptr &&
                      std::all_of(cells_[file].begin(), cells_[file].end(),
                                  [&](std::size_t c) { return c < splitter_.cells().size(); });
   if (!whole) {
-    return hash_of(options_.seed, key_of(text));
+    return hash_of(options_.seed, hash_of_text(text));
   }
   std::uint64_t hash = hash_of(options_.seed);
   for (const std::size_t cell : cells_[file]) {
-    hash = hash_of(hash, key_of(splitter_.cells()[cell]));
+    hash = hash_of(hash, hash_of_text(splitter_.cells()[cell]));
   }
   return hash;
 }

@@ -157,12 +157,6 @@ class Opening {
   std::vector<TextFile> files_;
 };
 
-}  // namespace
-
-bool is_pipe(const std::string& path) { return path == "-" || S_ISFIFO(status_of(path).st_mode); }
-
-namespace {
-
 /// Refuses pipes whose records are dealt to several splits, each of which reads its files.
 void require_no_shared_pipe(const DataOptions& options, Split split) {
   for (const std::string& path : options.files(split)) {
@@ -173,6 +167,8 @@ void require_no_shared_pipe(const DataOptions& options, Split split) {
 }
 
 }  // namespace
+
+bool is_pipe(const std::string& path) { return path == "-" || S_ISFIFO(status_of(path).st_mode); }
 
 TextFiles open_text_files(const DataOptions& options, Split split, std::int64_t slices,
                           Communicator<Cpu>& communicator) {

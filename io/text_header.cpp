@@ -99,6 +99,22 @@ std::vector<std::size_t> cells_of_columns(const DataOptions& options, const Cell
   return found;
 }
 
+std::vector<std::size_t> cells_of_names(const DataOptions& options,
+                                        const std::vector<std::string>& names, const Cells& cells,
+                                        const std::string& place) {
+  DataOptions named = options;
+  named.columns.clear();
+  for (const std::string& name : names) {
+    const auto known = std::find_if(options.columns.begin(), options.columns.end(),
+                                    [&](const ColumnOptions& c) { return c.name == name; });
+    ColumnOptions& column = named.columns.emplace_back();
+    column.name = name;
+    column.role = ColumnRole::id;
+    column.index = known == options.columns.end() ? -1 : known->index;
+  }
+  return cells_of_columns(named, cells, place);
+}
+
 bool all_by_index(const DataOptions& options) {
   return std::all_of(options.columns.begin(), options.columns.end(),
                      [](const ColumnOptions& column) {

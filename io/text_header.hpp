@@ -19,6 +19,13 @@ std::vector<std::size_t> cells_of_columns(const DataOptions& options,
                                           const std::vector<std::string_view>& cells,
                                           const std::string& place);
 
+/// The cells of columns of these names, in the order of the names: by the index of the column in
+/// the configuration, or else by the name in the header. Throws as cells_of_columns does.
+std::vector<std::size_t> cells_of_names(const DataOptions& options,
+                                        const std::vector<std::string>& names,
+                                        const std::vector<std::string_view>& cells,
+                                        const std::string& place);
+
 /// Whether every column that is used has an index, so that no name ties it to a header.
 bool all_by_index(const DataOptions& options);
 

@@ -133,18 +133,7 @@ std::optional<std::size_t> RecordParser::cell_of(const std::string& name) const 
 
 /// Finds the cells of DataOptions::keep; those of the first line are split.
 void RecordParser::find_kept(const std::string& place) {
-  DataOptions kept = options_;
-  kept.columns.clear();
-  for (const std::string& name : options_.keep) {
-    const auto known =
-        std::find_if(options_.columns.begin(), options_.columns.end(),
-                     [&](const ColumnOptions& column) { return column.name == name; });
-    ColumnOptions& column = kept.columns.emplace_back();
-    column.name = name;
-    column.role = ColumnRole::id;
-    column.index = known == options_.columns.end() ? -1 : known->index;
-  }
-  kept_ = cells_of_columns(kept, splitter_.cells(), place);
+  kept_ = cells_of_names(options_, options_.keep, splitter_.cells(), place);
   for (const std::size_t cell : kept_) {
     least_cells_ = std::max(least_cells_, cell + 1);
   }

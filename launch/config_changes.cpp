@@ -148,10 +148,15 @@ ConfigChanges config_changes(const ResolvedSettings& saved, const ResolvedSettin
       paths.insert(path);
     }
   }
+  // A cosine without an end of its own ends with the job.
+  const bool length_steers = use == CheckpointUse::resume &&
+                             text_at(now, "job.schedule.type") == "\"cosine\"" &&
+                             text_at(now, "job.schedule.steps") == "0";
   ConfigChanges changes;
   for (const std::string& path : paths) {
     const std::string was = text_at(saved, path), is = text_at(now, path);
-    const KeyChange change = change_of(path, use);
+    const bool is_length = path == "job.epochs" || path == "job.steps";
+    const KeyChange change = length_steers && is_length ? KeyChange::steers : change_of(path, use);
     if (was == is || change == KeyChange::free) {
       continue;
     }

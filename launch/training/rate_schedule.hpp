@@ -22,7 +22,7 @@ const std::vector<std::string>& names_of(RateCurve);
 ///   exponential  factor^(t / every_steps)            tf.keras ExponentialDecay
 ///   cosine       least + (1 - least) (1 + cos(pi t / T)) / 2, and `least` from T on, where T =
 ///                steps - warmup_steps                 Loshchilov and Hutter 2017, without restarts
-/// and never below `least`.
+/// and after the warm-up never below `least`.
 struct RateSchedule {
   RateCurve curve = RateCurve::constant;
   std::int64_t warmup_steps = 0;

@@ -131,6 +131,17 @@ TEST(ConfigChanges, AreAllNamedWithBothValues) {
                                  "model.optimizer.learning_rate was 0.001 and is 0.5"}));
 }
 
+TEST(ConfigChanges, TheLengthOfAJobIsToldWhereACosineEndsWithIt) {
+  const auto told = [](const char* schedule) {
+    return config_changes(values_of({schedule, "job.steps=10"}),
+                          values_of({schedule, "job.steps=20"}))
+        .told;
+  };
+  EXPECT_EQ(told("job.schedule=cosine"), Lines{"job.steps was 10 and is 20"});
+  EXPECT_EQ(told("job.schedule={type=\"cosine\",steps=15}"), Lines{});
+  EXPECT_EQ(told("job.schedule=step"), Lines{});
+}
+
 TEST(ConfigChanges, AreOfValuesAndNotOfHowTheyAreWritten) {
   const ResolvedSettings given =
       values_of({"job.seed=1", "model.dropout=0", "job.decay=1", "model.optimizer=adam",

@@ -158,6 +158,9 @@ std::vector<std::string> without_effect(const JobConfig& config) {
       add_given(config, key, "without job.decay below 1", lines);
     }
   }
+  if (!config.data.split.active()) {
+    add_table(config, "data.split", "neither valid nor test is above 0", lines);
+  }
   add_of_model(config, lines);
   if (config.data.format != DataFormat::generated) {
     add_table(config, "data.generator", "the data are not generated", lines);

@@ -121,6 +121,9 @@ TEST(WithoutEffect, IsListedWithItsReason) {
   EXPECT_EQ(without_effect(read(kNoValidation, {"job.metric=auc", "data.generator.seed=3"})),
             (Lines{"--set job.metric: job.metric: nothing is evaluated",
                    "--set data.generator.seed: data.generator: the data are not generated"}));
+  EXPECT_EQ(without_effect(read(kNoValidation, {"data.split.by=[\"user\"]"})),
+            Lines{"--set data.split.by: data.split: neither valid nor test is above 0"});
+  EXPECT_EQ(without_effect(read(kNoValidation, {"data.split.test=0.1"})), Lines{});
   EXPECT_EQ(
       without_effect(read(kGenerated, {"model.type=mlp", "model.hidden=[]", "model.dropout=0.5",
                                        "embedding.linear.l2=0.1"})),

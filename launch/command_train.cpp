@@ -160,10 +160,11 @@ void tell_best(const JobConfig& config, const TrainingRun& run, Reporter& report
         fmt::format("score with the best step, {} ({}): keyshard evaluate --checkpoint {}/{}",
                     schedule.best_step, value, output, schedule.best_step));
   } else {
-    reporter.note(
-        fmt::format("the best step, {} ({}), is not kept, for checkpoint.best is false; score with "
-                    "step {}: keyshard evaluate --checkpoint {}",
-                    schedule.best_step, value, run.saved_step(), output));
+    reporter.note(fmt::format(
+        "the best step, {} ({}), is not kept{}; score with step {}: keyshard evaluate "
+        "--checkpoint {}",
+        schedule.best_step, value, config.checkpoint.best ? "" : ", for checkpoint.best is false",
+        run.saved_step(), output));
   }
 }
 

@@ -55,6 +55,37 @@ TEST(ForEachRow, HandsOnWhatWasFetched) {
   }
 }
 
+/// Counts the calls for each index: ranges that are fetched by 1, work by 10, and work in front of
+/// its fetch by 100.
+struct RangeMarks {
+  int* marks;
+  std::int64_t width;
+
+  void fetch_range(std::int64_t begin, std::int64_t end) const {
+    for (; begin < end; ++begin) {
+      marks[begin] += 1;
+    }
+  }
+
+  std::int64_t fetched() const { return width; }
+
+  template <class Team>
+  void operator()(std::int64_t i, const Team&) const {
+    marks[i] += marks[i] == 1 ? 10 : 100;
+  }
+};
+
+TEST(ForEachRow, FetchesEachIndexOnceInARangeAheadOfItsWork) {
+  for (const int threads : {1, 3}) {
+    Stream<Cpu> stream(threads, 0);
+    for (const std::int64_t width : {1, 100, 5000}) {
+      std::vector<int> marks(300);
+      for_each_row(stream, 300, RangeMarks{marks.data(), width});
+      EXPECT_EQ(marks, std::vector<int>(300, 11)) << threads << " threads, width " << width;
+    }
+  }
+}
+
 /// Writes the number of its run.
 struct RunNumbers {
   struct Row {

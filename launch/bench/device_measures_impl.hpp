@@ -11,6 +11,12 @@
 namespace keyshard {
 
 template <Backend B>
+void time_lookup(const BenchOn<B>& bench) {
+  time_table_lookup(bench);
+  time_step_lookup(bench);
+}
+
+template <Backend B>
 const std::vector<DeviceMeasure<B>>& device_measures() {
   static const std::vector<DeviceMeasure<B>> all{
       {"find", "row numbers of keys of one table, by width and load", &time_find<B>},

@@ -70,15 +70,6 @@ void time_step_lookup(const BenchOn<B>& bench) {
 }
 
 template <Backend B>
-void time_table_lookup(const BenchOn<B>& bench);
-
-template <Backend B>
-void time_lookup(const BenchOn<B>& bench) {
-  time_table_lookup(bench);
-  time_step_lookup(bench);
-}
-
-template <Backend B>
 void time_dedup(const BenchOn<B>& bench) {
   bench.context.set_dim(bench.sizes().step_dim);
   const IdBatches& batches = bench.context.whole("P");

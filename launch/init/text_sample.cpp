@@ -17,10 +17,10 @@ TextSample read_sample(const std::string& path, std::int64_t most_lines) {
   std::int64_t bytes = 0;
   std::string_view text;
   TextPlace place;
-  sample.whole = true;
+  bool whole = true;
   while (stream.next(text, place)) {
     if (std::ssize(sample.lines) == most_lines || bytes > kMostBytes) {
-      sample.whole = false;
+      whole = false;
       break;
     }
     sample.lines.emplace_back(text);
@@ -28,7 +28,7 @@ TextSample read_sample(const std::string& path, std::int64_t most_lines) {
   }
   require(!sample.lines.empty(), Kind::bad_input, "{}: expected records: found none", path);
   sample.records = static_cast<double>(sample.lines.size());
-  if (!sample.whole) {
+  if (!whole) {
     const double of_file =
         is_archive(path) ? 0 : static_cast<double>(std::filesystem::file_size(path));
     sample.records *= of_file / static_cast<double>(bytes);

@@ -10,7 +10,6 @@ namespace keyshard {
 struct TextSample {
   std::string path;
   std::vector<std::string> lines;  ///< without line ends; empty lines are left out
-  bool whole = false;              ///< these are all lines of the file
   double records = 0;              ///< of the file: counted, or estimated by its size; 0: not known
 };
 

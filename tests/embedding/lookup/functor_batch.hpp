@@ -165,7 +165,8 @@ inline PoolBags pool_bags(FunctorBatch& batch, const DeviceShape<Cpu>& device, P
           .pooled = out.views.data(),
           .kept = out.kept.data(),
           .kept_bytes = batch.shape.kept_bytes,
-          .ids = 2};
+          .ids = 2,
+          .row_dim = batch.shape.uniform() ? batch.shape.dims.front() : 0};
 }
 
 inline ReduceParts reduce_parts(FunctorBatch& batch, const DeviceShape<Cpu>& device,

@@ -70,8 +70,12 @@ struct StatusRef {
     return std::bit_cast<std::uint32_t>(*store.row(row));
   }
 
+  /// Whether rows have a status.
+  KEYSHARD_HD bool kept() const { return policy.index() != 0; }
+
+  /// Of a row that may be kNoRow, where rows have a status.
   KEYSHARD_HD void fetch(RowId row) const {
-    if (policy.index() != 0) {
+    if (row != kNoRow) {
       prefetch_to_write(store.row(row), 1);
     }
   }
@@ -131,6 +135,12 @@ struct TableRef {
   std::int64_t dim;                        ///< values of all groups
   bool zeros;                              ///< an absent key reads as zeros in inference
   ValueDtype dtype = ValueDtype::float32;  ///< of the values in the rows
+
+  /// Whether a step of a row is the rule of its one group and nothing else; `first` is groups[0].
+  KEYSHARD_HD bool bare(const GroupRef& first) const {
+    return num_groups == 1 && dtype == ValueDtype::float32 && !status.kept() && !status.follows &&
+           !(first.max_norm > 0) && !first.regularized;
+  }
 };
 
 }  // namespace keyshard

@@ -12,6 +12,7 @@
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/row_stages.hpp"
 #include "embedding/rows/step_journal.hpp"
+#include "embedding/rows/update_row.hpp"
 #include "embedding/rows/write_back_impl.hpp"
 #include "runtime/columns.hpp"
 #include "runtime/copy.hpp"
@@ -39,16 +40,16 @@ struct UpdateRows {
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
     using Held = std::conditional_t<CallsWithTeam<Body>, const TableRef&, TableRef>;
-    visit_variant(tables[t].groups[0].optimizer, [&](const auto& optimizer) {
-      body(UpdateRow<std::decay_t<decltype(optimizer)>, Held>{.table = tables[t],
-                                                              .optimizer = optimizer,
-                                                              .keys = keys,
-                                                              .rows = rows,
-                                                              .first_new = first_new[t],
-                                                              .first = calls[t].first,
-                                                              .gradients = calls[t].values,
-                                                              .occurrences = calls[t].occurrences,
-                                                              .wide = wide[t]});
+    const UpdateRun run{.keys = keys,
+                        .rows = rows,
+                        .first_new = first_new[t],
+                        .first = calls[t].first,
+                        .gradients = calls[t].values,
+                        .occurrences = calls[t].occurrences,
+                        .wide = wide[t]};
+    const GroupRef& group = tables[t].groups[0];
+    visit_variant(group.optimizer, [&](const auto& optimizer) {
+      body(UpdateRow<std::decay_t<decltype(optimizer)>, Held>(tables[t], group, optimizer, run));
     });
   }
 };

@@ -8,6 +8,7 @@
 #include "embedding/rows/restrict_impl.hpp"
 #include "embedding/rows/row_stages_impl.hpp"
 #include "embedding/rows/table_impl.hpp"
+#include "embedding/rows/update_row.hpp"
 #include "embedding/rows/write_back_impl.hpp"
 #include "runtime/for_each_cuda.hpp"
 #include "tests/sim/sim_test.hpp"
@@ -171,14 +172,12 @@ TEST_F(RowFunctorsOfDevice, UpdatesOfEveryOptimizerHaveTheBitsOfOneLane) {
       PlainTable<B> table(lanes.stream, options_of(dim, Normal{}, optimizer), n);
       Buffer<float, B> gradients = to_device(lanes.stream, random_floats(n * (dim + 3), 5));
       const Buffer<std::uint32_t, B> occurrences = to_device(lanes.stream, ids_of(n));
-      lanes.rows(n, UpdateRow<O>{.table = table.ref,
-                                 .optimizer = optimizer,
-                                 .keys = table.keys.data(),
-                                 .rows = table.found.data(),
-                                 .first_new = static_cast<RowId>(n / 2),
-                                 .first = 0,
-                                 .gradients = gradients.data(),
-                                 .occurrences = occurrences.data()});
+      lanes.rows(n, UpdateRow<O>(table.ref, table.groups[0], optimizer,
+                                 {.keys = table.keys.data(),
+                                  .rows = table.found.data(),
+                                  .first_new = static_cast<RowId>(n / 2),
+                                  .gradients = gradients.data(),
+                                  .occurrences = occurrences.data()}));
       Bits bits;
       table.add(lanes.stream, bits);
       bits.add(to_host(lanes.stream, gradients));
@@ -202,13 +201,10 @@ TEST_F(RowFunctorsOfDevice, UpdatesOfShortRowsHaveTheBitsOfOneLane) {
                                           .rows = table.ids.data(),
                                           .first = 0,
                                           .wide = {wide.data()}});
-      lanes.rows(n, UpdateRow<Adam>{.table = table.ref,
-                                    .optimizer = {},
-                                    .rows = table.ids.data(),
-                                    .first = 0,
-                                    .gradients = gradients.data(),
-                                    .occurrences = nullptr,
-                                    .wide = {wide.data()}});
+      lanes.rows(
+          n, UpdateRow<Adam>(
+                 table.ref, table.groups[0], Adam{},
+                 {.rows = table.ids.data(), .gradients = gradients.data(), .wide = {wide.data()}}));
       Bits bits;
       // What lies between the values and the states of a row of 16-bit numbers is never written.
       table.add(lanes.stream, bits);

@@ -8,6 +8,7 @@
 
 #include "embedding/rows/table.hpp"
 #include "embedding/rows/table_impl.hpp"
+#include "embedding/rows/update_row.hpp"
 #include "tests/support/lanes.hpp"
 
 namespace keyshard {
@@ -45,13 +46,9 @@ void set_and_step(const TableRef& table, const std::vector<RowId>& rows, const L
                                           .rows = rows.data(),
                                           .wide = wide});
   lanes.rows(2, AssignRow{&table, kKeys.data(), rows.data(), assigned.data(), wide});
-  lanes.rows(kRows, UpdateRow<Adam>{.table = table,
-                                    .optimizer = Adam{},
-                                    .rows = rows.data(),
-                                    .first = 0,
-                                    .gradients = gradients.data(),
-                                    .occurrences = nullptr,
-                                    .wide = wide});
+  lanes.rows(kRows,
+             UpdateRow<Adam>(table, table.groups[0], Adam{},
+                             {.rows = rows.data(), .gradients = gradients.data(), .wide = wide}));
 }
 
 /// What rows are as floats, and that they are the same after they were packed for their way.

@@ -13,6 +13,7 @@
 #include "embedding/rows/row_stages_impl.hpp"
 #include "embedding/rows/table.hpp"
 #include "embedding/rows/table_impl.hpp"
+#include "embedding/rows/update_row.hpp"
 #include "tests/support/lanes.hpp"
 
 namespace keyshard {
@@ -95,12 +96,10 @@ void expect_same_steps(const O& optimizer, const Regularization& clips = {}, dou
       PlainTable table(options);
       const std::uint32_t occurrences[kRows] = {1, 2, 3, 4, 5};
       std::vector<float> gradients = random_floats(kRows * table.ref.dim, 5);
-      lanes.rows(kRows, UpdateRow<O>{.table = table.ref,
-                                     .optimizer = optimizer,
-                                     .rows = kIds,
-                                     .first = 0,
-                                     .gradients = gradients.data(),
-                                     .occurrences = occurrences});
+      lanes.rows(
+          kRows,
+          UpdateRow<O>(table.ref, table.groups[0], optimizer,
+                       {.rows = kIds, .gradients = gradients.data(), .occurrences = occurrences}));
       EXPECT_EQ(table.statuses, std::vector<float>(kRows, std::bit_cast<float>(7u)));
       Bits bits;
       bits.add(table.rows);
@@ -142,12 +141,8 @@ TEST(RowFunctors, OptimizersHaveTheSameBitsWhetherTheWidthIsKnownOrNot) {
                          table.groups[0].step);
       }
       run_rows(0, kRows,
-               UpdateRow<decltype(optimizer)>{.table = table.ref,
-                                              .optimizer = optimizer,
-                                              .rows = kIds,
-                                              .first = 0,
-                                              .gradients = gradients.data(),
-                                              .occurrences = nullptr});
+               UpdateRow<decltype(optimizer)>(table.ref, table.groups[0], optimizer,
+                                              {.rows = kIds, .gradients = gradients.data()}));
       EXPECT_EQ(std::memcmp(table.rows.data(), plain.data(), plain.size() * sizeof(float)), 0)
           << dim;
     }
@@ -163,12 +158,9 @@ TEST(RowFunctors, RegularizationIsThatOfItsDefinition) {
   std::vector<float> gradients(4, 0.5f);
   const RowId row = 0;
   const std::uint32_t occurrences = 3;
-  UpdateRow<Sgd>{.table = table.ref,
-                 .optimizer = {},
-                 .rows = &row,
-                 .first = 0,
-                 .gradients = gradients.data(),
-                 .occurrences = &occurrences}(0, Solo{});
+  UpdateRow<Sgd>(table.ref, table.groups[0], Sgd{},
+                 {.rows = &row, .gradients = gradients.data(), .occurrences = &occurrences})(
+      0, Solo{});
   // Of the first group lambda w, of the second one lambda (occurrences / valid samples) w.
   EXPECT_EQ(gradients[0], 0.5f + 0.1f * 2);
   EXPECT_EQ(gradients[1], 0.5f + 0.1f / 4 * 3 * 2);
@@ -193,12 +185,8 @@ std::vector<float> after_step(const O& optimizer, const Regularization& regulari
   std::fill(table.rows.begin(), table.rows.end(), 0.0f);
   std::copy(before.begin(), before.end(), table.rows.begin());
   const RowId row = 0;
-  UpdateRow<O>{.table = table.ref,
-               .optimizer = optimizer,
-               .rows = &row,
-               .first = 0,
-               .gradients = g.data(),
-               .occurrences = nullptr}(0, Solo{});
+  UpdateRow<O>(table.ref, table.groups[0], optimizer, {.rows = &row, .gradients = g.data()})(
+      0, Solo{});
   return {table.rows.begin(), table.rows.begin() + static_cast<std::int64_t>(before.size())};
 }
 

@@ -4,11 +4,11 @@
 // public fields and a const operator(); their result must not depend on the order of the indices.
 //
 // A functor of rows may offer `fetch(i)`, which starts to load what index i needs: a CPU calls it
-// for a block of indices ahead. What `fetch` returns, if anything, is the last argument of
-// operator(). `fetched()` says about how many floats one `fetch` loads, which decides the size of
-// the block.
+// some indices ahead, piece by piece, so that lines are on their way while rows are worked on. What
+// `fetch` returns, if anything, is the last argument of operator(). `fetched()` says about how many
+// floats one `fetch` loads, which decides the size of a piece.
 //
-// A functor may offer `fetch_range(begin, end)` in its place, for a whole block: with few
+// A functor may offer `fetch_range(begin, end)` in its place, for a whole piece: with few
 // instructions from one line to the next, more lines are on their way at a time.
 //
 // A team of several lanes calls `fetch` right before the work, and only where `fetch` returns
@@ -23,16 +23,19 @@
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "runtime/stream.hpp"
 #include "runtime/team.hpp"
 
 namespace keyshard {
 
-/// Floats that are fetched ahead: 8 KiB, a part of a first-level cache. At most kFetchedIndices
-/// indices.
-inline constexpr std::int64_t kFetchedFloats = 2048;
-inline constexpr std::int64_t kFetchedIndices = 64;
+/// A piece of indices that are fetched together: as many as load about 1 KiB, and not more than
+/// kPieceIndices. A piece is fetched two pieces before its turn: that many lines keep the memory of
+/// a core busy, and its first-level cache holds them.
+inline constexpr std::int64_t kPieceFloats = 256;
+inline constexpr std::int64_t kPieceIndices = 16;
+inline constexpr std::int64_t kPiecesAhead = 2;
 
 template <class F>
 concept FetchesAhead = requires(const F& functor) {
@@ -60,50 +63,70 @@ std::int64_t grain_of(const Stream<Cpu>& stream, const F& functor, std::int64_t 
   }
 }
 
-/// Indices that are fetched ahead together.
+/// Indices that are fetched together.
 template <class F>
-std::int64_t block_of(const F& functor) {
+std::int64_t piece_of(const F& functor) {
   if constexpr (requires { functor.fetched(); }) {
-    return std::clamp<std::int64_t>(kFetchedFloats / std::max<std::int64_t>(functor.fetched(), 1),
-                                    1, kFetchedIndices);
+    return std::clamp<std::int64_t>(kPieceFloats / std::max<std::int64_t>(functor.fetched(), 1), 1,
+                                    kPieceIndices);
   } else {
-    return kFetchedIndices;
+    return kPieceIndices;
   }
 }
+
+/// Fetches indices, and calls the functor with what it has returned.
+template <class F>
+struct Fetching {
+  KEYSHARD_INLINE void fetch(const F& functor, std::int64_t begin, std::int64_t end) {
+    if constexpr (FetchesRanges<F>) {
+      if (begin < end) {
+        functor.fetch_range(begin, end);
+      }
+    } else {
+      for (; begin < end; ++begin) {
+        functor.fetch(begin);
+      }
+    }
+  }
+
+  KEYSHARD_INLINE void call(const F& functor, std::int64_t i) const { functor(i, Solo{}); }
+};
+
+template <HandsOnFetched F>
+struct Fetching<F> {
+  static constexpr std::int64_t kHeld = 4 * kPieceIndices;  // a power of two above those ahead
+  static_assert(kHeld >= (kPiecesAhead + 1) * kPieceIndices);
+
+  decltype(std::declval<const F&>().fetch(std::int64_t{})) held[kHeld];
+
+  KEYSHARD_INLINE void fetch(const F& functor, std::int64_t begin, std::int64_t end) {
+    for (; begin < end; ++begin) {
+      held[begin % kHeld] = functor.fetch(begin);
+    }
+  }
+
+  KEYSHARD_INLINE void call(const F& functor, std::int64_t i) const {
+    functor(i, Solo{}, held[i % kHeld]);
+  }
+};
 
 /// functor(i, Solo) for i in [begin, end), on this thread, fetching ahead. The functor is a copy:
 /// the compiler keeps its fields in registers, for nothing else can change them.
 template <class F>
 KEYSHARD_INLINE void run_rows(std::int64_t begin, std::int64_t end, const F functor) {
-  if constexpr (FetchesRanges<F>) {
-    for (const std::int64_t block = block_of(functor); begin < end;) {
-      const std::int64_t stop = std::min(begin + block, end);
-      functor.fetch_range(begin, stop);
+  if constexpr (FetchesRanges<F> || FetchesAhead<F>) {
+    const std::int64_t piece = piece_of(functor);
+    Fetching<F> fetching;
+    std::int64_t ahead = std::min(begin + kPiecesAhead * piece, end);
+    fetching.fetch(functor, begin, ahead);
+    while (begin < end) {
+      const std::int64_t stop = std::min(begin + piece, end);
+      const std::int64_t next = std::min(ahead + piece, end);
+      fetching.fetch(functor, ahead, next);
+      ahead = next;
       for (; begin < stop; ++begin) {
-        functor(begin, Solo{});
+        fetching.call(functor, begin);
       }
-    }
-  } else if constexpr (FetchesAhead<F>) {
-    using Fetched = decltype(functor.fetch(begin));
-    for (const std::int64_t block = block_of(functor); begin < end;) {
-      const std::int64_t n = std::min(block, end - begin);
-      if constexpr (std::is_void_v<Fetched>) {
-        for (std::int64_t i = 0; i < n; ++i) {
-          functor.fetch(begin + i);
-        }
-        for (std::int64_t i = 0; i < n; ++i) {
-          functor(begin + i, Solo{});
-        }
-      } else {
-        Fetched fetched[kFetchedIndices];
-        for (std::int64_t i = 0; i < n; ++i) {
-          fetched[i] = functor.fetch(begin + i);
-        }
-        for (std::int64_t i = 0; i < n; ++i) {
-          functor(begin + i, Solo{}, fetched[i]);
-        }
-      }
-      begin += n;
     }
   } else {
     for (; begin < end; ++begin) {

@@ -182,7 +182,8 @@ template <class Row>
 std::int64_t run_and_sum(std::int64_t begin, std::int64_t end, const Row& row) {
   std::int64_t sum = 0;
   if constexpr (CountsAfter<Row>) {
-    for (const std::int64_t block = block_of(row); begin < end; begin += block) {
+    // What a block has written is in the cache yet when it is counted.
+    for (const std::int64_t block = 32 * piece_of(row); begin < end; begin += block) {
       const std::int64_t stop = std::min(begin + block, end);
       run_rows(begin, stop, row);
       sum += row.after(begin, stop);

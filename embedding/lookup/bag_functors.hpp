@@ -235,7 +235,7 @@ struct PoolBags {
 
   std::int64_t work() const { return 10 + 5 * ids; }
 
-  std::int64_t fetched() const { return (ids + 1) * shape.features[0].row_dim; }
+  std::int64_t fetched() const { return ids * shape.features[0].row_dim; }
 
   /// Where a bag stands.
   struct Place {

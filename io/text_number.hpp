@@ -2,8 +2,11 @@
 // decimal one. There are no blanks, no "inf", no "nan" and no grouping of digits.
 #pragma once
 
+#include <bit>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
 
@@ -38,8 +41,8 @@ inline std::optional<double> parse_number(std::string_view cell) {
   return value;
 }
 
-/// A whole number from -2^63 to 2^64 - 1, as 64 bits.
-inline std::optional<Key> parse_integer(std::string_view cell) {
+/// A whole number from -2^63 to 2^64 - 1, as 64 bits, digit by digit.
+inline std::optional<Key> parse_integer_plainly(std::string_view cell) {
   std::int64_t number = 0;
   std::uint64_t large = 0;
   cell = without_plus(cell);
@@ -53,6 +56,60 @@ inline std::optional<Key> parse_integer(std::string_view cell) {
     return large;
   }
   return std::nullopt;
+}
+
+/// Reads 8 digits at once: their bytes as one number, in which neighbours are put together, then
+/// pairs, then fours. Returns whether all of them are digits. After D. Lemire, "Quickly parsing
+/// eight digits", 2018.
+inline bool parse_eight_digits(const char* digits, std::uint64_t& number) {
+  static_assert(std::endian::native == std::endian::little);
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, digits, sizeof bytes);
+  // The upper half of a digit's byte is 3, and still so with 6 more.
+  constexpr std::uint64_t kUpper = 0xf0f0f0f0f0f0f0f0, kSix = 0x0606060606060606;
+  const bool are_digits =
+      ((bytes & kUpper) | (((bytes + kSix) & kUpper) >> 4)) == 0x3333333333333333;
+  bytes -= 0x3030303030303030;
+  bytes = bytes * 10 + (bytes >> 8);
+  constexpr std::uint64_t kPairs = 0x000000ff000000ff;
+  number = ((bytes & kPairs) * (100 + (std::uint64_t{1000000} << 32)) +
+            ((bytes >> 16) & kPairs) * (1 + (std::uint64_t{10000} << 32))) >>
+           32;
+  return are_digits;
+}
+
+/// The number of 1 to 20 digits and nothing else; nothing where it has more than 64 bits.
+inline std::optional<std::uint64_t> parse_digits(std::string_view digits) {
+  std::uint64_t number = 0, part = 0;
+  for (; digits.size() >= 8; digits.remove_prefix(8)) {
+    if (!parse_eight_digits(digits.data(), part)) {
+      return std::nullopt;
+    }
+    number = number * 100000000 + part;
+  }
+  for (; !digits.empty(); digits.remove_prefix(1)) {
+    const auto digit = static_cast<std::uint64_t>(static_cast<unsigned char>(digits[0])) - '0';
+    if (digit > 9 || __builtin_mul_overflow(number, std::uint64_t{10}, &number) ||
+        __builtin_add_overflow(number, digit, &number)) {
+      return std::nullopt;
+    }
+  }
+  return number;
+}
+
+/// The same as parse_integer_plainly, sooner.
+inline std::optional<Key> parse_integer(std::string_view cell) {
+  const bool negative = cell.starts_with('-');
+  const std::string_view digits = cell.substr(negative || cell.starts_with('+') ? 1 : 0);
+  if (digits.empty() || digits.size() > 20) {
+    return parse_integer_plainly(cell);
+  }
+  const std::optional<std::uint64_t> number = parse_digits(digits);
+  if (!negative || !number) {
+    return number;
+  }
+  constexpr std::uint64_t kLeast = std::uint64_t{1} << 63;
+  return *number <= kLeast ? std::optional<Key>(0 - *number) : std::nullopt;
 }
 
 }  // namespace keyshard

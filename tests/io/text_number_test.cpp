@@ -1,7 +1,9 @@
-// Numbers that no double can hold: too small ones are 0, too large ones are no numbers.
+// Numbers that no double can hold: too small ones are 0, too large ones are no numbers. Whole
+// numbers that are read 8 digits at once are those that are read digit by digit.
 #include "io/text_number.hpp"
 
 #include <cmath>
+#include <random>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -45,6 +47,42 @@ TEST(TextNumber, UnderflowsWhereItsFirstDigitIsBehindThePoint) {
   EXPECT_FALSE(underflows("1e400"));
   EXPECT_FALSE(underflows("0.01e+400"));
   EXPECT_FALSE(underflows("12345"));
+}
+
+TEST(TextNumber, WholeOnesHave64Bits) {
+  EXPECT_EQ(parse_integer("0"), 0u);
+  EXPECT_EQ(parse_integer("+7"), 7u);
+  EXPECT_EQ(parse_integer("-0"), 0u);
+  EXPECT_EQ(parse_integer("-1"), ~std::uint64_t{0});
+  EXPECT_EQ(parse_integer("12345678"), 12345678u);
+  EXPECT_EQ(parse_integer("123456789012345678"), 123456789012345678u);
+  EXPECT_EQ(parse_integer("18446744073709551615"), ~std::uint64_t{0});
+  EXPECT_EQ(parse_integer("-9223372036854775808"), std::uint64_t{1} << 63);
+  EXPECT_EQ(parse_integer("00000000000000000000000000000042"), 42u);
+  for (const char* cell :
+       {"", "+", "-", "+-1", "--1", "-+1", "++1", " 1", "1 ", "1.0", "1e3", "0x1",
+        "18446744073709551616", "99999999999999999999", "-9223372036854775809",
+        "-18446744073709551615", "1234567:", "123456/8", "12345678901234567a"}) {
+    EXPECT_FALSE(parse_integer(cell)) << cell;
+  }
+}
+
+TEST(TextNumber, WholeOnesAreThoseOfThePlainParser) {
+  std::mt19937_64 random(7);
+  const auto same = [](const std::string& cell) {
+    EXPECT_EQ(parse_integer(cell), parse_integer_plainly(cell)) << cell;
+  };
+  for (int i = 0; i < 200000; ++i) {
+    const std::uint64_t number = random() >> random() % 64;
+    std::string cell = std::to_string(number);
+    same(cell);
+    same("-" + cell);
+    same("+" + cell);
+    same(std::string(random() % 24, '0') + cell);
+    same(cell + std::to_string(random() % 100));
+    cell[random() % cell.size()] = static_cast<char>(random());
+    same(cell);
+  }
 }
 
 }  // namespace

@@ -40,16 +40,16 @@ struct UpdateRows {
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
     using Held = std::conditional_t<CallsWithTeam<Body>, const TableRef&, TableRef>;
-    const UpdateRun run{.keys = keys,
-                        .rows = rows,
-                        .first_new = first_new[t],
-                        .first = calls[t].first,
-                        .gradients = calls[t].values,
-                        .occurrences = calls[t].occurrences,
-                        .wide = wide[t]};
     const GroupRef& group = tables[t].groups[0];
     visit_variant(group.optimizer, [&](const auto& optimizer) {
-      body(UpdateRow<std::decay_t<decltype(optimizer)>, Held>(tables[t], group, optimizer, run));
+      body(UpdateRow<std::decay_t<decltype(optimizer)>, Held>(tables[t], group, optimizer,
+                                                              {.keys = keys,
+                                                               .rows = rows,
+                                                               .first_new = first_new[t],
+                                                               .first = calls[t].first,
+                                                               .gradients = calls[t].values,
+                                                               .occurrences = calls[t].occurrences,
+                                                               .wide = wide[t]}));
     });
   }
 };

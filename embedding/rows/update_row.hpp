@@ -101,21 +101,29 @@ struct RowStep {
     finish(team, group);
   }
 
+  /// Steps the groups after the first, each by its own optimizer. Not expanded in UpdateRow, which
+  /// is compiled for every optimizer.
+  template <class Team>
+  KEYSHARD_NOINLINE KEYSHARD_HD void step_others(const Team& team, const TableRef& table) const {
+    for (std::int64_t g = 1; g < table.num_groups; ++g) {
+      visit_variant(table.groups[g].optimizer,
+                    [&](const auto& rule) { step(team, table.groups[g], rule); });
+    }
+  }
+
   /// Before the rule of the first group, in a table that is not bare.
   template <class Team>
-  KEYSHARD_NOINLINE KEYSHARD_HD void begin(const Team& team, const TableRef& table) const {
+  KEYSHARD_HD KEYSHARD_INLINE void begin(const Team& team, const TableRef& table) const {
     open.load(team, table);
     prepare(team, table.groups[0]);
   }
 
-  /// Behind the rule of the first group, in a table that is not bare: the other groups, each by its
-  /// own optimizer, and what the table keeps of the row.
+  /// Behind the rule of the first group, in a table that is not bare.
   template <class Team>
-  KEYSHARD_NOINLINE KEYSHARD_HD void end(const Team& team, const TableRef& table, RowId id) const {
+  KEYSHARD_HD KEYSHARD_INLINE void end(const Team& team, const TableRef& table, RowId id) const {
     finish(team, table.groups[0]);
-    for (std::int64_t g = 1; g < table.num_groups; ++g) {
-      visit_variant(table.groups[g].optimizer,
-                    [&](const auto& rule) { step(team, table.groups[g], rule); });
+    if (table.num_groups > 1) {
+      step_others(team, table);
     }
     open.store(team, table);
     table.status.touch(team, id);
@@ -149,8 +157,8 @@ struct UpdateRow {
   bool bare;  ///< TableRef::bare
 
   /// `group` is of.groups[0], which a host can read.
-  KEYSHARD_HD UpdateRow(const TableRef& of, const GroupRef& group, const O& rule,
-                        const UpdateRun& keys)
+  KEYSHARD_HD KEYSHARD_INLINE UpdateRow(const TableRef& of, const GroupRef& group, const O& rule,
+                                        const UpdateRun& keys)
       : table(of),
         optimizer(rule),
         run(keys),

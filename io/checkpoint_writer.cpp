@@ -1,12 +1,14 @@
 #include "io/checkpoint_writer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
 #include "io/manifest_file.hpp"
+#include "io/overview_file.hpp"
 #include "io/shard_batch.hpp"
 #include "runtime/error.hpp"
 
@@ -14,10 +16,14 @@ namespace keyshard {
 
 /// One save under way on this rank.
 struct CheckpointWriter::Save {
-  const CheckpointContent& content;
+  Retention retention;
   std::string folder;  // temporary
   Manifest manifest;   // of what this rank has written; after `gather`, of what all have
   CheckpointTimes times;
+  // Threads that work with the disk; the destructor waits for them. Rank 0 alone has the last two:
+  // for what it writes beside its own file, and for the commit.
+  std::future<void> own_synced, rest_synced, committed;
+  bool committing = false;
 };
 
 namespace {
@@ -95,39 +101,6 @@ void gather_tables(Manifest& manifest, std::int64_t shards, Communicator<Cpu>& c
   }
 }
 
-/// Writes checkpoint.h5: all rank files as one, for other programs.
-void write_overview(const std::string& path, const Manifest& manifest) {
-  Hdf5File file = Hdf5File::create(path);
-  file.set_integer("/", "step", manifest.step);
-  for (const ManifestTable& table : manifest.tables) {
-    std::vector<std::int64_t> begins{0};
-    for (const std::int64_t rows : table.rows_of({0, table.shards})) {
-      begins.push_back(begins.back() + rows);
-    }
-    const std::string& name = table.shape.name;
-    const ShardOwners writers = table.writers(manifest.ranks);
-    file.write(table_dataset(name, "shard_begin"), ElementType::i64,
-               {static_cast<std::int64_t>(begins.size())}, begins.data());
-    file.set_text("/tables/" + hdf5_part(name), "name", name);
-    for (const ColumnShape& column : file_columns(table.shape)) {
-      std::vector<Hdf5Source> sources;
-      for (std::int64_t run = 0; run < writers.runs(); ++run) {
-        sources.push_back({rank_file_name(writers.rank_of_run(run), manifest.ranks),
-                           table_dataset(name, column.name),
-                           table.rows_in(writers.shards_of_run(run))});
-      }
-      file.create_virtual(table_dataset(name, column.name), column.type,
-                          file_shape(column, begins.back()), sources);
-    }
-  }
-  for (const ManifestDense& dense : manifest.dense) {
-    const std::string name = dense_dataset(dense.name);
-    file.create_virtual(name, dense.type, dense.shape,
-                        {{rank_file_name(0, manifest.ranks), name, dense.shape[0]}});
-  }
-  file.close();
-}
-
 }  // namespace
 
 CheckpointWriter::CheckpointWriter(FileSystem& files, std::string folder,
@@ -136,39 +109,125 @@ CheckpointWriter::CheckpointWriter(FileSystem& files, std::string folder,
   require_same_folder(files_, folder_, communicator_);
 }
 
-CheckpointTimes CheckpointWriter::save(const CheckpointContent& content,
-                                       const Retention& retention) {
-  const InPhase phase(communicator_.progress(), Phase::saving);
-  Save save{content, begin(content.step), {}, {}};
-  {
-    const TimedPart timed(save.times.total);
-    try {
-      vote(communicator_, [&] {
-        write_own_file(save);
-        sync_and_read_back(save);
-      });
-      gather(save);
-      vote(communicator_, [&] {
-        if (communicator_.rank() == 0) {
-          commit(save);
-        }
-      });
-    } catch (const Error&) {
-      if (communicator_.rank() == 0) {
-        try {
-          files_.remove_tree(save.folder);
-        } catch (const Error&) {
-          // The next save removes the folder; the caller learns of the first error alone.
-        }
-      }
-      throw;
-    }
-    retain(save, retention);
+CheckpointWriter::~CheckpointWriter() {
+  if (pending_) {
+    give_up();
   }
-  return save.times;
 }
 
-std::string CheckpointWriter::begin(std::int64_t step) {
+CheckpointTimes CheckpointWriter::save(const CheckpointContent& content,
+                                       const Retention& retention) {
+  begin(content, retention);
+  return finish();
+}
+
+void CheckpointWriter::begin(const CheckpointContent& content, const Retention& retention) {
+  require(!pending_, Kind::invalid_argument,
+          "{}: expected `finish` of a save before the next one begins: found none", folder_);
+  const InPhase phase(communicator_.progress(), Phase::saving);
+  const std::string folder = make_folder(content.step);
+  pending_ = std::make_unique<Save>(Save{retention, folder, {}, {}, {}, {}, {}});
+  const TimedPart timed(pending_->times.total);
+  try {
+    vote(communicator_, [&] {
+      write_own_file(*pending_, content);
+      read_back(*pending_);
+    });
+    gather(*pending_, content);
+    vote(communicator_, [&] {
+      if (communicator_.rank() == 0) {
+        write_rest(*pending_);
+      }
+    });
+  } catch (const Error&) {
+    give_up();
+    throw;
+  }
+}
+
+bool CheckpointWriter::advance() {
+  require(pending_ != nullptr, Kind::invalid_argument,
+          "{}: expected a save that has begun: found none", folder_);
+  const auto ended = [](const std::future<void>& work) {
+    return !work.valid() || work.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  };
+  std::int64_t all =
+      ended(pending_->own_synced) && ended(pending_->rest_synced) && ended(pending_->committed) ? 1
+                                                                                                : 0;
+  communicator_.all_reduce(Span<std::int64_t>(&all, 1), Reduction::min);
+  if (all == 1 && !pending_->committing) {
+    begin_commit();
+  } else if (all == 1) {
+    end();
+  }
+  return !pending_;
+}
+
+CheckpointTimes CheckpointWriter::finish() {
+  require(pending_ != nullptr, Kind::invalid_argument,
+          "{}: expected a save that has begun: found none", folder_);
+  if (!pending_->committing) {
+    begin_commit();
+  }
+  return end();
+}
+
+/// Waits for the disks of all ranks; then a thread of rank 0 commits.
+void CheckpointWriter::begin_commit() {
+  const TimedPart timed(pending_->times.total);
+  wait_for({&pending_->own_synced, &pending_->rest_synced});
+  pending_->committing = true;
+  if (communicator_.rank() == 0) {
+    pending_->committed = std::async(std::launch::async, [this] {
+      commit(*pending_);
+      retain(*pending_);
+    });
+  }
+}
+
+CheckpointTimes CheckpointWriter::end() {
+  {
+    const TimedPart timed(pending_->times.total);
+    wait_for({&pending_->committed});
+    not_removed_ = broadcast_text(communicator_, not_removed_);
+  }
+  const CheckpointTimes times = pending_->times;
+  pending_.reset();
+  return times;
+}
+
+/// Waits for threads of all ranks; gives the save up where one has failed. Collective.
+void CheckpointWriter::wait_for(std::vector<std::future<void>*> threads) {
+  const InPhase phase(communicator_.progress(), Phase::saving);
+  try {
+    vote(communicator_, [&] {
+      const InPhase syncing(communicator_.progress(), Phase::syncing);
+      for (std::future<void>* thread : threads) {
+        if (thread->valid()) {
+          thread->get();
+        }
+      }
+    });
+  } catch (const Error&) {
+    give_up();
+    throw;
+  }
+}
+
+/// Ends a save without a checkpoint.
+void CheckpointWriter::give_up() {
+  const std::string folder = pending_->folder;
+  pending_.reset();  // its threads end first
+  if (communicator_.rank() == 0) {
+    try {
+      files_.remove_tree(folder);
+    } catch (const Error&) {
+      // The next save removes the folder; the caller learns of the first error alone.
+    }
+  }
+}
+
+std::string CheckpointWriter::make_folder(std::int64_t step) {
   const std::string path =
       fmt::format("{}/{}.tmp-{}", folder_, step_name(step), unique_suffix(communicator_));
   not_removed_.clear();
@@ -181,9 +240,9 @@ std::string CheckpointWriter::begin(std::int64_t step) {
   return path;
 }
 
-void CheckpointWriter::write_own_file(Save& save) {
+void CheckpointWriter::write_own_file(Save& save, const CheckpointContent& content) {
   Manifest& manifest = save.manifest;
-  manifest.step = save.content.step;
+  manifest.step = content.step;
   manifest.ranks = communicator_.size();
   const std::string name = rank_file_name(communicator_.rank(), communicator_.size());
   manifest.files = {{name, 0, {}}};
@@ -191,14 +250,14 @@ void CheckpointWriter::write_own_file(Save& save) {
   file.set_integer("/", "format", kCheckpointFormat);
   file.set_integer("/", "step", manifest.step);
   const RankFileWork work{files_, stream_, communicator_.progress(), save.times};
-  for (const TableSource& table : save.content.tables) {
-    const ShardOwners owners(manifest.ranks, save.content.shards, table.owners);
+  for (const TableSource& table : content.tables) {
+    const ShardOwners owners(manifest.ranks, content.shards, table.owners);
     manifest.tables.push_back(
         write_table(work, file, table, owners.shards_of(communicator_.rank())));
     manifest.tables.back().owners = owners.list();
   }
   if (communicator_.rank() == 0) {
-    for (const DenseSource& dense : save.content.dense) {
+    for (const DenseSource& dense : content.dense) {
       manifest.dense.push_back(manifest_of(dense));
       manifest.dense.back().offset =
           file.write(dense_dataset(dense.name), dense.type, dense.shape, dense.values);
@@ -208,10 +267,10 @@ void CheckpointWriter::write_own_file(Save& save) {
   file.close();
 }
 
-void CheckpointWriter::sync_and_read_back(Save& save) {
+void CheckpointWriter::read_back(Save& save) {
   const std::string path = save.folder + "/" + save.manifest.files[0].name;
   // The file goes to the disk while it is read back from the page cache.
-  std::future<void> synced = std::async(std::launch::async, [&] {
+  save.own_synced = std::async(std::launch::async, [this, &save, path] {
     const TimedPart timed(save.times.sync);
     files_.sync(path);
   });
@@ -222,8 +281,6 @@ void CheckpointWriter::sync_and_read_back(Save& save) {
             error.text());
     throw;
   }
-  const InPhase phase(communicator_.progress(), Phase::syncing);
-  synced.get();
 }
 
 void CheckpointWriter::read_back(Save& save, const std::string& path) {
@@ -251,7 +308,7 @@ void CheckpointWriter::read_back(Save& save, const std::string& path) {
   }
 }
 
-void CheckpointWriter::gather(Save& save) {
+void CheckpointWriter::gather(Save& save, const CheckpointContent& content) {
   Manifest& manifest = save.manifest;
 
   struct Entry {
@@ -266,23 +323,30 @@ void CheckpointWriter::gather(Save& save) {
     const Entry& entry = entries[static_cast<std::size_t>(rank)];
     manifest.files.push_back({rank_file_name(rank, manifest.ranks), entry.bytes, entry.digest});
   }
-  gather_tables(manifest, save.content.shards, communicator_);
-  manifest.config = save.content.config;
-  manifest.state = save.content.state;
+  gather_tables(manifest, content.shards, communicator_);
+  manifest.config = content.config;
+  manifest.state = content.state;
 }
 
-void CheckpointWriter::commit(Save& save) {
-  const InPhase phase(communicator_.progress(), Phase::syncing);
+/// Writes the overview; a thread makes the manifest and brings both to the disk.
+void CheckpointWriter::write_rest(Save& save) {
   const std::string overview = save.folder + "/" + kOverviewName;
   write_overview(overview, save.manifest);
-  const TimedPart timed(save.times.sync);
-  files_.sync(overview);
   for (const FileEntry& entry : files_.list(save.folder)) {
     if (entry.name == kOverviewName) {
       save.manifest.files.push_back(
           {entry.name, entry.bytes, file_digest(files_, overview, entry.bytes, stream_.threads())});
     }
   }
+  save.rest_synced = std::async(std::launch::async, [this, &save, overview] {
+    const TimedPart timed(save.times.sync);
+    files_.sync(overview);
+    write_manifest(save);
+    files_.sync(save.folder);
+  });
+}
+
+void CheckpointWriter::write_manifest(const Save& save) {
   const std::string text = manifest_text(save.manifest);
   const std::int64_t limit = manifest_limit(files_.list(save.folder));
   require(
@@ -292,8 +356,12 @@ void CheckpointWriter::commit(Save& save) {
       save.folder, text.size(), limit);
   parse_manifest(text, save.folder + "/" + kManifestName);  // what could not be loaded is not saved
   files_.write_new(save.folder + "/" + kManifestName, text);
-  files_.sync(save.folder);
-  const std::string path = folder_ + "/" + step_name(save.content.step);
+}
+
+/// All files are on the disk: the checkpoint gets its name.
+void CheckpointWriter::commit(Save& save) {
+  const TimedPart timed(save.times.sync);
+  const std::string path = folder_ + "/" + step_name(save.manifest.step);
   if (files_.exists(path)) {
     files_.exchange(save.folder, path);
   } else {
@@ -312,21 +380,18 @@ void CheckpointWriter::attempt(const std::function<void()>& remove) {
 }
 
 /// The new checkpoint is committed, so nothing here may fail the save.
-void CheckpointWriter::retain(const Save& save, const Retention& retention) {
-  if (communicator_.rank() == 0) {
-    // Where the save has replaced a checkpoint of its step, that one lies here now.
-    attempt([&] { files_.remove_tree(save.folder); });
-    std::vector<std::int64_t> steps;
-    attempt([&] { steps = committed_steps(files_, folder_); });
-    const auto count = static_cast<std::int64_t>(steps.size());
-    for (std::int64_t i = 0; i < count - std::max<std::int64_t>(retention.keep, 1); ++i) {
-      const std::int64_t old = steps[static_cast<std::size_t>(i)];
-      if (old != save.content.step && old != retention.pinned) {
-        attempt([&] { remove_checkpoint(files_, folder_, old); });
-      }
+void CheckpointWriter::retain(const Save& save) {
+  // Where the save has replaced a checkpoint of its step, that one lies here now.
+  attempt([&] { files_.remove_tree(save.folder); });
+  std::vector<std::int64_t> steps;
+  attempt([&] { steps = committed_steps(files_, folder_); });
+  const auto count = static_cast<std::int64_t>(steps.size());
+  for (std::int64_t i = 0; i < count - std::max<std::int64_t>(save.retention.keep, 1); ++i) {
+    const std::int64_t old = steps[static_cast<std::size_t>(i)];
+    if (old != save.manifest.step && old != save.retention.pinned) {
+      attempt([&] { remove_checkpoint(files_, folder_, old); });
     }
   }
-  not_removed_ = broadcast_text(communicator_, not_removed_);
 }
 
 }  // namespace keyshard

@@ -247,9 +247,14 @@ JobCheckpoints::JobCheckpoints(const JobConfig& config, Communicator<Cpu>& commu
       folder_(followed(checkpoint_folder(config.job.output))),
       writer_(files_, folder_, communicator, stream) {}
 
+void JobCheckpoints::begin(Training& training, const TrainingPosition& position) {
+  training.begin_save(writer_, retention_of(config_, position.schedule), config_value(config_),
+                      position);
+}
+
 CheckpointTimes JobCheckpoints::save(Training& training, const TrainingPosition& position) {
-  return training.save(writer_, retention_of(config_, position.schedule), config_value(config_),
-                       position);
+  begin(training, position);
+  return finish();
 }
 
 void JobCheckpoints::remove_all() {

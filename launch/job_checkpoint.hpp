@@ -69,7 +69,17 @@ class JobCheckpoints {
   /// the output folder. Collective. Throws Error{io}.
   JobCheckpoints(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream);
 
-  /// Saves the state at this step (Training::save). Collective. Throws Error{io}.
+  /// Begins to save the state at this step (Training::begin_save). Collective. Throws Error{io}.
+  void begin(Training& training, const TrainingPosition& position);
+
+  /// CheckpointWriter::finish and the other members of these names.
+  CheckpointTimes finish() { return writer_.finish(); }
+
+  bool pending() const noexcept { return writer_.pending(); }
+
+  bool advance() { return writer_.advance(); }
+
+  /// Both halves of a save.
   CheckpointTimes save(Training& training, const TrainingPosition& position);
 
   /// What the last save could not remove (CheckpointWriter).

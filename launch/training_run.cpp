@@ -53,7 +53,7 @@ TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicato
     : config_(config),
       communicator_(communicator),
       reporter_(reporter),
-      checkpoints_(checkpoints),
+      saves_(config_.checkpoint, checkpoints, communicator, reporter),
       device_(device),
       schedule_(config.job) {
   const bool resumes = !from.checkpoint.empty() && from.use == CheckpointUse::resume;
@@ -191,7 +191,7 @@ void TrainingRun::resume(const std::string& checkpoint) {
   train_->seek(position.reader);
   schedule_.state() = position.schedule;
   training_->bad_lines().restore(position.bad_lines);
-  saved_step_ = training_->steps();
+  saves_.resume_from(training_->steps());
   reporter_.note(fmt::format("resumed from {}", checkpoint));
 }
 
@@ -269,33 +269,12 @@ void TrainingRun::evaluate() {
 }
 
 void TrainingRun::save(SaveReason reason) {
-  if (checkpoints_ == nullptr || saved_step_ == training_->steps()) {
-    return;
-  }
-  try {
-    const InPhase phase(communicator_.progress(), Phase::saving);
-    checkpoints_->save(*training_, position_of(*train_, valid_.get(), schedule_.state(),
-                                               training_->bad_lines().counts(), device_));
-    saved_step_ = training_->steps();
-    if (!checkpoints_->not_removed().empty()) {
-      reporter_.note(
-          fmt::format("warning: step {} was saved, but not all that it replaces could be "
-                      "removed: {}",
-                      saved_step_, checkpoints_->not_removed()));
-    }
-  } catch (const Error& error) {
-    // The save has failed on all ranks, and the previous checkpoint is intact. At the end of a job
-    // no later save can replace the failed one, so the job fails.
-    const bool goes_on = !config_.checkpoint.stop_on_failure && reason != SaveReason::ending;
-    if (error.kind() != Kind::io || !goes_on) {
-      throw;
-    }
-    reporter_.note(
-        fmt::format("warning: step {} was not saved: {}", training_->steps(), error.text()));
-  }
-  training_->clock().stop(StepPart::save);
-  if (reason == SaveReason::best && saved_step_ == training_->steps()) {
-    reporter_.note(fmt::format("saved step {}, the best so far", training_->steps()));
+  if (saves_.on()) {
+    saves_.save(reason, *training_, [&] {
+      return position_of(*train_, valid_.get(), schedule_.state(), training_->bad_lines().counts(),
+                         device_);
+    });
+    training_->clock().stop(StepPart::save);
   }
 }
 
@@ -367,6 +346,8 @@ void TrainingRun::finish_step(const StepResult& result) {
   } else if (every > 0 && training_->steps() % every == 0) {
     save(SaveReason::routine);
   }
+  saves_.advance();
+  training_->clock().stop(StepPart::save);
   report(result, last || result.stop);
 }
 
@@ -388,6 +369,7 @@ RunEnd TrainingRun::run(const std::function<bool()>& stop) {
       return RunEnd::stopped_by_signal;
     }
   }
+  saves_.finish();
   tell_labels();
   if (schedule_.stopped()) {
     reporter_.note(fmt::format("stopped early: {} was best at step {}: {:.4f}",

@@ -10,7 +10,7 @@
 
 #include "io/data_reader.hpp"
 #include "io/label_counts.hpp"
-#include "launch/job_checkpoint.hpp"
+#include "launch/job_saves.hpp"
 #include "launch/reporter.hpp"
 #include "launch/training/job_config.hpp"
 #include "launch/training/schedule.hpp"
@@ -52,7 +52,7 @@ class TrainingRun {
   const std::vector<double>& losses() const noexcept { return losses_; }
 
   /// The step of the newest checkpoint that this run has saved or resumed from; -1: none.
-  std::int64_t saved_step() const noexcept { return saved_step_; }
+  std::int64_t saved_step() const noexcept { return saves_.saved_step(); }
 
   /// Whether no step is left, as before `run` in a job that has ended.
   bool finished() const noexcept {
@@ -63,8 +63,6 @@ class TrainingRun {
   std::int64_t total_steps() const noexcept { return total_steps_; }
 
  private:
-  enum class SaveReason { best, routine, ending };
-
   void open_data(Stream<Cpu>& stream);
   void tell_note(const DataReader& reader);
   void tell_labels();
@@ -94,7 +92,7 @@ class TrainingRun {
   JobConfig config_;
   Communicator<Cpu>& communicator_;
   Reporter& reporter_;
-  JobCheckpoints* checkpoints_;
+  JobSaves saves_;
   std::unique_ptr<DataReader> train_;
   std::unique_ptr<DataReader> valid_;
   std::unique_ptr<UnseenIds> unseen_;  // null: not asked for
@@ -107,7 +105,6 @@ class TrainingRun {
   std::vector<double> losses_;
   std::int64_t examples_ = 0;
   std::int64_t total_steps_ = 0;
-  std::int64_t saved_step_ = -1;
   bool told_undefined_ = false;
   std::int64_t told_removed_ = 0;
   std::int64_t told_dropped_ = 0;

@@ -11,12 +11,13 @@
 
 namespace keyshard {
 
-/// Saves the training at this step through `writer`, with `saved_config` as the configuration.
+/// Begins to save the training at this step through `writer`, with `saved_config` as the
+/// configuration; CheckpointWriter::finish ends the save, and the training may go on before.
 /// Collective. Throws Error{io} on all ranks.
 template <Backend B>
-CheckpointTimes save_checkpoint(CheckpointWriter& writer, const Retention& retention,
-                                SettingValue saved_config, Trainer<B>& trainer,
-                                const TrainingPosition& position);
+void begin_checkpoint(CheckpointWriter& writer, const Retention& retention,
+                      SettingValue saved_config, Trainer<B>& trainer,
+                      const TrainingPosition& position);
 
 /// Loads the model of a checkpoint into a trainer without rows. The tables, columns and options
 /// that decide results must be those of the trainer; tables, options and clocks of tables are

@@ -2,8 +2,8 @@
 
 namespace keyshard {
 
-template CheckpointTimes save_checkpoint(CheckpointWriter&, const Retention&, SettingValue,
-                                         Trainer<Cpu>&, const TrainingPosition&);
+template void begin_checkpoint(CheckpointWriter&, const Retention&, SettingValue, Trainer<Cpu>&,
+                               const TrainingPosition&);
 template TrainingPosition load_checkpoint(const std::string&, Trainer<Cpu>&, CheckpointTimes*);
 
 }  // namespace keyshard

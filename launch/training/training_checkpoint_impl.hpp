@@ -46,9 +46,9 @@ void check_state(const std::string& path, const Manifest& manifest, Trainer<B>& 
 }
 
 template <Backend B>
-CheckpointTimes save_checkpoint(CheckpointWriter& writer, const Retention& retention,
-                                SettingValue saved_config, Trainer<B>& trainer,
-                                const TrainingPosition& position) {
+void begin_checkpoint(CheckpointWriter& writer, const Retention& retention,
+                      SettingValue saved_config, Trainer<B>& trainer,
+                      const TrainingPosition& position) {
   CheckpointContent content;
   content.step = trainer.steps();
   content.shards = kShards;
@@ -66,7 +66,7 @@ CheckpointTimes save_checkpoint(CheckpointWriter& writer, const Retention& reten
                              {static_cast<std::int64_t>(part.values.size())},
                              part.values.data()});
   }
-  return writer.save(content, retention);
+  writer.begin(content, retention);
 }
 
 template <Backend B>

@@ -53,9 +53,9 @@ class TrainingOn : public Training {
     return load_pretrained(from, trainer_.tables(), trainer_.stream());
   }
 
-  CheckpointTimes save(CheckpointWriter& writer, const Retention& retention,
-                       SettingValue saved_config, const TrainingPosition& position) override {
-    return save_checkpoint(writer, retention, std::move(saved_config), trainer_, position);
+  void begin_save(CheckpointWriter& writer, const Retention& retention, SettingValue saved_config,
+                  const TrainingPosition& position) override {
+    begin_checkpoint(writer, retention, std::move(saved_config), trainer_, position);
   }
 
   TrainingPosition load(const std::string& path) override {

@@ -1,5 +1,8 @@
 #include <atomic>
 #include <filesystem>
+#include <functional>
+#include <future>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -18,6 +21,9 @@ class FailingFileSystem final : public FileSystem {
   explicit FailingFileSystem(std::int64_t failing = -1) : failing_(failing) {}
 
   std::int64_t calls() const { return calls_; }
+
+  /// Called in front of every sync, where it is set.
+  std::function<void()> before_sync;
 
   void make_folders(const std::string& path) override { at(path).make_folders(path); }
 
@@ -41,7 +47,12 @@ class FailingFileSystem final : public FileSystem {
 
   void start_sync(const std::string& path) override { files_.start_sync(path); }
 
-  void sync(const std::string& path) override { at(path).sync(path); }
+  void sync(const std::string& path) override {
+    if (before_sync) {
+      before_sync();
+    }
+    at(path).sync(path);
+  }
 
   void write_new(const std::string& path, const std::string& content) override {
     at(path).write_new(path, content);
@@ -135,6 +146,50 @@ TEST(CheckpointFailure, OfAnyCallWhileReplacingLeavesOneOrTheOther) {
       break;
     }
   }
+}
+
+TEST(CheckpointFailure, ASaveThatHasBegunIsNoCheckpointBeforeItIsFinished) {
+  const TestFolder folder;
+  LocalFileSystem local;
+  TestState first{1, 4, 20}, second{2, 4, 20};
+  save(local, folder.path(), first, 1);
+  std::promise<void> disk;
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    FailingFileSystem files;
+    CheckpointWriter writer(files, folder.path(), communicator, stream);
+    files.before_sync = [written = disk.get_future().share()] { written.wait(); };
+    writer.begin(second.content(0, 1), {1, -1});  // the content is gone by the end of this line
+    EXPECT_TRUE(writer.pending());
+    EXPECT_FALSE(writer.advance());
+    const std::vector<std::string> names = names_in(folder.path());
+    ASSERT_EQ(names.size(), 2u);
+    EXPECT_EQ(names[0], "step-000001");
+    EXPECT_TRUE(names[1].starts_with("step-000002.tmp-")) << names[1];
+    EXPECT_THROW(writer.begin(second.content(0, 1), {1, -1}), Error);
+
+    disk.set_value();
+    while (!writer.advance()) {
+      std::this_thread::yield();
+    }
+    EXPECT_FALSE(writer.pending());
+    EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"step-000002"});
+    EXPECT_THROW(writer.advance(), Error);
+    EXPECT_THROW(writer.finish(), Error);
+  });
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"step-000002"});
+  EXPECT_EQ(refusal_of(folder / "step-000002"), "");
+}
+
+TEST(CheckpointFailure, ASaveThatIsNeverFinishedLeavesTheCheckpointBeforeIt) {
+  const TestFolder folder;
+  LocalFileSystem files;
+  save(files, folder.path(), {1, 4, 20}, 2);
+  run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    CheckpointWriter writer(files, folder.path(), communicator, stream);
+    writer.begin(TestState{2, 4, 20}.content(communicator.rank(), 2), {1, -1});
+  });
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"step-000001"});
+  EXPECT_EQ(refusal_of(folder / "step-000001"), "");
 }
 
 /// The number of files of a folder, removed files too, that this process has open.

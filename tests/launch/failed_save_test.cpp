@@ -56,6 +56,25 @@ TEST_F(FailedSave, LetsTheJobGoOnWhereItIsConfiguredTo) {
   EXPECT_EQ(digest_in(ended.out), digest_in(whole.out));
 }
 
+TEST_F(FailedSave, OfABestStepStopsTheJobOrIsToldAndLeavesTheBestBeforeIt) {
+  const std::string best =
+      "--set checkpoint.best=true --set job.evaluate_every_steps=2 --set "
+      "job.metric=log_loss --set checkpoint.keep=1 --steps 6 ";
+  const Ending stopped = train(best);
+  EXPECT_EQ(stopped.code, kExitFailure) << stopped.out << stopped.error;
+  expect_path(stopped.error, 4);
+  EXPECT_EQ(checkpoints("out"), std::vector<std::string>{"step-000002"});
+  EXPECT_EQ(count(stopped.out, "saved step 2, the best so far"), 1u) << stopped.out;
+  std::filesystem::remove_all(folder_.path("out/checkpoints/step-000002"));
+
+  const Ending went_on = train(best + "--overwrite --set checkpoint.on_failure=continue");
+  EXPECT_EQ(went_on.code, kExitDone) << went_on.error;
+  expect_path(went_on.out, 4);
+  expect_path(went_on.out, 6);
+  EXPECT_EQ(checkpoints("out"), std::vector<std::string>{"step-000002"});
+  EXPECT_NE(went_on.out.find("is not kept; score with step 2"), std::string::npos) << went_on.out;
+}
+
 TEST_F(FailedSave, AtTheEndOfAJobIsAFailureHoweverItIsConfigured) {
   const Ending ended = train(
       "--steps 4 --set checkpoint.every_steps=2 --set checkpoint.on_failure=continue "

@@ -79,6 +79,7 @@ struct Commands {
   InitCommand init;
   GenerateCommand generate;
   CheckpointCommand inspect, digest;
+  ReportCommand report;
   BenchCommand bench;
   std::function<int()> run;
 
@@ -92,9 +93,11 @@ struct Commands {
     app.require_subcommand(1);
     app.set_version_flag("--version", "keyshard " KEYSHARD_VERSION);
     add_job_commands();
+    add_scoring_commands();
     add_init();
     add_data_commands();
     add_checkpoint_commands();
+    add_report();
     add_bench();
   }
 
@@ -132,12 +135,18 @@ struct Commands {
                 "removes the checkpoints and reports that the output folder holds, once data and "
                 "model are there")
         ->excludes("--resume");
+    c->add_flag("--report", train.report,
+                "writes a page with the curves of the run, report.html in the output folder, at "
+                "the end");
     c->add_option(
         "--trace-digests", train.trace_digests,
         "FILE: a digest of every tensor of every step; written where FILE is absent, else "
         "compared with it: the first step, stage and tensor that differ are named");
-    c = add("evaluate", "computes the metrics of a checkpoint",
-            [this] { return run_evaluate(evaluate); });
+  }
+
+  void add_scoring_commands() {
+    CLI::App* c = add("evaluate", "computes the metrics of a checkpoint",
+                      [this] { return run_evaluate(evaluate); });
     add_predict_options(*c, evaluate);
     c = add("predict", "writes a prediction per record, in input order",
             [this] { return run_predict(predict); });
@@ -199,6 +208,14 @@ struct Commands {
             [this] { return run_digest(digest); });
     c->add_option("DIR", digest.folder, "folder of a checkpoint, or of a job: its newest one")
         ->required();
+  }
+
+  void add_report() {
+    CLI::App* c = add("report", "writes a page with the curves of a training",
+                      [this] { return run_report(report); });
+    c->add_option("DIR", report.folder, "folder of a job: what job.output names")->required();
+    c->add_option("--out", report.out,
+                  "the page to write, HTML; by default report.html in DIR; -: standard output");
   }
 
   void add_bench() {

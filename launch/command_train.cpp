@@ -4,9 +4,11 @@
 
 #include <fmt/format.h>
 
+#include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
 #include "launch/commands.hpp"
 #include "launch/process.hpp"
+#include "launch/report/job_report.hpp"
 #include "launch/stop_signal.hpp"
 #include "launch/training/job_checks.hpp"
 #include "launch/training/models/gemm.hpp"
@@ -196,6 +198,21 @@ int end_training(const JobConfig& config, TrainingRun& run, RunEnd end, Reporter
   return ending_of(config, end, reporter, communicator);
 }
 
+/// Writes the page of the job where it is asked for. Collective.
+void show_report(const TrainCommand& command, const JobConfig& config, Reporter& reporter,
+                 Communicator<Cpu>& communicator) {
+  if (!command.report) {
+    return;
+  }
+  const std::string path = report_path(config.job.output);
+  vote(communicator, [&] {
+    if (communicator.rank() == 0) {
+      write_report(config.job.output, path);
+    }
+  });
+  reporter.note("curves of the run: " + path);
+}
+
 /// Throws on all ranks where two were started for another training. Collective.
 void check_started_alike(const TrainCommand& command, const JobConfig& config,
                          Communicator<Cpu>& communicator) {
@@ -203,6 +220,7 @@ void check_started_alike(const TrainCommand& command, const JobConfig& config,
                     {{"--resume", {command.resume, ""}},
                      {"--start-from", {command.start_from, ""}},
                      {"--overwrite", {command.overwrite, ""}},
+                     {"--report", {command.report, ""}},
                      {"--trace-digests", {command.trace_digests, ""}}});
   check_same_numerics(communicator);
 }
@@ -237,6 +255,7 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
     reporter.note(traced);
   }
   const int code = end_training(config, run, end, reporter, communicator);
+  show_report(command, config, reporter, communicator);
   if (watchdog) {
     watchdog->end();
   }

@@ -40,6 +40,7 @@ struct TrainCommand : JobCommand {
   std::string
       start_from;  ///< a checkpoint whose rows, weights and optimizers are taken; empty: none
   bool overwrite = false;     ///< removes the checkpoints and reports of the output folder
+  bool report = false;        ///< writes OUTPUT/report.html at the end
   std::string trace_digests;  ///< file of a StepTrace; empty: no trace
 };
 
@@ -81,6 +82,11 @@ struct CheckpointCommand {
   std::string folder;
 };
 
+struct ReportCommand {
+  std::string folder;  ///< of a job
+  std::string out;     ///< the page; "-": standard output; empty: report.html in the folder
+};
+
 /// The sizes of the measures of any device.
 struct DeviceSizes {
   std::vector<std::int64_t> dims{8, 32, 64, 128};  ///< of the rows of one table
@@ -119,6 +125,7 @@ int run_init(const InitCommand& command);
 int run_generate(const GenerateCommand& command);
 int run_inspect(const CheckpointCommand& command);
 int run_digest(const CheckpointCommand& command);
+int run_report(const ReportCommand& command);
 int run_bench(const BenchCommand& command);
 
 }  // namespace keyshard

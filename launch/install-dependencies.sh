@@ -18,11 +18,13 @@ packages=(
 )
 stores=(librocksdb-dev libhiredis-dev)
 tests=("${stores[@]}" redis-server libgtest-dev python3-h5py iproute2)  # h5py reads checkpoints; iproute2 makes two hosts
+optional=()                              # what not every system has: then a test is skipped
+optional_tests=(chromium-headless-shell)  # shows the page of a run
 for option in "$@"; do
   case $option in
     --stores) packages+=("${stores[@]}") ;;
-    --tests) packages+=("${tests[@]}") ;;
-    --ci) packages+=("${tests[@]}" clang clang-format clang-tidy) ;;
+    --tests) packages+=("${tests[@]}"); optional+=("${optional_tests[@]}") ;;
+    --ci) packages+=("${tests[@]}" clang clang-format clang-tidy); optional+=("${optional_tests[@]}") ;;
     *) echo "install-dependencies.sh: expected --stores, --tests or --ci: found $option" >&2; exit 2 ;;
   esac
 done
@@ -38,24 +40,34 @@ TEXT
   exit 1
 fi
 
+installed() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
+}
+
 missing=()
 for package in "${packages[@]}"; do
-  if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" != installed ]; then
-    missing+=("$package")
-  fi
+  installed "$package" || missing+=("$package")
 done
-if [ ${#missing[@]} = 0 ]; then
-  exit 0
-fi
 
 root=()
 if [ "$(id -u)" != 0 ]; then
-  command -v sudo >/dev/null || {
+  root=(sudo)
+fi
+install() {
+  echo "installing $*"
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+if [ ${#missing[@]} != 0 ]; then
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || {
     echo "install-dependencies.sh: expected root or sudo; missing: ${missing[*]}" >&2
     exit 1
   }
-  root=(sudo)
+  "${root[@]}" apt-get update -qq
+  install "${missing[@]}"
 fi
-echo "installing ${missing[*]}"
-"${root[@]}" apt-get update -qq
-"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+for package in "${optional[@]}"; do
+  if ! installed "$package" && apt-cache policy "$package" 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+    install "$package" || echo "without $package: what needs it is skipped"
+  fi
+done

@@ -191,13 +191,18 @@ void Reporter::step(const StepReport& report) {
   for (std::size_t p = 0; p < kStepParts.size(); ++p) {
     shares.emplace_back(kStepParts[p], value_of(report.clock.share(static_cast<StepPart>(p))));
   }
+  SettingValue::Table rows;
+  for (const auto& [table, count] : report.rows) {
+    rows.emplace_back(table, value_of(count));
+  }
   write_metrics({{"kind", value_of("step")},
                  {"step", value_of(report.step)},
                  {"epoch", value_of(report.epoch + 1)},
                  {"loss", value_of(report.loss)},
                  {"examples_per_s", value_of(rate)},
                  {"bad_lines", value_of(report.bad_lines)},
-                 {"shares", value_of(std::move(shares))}});
+                 {"shares", value_of(std::move(shares))},
+                 {"rows", value_of(std::move(rows))}});
   show_step(report, rate);
 }
 

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "launch/training/models/metrics.hpp"
 #include "launch/training/step_clock.hpp"
@@ -26,6 +28,8 @@ struct StepReport {
   std::int64_t examples = 0;   ///< since the last report, of the whole job
   std::int64_t bad_lines = 0;  ///< of the whole job, so far
   StepClock clock;             ///< since the last report
+  /// Rows of tables over all ranks, by the names of the tables.
+  std::vector<std::pair<std::string, std::int64_t>> rows = {};
 };
 
 /// The seconds from one line of a step to the next: as given, or where 0 is given, 1 on a terminal;

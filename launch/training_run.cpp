@@ -284,8 +284,14 @@ void TrainingRun::report(const StepResult& result, bool last) {
     return;
   }
   tell_dropped();
-  reporter_.step({training_->steps(), total_steps(), train_->position().epoch, result.loss,
-                  examples_, training_->bad_lines().counts().total, training_->clock()});
+  reporter_.step({.step = training_->steps(),
+                  .total_steps = total_steps(),
+                  .epoch = train_->position().epoch,
+                  .loss = result.loss,
+                  .examples = examples_,
+                  .bad_lines = training_->bad_lines().counts().total,
+                  .clock = training_->clock(),
+                  .rows = training_->rows()});
   training_->clock().reset();
   examples_ = 0;
 }

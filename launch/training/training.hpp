@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/checkpoint_writer.hpp"
@@ -40,6 +41,9 @@ class Training {
   virtual Digest128 digest() = 0;
 
   virtual std::vector<TableNote> tables() = 0;
+  /// Rows over all ranks, by table; without the tables that have a store, which would have to count
+  /// them. Collective.
+  virtual std::vector<std::pair<std::string, std::int64_t>> rows() = 0;
   /// TableSet::not_admitted.
   virtual std::int64_t not_admitted() = 0;
 

@@ -41,6 +41,24 @@ class TrainingOn : public Training {
     return notes;
   }
 
+  std::vector<std::pair<std::string, std::int64_t>> rows() override {
+    std::vector<std::pair<std::string, std::int64_t>> named;
+    std::vector<std::int64_t> counts;
+    for (const auto& table : trainer_.tables().tables()) {
+      if (table->stored() == nullptr) {
+        named.emplace_back(table->options().name, 0);
+        counts.push_back(table->size());
+      }
+    }
+    if (!counts.empty()) {
+      trainer_.communicator().all_reduce(Span<std::int64_t>(counts), Reduction::sum);
+    }
+    for (std::size_t t = 0; t < named.size(); ++t) {
+      named[t].second = counts[t];
+    }
+    return named;
+  }
+
   std::int64_t not_admitted() override { return trainer_.tables().not_admitted(); }
 
   SplitMetrics evaluate(

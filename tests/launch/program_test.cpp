@@ -9,8 +9,8 @@ namespace {
 using Program = ProgramTest;
 
 TEST_F(Program, EveryCommandHasHelp) {
-  for (const char* command :
-       {"", "train", "evaluate", "predict", "convert", "generate", "inspect", "digest", "bench"}) {
+  for (const char* command : {"", "train", "evaluate", "predict", "convert", "generate", "inspect",
+                              "digest", "report", "bench"}) {
     const Ending help = run(std::string(command) + " --help");
     EXPECT_EQ(help.code, kExitDone) << command;
     EXPECT_NE(help.out.find("--help"), std::string::npos) << command << help.out;
@@ -30,7 +30,7 @@ TEST_F(Program, BadUsageExitsWith2AndSaysWhat) {
   EXPECT_EQ(command.code, kExitUsage);
   EXPECT_EQ(command.error,
             "error: expected a command, one of train, evaluate, predict, init, convert, generate, "
-            "inspect, digest, bench: found \"trian\"; did you mean \"train\"?\n");
+            "inspect, digest, report, bench: found \"trian\"; did you mean \"train\"?\n");
   const Ending option = run("train x.toml --stepz 3");
   EXPECT_EQ(option.code, kExitUsage);
   EXPECT_NE(option.error.find("--stepz"), std::string::npos) << option.error;

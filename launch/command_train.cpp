@@ -198,6 +198,14 @@ int end_training(const JobConfig& config, TrainingRun& run, RunEnd end, Reporter
   return ending_of(config, end, reporter, communicator);
 }
 
+/// Begins the events for TensorBoard where they are asked for. Collective.
+void write_events(const JobConfig& config, TrainingRun& run, Reporter& reporter,
+                  Communicator<Cpu>& communicator) {
+  if (config.job.tensorboard) {
+    vote(communicator, [&] { reporter.write_events(run.training().steps()); });
+  }
+}
+
 /// Writes the page of the job where it is asked for. Collective.
 void show_report(const TrainCommand& command, const JobConfig& config, Reporter& reporter,
                  Communicator<Cpu>& communicator) {
@@ -244,6 +252,7 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
     reporter.start_over();
     checkpoints.remove_all();
   }
+  write_events(config, run, reporter, communicator);
   tell_start(config, lock.get(), reporter);
   tell_run(config, run, place_of(device, communicator.size(), stream.threads().size()), reporter);
   if (!command.trace_digests.empty()) {

@@ -27,6 +27,7 @@ const std::vector<std::string>& free_keys() {
       "job.report_every_steps",
       "job.start_seconds",
       "job.steps",
+      "job.tensorboard",
       "job.threads",
       "job.unseen",
       "job.watchdog_seconds",

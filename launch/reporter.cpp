@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "launch/report/run_history.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
 #include "runtime/shown.hpp"
@@ -98,40 +99,61 @@ void Reporter::note(const std::string& text) {
   }
 }
 
+void Reporter::count_lost(bool written, std::int64_t& lost) {
+  if (!written) {
+    ++lost;
+    reason_ = reason_.empty() ? std::strerror(errno) : reason_;
+  }
+}
+
 void Reporter::write_metrics(SettingValue::Table entries) {
   if (metrics_ == nullptr) {
     return;
   }
-  const std::string line = json_text(value_of(std::move(entries))) + "\n";
+  const SettingValue report = value_of(std::move(entries));
+  const std::string line = json_text(report) + "\n";
   errno = 0;
   const bool whole = std::fwrite(line.data(), 1, line.size(), metrics_) == line.size();
-  if (std::fflush(metrics_) != 0 || !whole) {
-    ++lost_metrics_;
-    reason_ = reason_.empty() ? std::strerror(errno) : reason_;
-    std::clearerr(metrics_);
+  count_lost(std::fflush(metrics_) == 0 && whole, lost_metrics_);
+  std::clearerr(metrics_);
+  if (events_) {
+    const ValueReader reader(report, "a report");
+    count_lost(events_->add(reader.at("step").integer(), reader.at("kind").text() + "/",
+                            numbers_of(report)),
+               lost_events_);
+  }
+}
+
+void Reporter::write_events(std::int64_t steps) {
+  if (active_ && !folder_.empty()) {
+    events_ = std::make_unique<EventFile>(folder_, steps + 1);
   }
 }
 
 void Reporter::start_over() {
+  if (!active_ || folder_.empty()) {
+    return;
+  }
   for (const char* name : {"/metrics.jsonl", "/log.txt"}) {
     std::error_code error;
-    if (active_ && !folder_.empty()) {
-      // Both are open for appending, so what comes next stands at their start.
-      std::filesystem::resize_file(folder_ + name, 0, error);
-      require(!error, Kind::io, "{}{}: cannot empty: {}", folder_, name, error.message());
-    }
+    // Both are open for appending, so what comes next stands at their start.
+    std::filesystem::resize_file(folder_ + name, 0, error);
+    require(!error, Kind::io, "{}{}: cannot empty: {}", folder_, name, error.message());
   }
+  remove_event_files(folder_);
 }
 
 std::string Reporter::lost() const {
   std::string text;
-  for (const auto& [name, lines] :
-       {std::pair("metrics.jsonl", lost_metrics_), std::pair("log.txt", log_.lost())}) {
-    if (lines > 0) {
-      text += fmt::format("{}{}/{}: {} lines could not be written", text.empty() ? "" : "; ",
-                          folder_, name, lines);
+  const auto add = [&](const std::string& name, std::int64_t count, const char* what) {
+    if (count > 0) {
+      text += fmt::format("{}{}/{}: {} {} could not be written", text.empty() ? "" : "; ", folder_,
+                          name, count, what);
     }
-  }
+  };
+  add("metrics.jsonl", lost_metrics_, "lines");
+  add("log.txt", log_.lost(), "lines");
+  add(events_ ? events_->name() : "", lost_events_, "events");
   return text.empty() || reason_.empty() ? text : text + ": " + reason_;
 }
 

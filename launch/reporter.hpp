@@ -1,14 +1,17 @@
 // What a user sees of a training, on rank 0 only: a progress line on a terminal, plain lines
-// elsewhere. Every report is a line of JSON in OUTPUT/metrics.jsonl; the lines for the user, also
-// those that `off` hides, are in OUTPUT/log.txt with the time.
+// elsewhere. Every report is a line of JSON in OUTPUT/metrics.jsonl, and where asked for an event
+// for TensorBoard; the lines for the user, also those that `off` hides, are in OUTPUT/log.txt with
+// the time.
 #pragma once
 
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "launch/event_file.hpp"
 #include "launch/training/models/metrics.hpp"
 #include "launch/training/step_clock.hpp"
 #include "runtime/log.hpp"
@@ -54,8 +57,12 @@ class Reporter {
   /// A line for the user.
   void note(const std::string& text);
 
-  /// Empties the files: what an earlier job has reported is gone.
+  /// Empties the files: what an earlier job has reported is gone, its events too.
   void start_over();
+
+  /// From now on also writes the numbers of all reports as events for TensorBoard, into a new file
+  /// in the folder. `steps`: those that the job has behind it. Throws Error{io}.
+  void write_events(std::int64_t steps);
 
   /// What could not be written, and why; empty: nothing is lost.
   std::string lost() const;
@@ -63,6 +70,7 @@ class Reporter {
  private:
   void line(const std::string& text);
   void write_metrics(SettingValue::Table entries);
+  void count_lost(bool written, std::int64_t& lost);
   void show_step(const StepReport& report, double examples_per_s);
   std::string time_left(const StepReport& report);
 
@@ -73,8 +81,10 @@ class Reporter {
   double every_seconds_;
   std::string folder_;
   std::FILE* metrics_ = nullptr;
-  std::int64_t lost_metrics_ = 0;  // lines
-  std::string reason_;             // of the first loss
+  std::unique_ptr<EventFile> events_;  // null: not asked for
+  std::int64_t lost_metrics_ = 0;      // lines
+  std::int64_t lost_events_ = 0;
+  std::string reason_;  // of the first loss
   Log log_;
   std::chrono::steady_clock::time_point start_;  // of the first report
   std::chrono::steady_clock::time_point shown_;  // last time that a step was shown

@@ -68,6 +68,9 @@ JobOptions read_job_options(Settings settings, const std::vector<std::string>& f
   job.drop_last = settings.flag("drop_last", job.drop_last);
   job.report_every_steps = settings.integer("report_every_steps", job.report_every_steps, 1);
   job.report_every_seconds = settings.number("report_every_seconds", job.report_every_seconds, 0);
+  if (settings.has("tensorboard")) {  // else no key of the configuration
+    job.tensorboard = settings.flag("tensorboard", job.tensorboard);
+  }
   job.watchdog_seconds = settings.number("watchdog_seconds", job.watchdog_seconds, 0);
   job.start_seconds = settings.number("start_seconds", job.start_seconds, 0);
   if (!std::has_single_bit(static_cast<std::uint64_t>(job.slices))) {

@@ -35,6 +35,7 @@ struct JobOptions {
   bool drop_last = false;
   std::int64_t report_every_steps = 20;
   double report_every_seconds = 0;  ///< from one shown step to the next; 0: launch/reporter.hpp
+  bool tensorboard = false;         ///< event files beside metrics.jsonl
   double watchdog_seconds = 60;
   double start_seconds = 120;  ///< within which all ranks must have met; 0: never
 };

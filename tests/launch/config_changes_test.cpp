@@ -36,6 +36,7 @@ TEST(ConfigChanges, OfWhereAndHowLongAJobRunsAreFree) {
                           "job.watchdog_seconds",
                           "job.report_every_seconds",
                           "job.start_seconds",
+                          "job.tensorboard",
                           "job.report_every_steps",
                           "checkpoint.keep",
                           "checkpoint.every_steps",

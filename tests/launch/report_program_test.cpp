@@ -1,5 +1,5 @@
 // What a user sees of a run: the page that `train --report` and `keyshard report` write, as a
-// browser shows it.
+// browser shows it, and events as TensorBoard reads them.
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -134,6 +134,37 @@ TEST_F(Report, ShowsCurvesInABrowser) {
   EXPECT_GT(found["d1550f"], 50) << pixels.out;                   // the second one
   EXPECT_GT(found["ffffff"], 10'000) << pixels.out;               // the ground
   EXPECT_EQ(found["123456"], 0) << pixels.out;
+}
+
+TEST_F(Report, EventsAreReadByTensorBoard) {
+  const std::string python =
+      "env PYTHONPATH='" KEYSHARD_PYTHON_PACKAGES "' PYTHONWARNINGS=ignore python3 ";
+  if (shell(python + "-c 'import tensorboard'").code != 0) {
+    GTEST_SKIP() << "needs the Python package tensorboard";
+  }
+  // The second run goes on after step 4, so what the first one said of step 6 counts no more.
+  const std::string options = "--set job.tensorboard=true --set checkpoint.every_steps=4 --steps ";
+  ASSERT_EQ(train(options + "6").code, kExitDone);
+  ASSERT_EQ(train(options + "8 --resume latest").code, kExitDone);
+  folder_.write("read.py", R"(
+from tensorboard.backend.event_processing import event_accumulator
+import json
+events = event_accumulator.EventAccumulator("out")
+events.Reload()
+tags = events.Tags()["scalars"]
+print("rows", [t for t in tags if t.startswith("step/rows/")])
+print("loss", [e.step for e in events.Scalars("step/loss")])
+print("auc", [e.step for e in events.Scalars("valid/auc")])
+lines = [json.loads(l) for l in open("out/metrics.jsonl")]
+last = {l["step"]: l["loss"] for l in lines if l["kind"] == "step"}
+near = [abs(e.value - last[e.step]) < 1e-6 for e in events.Scalars("step/loss")]
+print("same", all(near), all(e.wall_time > 1.6e9 for e in events.Scalars("step/loss")))
+)");
+  const Ending read = shell(python + "read.py");
+  EXPECT_EQ(read.out,
+            "rows ['step/rows/C1', 'step/rows/C2', 'step/rows/C3']\nloss [2, 4, 6, 8]\n"
+            "auc [8]\nsame True True\n")
+      << read.error;
 }
 
 }  // namespace

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <iterator>
 #include <tuple>
 
 #include <fmt/format.h>
 
 #include "io/data_files.hpp"
+#include "io/data_keys.hpp"
 #include "io/text_number.hpp"
 
 namespace keyshard {
@@ -91,6 +93,7 @@ void read_ids(Settings& settings, ColumnOptions& column) {
 
 ColumnOptions read_column(Settings& settings, bool header,
                           const std::vector<std::string>& foreign) {
+  settings.describe(column_keys());
   ColumnOptions column;
   column.name = settings.text("name", "");
   column.index = settings.integer("index", -1, 0);
@@ -225,9 +228,10 @@ void check_columns_of_ids(std::vector<Settings>& tables,
 /// Reads the files of all splits.
 void read_files(Settings& settings, const std::string& folder, DataOptions& options) {
   std::vector<std::string>* const lists[] = {&options.train, &options.valid, &options.test};
+  const std::filesystem::path own = std::filesystem::path(folder) / settings.text("folder", "");
   for (const Split split : {Split::train, Split::valid, Split::test}) {
     const auto s = static_cast<std::size_t>(split);
-    DataFiles found = read_data_files(settings, name_of(split), folder);
+    DataFiles found = read_data_files(settings, name_of(split), own.string());
     *lists[s] = std::move(found.files);
     options.markers_by_split[s] = std::move(found.markers);
   }
@@ -235,6 +239,7 @@ void read_files(Settings& settings, const std::string& folder, DataOptions& opti
 
 /// Reads data.split, after the files.
 void read_split(Settings settings, DataOptions& options) {
+  settings.describe(split_keys());
   SplitOptions& split = options.split;
   split.valid = settings.number("valid", 0, 0, 1);
   split.test = settings.number("test", 0, 0, 1);
@@ -275,6 +280,7 @@ void read_syntax(Settings& settings, DataOptions& options) {
 }
 
 GeneratorOptions read_generator(Settings settings) {
+  settings.describe(generator_keys());
   GeneratorOptions g;
   g.records = settings.integer("records", g.records, 1);
   g.valid_records = settings.integer("valid_records", g.valid_records, 1);
@@ -334,6 +340,7 @@ DataSchema DataOptions::schema() const {
 
 DataOptions read_data_options(Settings settings, const std::string& folder,
                               const std::vector<std::string>& foreign) {
+  settings.describe(data_keys());
   DataOptions options;
   options.format = settings.option("format", options.format, {"text", "packed", "generated"});
   read_files(settings, folder, options);

@@ -176,8 +176,8 @@ struct DataOptions {
   DataSchema schema() const;
 };
 
-/// Reads [data]. Relative paths are taken from `folder`. `foreign` are keys of a column that are
-/// legal here but read elsewhere.
+/// Reads [data]. Relative paths are taken from data.folder, and that one from `folder`. `foreign`
+/// are keys of a column that are legal here but read elsewhere.
 DataOptions read_data_options(Settings settings, const std::string& folder,
                               const std::vector<std::string>& foreign);
 

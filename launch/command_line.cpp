@@ -1,6 +1,7 @@
 #include "launch/command_line.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <sstream>
@@ -14,6 +15,7 @@
 #include "launch/process.hpp"
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
+#include "runtime/json.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
@@ -31,6 +33,14 @@ void add_job_options(CLI::App& app, JobCommand& command) {
   app.add_option("--set", command.assignments,
                  "KEY=VALUE: overrides a key of the configuration, such as model.dropout=0.1")
       ->allow_extra_args(false);
+  app.add_option_function<std::string>(
+         "--data.folder",
+         [&command](const std::string& folder) {
+           const std::string whole = std::filesystem::absolute(folder).string();
+           command.assignments.push_back("data.folder=" + json_text(value_of(whole)));
+         },
+         "folder of the data files, instead of data.folder")
+      ->type_name("TEXT");
   app.add_option("--progress", command.progress,
                  "auto, line or off; auto: plain lines under mpirun")
       ->transform(CLI::CheckedTransformer(styles, CLI::ignore_case))
@@ -77,6 +87,7 @@ struct Commands {
   PredictCommand evaluate, predict;
   ConvertCommand convert;
   InitCommand init;
+  ConfigCommand config;
   GenerateCommand generate;
   CheckpointCommand inspect, digest;
   ReportCommand report;
@@ -172,6 +183,14 @@ struct Commands {
     c->add_option("--label", init.label, "the column to predict");
     c->add_option("--out", init.out, "the configuration to write");
     c->add_flag("--overwrite", init.overwrite, "replaces the configuration");
+    c = add("config", "shows what keys mean, or a configuration with all defaults",
+            [this] { return run_config(config); });
+    c->add_option(
+        "WHAT", config.what,
+        "a key (job.seed, seed), a table (job) or a configuration file; left out: all keys, "
+        "as Markdown");
+    c->add_option("--set", config.assignments, "KEY=VALUE: overrides a key of the file")
+        ->allow_extra_args(false);
   }
 
   void add_data_commands() {

@@ -66,6 +66,11 @@ struct InitCommand {
   bool overwrite = false;
 };
 
+struct ConfigCommand {
+  std::string what;                      ///< a key, a table or a file; empty: all keys, as Markdown
+  std::vector<std::string> assignments;  ///< --set key=value, on top of a file
+};
+
 struct GenerateCommand {
   std::string folder;
   std::int64_t records = 300'000;
@@ -122,6 +127,7 @@ int run_evaluate(const PredictCommand& command);
 int run_predict(const PredictCommand& command);
 int run_convert(const ConvertCommand& command);
 int run_init(const InitCommand& command);
+int run_config(const ConfigCommand& command);
 int run_generate(const GenerateCommand& command);
 int run_inspect(const CheckpointCommand& command);
 int run_digest(const CheckpointCommand& command);

@@ -13,6 +13,7 @@ namespace {
 const std::vector<std::string>& free_keys() {
   static const std::vector<std::string> keys{
       "checkpoint.*",
+      "data.folder",  // the digest of the data is compared
       "data.max_bad_lines",
       "data.memory_bytes",  // decides only the order of reading, which is saved
       "data.order",         // the saved order is compared

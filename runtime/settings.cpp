@@ -18,8 +18,8 @@ const SettingValue& empty_table() {
 }
 
 /// What a value is, for "found ...".
-std::string describe(const SettingValue& value) {
-  struct Describe {
+std::string what_is(const SettingValue& value) {
+  struct WhatIs {
     std::string operator()(std::monostate) const { return "nothing"; }
 
     std::string operator()(bool b) const { return fmt::format("the flag {}", b); }
@@ -37,26 +37,7 @@ std::string describe(const SettingValue& value) {
     std::string operator()(const SettingValue::Table&) const { return "a table"; }
   };
 
-  return std::visit(Describe{}, value.value);
-}
-
-/// Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t i = 0; i <= a.size(); ++i) {
-    for (std::size_t j = 0; j <= b.size(); ++j) {
-      if (i == 0 || j == 0) {
-        d[i][j] = i + j;
-        continue;
-      }
-      d[i][j] = std::min(
-          {d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-      }
-    }
-  }
-  return d[a.size()][b.size()];
+  return std::visit(WhatIs{}, value.value);
 }
 
 /// Compares texts with runs of digits as numbers, so that line 9 comes before line 10.
@@ -102,24 +83,6 @@ std::vector<std::string> SettingsReport::sorted() const {
   return result;
 }
 
-std::string nearest_word(std::string_view word, const std::vector<std::string>& legal) {
-  std::string nearest;
-  std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
-  for (const std::string& candidate : legal) {
-    const std::size_t distance = edit_distance(word, candidate);
-    if (distance < least) {
-      least = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
-}
-
-std::string did_you_mean(std::string_view word, const std::vector<std::string>& legal) {
-  const std::string near = nearest_word(word, legal);
-  return near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near);
-}
-
 Settings::Settings(const SettingValue& table, std::string path,
                    std::shared_ptr<SettingsReport> report)
     : table_(std::holds_alternative<SettingValue::Table>(table.value) ? &table : &empty_table()),
@@ -145,7 +108,38 @@ T Settings::taken(std::string_view key, T value) {
   return value;
 }
 
-bool Settings::has(std::string_view key) const { return member_of(*table_, key) != nullptr; }
+void Settings::describe(const KeyTable& keys) {
+  if (report_->questions) {
+    report_->questions->tables.emplace_back(path_, &keys);
+  }
+}
+
+void Settings::ask(std::string_view key, KeyQuestion question) const {
+  if (!report_->questions) {
+    return;
+  }
+  KeyQuestion& asked = report_->questions->keys[path_of(key)];
+  if (asked.type.empty()) {
+    asked = std::move(question);
+  }
+}
+
+void Settings::offer(std::string_view key, const std::vector<std::string>& legal) {
+  if (report_->questions) {
+    report_->questions->keys[path_of(key)].legal = legal;
+  }
+}
+
+bool Settings::has(std::string_view key) const {
+  ask(key, {});
+  return member_of(*table_, key) != nullptr;
+}
+
+void Settings::refuse(std::string_view key, const std::string& message) {
+  if (member_of(*table_, key) != nullptr) {
+    problem(key, message);
+  }
+}
 
 void Settings::repeat(std::string_view key, const Settings& other) {
   allow(key);
@@ -174,10 +168,11 @@ void Settings::problem(std::string_view key, std::string message) {
 }
 
 void Settings::wrong_type(std::string_view key, const SettingValue& found, const char* expected) {
-  problem(key, fmt::format("expected {}: found {}", expected, describe(found)));
+  problem(key, fmt::format("expected {}: found {}", expected, what_is(found)));
 }
 
 bool Settings::flag(std::string_view key, bool otherwise) {
+  ask(key, {"true or false", value_of(otherwise)});
   const SettingValue* value = find(key);
   if (value == nullptr) {
     return taken(key, otherwise);
@@ -191,6 +186,7 @@ bool Settings::flag(std::string_view key, bool otherwise) {
 
 std::int64_t Settings::integer(std::string_view key, std::int64_t otherwise, std::int64_t least,
                                std::int64_t most) {
+  ask(key, {"integer", value_of(otherwise), static_cast<double>(least), static_cast<double>(most)});
   const SettingValue* value = find(key);
   if (value == nullptr) {
     return taken(key, otherwise);
@@ -211,6 +207,7 @@ std::int64_t Settings::integer(std::string_view key, std::int64_t otherwise, std
 }
 
 double Settings::number(std::string_view key, double otherwise, double least, double most) {
+  ask(key, {"number", value_of(otherwise), least, most});
   const SettingValue* value = find(key);
   if (value == nullptr) {
     return taken(key, otherwise);
@@ -244,6 +241,7 @@ float Settings::single(std::string_view key, float otherwise, double least, doub
 }
 
 std::string Settings::text(std::string_view key, std::string otherwise) {
+  ask(key, {"string", value_of(otherwise)});
   const SettingValue* value = find(key);
   if (value == nullptr) {
     return taken(key, otherwise);
@@ -258,6 +256,7 @@ std::string Settings::text(std::string_view key, std::string otherwise) {
 std::string Settings::choice(std::string_view key, std::string otherwise,
                              const std::vector<std::string>& legal) {
   const std::string chosen = text(key, otherwise);
+  offer(key, legal);
   if (std::find(legal.begin(), legal.end(), chosen) != legal.end()) {
     return chosen;
   }
@@ -269,6 +268,7 @@ std::string Settings::choice(std::string_view key, std::string otherwise,
 template <class T, class Convert>
 std::vector<T> Settings::list(std::string_view key, std::vector<T> otherwise, const char* expected,
                               const Convert& convert) {
+  ask(key, {std::string(std::string_view(expected).substr(2)), value_of(otherwise)});
   const SettingValue* value = find(key);
   if (value == nullptr) {
     return taken(key, otherwise);
@@ -304,7 +304,8 @@ std::vector<double> Settings::numbers(std::string_view key, std::vector<double> 
 }
 
 Settings Settings::table(std::string_view key, const std::string& otherwise) {
-  const SettingValue preset{otherwise, table_->place};
+  ask(key, {"table", otherwise.empty() ? SettingValue() : value_of(otherwise)});
+  const SettingValue preset = value_of(otherwise);  // no place: it is a default
   const SettingValue* value = find(key);
   if (value == nullptr && !otherwise.empty()) {
     value = &preset;
@@ -325,6 +326,7 @@ Settings Settings::table(std::string_view key, const std::string& otherwise) {
 }
 
 std::vector<Settings> Settings::tables(std::string_view key) {
+  ask(key, {"list of tables", {}});
   std::vector<Settings> result;
   const SettingValue* value = find(key);
   if (value == nullptr) {
@@ -346,6 +348,7 @@ std::vector<Settings> Settings::tables(std::string_view key) {
 }
 
 std::vector<std::pair<std::string, Settings>> Settings::named_tables(std::string_view key) {
+  ask(key, {"tables by name", {}});
   std::vector<std::pair<std::string, Settings>> result;
   const SettingValue* value = find(key);
   if (value == nullptr) {

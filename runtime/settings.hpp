@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/nearest_word.hpp"
+#include "runtime/setting_keys.hpp"
 #include "runtime/setting_value.hpp"
 
 namespace keyshard {
@@ -25,6 +27,8 @@ struct SettingsReport {
   /// The value of every key that was asked for: the default where the key was not given. A default
   /// has no place.
   ResolvedSettings values;
+  /// Where it is not null: what was asked, for a reference of all keys.
+  std::shared_ptr<KeyQuestions> questions;
 
   /// Every message once, by file and line.
   std::vector<std::string> sorted() const;
@@ -40,6 +44,9 @@ double decimal_of(float value);
 class Settings {
  public:
   Settings(const SettingValue& table, std::string path, std::shared_ptr<SettingsReport> report);
+
+  /// Tells what the keys of this table mean. `keys` must live as long as the report.
+  void describe(const KeyTable& keys);
 
   bool has(std::string_view key) const;
   bool flag(std::string_view key, bool otherwise);
@@ -58,6 +65,8 @@ class Settings {
   std::string text(std::string_view key, std::string otherwise);
   std::string choice(std::string_view key, std::string otherwise,
                      const std::vector<std::string>& legal);
+  /// Notes the words that the text under `key` may be, which the caller checks.
+  void offer(std::string_view key, const std::vector<std::string>& legal);
 
   /// The value of an enumeration; `names` has the names of its values, in order.
   template <class E>
@@ -88,6 +97,8 @@ class Settings {
   void allow(std::string_view key);
   /// Records a problem of the value under `key` (of the table itself if the key is absent).
   void problem(std::string_view key, std::string message);
+  /// Records a problem where `key` is given, which is no key of this table.
+  void refuse(std::string_view key, const std::string& message);
   /// Records every key that no getter asked for, with the nearest legal one.
   void finish();
 
@@ -96,6 +107,9 @@ class Settings {
  private:
   const SettingValue* find(std::string_view key);
   std::string path_of(std::string_view key) const;
+
+  /// Notes what is asked of a key.
+  void ask(std::string_view key, KeyQuestion question) const;
 
   /// Reports the value of a key, and returns it.
   template <class T>
@@ -113,13 +127,5 @@ class Settings {
   std::vector<std::string> known_;
   std::shared_ptr<SettingsReport> report_;
 };
-
-/// The legal word with the least edit distance, or empty if all are further than a third of the
-/// word (at least 2).
-std::string nearest_word(std::string_view word, const std::vector<std::string>& legal);
-
-/// The end of a message about a wrong word: "; did you mean \"NEAREST\"?", or empty where
-/// nearest_word is.
-std::string did_you_mean(std::string_view word, const std::vector<std::string>& legal);
 
 }  // namespace keyshard

@@ -2,10 +2,13 @@
 
 #include <vector>
 
+#include "embedding/layers/option_keys.hpp"
+
 namespace keyshard {
 
 ActivityOptions read_activity(Settings& settings, bool functions) {
   Settings own = settings.table("activity_regularizer");
+  own.describe(activity_keys());
   std::vector<std::string> types{"l1", "l2", "l1_l2"};
   if (functions) {
     types.emplace_back("function");

@@ -7,6 +7,7 @@
 #include "embedding/layers/devices.hpp"
 #include "embedding/layers/dtype_options.hpp"
 #include "embedding/layers/layer.hpp"
+#include "embedding/layers/option_keys.hpp"
 #include "embedding/layers/refused_options.hpp"
 #include "embedding/rules/combine_weighted.hpp"
 #include "embedding/rules/own_rules.hpp"
@@ -73,6 +74,7 @@ void read_devices(Settings& settings, std::vector<std::string>& devices) {
 }
 
 void read_group(Settings& settings, const OwnRules& rules, Group& group) {
+  settings.describe(group_keys());
   GroupOptions& options = group.options;
   if (group.defaults.dim == 0) {
     options.dim = settings.integer("dim", options.dim, 1, kMaxDim);
@@ -129,7 +131,15 @@ void read_store(Settings& settings, TableOptions& table) {
   }
 }
 
+void check_exchange(Settings& settings, const TableOptions& table) {
+  if (table.exchange != ExchangeMode::rows && table.pool_order == PoolOrder::bag) {
+    settings.problem(
+        "exchange", "exchange \"reduced\" and \"auto\" need pool_order = \"shard\": found \"bag\"");
+  }
+}
+
 void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
+  settings.describe(table_keys());
   refuse_in_table(settings);
   read_key_dtype(settings);
   read_devices(settings, d.devices);
@@ -163,10 +173,7 @@ void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
   read_restriction(settings, rules, table);
   read_admission(settings, table);
   read_store(settings, table);
-  if (table.exchange != ExchangeMode::rows && table.pool_order == PoolOrder::bag) {
-    settings.problem(
-        "exchange", "exchange \"reduced\" and \"auto\" need pool_order = \"shard\": found \"bag\"");
-  }
+  check_exchange(settings, table);
 }
 
 /// What [embedding] says.
@@ -204,6 +211,7 @@ std::vector<Override> read_overrides(Settings& root, const Defaults& defaults,
   for (auto& [name, settings] : root.named_tables("tables")) {
     Override own{name, defaults};
     read_table(settings, rules, own.options);
+    settings.describe(named_table_keys());
     settings.allow("pretrained");  // whoever reads files reads it
     if (settings.has("seed")) {
       own.options.seed = static_cast<std::uint64_t>(settings.integer("seed", 0));
@@ -312,6 +320,7 @@ EmbeddingOptions read_embedding_options(Settings& root, const std::vector<std::s
   const Defaults defaults = read_defaults(root, groups, rules);
   std::vector<Override> overrides = read_overrides(root, defaults, rules);
   for (ColumnSettings& column : columns) {
+    column.settings.describe(feature_keys());
     refuse_in_column(column.settings);
   }
 

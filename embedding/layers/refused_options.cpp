@@ -15,9 +15,7 @@ void refuse_slots(Settings& settings) {
 
 void refuse_here(Settings& settings, const std::vector<std::string>& keys, const char* instead) {
   for (const std::string& key : keys) {
-    if (settings.has(key)) {
-      settings.problem(key, fmt::format("expected {}", instead));
-    }
+    settings.refuse(key, fmt::format("expected {}", instead));
   }
 }
 

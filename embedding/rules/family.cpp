@@ -51,6 +51,7 @@ std::size_t FamilyNames::at(const std::string& name) const {
 std::optional<std::size_t> FamilyNames::read(Settings& settings, const char* key,
                                              const std::string& otherwise) const {
   const std::string name = settings.text(key, otherwise);
+  settings.offer(key, built);
   const std::optional<std::size_t> index = find(name);
   const std::string later = not_built(name);
   if (!later.empty()) {
@@ -80,9 +81,7 @@ void FieldReader::operator()(const char* key, bool& value) const {
 }
 
 void FieldReader::elsewhere(const char* key, const char* instead) const {
-  if (settings_.has(key)) {
-    settings_.problem(key, fmt::format("expected {} in place of this key", instead));
-  }
+  settings_.refuse(key, fmt::format("expected {} in place of this key", instead));
 }
 
 void FieldWriter::operator()(const char* key, float value, double, double) const {

@@ -1,6 +1,7 @@
 #include "embedding/rules/initializers.hpp"
 
 #include "embedding/rules/own_rules.hpp"
+#include "embedding/rules/rule_keys.hpp"
 
 namespace keyshard {
 namespace {
@@ -110,6 +111,7 @@ Initializer variance_scaling(double scale, Fan fan, Distribution distribution, s
 
 InitialValues read_initializer(Settings settings, const InitialValues& otherwise, std::int64_t dim,
                                const OwnRules& own) {
+  settings.describe(initializer_keys());
   InitialValues result = otherwise;
   if (settings.has("type")) {
     const std::optional<std::size_t> index =

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "embedding/rules/own_rules.hpp"
+#include "embedding/rules/rule_keys.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -65,6 +66,7 @@ std::vector<StateColumn> state_columns(const Optimizer& optimizer, std::int64_t 
 }
 
 Optimizer read_optimizer(Settings settings, const Optimizer& otherwise, const OwnRules& own) {
+  settings.describe(optimizer_keys());
   Optimizer result = otherwise;
   if (settings.has("type")) {
     if (settings.text("type", "") == "nesterov") {

@@ -20,6 +20,26 @@ const FamilyNames& slow_creators() {
   return kFamily;
 }
 
+constexpr KeyMeaning kStoreKeys[] = {
+    {"type", "",
+     "memory of the ranks, a RocksDB of each rank, a Redis server that jobs share, or memory in "
+     "front of one of the two"},
+    {"path", "path", "a folder on local disk"},
+    {"host", "", "a name, an address, or the path of a Unix socket"},
+    {"port", "", "of the server; of no use with a socket"},
+    {"db", "", "number of the database of the server"},
+    {"user", "", "of the server; empty: the default user"},
+    {"password_env", "", "environment variable with the password; empty: none"},
+    {"prefix", "", "of the names of all keys in the server"},
+    {"timeout_ms", "ms", "for a connection, and for each answer"},
+    {"fast_bytes", "bytes", "of memory on each rank"},
+    {"slow", "", "the store behind memory"},
+};
+
+constexpr KeyTable kStore{
+    "Stores", "Where the rows of a table live. docs/layers.md says what each store does.",
+    kStoreKeys};
+
 /// Reads a field of a store from a table of a configuration.
 struct ReadField {
   Settings& settings;
@@ -92,6 +112,7 @@ void read_fields(Settings& settings, Rows& rows) {
       settings.problem("fast_bytes", "tiered needs fast_bytes, the bytes of memory of each rank");
     }
     Settings slow = settings.table("slow");
+    slow.describe(kStore);
     const auto index = slow_creators().read(slow, "type", RocksDbRows::kName);
     if (index) {
       with_alternative<SlowRows>(*index, [&](auto chosen) {
@@ -141,6 +162,7 @@ const char* name_of(const KvCreator& creator) {
 }
 
 KvCreator read_kv_creator(Settings settings) {
+  settings.describe(kStore);
   KvCreator result;
   const auto index = creators().read(settings, "type", HostRows::kName);
   if (index) {

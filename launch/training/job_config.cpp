@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "launch/training/job_keys.hpp"
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
 #include "runtime/json.hpp"
@@ -83,11 +84,9 @@ std::string config_text(const ResolvedSettings& values) {
   return out;
 }
 
-JobConfig job_config_of(const SettingValue& tree, const std::string& folder,
-                        const OwnRules& rules) {
+JobConfig read_sections(Settings& root, const std::string& folder, const OwnRules& rules) {
+  root.describe(section_keys());
   JobConfig config;
-  const auto report = std::make_shared<SettingsReport>();
-  Settings root(tree, "", report);
   const bool versioned = root.has("config_version");
   const std::int64_t version = root.integer("config_version", kConfigVersion);
   if (!versioned || version != kConfigVersion) {
@@ -106,6 +105,14 @@ JobConfig job_config_of(const SettingValue& tree, const std::string& folder,
                                             columns_of(root), config.job.seed, rules);
   config.pretrained = read_pretrained(root, config.data, folder);
   root.finish();
+  return config;
+}
+
+JobConfig job_config_of(const SettingValue& tree, const std::string& folder,
+                        const OwnRules& rules) {
+  const auto report = std::make_shared<SettingsReport>();
+  Settings root(tree, "", report);
+  JobConfig config = read_sections(root, folder, rules);
   require(report->messages.empty(), Kind::invalid_argument, "{}", joined(report->sorted(), "\n"));
   config.values = std::move(report->values);
   config.tree = tree;

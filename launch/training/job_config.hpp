@@ -27,6 +27,11 @@ struct JobConfig {
   CheckpointOptions checkpoint;
 };
 
+/// Reads the sections of a configuration from its root, and records problems in the report of
+/// `root`: a configuration with problems is of no use.
+JobConfig read_sections(Settings& root, const std::string& folder,
+                        const OwnRules& rules = no_own_rules());
+
 /// Reads a configuration from its tree; paths in it, that of job.output too, are relative to
 /// `folder`. Names of rules may be those of `rules`, which the program has registered. Throws
 /// Error{invalid_argument} whose text has a line per problem.

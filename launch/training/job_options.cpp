@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "launch/training/job_keys.hpp"
 #include "runtime/fold.hpp"
 
 namespace keyshard {
@@ -48,6 +49,7 @@ bool higher_is_better(ValidationMetric metric) { return metric == ValidationMetr
 
 JobOptions read_job_options(Settings settings, const std::vector<std::string>& features,
                             ValidationMetric usual) {
+  settings.describe(job_keys());
   JobOptions job;
   job.output = settings.text("output", job.output);
   job.seed =
@@ -84,6 +86,7 @@ JobOptions read_job_options(Settings settings, const std::vector<std::string>& f
 }
 
 CheckpointOptions read_checkpoint_options(Settings settings, const JobOptions& job) {
+  settings.describe(checkpoint_keys());
   CheckpointOptions options;
   options.every_steps = settings.integer("every_steps", options.every_steps, 0);
   options.at_end = settings.flag("at_end", options.at_end);

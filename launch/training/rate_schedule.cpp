@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "launch/training/job_keys.hpp"
 #include "runtime/portable_math.hpp"
 
 namespace keyshard {
@@ -56,6 +57,7 @@ double RateSchedule::scale(std::int64_t step, std::int64_t job_steps) const {
 }
 
 RateSchedule read_rate_schedule(Settings settings) {
+  settings.describe(schedule_keys());
   RateSchedule rates;
   rates.curve = settings.option("type", rates.curve, names_of(RateCurve{}));
   rates.warmup_steps = settings.integer("warmup_steps", 0, 0);

@@ -49,6 +49,17 @@ void expect_problem(SettingValue::Table values, const std::string& wanted) {
   EXPECT_NE(problems.find(wanted), std::string::npos) << problems;
 }
 
+TEST(DataOptions, TakesFilesFromTheFolderOfTheData) {
+  const auto train_in = [](const std::string& folder) {
+    return read({{"folder", text(folder)},
+                 {"train", texts({"a.csv", "/b.csv"})},
+                 {"columns", columns({kLabel})}})
+        .options.train;
+  };
+  EXPECT_EQ(train_in("days"), (std::vector<std::string>{"/base/days/a.csv", "/b.csv"}));
+  EXPECT_EQ(train_in("/far"), (std::vector<std::string>{"/far/a.csv", "/b.csv"}));
+}
+
 TEST(DataOptions, ReadsColumnsAndFilesBesideTheConfiguration) {
   const Result result = read({{"train", texts({"a.csv", "/b.csv"})},
                               {"separator", text("::")},

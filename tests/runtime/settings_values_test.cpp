@@ -250,6 +250,47 @@ TEST(Settings, AnAllowedKeyIsKnownWithoutBeingRead) {
   EXPECT_TRUE(r.report->values.empty());
 }
 
+TEST(Settings, NotesWhatIsAskedOfAKeyForAReference) {
+  Reading r({{"seed", value(std::int64_t{7})}});
+  r.report->questions = std::make_shared<KeyQuestions>();
+  r.settings.integer("seed", 1, 0, 9);
+  r.settings.choice("type", "adam", {"adam", "sgd"});
+  r.settings.has("schedule");
+  const std::map<std::string, KeyQuestion>& asked = r.report->questions->keys;
+  ASSERT_EQ(asked.size(), 3u);
+  const KeyQuestion& seed = asked.at("job.seed");
+  EXPECT_EQ(seed.type, "integer");
+  EXPECT_EQ(as_integer(seed.otherwise), 1);
+  EXPECT_EQ(std::pair(seed.least, seed.most), std::pair(0.0, 9.0));
+  EXPECT_EQ(asked.at("job.type").legal, (std::vector<std::string>{"adam", "sgd"}));
+  EXPECT_EQ(asked.at("job.schedule").type, "");
+}
+
+TEST(Settings, NotesWhatDescribesATable) {
+  static constexpr KeyMeaning kKeys[] = {{"seed", "", "of the job"}};
+  static constexpr KeyTable kTable{"Job", "", kKeys};
+  Reading r({});
+  r.settings.describe(kTable);
+  r.report->questions = std::make_shared<KeyQuestions>();
+  r.settings.describe(kTable);
+  ASSERT_EQ(r.report->questions->tables.size(), 1u);
+  EXPECT_EQ(r.report->questions->tables[0], std::pair(std::string("job"), &kTable));
+}
+
+TEST(Settings, RefusesAKeyOnlyWhereItIsGiven) {
+  Reading r({{"share", value(true)}});
+  r.settings.refuse("nslots", "expected none");
+  r.settings.refuse("share", "expected table");
+  r.settings.finish();
+  EXPECT_EQ(r.messages(), "a.toml:1: job.share: expected table\n");
+}
+
+TEST(Settings, GivesTheDefaultTypeOfATableNoPlace) {
+  Reading r({});
+  r.settings.table("optimizer", "adam").text("type", "");
+  EXPECT_EQ(r.report->values.at("job.optimizer.type").place, "");
+}
+
 TEST(NearestWord, IsTheFirstOfThoseThatAreEquallyNear) {
   EXPECT_EQ(nearest_word("adax", {"adam", "adag"}), "adam");
   EXPECT_EQ(nearest_word("adax", {"adag", "adam"}), "adag");

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "launch/training/job_keys.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -84,6 +85,7 @@ std::vector<GroupDefaults> group_defaults(ModelType type) {
 }
 
 ModelOptions read_model_options(Settings settings, const OwnRules& rules) {
+  settings.describe(model_keys());
   ModelOptions options;
   options.type = type_named(settings.choice("type", "deepfm", {kNames.begin(), kNames.end()}));
   const bool network = has_network(options.type);

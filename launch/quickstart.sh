@@ -34,6 +34,6 @@ Next
                               --output build/quickstart/out --resume latest --set job.epochs=5
   Several nodes, hostfile   launch/run_hosts.sh launch/hostfile.example CONFIG
   Several nodes, Slurm      sbatch --nodes 2 launch/slurm.sbatch CONFIG
-  Your own data             copy launch/examples/quickstart.toml, name your files in [data] and their columns in [[data.columns]]
-                            (README.md, "Your own data"), then: launch/mpirun.sh -n 2 build/release/bin/keyshard train CONFIG
+  Your own data             build/release/bin/keyshard init FILE...   (docs/data.md)
+                            launch/mpirun.sh -n 2 build/release/bin/keyshard train keyshard.toml
 TEXT

@@ -1,4 +1,5 @@
-// Which keys may change at a resume, by the list of the README, and the messages about differences.
+// Which keys may change at a resume, by the rule of each kind of key, and the messages about
+// differences.
 #include "launch/config_changes.hpp"
 
 #include <gtest/gtest.h>

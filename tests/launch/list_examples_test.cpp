@@ -27,11 +27,8 @@ class ListExamples : public ProgramTest {
   std::string train(const std::string& example, const std::string& options,
                     const std::string& prefix = "") {
     const Ending trained =
-        run(fmt::format(
-                "train '{}/examples/{}.toml' --output out --overwrite --set 'data.train=[\"{}\"]' "
-                "--set 'data.valid=[\"{}\"]' {}",
-                KEYSHARD_LAUNCH_DIR, example, folder_.path("train.csv"), folder_.path("valid.csv"),
-                options),
+        run(fmt::format("train '{}/examples/{}.toml' --output out --overwrite --data.folder . {}",
+                        KEYSHARD_LAUNCH_DIR, example, options),
             prefix);
     EXPECT_EQ(trained.code, kExitDone) << trained.error;
     return trained.out;

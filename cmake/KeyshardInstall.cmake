@@ -8,6 +8,8 @@ install(TARGETS keyshard)
 install(EXPORT keyshard-targets NAMESPACE keyshard:: DESTINATION ${config_folder})
 install(DIRECTORY runtime collectives embedding io launch DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/keyshard
         FILES_MATCHING PATTERN "*.hpp" PATTERN "*.cuh" PATTERN "examples" EXCLUDE)
+install(CODE "set(include_folder \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}\")")
+install(SCRIPT cmake/KeyshardInstalledHeaders.cmake)
 configure_package_config_file(cmake/keyshard-config.cmake.in ${PROJECT_BINARY_DIR}/keyshard-config.cmake
                               INSTALL_DESTINATION ${config_folder})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/keyshard-config-version.cmake COMPATIBILITY SameMinorVersion)

@@ -52,7 +52,7 @@ function(keyshard_library NAME)
   add_library(keyshard::${NAME} ALIAS keyshard_${NAME})
   set_target_properties(keyshard_${NAME} PROPERTIES EXPORT_NAME ${NAME} LINKER_LANGUAGE CXX)
   target_include_directories(keyshard_${NAME} PUBLIC
-    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/keyshard>)
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(keyshard_${NAME}
     PUBLIC keyshard_flags ${ARG_LINKS}
     PRIVATE $<BUILD_INTERFACE:keyshard_private_flags> ${ARG_PRIVATE_LINKS})

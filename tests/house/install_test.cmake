@@ -1,5 +1,6 @@
-# Installs the build tree into WORK, builds three consumers against the installed libraries and runs them: one uses a table and the
-# command line, one trains and saves tables on two ranks, and one loads these tables on three ranks.
+# Installs the build tree into WORK, builds consumers against the installed libraries and runs them: one uses a table and the
+# command line, one trains and saves tables on two ranks, one loads these tables on three ranks, and one is the program that
+# docs/library.md shows.
 file(REMOVE_RECURSE ${WORK})
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE error)
@@ -21,12 +22,28 @@ run(${MPIRUN} -n 3 ${WORK}/build/load_tables ${saved})
 if(NOT of_saver MATCHES "^${saved}\n[0-9a-f]+\n$" OR NOT out STREQUAL of_saver)
   message(FATAL_ERROR "expected one path and digest of both programs: found\n${of_saver}and\n${out}")
 endif()
+
+run(${MPIRUN} -n 2 ${WORK}/build/first_step)
+file(READ ${CONSUMER}/first_step.cpp text)
+file(READ ${CONSUMER}/../../../docs/library.md page)
+string(FIND "${page}" "```cpp\n${text}```" place)
+if(place LESS 0)
+  message(FATAL_ERROR "docs/library.md: expected the program of first_step.cpp, word for word")
+endif()
+file(GLOB_RECURSE headers ${WORK}/prefix/include/keyshard/*.hpp)
+foreach(header IN LISTS headers)
+  file(STRINGS ${header} outside REGEX "#include \"(runtime|collectives|embedding|io|launch)/")
+  if(outside)
+    message(FATAL_ERROR "${header}: expected headers of keyshard as keyshard/...: found ${outside}")
+  endif()
+endforeach()
+
 foreach(program save_tables load_tables)
   file(READ ${CONSUMER}/${program}.cpp text)
   string(REGEX REPLACE "[^\n]" "" newlines "${text}")
   string(LENGTH "${newlines}" lines)
-  string(REGEX MATCHALL "include \"launch/[^\"]*" includes "${text}")
-  list(FILTER includes EXCLUDE REGEX "launch/training/")
+  string(REGEX MATCHALL "include <keyshard/launch/[^>]*" includes "${text}")
+  list(FILTER includes EXCLUDE REGEX "keyshard/launch/training/")
   if(lines GREATER 40 OR includes)
     message(FATAL_ERROR "${program}.cpp: expected 40 lines that include launch/training alone: found ${lines}, ${includes}")
   endif()

@@ -1,6 +1,6 @@
-#include "collectives/thread_communicator.hpp"
-#include "embedding/rows/table.hpp"
-#include "launch/command_line.hpp"
+#include <keyshard/collectives/thread_communicator.hpp>
+#include <keyshard/embedding/rows/table.hpp>
+#include <keyshard/launch/command_line.hpp>
 
 int main(int argc, char** argv) {
   keyshard::Stream<keyshard::Cpu> stream;

@@ -2,10 +2,10 @@
 // path and digest.
 #include <cstdio>
 
-#include "collectives/mpi_session.hpp"
-#include "embedding/layers/squashed_embedding.hpp"
-#include "launch/training/table_checkpoint.hpp"
-#include "launch/training/table_digests.hpp"
+#include <keyshard/collectives/mpi_session.hpp>
+#include <keyshard/embedding/layers/squashed_embedding.hpp>
+#include <keyshard/launch/training/table_checkpoint.hpp>
+#include <keyshard/launch/training/table_digests.hpp>
 
 using namespace keyshard;
 

@@ -11,6 +11,7 @@
 #include "launch/job_checkpoint.hpp"
 #include "launch/job_file.hpp"
 #include "launch/make_training.hpp"
+#include "launch/metrics_text.hpp"
 #include "launch/output_file.hpp"
 #include "launch/process.hpp"
 #include "launch/training/models/gemm.hpp"
@@ -140,7 +141,7 @@ ScoredRecords predict_split(const PredictCommand& command, const DataOptions& da
       mine.kept += '\n';
     }
   };
-  session.training->evaluate(*session.reader, nullptr, each);
+  session.training->evaluate(*session.reader, {}, each);
   if (!command.clip.empty()) {
     for (float& score : mine.scores) {
       score = std::clamp(score, static_cast<float>(command.clip[0]),
@@ -197,18 +198,23 @@ std::unique_ptr<OutputFile> open_output(const PredictCommand& command, const Job
 int run_evaluate(const PredictCommand& command) {
   return with_ranks(
       start_seconds_of(command), [&](Communicator<Cpu>& communicator, StartWatch& start) {
-        const Scored scored(command, communicator);
+        Scored scored(command, communicator);
+        scored.config.data = with_names_of_values(scored.config.data, scored.config.job.metrics);
         Session session(command, scored, communicator, start);
         std::unique_ptr<UnseenIds> unseen;
         if (!scored.config.job.unseen.empty()) {
           unseen = std::make_unique<UnseenIds>(scored.config, *session.reader, communicator,
                                                session.stream);
         }
-        const SplitMetrics metrics = session.training->evaluate(*session.reader, unseen.get());
+        const SplitMetrics metrics =
+            session.training->evaluate(*session.reader, {unseen.get(), scored.config.job.metrics});
         session.end_watch();
         if (communicator.rank() == 0) {
           fmt::print("{} of {}: {} samples, {}\n", command.split, scored.checkpoint,
                      metrics.all.samples, metrics_text(session.training->loss(), metrics));
+          for (const std::string& line : value_lines(session.training->loss(), metrics)) {
+            fmt::print("{}\n", line);
+          }
         }
         return kExitDone;
       });

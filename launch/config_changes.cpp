@@ -21,6 +21,7 @@ const std::vector<std::string>& free_keys() {
       "data.train",  // the digest of the data is compared
       "data.valid",  // a warning if the digest differs
       "job.epochs",
+      "job.metrics.*",
       "job.numerics",  // the fingerprint is compared
       "job.output",
       "job.patience",
@@ -154,11 +155,15 @@ ConfigChanges config_changes(const ResolvedSettings& saved, const ResolvedSettin
   const bool length_steers = use == CheckpointUse::resume &&
                              text_at(now, "job.schedule.type") == "\"cosine\"" &&
                              text_at(now, "job.schedule.steps") == "0";
+  const bool groups_steer =
+      use == CheckpointUse::resume && text_at(now, "job.metric") == "\"gauc\"";
   ConfigChanges changes;
   for (const std::string& path : paths) {
     const std::string was = text_at(saved, path), is = text_at(now, path);
     const bool is_length = path == "job.epochs" || path == "job.steps";
-    const KeyChange change = length_steers && is_length ? KeyChange::steers : change_of(path, use);
+    const bool steers =
+        (length_steers && is_length) || (groups_steer && path == "job.metrics.gauc");
+    const KeyChange change = steers ? KeyChange::steers : change_of(path, use);
     if (was == is || change == KeyChange::free) {
       continue;
     }

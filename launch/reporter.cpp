@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "launch/metrics_text.hpp"
 #include "launch/report/run_history.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
@@ -17,15 +18,6 @@
 
 namespace keyshard {
 namespace {
-
-void add_metrics(const Metrics& metrics, SettingValue::Table& report) {
-  report.emplace_back("samples", value_of(metrics.samples));
-  report.emplace_back("loss", value_of(metrics.loss));
-  report.emplace_back("auc", value_of(metrics.auc));
-  report.emplace_back("rmse", value_of(metrics.rmse));
-  report.emplace_back("mean_score", value_of(metrics.mean_score));
-  report.emplace_back("mean_label", value_of(metrics.mean_label));
-}
 
 std::string time_text(double seconds) {
   const auto s = static_cast<std::int64_t>(seconds);
@@ -38,21 +30,6 @@ bool under_mpirun() {
 }
 
 }  // namespace
-
-std::string metrics_text(Loss loss, const SplitMetrics& metrics) {
-  const auto number = [](double value) {
-    return std::isnan(value) ? "undefined" : fmt::format("{:.4f}", value);
-  };
-  const auto text = [&](const Metrics& m) {
-    return loss == Loss::squared_error
-               ? fmt::format("rmse {}, mae {}", number(m.rmse), number(m.mae))
-               : fmt::format("auc {}, log loss {}", number(m.auc), number(m.loss));
-  };
-  return text(metrics.all) + (metrics.unseen
-                                  ? fmt::format("; {} with unseen ids: {}", metrics.unseen->samples,
-                                                text(*metrics.unseen))
-                                  : "");
-}
 
 double seconds_between_lines(double given, bool terminal, double passed) {
   return given > 0 ? given : terminal ? 1 : std::clamp(passed / 60, 1.0, 60.0);
@@ -242,12 +219,19 @@ void Reporter::evaluation(const char* split, std::int64_t step, std::int64_t epo
     add_metrics(*metrics.unseen, unseen);
     report.emplace_back("unseen", value_of(std::move(unseen)));
   }
+  if (metrics.by_value) {
+    report.emplace_back("by_value", value_metrics_tree(*metrics.by_value));
+  }
   write_metrics(std::move(report));
   const std::string shown = fmt::format("step {} epoch {} {}: {}{}", step, epoch + 1, split,
                                         metrics_text(loss, metrics), best ? " (best)" : "");
-  log_.write(LogLevel::info, shown);
-  if (!off_) {
-    line(shown);
+  std::vector<std::string> lines = value_lines(loss, metrics);
+  lines.insert(lines.begin(), shown);
+  for (const std::string& text : lines) {
+    log_.write(LogLevel::info, text);
+    if (!off_) {
+      line(text);
+    }
   }
 }
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "launch/event_file.hpp"
-#include "launch/training/models/metrics.hpp"
+#include "launch/training/models/value_metrics.hpp"
 #include "launch/training/step_clock.hpp"
 #include "runtime/log.hpp"
 #include "runtime/settings.hpp"
@@ -90,9 +90,5 @@ class Reporter {
   std::chrono::steady_clock::time_point shown_;  // last time that a step was shown
   std::int64_t first_step_ = -1;
 };
-
-/// "auc 0.8123, log loss 0.4567", or rmse and mae with squared error; then the same of unseen ids.
-/// A metric that is undefined (NaN) is shown as "undefined".
-std::string metrics_text(Loss loss, const SplitMetrics& metrics);
 
 }  // namespace keyshard

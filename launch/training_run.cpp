@@ -18,12 +18,6 @@ namespace {
 
 constexpr int kReadAhead = 2;
 
-double chosen(const Metrics& metrics, ValidationMetric metric) {
-  return metric == ValidationMetric::auc        ? metrics.auc
-         : metric == ValidationMetric::log_loss ? metrics.loss
-                                                : metrics.rmse;
-}
-
 /// Where a job stands between two steps.
 TrainingPosition position_of(const DataReader& train, const DataReader* valid,
                              const ScheduleState& schedule, const BadLineCounts& bad_lines,
@@ -115,8 +109,8 @@ void TrainingRun::open_data(Stream<Cpu>& stream) {
         "which each rank reads its part");
   }
   if (config_.data.format == DataFormat::generated || !config_.data.files(Split::valid).empty()) {
-    valid_ =
-        make_reader(config_.data, Split::valid, read_plan(config_, false), communicator_, stream);
+    valid_ = make_reader(with_names_of_values(config_.data, config_.job.metrics), Split::valid,
+                         read_plan(config_, false), communicator_, stream);
     tell_note(*valid_);
     if (!config_.job.unseen.empty()) {
       unseen_ = std::make_unique<UnseenIds>(config_, *valid_, communicator_, stream);
@@ -235,11 +229,8 @@ void TrainingRun::tell_undefined(const Metrics& metrics) {
   if (told_undefined_ || !std::isnan(chosen(metrics, metric))) {
     return;
   }
-  const std::string why = fmt::format(
-      "{} is undefined on the validation data: {} samples, {}", name_of(metric), metrics.samples,
-      metric == ValidationMetric::auc && metrics.loss == metrics.loss
-          ? fmt::format("labels of one class (mean {:g})", metrics.mean_label)
-          : "whose weights sum to 0");
+  const std::string why = fmt::format("{} is undefined on the validation data: {}", name_of(metric),
+                                      why_undefined(metrics, metric));
   require(config_.job.patience == 0 && config_.job.decay >= 1, Kind::bad_input,
           "{}; job.patience and job.decay need a metric that is defined, such as job.metric = "
           "\"{}\"",
@@ -249,7 +240,7 @@ void TrainingRun::tell_undefined(const Metrics& metrics) {
 }
 
 void TrainingRun::evaluate() {
-  const SplitMetrics metrics = training_->evaluate(*valid_, unseen_.get());
+  const SplitMetrics metrics = training_->evaluate(*valid_, {unseen_.get(), config_.job.metrics});
   tell_undefined(metrics.all);
   if (!told_undefined_) {
     tell_labels_of(metrics.all);

@@ -3,7 +3,7 @@
 namespace keyshard {
 
 template SplitMetrics evaluate_split(
-    Trainer<Cpu>&, DataReader&, const UnseenIds*,
+    Trainer<Cpu>&, DataReader&, const EvaluationPlan&,
     const std::function<void(const Batch&, const std::vector<float>&)>&);
 
 }  // namespace keyshard

@@ -153,6 +153,12 @@ std::vector<std::string> without_effect(const JobConfig& config) {
   if (!has_validation_data(config) || !evaluates(config)) {
     add_given(config, "job.metric", "nothing is evaluated", lines);
   }
+  if (config.model.loss == Loss::squared_error) {
+    add_given(config, "job.metrics.gauc", "with squared error there is no AUC", lines);
+  }
+  if (config.job.metrics.by.empty()) {
+    add_given(config, "job.metrics.most", "without job.metrics.by", lines);
+  }
   if (config.job.decay >= 1) {
     for (const char* key : {"job.decay_patience", "job.least_decay"}) {
       add_given(config, key, "without job.decay below 1", lines);

@@ -28,6 +28,26 @@ std::vector<ColumnSettings> columns_of(Settings& root) {
   return columns;
 }
 
+/// The features whose samples hold lists of ids.
+std::vector<std::string> list_features(const DataOptions& data) {
+  const std::vector<std::string> features = data.schema().features;
+  std::vector<std::string> lists;
+  for (std::size_t f = 0; f < features.size(); ++f) {
+    const auto number = static_cast<std::int64_t>(f);
+    const bool is_list =
+        data.format == DataFormat::generated
+            ? number >= data.generator.features - data.generator.ragged
+            : std::any_of(data.columns.begin(), data.columns.end(),
+                          [&](const ColumnOptions& column) {
+                            return column.name == features[f] && column.role == ColumnRole::ids;
+                          });
+    if (is_list) {
+      lists.push_back(features[f]);
+    }
+  }
+  return lists;
+}
+
 /// Whether the columns that read a table hold strings; nothing where they hold ids of both kinds.
 std::optional<bool> holds_strings(const DataOptions& data, const std::string& table) {
   std::int64_t strings = 0, integers = 0;
@@ -96,7 +116,8 @@ JobConfig read_sections(Settings& root, const std::string& folder, const OwnRule
   config.data = read_data_options(root.table("data"), folder, embedding_column_keys());
   const std::vector<std::string> features = config.data.schema().features;
   config.model = read_model_options(root.table("model"), rules);
-  config.job = read_job_options(root.table("job"), features, usual_metric(config.model.loss));
+  config.job = read_job_options(root.table("job"), {features, list_features(config.data)},
+                                usual_metric(config.model.loss));
   if (config.model.loss == Loss::log_loss) {
     config.data.labels = {0, 1, "log loss"};
   }

@@ -23,6 +23,30 @@ void check_features(Settings& settings, const std::vector<std::string>& named,
   }
 }
 
+/// Reads what an evaluation measures, and by which metric a job is steered.
+void read_metrics(Settings& settings, const FeatureNames& features, ValidationMetric usual,
+                  JobOptions& job) {
+  if (settings.text("metric", name_of(usual)) == "calibration") {
+    settings.problem(
+        "metric",
+        "expected a metric that is better the larger or the smaller it is: found "
+        "\"calibration\", which a model that always predicts the mean label has at its "
+        "best, 1; every evaluation shows it");
+  } else {
+    job.metric = settings.option("metric", usual, names_of(usual));
+  }
+  job.unseen = settings.texts("unseen");
+  check_features(settings, job.unseen, features.all);
+  if (settings.has("metrics")) {  // else no key of the configuration
+    job.metrics = read_metrics_options(settings.table("metrics"), features);
+  }
+  if (job.metric == ValidationMetric::gauc && job.metrics.gauc.empty()) {
+    settings.problem("metric",
+                     "expected the column of the groups in job.metrics.gauc where the metric is "
+                     "\"gauc\": found none");
+  }
+}
+
 /// Reads when a job evaluates, and what it does with the result.
 void read_steering(Settings& settings, JobOptions& job) {
   job.evaluate_every_steps = settings.integer("evaluate_every_steps", job.evaluate_every_steps, 0);
@@ -39,15 +63,7 @@ void read_steering(Settings& settings, JobOptions& job) {
 
 }  // namespace
 
-const char* name_of(ValidationMetric metric) {
-  return metric == ValidationMetric::auc        ? "auc"
-         : metric == ValidationMetric::log_loss ? "log_loss"
-                                                : "rmse";
-}
-
-bool higher_is_better(ValidationMetric metric) { return metric == ValidationMetric::auc; }
-
-JobOptions read_job_options(Settings settings, const std::vector<std::string>& features,
+JobOptions read_job_options(Settings settings, const FeatureNames& features,
                             ValidationMetric usual) {
   settings.describe(job_keys());
   JobOptions job;
@@ -61,12 +77,7 @@ JobOptions read_job_options(Settings settings, const std::vector<std::string>& f
   job.threads = settings.integer("threads", job.threads, 0, 4096);
   job.numerics = settings.choice("numerics", job.numerics, {"native", "avx2"});
   read_steering(settings, job);
-  const std::string metric = settings.choice("metric", name_of(usual), {"auc", "log_loss", "rmse"});
-  job.metric = metric == "auc"    ? ValidationMetric::auc
-               : metric == "rmse" ? ValidationMetric::rmse
-                                  : ValidationMetric::log_loss;
-  job.unseen = settings.texts("unseen");
-  check_features(settings, job.unseen, features);
+  read_metrics(settings, features, usual, job);
   job.drop_last = settings.flag("drop_last", job.drop_last);
   job.report_every_steps = settings.integer("report_every_steps", job.report_every_steps, 1);
   job.report_every_seconds = settings.number("report_every_seconds", job.report_every_seconds, 0);

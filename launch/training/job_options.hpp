@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "launch/training/metrics_options.hpp"
 #include "launch/training/rate_schedule.hpp"
+#include "launch/training/validation_metric.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
-
-enum class ValidationMetric { auc, log_loss, rmse };
 
 struct JobOptions {
   std::string output = "out";  ///< folder of metrics, checkpoints and indices
@@ -32,6 +32,7 @@ struct JobOptions {
   /// Features: evaluation also shows the metrics of the samples whose ids of these features, taken
   /// together, are in no positive sample of training.
   std::vector<std::string> unseen;
+  MetricsOptions metrics;
   bool drop_last = false;
   std::int64_t report_every_steps = 20;
   double report_every_seconds = 0;  ///< from one shown step to the next; 0: launch/reporter.hpp
@@ -48,11 +49,8 @@ struct CheckpointOptions {
   bool stop_on_failure = true;  ///< on_failure = "stop" or "continue"
 };
 
-const char* name_of(ValidationMetric metric);
-bool higher_is_better(ValidationMetric metric);
-
 /// Reads [job]. `features` are those of the data; `usual` is the metric where none is given.
-JobOptions read_job_options(Settings settings, const std::vector<std::string>& features,
+JobOptions read_job_options(Settings settings, const FeatureNames& features,
                             ValidationMetric usual = ValidationMetric::auc);
 /// Reads [checkpoint] of such a job.
 CheckpointOptions read_checkpoint_options(Settings settings, const JobOptions& job);

@@ -13,7 +13,7 @@ namespace keyshard {
 template class Trainer<Cuda>;
 template class StepTrace<Cuda>;
 template SplitMetrics evaluate_split(
-    Trainer<Cuda>&, DataReader&, const UnseenIds*,
+    Trainer<Cuda>&, DataReader&, const EvaluationPlan&,
     const std::function<void(const Batch&, const std::vector<float>&)>&);
 template std::int64_t load_pretrained(const Pretrained&, TableSet<Cuda>&, Stream<Cuda>&);
 template std::vector<TableDigests> table_digests(const TableSet<Cuda>&, Stream<Cuda>&);

@@ -12,11 +12,11 @@
 
 #include "io/checkpoint_writer.hpp"
 #include "io/data_reader.hpp"
+#include "launch/training/evaluation_plan.hpp"
 #include "launch/training/job_state.hpp"
-#include "launch/training/models/metrics.hpp"
+#include "launch/training/models/value_metrics.hpp"
 #include "launch/training/pretrained.hpp"
 #include "launch/training/trainer.hpp"
-#include "launch/training/unseen_ids.hpp"
 
 namespace keyshard {
 
@@ -49,7 +49,7 @@ class Training {
 
   /// evaluate_split (evaluation.hpp).
   virtual SplitMetrics evaluate(
-      DataReader& reader, const UnseenIds* unseen = nullptr,
+      DataReader& reader, const EvaluationPlan& plan = {},
       const std::function<void(const Batch&, const std::vector<float>&)>& each = {}) = 0;
   /// load_pretrained (pretrained.hpp).
   virtual std::int64_t load_rows_of(const Pretrained& from) = 0;

@@ -62,9 +62,9 @@ class TrainingOn : public Training {
   std::int64_t not_admitted() override { return trainer_.tables().not_admitted(); }
 
   SplitMetrics evaluate(
-      DataReader& reader, const UnseenIds* unseen,
+      DataReader& reader, const EvaluationPlan& plan,
       const std::function<void(const Batch&, const std::vector<float>&)>& each) override {
-    return evaluate_split(trainer_, reader, unseen, each);
+    return evaluate_split(trainer_, reader, plan, each);
   }
 
   std::int64_t load_rows_of(const Pretrained& from) override {

@@ -33,6 +33,8 @@ TEST(ConfigChanges, OfWhereAndHowLongAJobRunsAreFree) {
                           "job.threads",
                           "job.patience",
                           "job.unseen",
+                          "job.metrics.by",
+                          "job.metrics.gauc",
                           "job.numerics",
                           "job.watchdog_seconds",
                           "job.report_every_seconds",
@@ -142,6 +144,17 @@ TEST(ConfigChanges, TheLengthOfAJobIsToldWhereACosineEndsWithIt) {
   EXPECT_EQ(told("job.schedule=cosine"), Lines{"job.steps was 10 and is 20"});
   EXPECT_EQ(told("job.schedule={type=\"cosine\",steps=15}"), Lines{});
   EXPECT_EQ(told("job.schedule=step"), Lines{});
+}
+
+TEST(ConfigChanges, TheGroupsOfGaucAreToldWhereGaucSteersTheJob) {
+  const auto told = [](const char* metric) {
+    const auto with = [&](const char* groups) {
+      return values_of({metric, groups, "job.steps=10"});
+    };
+    return config_changes(with("job.metrics.gauc=C1"), with("job.metrics.gauc=C2")).told;
+  };
+  EXPECT_EQ(told("job.metric=gauc"), Lines{"job.metrics.gauc was \"C1\" and is \"C2\""});
+  EXPECT_EQ(told("job.metric=auc"), Lines{});
 }
 
 TEST(ConfigChanges, AreOfValuesAndNotOfHowTheyAreWritten) {

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "launch/metrics_text.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
 #include "tests/support/scratch_folder.hpp"
@@ -79,9 +80,51 @@ TEST(Reporter, AMetricThatIsUndefinedIsSaidSo) {
   Metrics metrics;
   metrics.auc = -std::nan("");
   metrics.loss = 0.5;
-  EXPECT_EQ(metrics_text(Loss::log_loss, {metrics, {}}), "auc undefined, log loss 0.5000");
+  metrics.normalized_entropy = std::nan("");
+  metrics.calibration = 1.25;
+  metrics.mean_score = 0.25;
+  metrics.mean_label = 0.2;
+  EXPECT_EQ(metrics_text(Loss::log_loss, {metrics}),
+            "auc undefined, log loss 0.5000, normalized entropy undefined, calibration 1.2500 "
+            "(mean score 0.2500, mean label 0.2000)");
   metrics.rmse = metrics.mae = std::nan("");
-  EXPECT_EQ(metrics_text(Loss::squared_error, {metrics, {}}), "rmse undefined, mae undefined");
+  EXPECT_EQ(metrics_text(Loss::squared_error, {metrics}),
+            "rmse undefined, mae undefined, calibration 1.2500 (mean score 0.2500, mean label "
+            "0.2000)");
+}
+
+TEST(Reporter, ShowsGroupsAndValuesAndCountsWhatIsLeftOut) {
+  SplitMetrics metrics;
+  metrics.all.gauc = {.auc = 0.625,
+                      .groups = 3,
+                      .samples = 9,
+                      .one_class_groups = 2,
+                      .one_class_samples = 4,
+                      .without_id = 1};
+  metrics.by_value = {"C1", {{"a b", {}}, {{}, {}}}, 5, 77};
+  metrics.by_value->values[0].metrics.samples = 12;
+  EXPECT_TRUE(
+      metrics_text(Loss::log_loss, metrics)
+          .ends_with(", gauc 0.6250 of 3 groups (2 of one class left out, 1 samples without "
+                     "an id)"));
+  const std::vector<std::string> lines = value_lines(Loss::log_loss, metrics);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_TRUE(lines[0].starts_with("  C1 = a b: 12 samples, auc 0.0000, log loss ")) << lines[0];
+  EXPECT_TRUE(lines[1].starts_with("  C1 missing: 0 samples, auc ")) << lines[1];
+  EXPECT_EQ(lines[2], "  C1: 5 more values with 77 samples (job.metrics.most = 2)");
+
+  const ScratchFolder folder;
+  Reporter(0, ProgressStyle::off, folder.path(""))
+      .evaluation("valid", 1, 0, Loss::log_loss, metrics, false);
+  const SettingValue report = json_lines(folder.read("metrics.jsonl")).front();
+  EXPECT_EQ(std::get<double>(entry(report, "gauc").value), 0.625);
+  EXPECT_EQ(std::get<std::int64_t>(entry(report, "gauc_one_class_samples").value), 4);
+  const SettingValue& by_value = entry(report, "by_value");
+  EXPECT_EQ(std::get<std::int64_t>(entry(by_value, "more_samples").value), 77);
+  const auto values = ValueReader(by_value, "metrics.jsonl").at("values").entries(2);
+  EXPECT_EQ(values[0].at("value").text(), "a b");
+  EXPECT_EQ(values[0].at("samples").integer(), 12);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(values[1].at("value").value().value));
 }
 
 TEST(Reporter, StartsOverWithEmptyFiles) {

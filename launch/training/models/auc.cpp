@@ -14,19 +14,20 @@ namespace {
 
 __extension__ typedef unsigned __int128 Wide;
 
-/// Turns weights into integers: the largest weight of all ranks has `kept` bits, few enough that
+double largest_weight(Span<const RankedSample> samples) {
+  double largest = 0;
+  for (const RankedSample& sample : samples) {
+    largest = std::max(largest, std::abs(static_cast<double>(sample.weight)));
+  }
+  return largest;
+}
+
+/// Turns weights into integers: the largest weight of all samples has `kept` bits, few enough that
 /// twice the product of both classes' totals fits 128 bits.
 class WeightScale {
  public:
-  WeightScale(Communicator<Cpu>& communicator, const std::vector<RankedSample>& samples) {
-    double largest = 0;
-    for (const RankedSample& sample : samples) {
-      largest = std::max(largest, std::abs(static_cast<double>(sample.weight)));
-    }
-    communicator.all_reduce(Span<double>(&largest, 1), Reduction::max);
-    std::int64_t count = static_cast<std::int64_t>(samples.size());
-    communicator.all_reduce(Span<std::int64_t>(&count, 1), Reduction::sum);
-    const int kept = 62 - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(count)));
+  WeightScale(double largest, std::int64_t samples) {
+    const int kept = 62 - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(samples)));
     exponent_ = kept - (largest > 0 ? std::ilogb(largest) + 1 : 0);
   }
 
@@ -38,6 +39,16 @@ class WeightScale {
  private:
   int exponent_ = 0;
 };
+
+/// The scale of the samples of all ranks. Collective.
+WeightScale common_scale(Communicator<Cpu>& communicator,
+                         const std::vector<RankedSample>& samples) {
+  double largest = largest_weight(samples);
+  communicator.all_reduce(Span<double>(&largest, 1), Reduction::max);
+  std::int64_t count = static_cast<std::int64_t>(samples.size());
+  communicator.all_reduce(Span<std::int64_t>(&count, 1), Reduction::sum);
+  return {largest, count};
+}
 
 /// The values at which a partition by value begins new parts: ranks - 1 values out of a sample of
 /// all values. The partition decides which rank counts a pair, never the result.
@@ -120,6 +131,14 @@ double as_double(Wide number) {
          static_cast<double>(static_cast<std::uint64_t>(number));
 }
 
+/// The share of pairs, of which `won` is twice the number; NaN without pairs.
+double share_of_pairs(Wide won, const Counts& total) {
+  if (total.positive == 0 || total.negative == 0) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  return as_double(won) / (2.0 * as_double(Wide{total.positive} * total.negative));
+}
+
 }  // namespace
 
 RankedSample RankedSample::of(float logit, bool positive, float weight) {
@@ -130,7 +149,7 @@ RankedSample RankedSample::of(float logit, bool positive, float weight) {
 
 double area_under_curve(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                         std::vector<RankedSample>& samples) {
-  const WeightScale scale(communicator, samples);
+  const WeightScale scale = common_scale(communicator, samples);
   sort_pairs(stream, Span<RankedSample>(samples));
   const std::vector<RankedSample> mine = deal_by_value(communicator, stream, samples);
 
@@ -153,10 +172,24 @@ double area_under_curve(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
   for (const Counts& counts : communicator.gather_values(own)) {
     all += (Wide{counts.pairs_high} << 64) + counts.pairs_low;
   }
-  if (total.positive == 0 || total.negative == 0) {
-    return std::numeric_limits<double>::quiet_NaN();
+  return share_of_pairs(all, total);
+}
+
+double area_under_curve(Span<const RankedSample> sorted) {
+  const WeightScale scale(largest_weight(sorted), static_cast<std::int64_t>(sorted.size()));
+  Counts total;
+  Wide won = 0;
+  for (auto sample = sorted.begin(); sample != sorted.end();) {
+    Counts tied;
+    const std::uint32_t key = sample->key;
+    for (; sample != sorted.end() && sample->key == key; ++sample) {
+      tied.add(*sample, scale);
+    }
+    won += Wide{tied.positive} * (2 * Wide{total.negative} + tied.negative);
+    total.positive += tied.positive;
+    total.negative += tied.negative;
   }
-  return as_double(all) / (2.0 * as_double(Wide{total.positive} * total.negative));
+  return share_of_pairs(won, total);
 }
 
 }  // namespace keyshard

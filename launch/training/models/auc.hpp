@@ -27,4 +27,8 @@ struct RankedSample {
 double area_under_curve(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                         std::vector<RankedSample>& samples);
 
+/// The AUC of samples that are all on this rank, ascending by key; NaN where one class has no
+/// weight. Not collective.
+double area_under_curve(Span<const RankedSample> sorted);
+
 }  // namespace keyshard

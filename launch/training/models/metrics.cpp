@@ -1,8 +1,5 @@
 #include "launch/training/models/metrics.hpp"
 
-#include <cmath>
-#include <limits>
-
 #include "collectives/folded_sum.hpp"
 #include "runtime/error.hpp"
 
@@ -16,60 +13,54 @@ void MetricsAccumulator::add(std::int64_t slice, const Predictions& predictions)
           "expected a slice of this rank, {} to {}: found {}", run_.begin, run_.end, slice);
   SliceSums& sums = sums_[static_cast<std::size_t>(slice - run_.begin)];
   for (std::int64_t i = 0; i < predictions.labels.size(); ++i) {
-    const float weight = predictions.weights.empty() ? 1.0f : predictions.weights[i];
-    const double w = static_cast<double>(weight);
-    const double label = static_cast<double>(predictions.labels[i]);
-    const double score = static_cast<double>(predictions.scores[i]);
-    const double logit = static_cast<double>(predictions.logits[i]);
-    sums.weight += w;
-    sums.loss += w * sample_loss(loss_, logit, label);
-    sums.squared_error += w * (score - label) * (score - label);
-    sums.absolute_error += w * std::abs(score - label);
-    sums.score += w * score;
-    sums.label += w * label;
+    predictions.add_to(sums.sums, loss_, i);
     if (loss_ == Loss::log_loss) {
-      sums.ranked.push_back(RankedSample::of(predictions.logits[i], label > 0.5, weight));
+      sums.ranked.push_back(predictions.ranked(i));
+      if (!predictions.groups.empty()) {
+        sums.grouped.push_back({predictions.groups[i], sums.ranked.back()});
+      }
     }
   }
-  sums.samples += static_cast<std::int64_t>(predictions.labels.size());
 }
 
-double MetricsAccumulator::fold(Communicator<Cpu>& communicator, double SliceSums::*sum) const {
-  std::vector<double> terms;
-  std::vector<bool> present;
+MetricSums MetricsAccumulator::fold(Communicator<Cpu>& communicator) const {
+  MetricSums folded;
+  for (std::size_t k = 0; k < MetricSums::kSums; ++k) {
+    std::vector<double> terms;
+    std::vector<bool> present;
+    for (const SliceSums& slice : sums_) {
+      terms.push_back(slice.sums.sums[k]);
+      present.push_back(slice.sums.samples > 0);
+    }
+    folded.sums[k] = folded_scalar(communicator, slices_, terms, present);
+  }
   for (const SliceSums& slice : sums_) {
-    terms.push_back(slice.*sum);
-    present.push_back(slice.samples > 0);
+    folded.samples += slice.sums.samples;
   }
-  return folded_scalar(communicator, slices_, terms, present);
+  communicator.all_reduce(Span<std::int64_t>(&folded.samples, 1), Reduction::sum);
+  return folded;
 }
 
-double MetricsAccumulator::auc(Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-  if (loss_ != Loss::log_loss) {
-    return std::numeric_limits<double>::quiet_NaN();
-  }
-  std::vector<RankedSample> ranked;
+template <class T>
+std::vector<T> MetricsAccumulator::joined(std::vector<T> SliceSums::*of_slice) {
+  std::vector<T> all;
   for (SliceSums& slice : sums_) {
-    ranked.insert(ranked.end(), slice.ranked.begin(), slice.ranked.end());
-    slice.ranked = {};
+    all.insert(all.end(), (slice.*of_slice).begin(), (slice.*of_slice).end());
+    slice.*of_slice = {};
   }
-  return area_under_curve(communicator, stream, ranked);
+  return all;
 }
 
-Metrics MetricsAccumulator::result(Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-  const double weight = fold(communicator, &SliceSums::weight);
-  const auto mean = [&](double SliceSums::*sum) { return fold(communicator, sum) / weight; };
-  Metrics metrics;
-  metrics.loss = mean(&SliceSums::loss);
-  metrics.rmse = std::sqrt(mean(&SliceSums::squared_error));
-  metrics.mae = mean(&SliceSums::absolute_error);
-  metrics.mean_score = mean(&SliceSums::score);
-  metrics.mean_label = mean(&SliceSums::label);
-  metrics.auc = auc(communicator, stream);
-  for (const SliceSums& slice : sums_) {
-    metrics.samples += slice.samples;
+Metrics MetricsAccumulator::result(Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                                   bool grouped) {
+  Metrics metrics = fold(communicator).means(loss_);
+  if (loss_ == Loss::log_loss) {
+    std::vector<RankedSample> ranked = joined(&SliceSums::ranked);
+    metrics.auc = area_under_curve(communicator, stream, ranked);
   }
-  communicator.all_reduce(Span<std::int64_t>(&metrics.samples, 1), Reduction::sum);
+  if (grouped) {
+    metrics.gauc = group_auc(communicator, stream, joined(&SliceSums::grouped));
+  }
   sums_.assign(sums_.size(), SliceSums{});
   return metrics;
 }

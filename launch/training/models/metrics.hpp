@@ -3,12 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "collectives/communicator.hpp"
 #include "launch/training/models/auc.hpp"
-#include "launch/training/models/loss.hpp"
+#include "launch/training/models/metric_sums.hpp"
 #include "runtime/runs.hpp"
 
 namespace keyshard {
@@ -18,25 +17,21 @@ struct Predictions {
   Span<const float> logits;
   Span<const float> scores;  ///< of `scores_of`
   Span<const float> labels;
-  Span<const float> weights;  ///< empty: all 1
-};
+  Span<const float> weights;        ///< empty: all 1
+  Span<const GroupId> groups = {};  ///< of GAUC; empty: it is not asked for
+  Span<const GroupId> values = {};  ///< of the column by whose values metrics are shown; or empty
 
-/// Weighted means over all samples; NaN where the sum of weights is 0.
-struct Metrics {
-  std::int64_t samples = 0;
-  double loss = 0;        ///< log loss or squared error, of the logits
-  double rmse = 0;        ///< of the scores
-  double mae = 0;         ///< of the scores
-  double mean_score = 0;  ///< beside mean_label: whether the model is calibrated
-  double mean_label = 0;
-  double auc = 0;  ///< of the logits, with labels above 1/2 positive; NaN with squared error
-};
+  float weight(std::int64_t i) const { return weights.empty() ? 1.0f : weights[i]; }
 
-/// Metrics of all samples of a split, and where asked for, of those whose ids are new
-/// (unseen_ids.hpp).
-struct SplitMetrics {
-  Metrics all;
-  std::optional<Metrics> unseen;
+  /// Adds sample i to sums.
+  void add_to(MetricSums& sums, Loss loss, std::int64_t i) const {
+    sums.add(loss, static_cast<double>(logits[i]), static_cast<double>(scores[i]),
+             static_cast<double>(labels[i]), static_cast<double>(weight(i)));
+  }
+
+  RankedSample ranked(std::int64_t i) const {
+    return RankedSample::of(logits[i], static_cast<double>(labels[i]) > 0.5, weight(i));
+  }
 };
 
 class MetricsAccumulator {
@@ -45,26 +40,24 @@ class MetricsAccumulator {
   MetricsAccumulator(Loss loss, std::int64_t slices, Range run);
 
   /// Adds samples of one slice of the run. Calls for different slices may run at the same time.
+  /// Either all calls on all ranks have groups, or none.
   void add(std::int64_t slice, const Predictions& predictions);
 
   /// The metrics of everything that was added on any rank, on every rank; the accumulator is empty
-  /// again. Collective.
-  Metrics result(Communicator<Cpu>& communicator, Stream<Cpu>& stream);
+  /// again. With `grouped`, the same on all ranks, GAUC is one of the metrics. Collective.
+  Metrics result(Communicator<Cpu>& communicator, Stream<Cpu>& stream, bool grouped = false);
 
  private:
   struct SliceSums {
-    std::int64_t samples = 0;
-    double weight = 0;
-    double loss = 0;
-    double squared_error = 0;
-    double absolute_error = 0;
-    double score = 0;
-    double label = 0;
+    MetricSums sums;
     std::vector<RankedSample> ranked;
+    std::vector<GroupedSample> grouped;
   };
 
-  double fold(Communicator<Cpu>& communicator, double SliceSums::*sum) const;
-  double auc(Communicator<Cpu>& communicator, Stream<Cpu>& stream);
+  MetricSums fold(Communicator<Cpu>& communicator) const;
+
+  template <class T>
+  std::vector<T> joined(std::vector<T> SliceSums::*of_slice);
 
   Loss loss_;
   std::int64_t slices_;

@@ -26,7 +26,8 @@ Result read_job(Table table) {
   const SettingValue tree = value(std::move(table));
   const auto report = std::make_shared<SettingsReport>();
   Result result;
-  result.job = read_job_options(Settings(tree, "job", report), {"C1", "C2", "user"});
+  result.job =
+      read_job_options(Settings(tree, "job", report), {{"C1", "C2", "user", "tags"}, {"tags"}});
   result.problems = fmt::format("{}", fmt::join(report->messages, "\n"));
   return result;
 }
@@ -156,19 +157,51 @@ TEST(JobOptions, TheBatchIsAMultipleOfTheSlices) {
             "j.toml:3: job.batch_size: expected a multiple of the 16 slices: found 20");
 }
 
-TEST(JobOptions, AMetricIsOneOfThreeAndKnowsWhichWayIsBetter) {
+SettingValue text(const char* content) { return value(std::string(content)); }
+
+TEST(JobOptions, AMetricIsKnownByItsNameAndKnowsWhichWayIsBetter) {
   const std::vector<std::tuple<const char*, ValidationMetric, bool>> metrics{
       {"auc", ValidationMetric::auc, true},
       {"log_loss", ValidationMetric::log_loss, false},
-      {"rmse", ValidationMetric::rmse, false}};
+      {"rmse", ValidationMetric::rmse, false},
+      {"normalized_entropy", ValidationMetric::normalized_entropy, false},
+      {"gauc", ValidationMetric::gauc, true}};
   for (const auto& [name, metric, higher] : metrics) {
-    EXPECT_EQ(read_job({{"metric", value(std::string(name))}}).job.metric, metric);
+    EXPECT_EQ(read_job({{"metric", text(name)}}).job.metric, metric);
     EXPECT_STREQ(name_of(metric), name);
     EXPECT_EQ(higher_is_better(metric), higher);
   }
-  EXPECT_NE(read_job({{"metric", value(std::string("logloss"))}})
+  EXPECT_NE(read_job({{"metric", text("logloss")}})
                 .problems.find("found \"logloss\"; did you mean \"log_loss\"?"),
             std::string::npos);
+}
+
+TEST(JobOptions, CalibrationSteersNothing) {
+  EXPECT_EQ(read_job({{"metric", text("calibration")}}).problems,
+            "j.toml:3: job.metric: expected a metric that is better the larger or the smaller it "
+            "is: found \"calibration\", which a model that always predicts the mean label has at "
+            "its best, 1; every evaluation shows it");
+}
+
+TEST(JobOptions, MetricsNameColumnsOfOneId) {
+  const auto read_metrics = [](Table metrics, const char* metric = "auc") {
+    return read_job({{"metric", text(metric)}, {"metrics", value(std::move(metrics))}});
+  };
+  const auto [job, problems] = read_metrics(
+      {{"gauc", text("user")}, {"by", text("C1")}, {"most", value(std::int64_t{5})}}, "gauc");
+  EXPECT_EQ(problems, "");
+  EXPECT_EQ(job.metrics.gauc, "user");
+  EXPECT_EQ(job.metrics.by, "C1");
+  EXPECT_EQ(job.metrics.most, 5);
+  EXPECT_EQ(read_metrics({{"by", text("C1")}}).job.metrics.most, 20);
+  EXPECT_EQ(read_metrics({{"by", text("usr")}, {"gauc", text("tags")}}).problems,
+            "j.toml:3: job.metrics.gauc: expected a column of one id (role = \"id\"): found "
+            "\"tags\", a list\n"
+            "j.toml:3: job.metrics.by: expected the name of a column of ids: found \"usr\"; did "
+            "you mean \"user\"?");
+  EXPECT_EQ(read_metrics({{"by", text("C1")}}, "gauc").problems,
+            "j.toml:3: job.metric: expected the column of the groups in job.metrics.gauc where the "
+            "metric is \"gauc\": found none");
 }
 
 TEST(JobOptions, UnseenNamesFeaturesOfTheData) {

@@ -100,7 +100,7 @@ TEST_F(UnseenIdsOfText, HaveMetricsOfTheirOwnThatAreTheSameOnAnyNumberOfRanks) {
     with_unseen(ranks, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream,
                            const JobConfig& job, DataReader& reader, const UnseenIds& ids) {
       Trainer<Cpu> trainer(trainer_options(job), reader.schema(), communicator, stream);
-      const SplitMetrics metrics = evaluate_split(trainer, reader, &ids);
+      const SplitMetrics metrics = evaluate_split(trainer, reader, {&ids});
       if (communicator.rank() == 0) {
         all.push_back(metrics);
       }

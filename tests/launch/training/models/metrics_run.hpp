@@ -14,13 +14,28 @@ struct Samples {
   std::vector<float> logits;
   std::vector<float> scores;
   std::vector<float> labels;
-  std::vector<float> weights;  // empty: all 1
+  std::vector<float> weights;        // empty: all 1
+  std::vector<GroupId> groups = {};  // empty: no GAUC
+  std::vector<GroupId> values = {};
 
-  Predictions part(std::size_t begin, std::size_t end) const {
-    const auto cut = [&](const std::vector<float>& v) {
-      return v.empty() ? Span<const float>{} : Span<const float>(v).subspan(begin, end - begin);
+  Predictions part(std::int64_t begin, std::int64_t end) const {
+    const auto cut = [&]<class T>(const std::vector<T>& v) {
+      return v.empty() ? Span<const T>{} : Span<const T>(v).subspan(begin, end - begin);
     };
-    return {cut(logits), cut(scores), cut(labels), cut(weights)};
+    return {cut(logits), cut(scores), cut(labels), cut(weights), cut(groups), cut(values)};
+  }
+
+  /// Adds the samples of some slices that keep(sample) names to an accumulator, in their order.
+  template <class Accumulator, class Keep>
+  void add_to(Accumulator& accumulator, std::int64_t slices, Range run, const Keep& keep) const {
+    for (std::int64_t slice = run.begin; slice < run.end; ++slice) {
+      const Range mine = run_of(slice, slices, std::ssize(labels));
+      for (std::int64_t i = mine.begin; i < mine.end; ++i) {
+        if (keep(static_cast<std::size_t>(i))) {
+          accumulator.add(slice, part(i, i + 1));
+        }
+      }
+    }
   }
 };
 
@@ -31,16 +46,15 @@ inline std::vector<Metrics> metrics_on_ranks(const Samples& samples, Loss loss, 
   run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     const Range run = run_of(communicator.rank(), ranks, slices);
     MetricsAccumulator accumulator(loss, slices, run);
-    const std::int64_t n = static_cast<std::int64_t>(samples.labels.size());
+    const std::int64_t n = std::ssize(samples.labels);
     for (std::int64_t slice = run.begin; slice < run.end; ++slice) {
       const Range part = run_of(slice, slices, n);
-      const std::size_t begin = static_cast<std::size_t>(part.begin);
-      const std::size_t middle = begin + static_cast<std::size_t>(part.size() / 2);
-      accumulator.add(slice, samples.part(begin, middle));
-      accumulator.add(slice, samples.part(middle, static_cast<std::size_t>(part.end)));
+      const std::int64_t middle = part.begin + part.size() / 2;
+      accumulator.add(slice, samples.part(part.begin, middle));
+      accumulator.add(slice, samples.part(middle, part.end));
     }
     results[static_cast<std::size_t>(communicator.rank())] =
-        accumulator.result(communicator, stream);
+        accumulator.result(communicator, stream, !samples.groups.empty());
   });
   return results;
 }

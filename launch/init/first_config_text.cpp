@@ -110,7 +110,7 @@ std::string FirstConfig::text() const {
       "[job]\noutput = \"out\"  # checkpoints, metrics, log\nepochs = 10\nbatch_size = {}\n"
       "patience = 2  # evaluations without a better {} end the training\n\n"
       "[data]\n{}{}\n"
-      "[model]\ntype = \"deepfm\"  # logistic, mlp, fm, mf, widedeep, dlrm\nhidden = [128, "
+      "[model]\ntype = \"deepfm\"  # logistic, mlp, fm, mf, widedeep, dlrm, dcnv2\nhidden = [128, "
       "64]\n{}\n"
       "[embedding]  # of every column of ids\ndim = 8\n"
       "optimizer = {{ type = \"adagrad\", learning_rate = 0.05 }}\n",

@@ -111,6 +111,14 @@ struct SumSlopedRows {
   }
 };
 
+/// logits[i] = outputs(i, 0).
+struct TakeOutputs {
+  MatrixView<const float> outputs;
+  float* logits;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const { logits[i] = *outputs.row(i); }
+};
+
 /// logits[i] += outputs(i, 0).
 struct AddOutputs {
   MatrixView<const float> outputs;

@@ -1,20 +1,13 @@
 // The bodies of DlrmModel, for any device.
 #pragma once
 
+#include "launch/training/models/additive_functors.hpp"
 #include "launch/training/models/dlrm_model.hpp"
 #include "launch/training/models/interaction_impl.hpp"
 #include "launch/training/models/mlp_impl.hpp"
 #include "launch/training/models/model_impl.hpp"
 
 namespace keyshard {
-
-/// logits[i] = outputs(i, 0).
-struct TakeOutputs {
-  MatrixView<const float> outputs;
-  float* logits;
-
-  KEYSHARD_HD void operator()(std::int64_t i) const { logits[i] = *outputs.row(i); }
-};
 
 template <Backend B>
 DlrmModel<B>::DlrmModel(const ModelOptions& options, const ModelShape& shape)

@@ -11,8 +11,8 @@
 namespace keyshard {
 namespace {
 
-constexpr std::array<const char*, 7> kNames{"logistic", "mlp",    "fm",  "mf",
-                                            "widedeep", "deepfm", "dlrm"};
+constexpr std::array<const char*, 8> kNames{"logistic", "mlp",    "fm",   "mf",
+                                            "widedeep", "deepfm", "dlrm", "dcnv2"};
 
 ModelType type_named(const std::string& name) {
   std::size_t number = 0;
@@ -39,6 +39,22 @@ std::vector<std::int64_t> read_widths(Settings& settings, const char* key, bool 
   return widths;
 }
 
+/// Reads the keys of cross layers, which are part of a configuration only where the model has some.
+void read_cross(Settings& settings, ModelOptions& options) {
+  if (options.type == ModelType::dcnv2) {
+    options.cross_layers = settings.integer("cross_layers", options.cross_layers, 1, 100);
+    options.cross_rank = settings.integer("cross_rank", options.cross_rank, 0, 65536);
+    options.stacked = settings.choice("structure", "stacked", {"stacked", "parallel"}) == "stacked";
+    return;
+  }
+  for (const char* key : {"cross_layers", "cross_rank", "structure"}) {
+    if (settings.has(key)) {
+      settings.allow(key);
+      settings.problem(key, "this model has no cross layers");
+    }
+  }
+}
+
 }  // namespace
 
 const char* name_of(ModelType type) { return kNames[static_cast<std::size_t>(type)]; }
@@ -49,7 +65,7 @@ bool has_pairs(ModelType type) {
 
 bool has_network(ModelType type) {
   return type == ModelType::mlp || type == ModelType::widedeep || type == ModelType::deepfm ||
-         type == ModelType::dlrm;
+         type == ModelType::dlrm || type == ModelType::dcnv2;
 }
 
 std::vector<std::string> column_groups(ModelType type) {
@@ -58,6 +74,7 @@ std::vector<std::string> column_groups(ModelType type) {
       return {"linear"};
     case ModelType::mlp:
     case ModelType::dlrm:
+    case ModelType::dcnv2:
       return {"factor"};
     default:
       return {"factor", "linear"};
@@ -91,6 +108,7 @@ ModelOptions read_model_options(Settings settings, const OwnRules& rules) {
   const bool network = has_network(options.type);
   options.hidden = read_widths(settings, "hidden", network, options.hidden);
   options.bottom = read_widths(settings, "bottom", options.type == ModelType::dlrm, options.bottom);
+  read_cross(settings, options);
   options.batch_norm = settings.flag("batch_norm", false);
   options.batch_norm_momentum = settings.number("batch_norm_momentum", 0.9, 0, 1);
   options.dropout = settings.number("dropout", 0, 0, 0.99);

@@ -13,12 +13,15 @@
 
 namespace keyshard {
 
-enum class ModelType { logistic, mlp, fm, mf, widedeep, deepfm, dlrm };
+enum class ModelType { logistic, mlp, fm, mf, widedeep, deepfm, dlrm, dcnv2 };
 
 struct ModelOptions {
   ModelType type = ModelType::deepfm;
   std::vector<std::int64_t> hidden = {256, 128};  ///< of the network; in dlrm: of the top
   std::vector<std::int64_t> bottom = {64};        ///< dlrm: hidden layers of the bottom network
+  std::int64_t cross_layers = 3;                  ///< dcnv2
+  std::int64_t cross_rank = 0;                    ///< dcnv2: of the matrices; 0: full rank
+  bool stacked = true;                            ///< dcnv2: the network on the cross layers
   bool batch_norm = false;                        ///< in every hidden layer
   double batch_norm_momentum = 0.9;               ///< what a step keeps of the running statistics
   double dropout = 0;                             ///< of the units of every hidden layer, in [0, 1)

@@ -37,7 +37,7 @@ void require_fitting_shape(const ModelOptions& options, const ModelShape& shape)
     require(shape.dense_columns == 0, Kind::invalid_argument,
             "model \"mf\": expected no dense columns: found {}", shape.dense_columns);
   }
-  if (factors && options.type != ModelType::mlp && options.type != ModelType::widedeep) {
+  if (has_pairs(options.type) || options.type == ModelType::dlrm) {
     require_equal_dims(options, shape);
   }
 }

@@ -10,6 +10,7 @@
 #include "launch/training/dense_block.hpp"
 #include "launch/training/dense_side_impl.hpp"
 #include "launch/training/models/additive_functors.hpp"
+#include "launch/training/models/cross_functors.hpp"
 #include "launch/training/models/dense_layer_impl.hpp"
 #include "launch/training/models/interaction_functors.hpp"
 #include "launch/training/models/model_impl.hpp"
@@ -181,6 +182,27 @@ TEST(ModelFunctors, ProductsOfEmbeddingsAreTheSameForAnyTeam) {
                                 numbers.matrix(kSamples, features * dim)};
       });
     }
+  }
+}
+
+TEST(ModelFunctors, RowsOfCrossLayersAreTheSameForAnyTeam) {
+  for (const std::int64_t width : kWidths) {
+    const auto rows = [&](Numbers& numbers) { return numbers.matrix(kSamples, width); };
+    expect_no_difference("CrossRow", kSamples, [&](Numbers& numbers) {
+      return CrossRow{rows(numbers), rows(numbers), numbers.take(width), rows(numbers),
+                      rows(numbers)};
+    });
+    expect_no_difference("CrossGradientRow", kSamples, [&](Numbers& numbers) {
+      return CrossGradientRow{rows(numbers), rows(numbers), rows(numbers), rows(numbers),
+                              rows(numbers)};
+    });
+    expect_no_difference("AddToRow", kSamples, [&](Numbers& numbers) {
+      return AddToRow{rows(numbers), rows(numbers)};
+    });
+    expect_no_difference("SplitRow", kSamples, [&](Numbers& numbers) {
+      return SplitRow{numbers.matrix(kSamples, width + 4), rows(numbers),
+                      numbers.matrix(kSamples, 4)};
+    });
   }
 }
 

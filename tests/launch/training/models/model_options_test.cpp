@@ -64,9 +64,31 @@ TEST(ModelOptions, TheLossIsThatOfTheModelUnlessItIsNamed) {
 }
 
 TEST(ModelOptions, EveryTypeIsKnownByItsName) {
-  for (const char* name : {"logistic", "mlp", "fm", "mf", "widedeep", "deepfm", "dlrm"}) {
+  for (const char* name : {"logistic", "mlp", "fm", "mf", "widedeep", "deepfm", "dlrm", "dcnv2"}) {
     EXPECT_STREQ(name_of(read({{"type", text(name)}}).options.type), name);
   }
+}
+
+TEST(ModelOptions, CrossLayersAreThoseOfDcnV2Alone) {
+  const Reading plain = read({{"type", text("dcnv2")}});
+  EXPECT_TRUE(plain.messages.empty());
+  EXPECT_EQ(plain.options.cross_layers, 3);
+  EXPECT_EQ(plain.options.cross_rank, 0);
+  EXPECT_TRUE(plain.options.stacked);
+  const Reading given = read({{"type", text("dcnv2")},
+                              {"cross_layers", value(std::int64_t{2})},
+                              {"cross_rank", value(std::int64_t{64})},
+                              {"structure", text("parallel")}});
+  EXPECT_TRUE(given.messages.empty());
+  EXPECT_EQ(given.options.cross_layers, 2);
+  EXPECT_EQ(given.options.cross_rank, 64);
+  EXPECT_FALSE(given.options.stacked);
+  EXPECT_EQ(read({{"type", text("dcnv2")}, {"cross_layers", value(std::int64_t{0})}}).messages,
+            std::vector<std::string>{"train.toml:1: model.cross_layers: expected an integer from 1 "
+                                     "to 100: found 0"});
+  EXPECT_EQ(
+      read({{"type", text("dlrm")}, {"structure", text("parallel")}}).messages,
+      std::vector<std::string>{"train.toml:1: model.structure: this model has no cross layers"});
 }
 
 TEST(ModelOptions, MistakesAreAllReported) {
@@ -98,6 +120,7 @@ TEST(ModelOptions, ColumnGroupsAreThoseThatTheModelReads) {
   EXPECT_EQ(column_groups(ModelType::logistic), (Groups{"linear"}));
   EXPECT_EQ(column_groups(ModelType::dlrm), (Groups{"factor"}));
   EXPECT_EQ(column_groups(ModelType::mlp), (Groups{"factor"}));
+  EXPECT_EQ(column_groups(ModelType::dcnv2), (Groups{"factor"}));
   for (const ModelType type :
        {ModelType::fm, ModelType::mf, ModelType::widedeep, ModelType::deepfm}) {
     EXPECT_EQ(column_groups(type), (Groups{"factor", "linear"}));

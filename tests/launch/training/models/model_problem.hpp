@@ -13,7 +13,7 @@ namespace keyshard::testing {
 
 inline constexpr ModelType kTypes[] = {ModelType::logistic, ModelType::mlp,      ModelType::fm,
                                        ModelType::mf,       ModelType::widedeep, ModelType::deepfm,
-                                       ModelType::dlrm};
+                                       ModelType::dlrm,     ModelType::dcnv2};
 
 /// A model with numbers for everything.
 struct Problem {
@@ -58,6 +58,7 @@ inline Problem make_problem(ModelType type, std::int64_t samples) {
   p.options.type = type;
   p.options.hidden = {7, 5};
   p.options.bottom = {6};
+  p.options.cross_layers = 2;
   if (has_network(type)) {
     p.options.batch_norm = true;
     p.options.dropout = 0.25;
@@ -68,7 +69,7 @@ inline Problem make_problem(ModelType type, std::int64_t samples) {
   p.shape.dense_columns = 3;
   if (type == ModelType::mf) {
     p.shape = {{"user", "item"}, {4, 4}, 0};
-  } else if (type == ModelType::widedeep || type == ModelType::mlp) {
+  } else if (type == ModelType::widedeep || type == ModelType::mlp || type == ModelType::dcnv2) {
     p.shape.factor_dims = {4, 2, 3};
   }
   p.model = make_model<Cpu>(p.options, p.shape);

@@ -135,6 +135,61 @@ TEST(Model, DlrmWithoutDenseColumnsLearnsAConstantInTheirPlace) {
   expect_gradients_of_differences(p);
 }
 
+TEST(Model, CrossLayersOfAnyRankAndStructureHaveTheGradientsOfTheirFormula) {
+  for (const bool stacked : {true, false}) {
+    for (const std::int64_t rank : {0, 3}) {
+      Problem p = make_problem(ModelType::dcnv2, 9);
+      p.options.stacked = stacked;
+      p.options.cross_rank = rank;
+      p.options.cross_layers = 3;
+      remake(p, 9);
+      expect_gradients_of_differences(p);
+    }
+  }
+}
+
+/// The logit of one sample, whose factors are `factors` and whose dense column is `dense`.
+float logit_of(const ModelOptions& options, const std::vector<float>& factors, float dense,
+               const std::vector<float>& parameters) {
+  const ModelShape shape{{"a"}, {static_cast<std::int64_t>(factors.size())}, 1};
+  const std::unique_ptr<Model<Cpu>> model = make_model<Cpu>(options, shape);
+  EXPECT_EQ(model->parameters().size(), static_cast<std::int64_t>(parameters.size()));
+  SliceData data = random_slice(shape, 1, 1);
+  data.factors = factors;
+  data.dense = {dense};
+  float logit = 0;
+  Stream<Cpu> stream;
+  Workspace<Cpu> workspace(stream);
+  const std::vector<std::int64_t> offsets{0, 1};
+  Serial queue;
+  model->forward(queue, workspace, {parameters.data(), nullptr}, data.input(offsets), &logit);
+  return logit;
+}
+
+TEST(Model, DcnV2IsTheFormulaOfItsPaperByHand) {
+  ModelOptions options;
+  options.type = ModelType::dcnv2;
+  options.hidden = {};
+  options.cross_layers = 2;
+  // x_0 = (2, 3). Layer 1: W = (1 2; 0 -1), b = (1, 0): x_0 W + b = (3, 1), so
+  // x_1 = (2 * 3 + 2, 3 * 1 + 3) = (8, 6). Layer 2: W = (0 1; 1 0), b = (-5, 1): x_1 W + b =
+  // (1, 9), so x_2 = (2 * 1 + 8, 3 * 9 + 6) = (10, 33).
+  const std::vector<float> cross{1, 2, 0, -1, 1, 0, 0, 1, 1, 0, -5, 1};
+  std::vector<float> stacked = cross, parallel = cross;
+  stacked.insert(stacked.end(), {0.5f, 2, 7});          // W1, b1: 5 + 66 + 7
+  parallel.insert(parallel.end(), {10, 100, 7, 1, 2});  // W1, b1 of x_0: 327; wcross of x_2: 76
+  EXPECT_EQ(logit_of(options, {2}, 3, stacked), 78.0f);
+  options.stacked = false;
+  EXPECT_EQ(logit_of(options, {2}, 3, parallel), 403.0f);
+
+  // Rank 1: V = (1, 2), U = (3, -1), so W = (3 -1; 6 -2). x_0 W + b = (24, -8) + (0, 1), and x_1 =
+  // (2 * 24 + 2, 3 * -7 + 3) = (50, -18).
+  options.stacked = true;
+  options.cross_layers = 1;
+  options.cross_rank = 1;
+  EXPECT_EQ(logit_of(options, {2}, 3, {1, 2, 3, -1, 0, 1, 1, 2, 0.5f}), 14.5f);
+}
+
 TEST(Model, DlrmTakesMoreAndWiderFeaturesThanItSumsAtOnce) {
   Problem p = make_problem(ModelType::dlrm, 4);
   p.shape.features.assign(18, "feature");

@@ -40,8 +40,10 @@ struct Network {
   }
 
   Rows product(const Rows& h, const std::string& name) const {
-    const Numbers& weight = parameter("W" + name);
-    const Numbers& bias = parameter("b" + name);
+    return product(h, parameter("W" + name), parameter("b" + name));
+  }
+
+  static Rows product(const Rows& h, const Numbers& weight, const Numbers& bias) {
     Rows out(h.size(), bias);
     for (std::size_t s = 0; s < h.size(); ++s) {
       for (std::size_t i = 0; i < h[s].size(); ++i) {
@@ -51,6 +53,24 @@ struct Network {
       }
     }
     return out;
+  }
+
+  /// x_{l+1} = x_0 * (x_l W_l + b_l) + x_l.
+  Rows cross(const Rows& first) const {
+    Rows x = first;
+    for (std::int64_t l = 1; l <= model.options.cross_layers; ++l) {
+      const std::string name = "cross" + std::to_string(l);
+      const auto rank = static_cast<std::size_t>(model.options.cross_rank);
+      const Rows y = rank == 0 ? product(x, name)
+                               : product(product(x, parameter("V" + name), Numbers(rank, 0.0)),
+                                         parameter("U" + name), parameter("b" + name));
+      for (std::size_t s = 0; s < x.size(); ++s) {
+        for (std::size_t j = 0; j < x[s].size(); ++j) {
+          x[s][j] += first[s][j] * y[s][j];
+        }
+      }
+    }
+    return x;
   }
 
   void normalize(Rows& h, const std::string& name) {
@@ -114,7 +134,7 @@ Numbers dots_of(const Numbers& z, const Numbers& v) {
 /// The terms of a logit that are no network.
 double shallow(const ReferenceModel& model, std::size_t sample) {
   const ModelType type = model.options.type;
-  if (type == ModelType::mlp || type == ModelType::dlrm) {
+  if (type == ModelType::mlp || type == ModelType::dlrm || type == ModelType::dcnv2) {
     return 0;
   }
   double y = model.parameters.at("bias")[0];
@@ -161,7 +181,15 @@ std::vector<double> ReferenceModel::logits() const {
       deep[s].insert(deep[s].end(), x[s].begin(), x[s].end());
     }
   }
-  const Rows out = network.run(deep, "", false);
+  const bool crosses = options.type == ModelType::dcnv2;
+  const Rows crossed = crosses ? network.cross(deep) : Rows{};
+  const Rows out = network.run(crosses && options.stacked ? crossed : deep, "", false);
+  if (crosses && !options.stacked) {
+    const Rows terms = Network::product(crossed, parameters.at("wcross"), {0.0});
+    for (std::size_t s = 0; s < terms.size(); ++s) {
+      y[s] += terms[s][0];
+    }
+  }
   for (std::size_t s = 0; s < out.size(); ++s) {
     y[s] += out[s][0];
   }

@@ -4,6 +4,7 @@
 #include "launch/commands.hpp"
 #include "launch/job_checkpoint.hpp"
 #include "launch/process.hpp"
+#include "launch/training/dense_tensors.hpp"
 #include "runtime/json.hpp"
 
 namespace keyshard {
@@ -29,6 +30,7 @@ int with_checkpoint(const CheckpointCommand& command,
 int run_inspect(const CheckpointCommand& command) {
   return with_checkpoint(command, [](CheckpointReader& reader) {
     fmt::print("{}\n{}\n", reader.path(), json_text(reader.description(), true));
+    fmt::print("{}", dense_tensors_text(reader.manifest().state));
     if (const auto best = best_step_of(reader.manifest(), reader.path())) {
       fmt::print("best step {}: {} {:.4f}; this is step {}\n", best->step, best->metric,
                  best->value, reader.manifest().step);

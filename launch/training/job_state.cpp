@@ -50,6 +50,7 @@ SettingValue state_value(TrainerState trainer, const TrainingPosition& position)
                           {"bad_lines_of_epoch", value_of(position.bad_lines.epoch)},
                           {"table_clocks", std::move(trainer.table_clocks)},
                           {"dense_clock", std::move(trainer.dense_clock)},
+                          {"dense", std::move(trainer.dense_tensors)},
                           {"schedule", schedule_value(position.schedule)}});
 }
 

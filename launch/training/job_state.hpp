@@ -46,6 +46,7 @@ struct TrainerState {
   std::uint64_t seed = 1;
   SettingValue table_clocks;
   SettingValue dense_clock;
+  SettingValue dense_tensors;
 };
 
 /// The state of a training as a manifest holds it.

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "collectives/vote.hpp"
+#include "launch/training/dense_tensors.hpp"
 #include "launch/training/optimizer_clocks.hpp"
 #include "launch/training/table_checkpoint.hpp"
 #include "launch/training/training_checkpoint.hpp"
@@ -43,6 +44,8 @@ void check_state(const std::string& path, const Manifest& manifest, Trainer<B>& 
   require_saved(path, "seed", std::to_string(static_cast<std::int64_t>(trainer.seed())),
                 std::to_string(state.at("seed").integer()));
   check_clocks(state.at("table_clocks"), clocks_of(trainer.tables()));
+  const Model<B>& model = trainer.dense().model();
+  check_dense_tensors(path, manifest.state, model.parameters(), model.statistics());
 }
 
 template <Backend B>
@@ -50,14 +53,17 @@ void begin_checkpoint(CheckpointWriter& writer, const Retention& retention,
                       SettingValue saved_config, Trainer<B>& trainer,
                       const TrainingPosition& position) {
   CheckpointContent content;
+  const Model<B>& model = trainer.dense().model();
   content.step = trainer.steps();
   content.shards = kShards;
   content.config = std::move(saved_config);
-  content.state = state_value({.slices = trainer.slices(),
-                               .seed = trainer.seed(),
-                               .table_clocks = clocks_value(clocks_of(trainer.tables())),
-                               .dense_clock = clock_value(trainer.dense().optimizer().clock())},
-                              position);
+  content.state =
+      state_value({.slices = trainer.slices(),
+                   .seed = trainer.seed(),
+                   .table_clocks = clocks_value(clocks_of(trainer.tables())),
+                   .dense_clock = clock_value(trainer.dense().optimizer().clock()),
+                   .dense_tensors = dense_tensors_tree(model.parameters(), model.statistics())},
+                  position);
   content.tables = table_sources(trainer.tables());
   const std::vector<DensePart> parts = trainer.dense().parts();
   for (const DensePart& part : parts) {

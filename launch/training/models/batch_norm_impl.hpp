@@ -151,11 +151,11 @@ struct PropagateNormRow {
 template <Backend B>
 BatchNorm<B>::BatchNorm(const std::string& suffix, std::int64_t units, ModelLayout& layout)
     : units_(units),
-      statistics_(static_cast<std::int64_t>(layout.statistics.size())),
+      statistics_(layout.statistics.size()),
       gamma_(layout.parameters.add("gamma" + suffix, 1, units, InitialValue::ones)),
       beta_(layout.parameters.add("beta" + suffix, 1, units, InitialValue::zeros)) {
-  layout.statistics.resize(static_cast<std::size_t>(statistics_ + units), 0.0f);
-  layout.statistics.resize(static_cast<std::size_t>(statistics_ + 2 * units), 1.0f);
+  layout.statistics.add("mean" + suffix, 1, units, InitialValue::zeros);
+  layout.statistics.add("variance" + suffix, 1, units, InitialValue::ones);
 }
 
 template <Backend B>

@@ -51,13 +51,13 @@ class Model {
 
   Loss loss() const noexcept { return options_.loss; }
 
-  /// Running means and variances of all batch norms before the first step; empty without batch
-  /// norm.
-  const std::vector<float>& initial_statistics() const noexcept { return layout_.statistics; }
+  /// The layout of the running statistics of all batch norms; empty without batch norm.
+  const Parameters& statistics() const noexcept { return layout_.statistics; }
 
-  std::int64_t statistics_size() const noexcept {
-    return static_cast<std::int64_t>(layout_.statistics.size());
-  }
+  /// Running means and variances before the first step.
+  std::vector<float> initial_statistics() const { return layout_.statistics.initial_values(0); }
+
+  std::int64_t statistics_size() const noexcept { return layout_.statistics.size(); }
 
   /// Whether a slice of so many samples has batch statistics; if not, their fold skips the slice.
   bool has_statistics(std::int64_t samples) const noexcept {

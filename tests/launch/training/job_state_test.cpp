@@ -1,5 +1,5 @@
 // The state of a training as a manifest holds it: read back through JSON, and refused by its key
-// where a part is missing or of another kind.
+// where a part is missing or of another kind; and the names of the dense tensors in it.
 #include "launch/training/job_state.hpp"
 
 #include <cmath>
@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "launch/training/dense_tensors.hpp"
 #include "runtime/error.hpp"
 #include "runtime/json.hpp"
 
@@ -168,6 +169,37 @@ TEST(JobState, NumbersComeBackBitForBit) {
 TEST(JobState, OfSomethingThatIsNoTableIsRefused) {
   const SettingValue list = value_of(Array{});
   EXPECT_THROW(position_in(ValueReader(list, "manifest.json")), Error);
+}
+
+TEST(DenseTensors, AreNamedWithOffsetsAndShapesAndThoseOfAnotherModelAreRefused) {
+  Parameters weights, statistics, other;
+  weights.add("W1", 3, 2, InitialValue::glorot_uniform);
+  weights.add("b1", 1, 2, InitialValue::zeros);
+  other.add("W1", 2, 3, InitialValue::glorot_uniform);
+  other.add("b1", 1, 2, InitialValue::zeros);
+  const SettingValue state = parse_json(
+      R"({"dense": {"weights": [{"name": "W1", "offset": 0, "shape": [3, 2]},
+                                {"name": "b1", "offset": 6, "shape": [1, 2]}],
+                    "statistics": []}})",
+      "manifest.json");
+  const SettingValue saved = value_of(Table{{"dense", dense_tensors_tree(weights, statistics)}});
+  EXPECT_EQ(json_text(saved), json_text(state));
+  EXPECT_EQ(dense_tensors_text(state), "dense weights: W1 [3, 2], b1 [1, 2]\n");
+  check_dense_tensors("step-1", state, weights, statistics);
+  try {
+    check_dense_tensors("step-1", state, other, statistics);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::corrupt_data);
+    EXPECT_EQ(error.text(),
+              "step-1: expected the dense weights W1 [2, 3], b1 [1, 2]: found W1 [3, 2], b1 "
+              "[1, 2]");
+  }
+
+  // Checkpoints of earlier versions name no tensors.
+  const SettingValue earlier = value_of(some_state());
+  check_dense_tensors("step-1", earlier, other, statistics);
+  EXPECT_EQ(dense_tensors_text(earlier), "");
 }
 
 }  // namespace

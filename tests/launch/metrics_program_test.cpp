@@ -1,5 +1,5 @@
 // Metrics of groups and values as a user asks for them: in train and evaluate, on any number of
-// ranks.
+// ranks; and the same of a model with cross layers.
 #include <sstream>
 
 #include <fmt/format.h>
@@ -89,6 +89,21 @@ TEST_F(MetricsProgram, OfGroupsAndValuesAreTheSameOnAnyNumberOfRanks) {
             std::string::npos)
       << scored.out;
   EXPECT_EQ(run("evaluate" + all, mpirun(2)).out, scored.out);
+}
+
+TEST_F(MetricsProgram, OfCrossLayersAreTheSameOnAnyNumberOfRanks) {
+  for (const std::string structure : {"stacked", "parallel --set model.cross_rank=3"}) {
+    const std::string train =
+        "train job.toml --overwrite --set model.type=dcnv2 --set model.hidden=[8] --set "
+        "embedding.dim=4 --set model.structure=" +
+        structure;
+    const Ending one = run(train + " --output one");
+    ASSERT_EQ(one.code, kExitDone) << one.error;
+    const Ending three = run(train + " --output three", mpirun(3));
+    ASSERT_EQ(three.code, kExitDone) << three.error;
+    EXPECT_EQ(digest_in(three.out), digest_in(one.out)) << structure;
+    EXPECT_EQ(evaluations("three"), evaluations("one")) << structure;
+  }
 }
 
 TEST_F(MetricsProgram, NameColumnsOfOneIdAndADirection) {

@@ -41,15 +41,16 @@ CheckpointReader::CheckpointReader(FileSystem& files, std::string path,
     : files_(files), path_(std::move(path)), communicator_(communicator), stream_(stream) {
   const InPhase phase(communicator_.progress(), Phase::loading);
   const TimedPart timed(times_.total);
-  std::string text;
+  ManifestText found;
   vote(communicator_, [&] {
     if (communicator_.rank() == 0) {
-      text = read_manifest_text(files_, path_);
+      found = read_manifest_text(files_, path_);
     }
   });
-  text = broadcast_text(communicator_, std::move(text));
+  found.text = broadcast_text(communicator_, std::move(found.text));
+  communicator_.broadcast(std::as_writable_bytes(Span<std::int64_t>(&found.most_values, 1)), 0);
   vote(communicator_, [&] {
-    manifest_ = parse_manifest(text, path_ + "/" + kManifestName);
+    manifest_ = parse_manifest(found.text, path_ + "/" + kManifestName, found.most_values);
     if (communicator_.rank() == 0) {
       check_file_set();
     }

@@ -348,13 +348,13 @@ void CheckpointWriter::write_rest(Save& save) {
 
 void CheckpointWriter::write_manifest(const Save& save) {
   const std::string text = manifest_text(save.manifest);
-  const std::int64_t limit = manifest_limit(files_.list(save.folder));
-  require(
-      std::ssize(text) <= limit, Kind::invalid_argument,
-      "{}: expected a configuration and a state of at most 16 MiB together: found a manifest of "
-      "{} bytes, where {} can be read",
-      save.folder, text.size(), limit);
-  parse_manifest(text, save.folder + "/" + kManifestName);  // what could not be loaded is not saved
+  const ManifestLimits limits = manifest_limits(files_.list(save.folder));
+  require(std::ssize(text) <= limits.bytes, Kind::invalid_argument,
+          "{}: expected a configuration and a state of at most 8 MiB together: found a manifest of "
+          "{} bytes, where {} can be read",
+          save.folder, text.size(), limits.bytes);
+  // What could not be loaded is not saved.
+  parse_manifest(text, save.folder + "/" + kManifestName, limits.values);
   files_.write_new(save.folder + "/" + kManifestName, text);
 }
 

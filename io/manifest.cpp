@@ -20,10 +20,8 @@ constexpr std::int64_t kMost = std::int64_t{1} << 48;
 /// No table has more shards.
 constexpr std::int64_t kShardLimit = 1024;
 
-/// Values that configuration and state may have however short they are, and the bytes that the text
-/// has at least for each other one, on average.
-constexpr std::int64_t kFreeValues = std::int64_t{1} << 18;
-constexpr std::int64_t kLeastBytesOfValue = 4;
+/// Numbers that take the room of a value of a tree.
+constexpr std::int64_t kNumbersOfValue = 8;
 
 /// The end of the text: the digest of all before it.
 std::string tail_of(std::string_view body) {
@@ -168,33 +166,98 @@ void require_file_set(const Manifest& manifest, const std::string& place) {
           joined(expected, ", "), joined(found, ", "));
 }
 
-Manifest parse_tree(const ValueReader& root) {
-  Manifest manifest;
-  manifest.format = count_in(root.at("format"));
-  require(manifest.format >= 1 && manifest.format <= kCheckpointFormat, Kind::corrupt_data,
-          "{}: expected format version 1 to {}, which this version of keyshard reads: found {}",
-          root.path(), kCheckpointFormat, manifest.format);
-  manifest.step = count_in(root.at("step"));
-  manifest.ranks = root.at("ranks").integer(1, kMost);
-  manifest.config = root.at("config").value();
-  manifest.state = root.at("state").value();
-  for (const ValueReader& node : root.at("files").entries()) {
-    manifest.files.push_back(
-        {node.at("name").text(), count_in(node.at("bytes")), node.at("digest").digest()});
+/// The values of a tree.
+std::int64_t count_of(const SettingValue& tree) {
+  std::int64_t count = 1;
+  if (const auto* list = std::get_if<SettingValue::Array>(&tree.value)) {
+    for (const SettingValue& entry : *list) {
+      count += count_of(entry);
+    }
+  } else if (const auto* table = std::get_if<SettingValue::Table>(&tree.value)) {
+    for (const auto& member : *table) {
+      count += count_of(member.second);
+    }
   }
-  require_file_set(manifest, root.path());
-  for (const ValueReader& node : root.at("tables").entries()) {
-    manifest.tables.push_back(parse_table(node, manifest));
-  }
-  for (const ValueReader& node : root.at("dense").entries()) {
-    manifest.dense.push_back(parse_dense(node, manifest));
-  }
-  require_places(manifest, root.path());
-  const Digest128 named = root.at("state_digest").digest(), found = manifest.state_digest();
-  require(named == found, Kind::corrupt_data, "{}: expected the state digest {}: found {}",
-          root.path(), named.hex(), found.hex());
-  return manifest;
+  return count;
 }
+
+/// Takes a member out of a table, without a copy of what may be large. Throws Error{corrupt_data}
+/// with `place` where there is none.
+SettingValue take_member(SettingValue& table, std::string_view name, const std::string& place) {
+  ValueReader(table, place).at(name);  // is there
+  auto& members = std::get<SettingValue::Table>(table.value);
+  return std::move(std::find_if(members.begin(), members.end(), [&](const auto& member) {
+                     return member.first == name;
+                   })->second);
+}
+
+/// Takes a manifest from its text: files, dense parts and tables one by one, as the parser reaches
+/// their ends, and the rest at the end.
+class ManifestParts {
+ public:
+  explicit ManifestParts(std::string place) : place_(std::move(place)) {}
+
+  /// Takes an entry of the last member of `root`; returns about how many values it keeps.
+  std::int64_t take(const SettingValue& root, const SettingValue& entry) {
+    read_head({root, place_});
+    const std::string& list = std::get<SettingValue::Table>(root.value).back().first;
+    entries_ = list == list_ ? entries_ + 1 : 0;
+    list_ = list;
+    const ValueReader node(entry, fmt::format("{}.{}[{}]", place_, list, entries_));
+    if (list == "files") {
+      manifest_.files.push_back(
+          {node.at("name").text(), count_in(node.at("bytes")), node.at("digest").digest()});
+      return 1;
+    }
+    if (list == "dense") {
+      const ManifestDense& dense = manifest_.dense.emplace_back(parse_dense(node, manifest_));
+      return 1 + std::ssize(dense.shape) / kNumbersOfValue;
+    }
+    if (manifest_.tables.empty()) {
+      require_file_set(manifest_, place_);  // so the number of ranks is one that a text can have
+    }
+    const ManifestTable& table = manifest_.tables.emplace_back(parse_table(node, manifest_));
+    return count_of(table.shape.options) + std::ssize(table.offsets) / kNumbersOfValue;
+  }
+
+  /// The manifest, after all entries of its lists.
+  Manifest finish(SettingValue tree) {
+    const ValueReader root(tree, place_);
+    read_head(root);
+    for (const char* list : {"files", "dense", "tables"}) {
+      root.at(list).entries(0);  // is there, and a list; its entries were taken
+    }
+    require_file_set(manifest_, place_);
+    require_places(manifest_, place_);
+    const Digest128 named = root.at("state_digest").digest(), found = manifest_.state_digest();
+    require(named == found, Kind::corrupt_data, "{}: expected the state digest {}: found {}",
+            place_, named.hex(), found.hex());
+    manifest_.config = take_member(tree, "config", place_);
+    manifest_.state = take_member(tree, "state", place_);
+    return std::move(manifest_);
+  }
+
+ private:
+  /// Reads, once, what the entries of lists are read by.
+  void read_head(const ValueReader& root) {
+    if (has_head_) {
+      return;
+    }
+    manifest_.format = count_in(root.at("format"));
+    require(manifest_.format >= 1 && manifest_.format <= kCheckpointFormat, Kind::corrupt_data,
+            "{}: expected format version 1 to {}, which this version of keyshard reads: found {}",
+            place_, kCheckpointFormat, manifest_.format);
+    manifest_.step = count_in(root.at("step"));
+    manifest_.ranks = root.at("ranks").integer(1, kMost);
+    has_head_ = true;
+  }
+
+  std::string place_;
+  Manifest manifest_;
+  bool has_head_ = false;
+  std::string list_;  // of the entry that was taken last, and how many of its list were before it
+  std::int64_t entries_ = 0;
+};
 
 }  // namespace
 
@@ -296,7 +359,8 @@ std::string manifest_text(const Manifest& manifest) {
   return body + tail_of(body);
 }
 
-Manifest parse_manifest(const std::string& text, const std::string& place) {
+Manifest parse_manifest(const std::string& text, const std::string& place,
+                        std::int64_t most_values) {
   const std::size_t tail = tail_of("").size();
   require(text.size() >= tail &&
               text.ends_with(tail_of(std::string_view(text).substr(0, text.size() - tail))),
@@ -304,9 +368,14 @@ Manifest parse_manifest(const std::string& text, const std::string& place) {
           "{}: expected a manifest that ends with its digest: found {} bytes "
           "that do not",
           place, text.size());
-  const SettingValue tree =
-      parse_json_without_places(text, place, kFreeValues + std::ssize(text) / kLeastBytesOfValue);
-  return parse_tree({tree, place});
+  ManifestParts manifest(place);
+  JsonParts parts;
+  parts.lists = {"files", "dense", "tables"};
+  parts.take = [&](const SettingValue& root, const SettingValue& entry) {
+    return manifest.take(root, entry);
+  };
+  parts.most_values = most_values;
+  return manifest.finish(parse_json_in_parts(text, place, parts));
 }
 
 }  // namespace keyshard

@@ -104,9 +104,15 @@ std::string rank_file_name(std::int64_t rank, std::int64_t ranks);
 
 std::string manifest_text(const Manifest& manifest);
 
+/// Values that the configuration, the state and the tables of a checkpoint with small files have at
+/// most.
+inline constexpr std::int64_t kValuesOfManifest = std::int64_t{1} << 17;
+
 /// Throws Error{corrupt_data} with `place` where the text is not as manifest_text made it, is of
 /// another format, or contradicts itself: a dataset that does not lie whole in its file, or shares
-/// bytes with another one, is named with its file.
-Manifest parse_manifest(const std::string& text, const std::string& place);
+/// bytes with another one, is named with its file. Refuses a text that would need more than about
+/// `most_values` values in memory at once (JsonParts), before they are there.
+Manifest parse_manifest(const std::string& text, const std::string& place,
+                        std::int64_t most_values = kValuesOfManifest);
 
 }  // namespace keyshard

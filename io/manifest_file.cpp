@@ -1,22 +1,27 @@
 #include "io/manifest_file.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/error.hpp"
 
 namespace keyshard {
 namespace {
 
-constexpr std::int64_t kBaseBytes = std::int64_t{16} << 20;
+constexpr std::int64_t kBaseBytes = std::int64_t{8} << 20;
 /// A shard with rows has 8 bytes of keys at least, and in the manifest, of each column, a digest of
 /// 32 letters for 1 byte or more in a file; numbers take less than half as much again.
 constexpr std::int64_t kPerByte = 32;
 /// checkpoint.h5 has over 256 bytes of each dataset, and the manifest at most 1,024 digests.
 constexpr std::int64_t kPerByteOfOverview = 160;
+/// A value takes at most 104 bytes of memory: of so many bytes in the files, one value is allowed.
+/// A column of ids has some 70 values, and two datasets, each of over 256 bytes in each of two
+/// files.
+constexpr std::int64_t kBytesOfValue = 12;
 
 }  // namespace
 
-std::int64_t manifest_limit(const std::vector<FileEntry>& files) {
+ManifestLimits manifest_limits(const std::vector<FileEntry>& files) {
   std::int64_t all = 0, overview = 0;
   for (const FileEntry& file : files) {
     if (file.name != kManifestName && file.type == FileType::file) {
@@ -25,11 +30,14 @@ std::int64_t manifest_limit(const std::vector<FileEntry>& files) {
     }
   }
   constexpr std::int64_t kLargest = std::int64_t{1} << 40;
-  return kBaseBytes + std::min(kPerByte * std::min(all, kLargest),
-                               kPerByteOfOverview * std::min(overview, kLargest));
+  ManifestLimits limits;
+  limits.bytes = kBaseBytes + std::min(kPerByte * std::min(all, kLargest),
+                                       kPerByteOfOverview * std::min(overview, kLargest));
+  limits.values = kValuesOfManifest + all / kBytesOfValue;
+  return limits;
 }
 
-std::string read_manifest_text(FileSystem& files, const std::string& checkpoint) {
+ManifestText read_manifest_text(FileSystem& files, const std::string& checkpoint) {
   const std::string name = checkpoint + "/" + kManifestName;
   const std::vector<FileEntry> entries =
       files.exists(checkpoint) ? files.list(checkpoint) : std::vector<FileEntry>();
@@ -40,19 +48,20 @@ std::string read_manifest_text(FileSystem& files, const std::string& checkpoint)
           "{}: expected a committed checkpoint: found no {} in it", checkpoint, kManifestName);
   require(found->type == FileType::file, Kind::corrupt_data,
           "{}: expected a file: found a folder, a symbolic link or something else", name);
-  const std::int64_t limit = manifest_limit(entries);
-  require(found->bytes <= limit, Kind::corrupt_data,
-          "{}: expected at most {} bytes, for these files of a checkpoint: found {}", name, limit,
-          found->bytes);
+  const ManifestLimits limits = manifest_limits(entries);
+  require(found->bytes <= limits.bytes, Kind::corrupt_data,
+          "{}: expected at most {} bytes, for these files of a checkpoint: found {}", name,
+          limits.bytes, found->bytes);
   std::string text(static_cast<std::size_t>(found->bytes), '\0');
   const std::int64_t got = files.open(name)->read(0, std::as_writable_bytes(Span<char>(text)));
   require(got == found->bytes, Kind::corrupt_data, "{}: expected {} bytes: found {}", name,
           found->bytes, got);
-  return text;
+  return {std::move(text), limits.values};
 }
 
 Manifest read_manifest(FileSystem& files, const std::string& checkpoint) {
-  return parse_manifest(read_manifest_text(files, checkpoint), checkpoint + "/" + kManifestName);
+  const ManifestText found = read_manifest_text(files, checkpoint);
+  return parse_manifest(found.text, checkpoint + "/" + kManifestName, found.most_values);
 }
 
 }  // namespace keyshard

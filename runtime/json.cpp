@@ -57,8 +57,7 @@ Json to_json(const SettingValue& value) {
 /// Builds a tree from the events of the parser, which knows no depth and keeps no text.
 class TreeBuilder final : public nlohmann::json_sax<Json> {
  public:
-  TreeBuilder(const std::string& place, std::int64_t most_values)
-      : place_(place), most_values_(most_values) {}
+  TreeBuilder(const std::string& place, const JsonParts& parts) : place_(place), parts_(parts) {}
 
   SettingValue take() { return std::move(root_); }
 
@@ -126,8 +125,28 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   }
 
   bool is_counted() {
-    return ++values_ <= most_values_ ||
-           refuse(fmt::format("found more than {} values", most_values_));
+    return ++values_ <= parts_.most_values ||
+           refuse(fmt::format("found more than {} values", parts_.most_values));
+  }
+
+  /// Whether the entries of the list that begins now are taken.
+  bool is_taken() const {
+    const auto* members =
+        open_.size() == 2 ? std::get_if<SettingValue::Table>(&root_.value) : nullptr;
+    return members != nullptr && std::find(parts_.lists.begin(), parts_.lists.end(),
+                                           members->back().first) != parts_.lists.end();
+  }
+
+  /// A value has ended: hands it over where it is an entry of a list that is taken.
+  bool end_value() {
+    if (taken_ != nullptr && open_.back() == taken_) {
+      auto& entries = std::get<SettingValue::Array>(taken_->value);
+      const SettingValue entry = std::move(entries.back());
+      entries.pop_back();
+      kept_ += parts_.take(root_, entry);
+      values_ = values_of_tree_ + kept_;
+    }
+    return true;
   }
 
   bool put(SettingValue::Variant value) {
@@ -137,7 +156,7 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     SettingValue& next = place_of_next();
     next.value = std::move(value);
     next.place = place_;
-    return true;
+    return end_value();
   }
 
   bool open(SettingValue::Variant value) {
@@ -151,25 +170,33 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     next.value = std::move(value);
     next.place = place_;
     open_.push_back(&next);  // stays where it is: nothing joins its list before it is closed
+    if (is_taken() && std::holds_alternative<SettingValue::Array>(next.value)) {
+      taken_ = &next;
+      values_of_tree_ = values_ - kept_;
+    }
     return true;
   }
 
   bool close() {
+    taken_ = open_.back() == taken_ ? nullptr : taken_;
     open_.pop_back();
-    return true;
+    return open_.empty() || end_value();
   }
 
   const std::string& place_;
-  std::int64_t most_values_;
-  std::int64_t values_ = 0;
+  const JsonParts& parts_;
+  std::int64_t values_ = 0;          // in memory, with those that were kept
+  std::int64_t values_of_tree_ = 0;  // where a list is taken, those that stay in the tree
+  std::int64_t kept_ = 0;
   SettingValue root_;
+  SettingValue* taken_ = nullptr;  // the list whose entries are taken
   std::vector<SettingValue*> open_;
   std::string problem_;
 };
 
 SettingValue parsed(const std::string& text, const std::string& place,
-                    const std::string& place_of_values, std::int64_t most_values) {
-  TreeBuilder builder(place_of_values, most_values);
+                    const std::string& place_of_values, const JsonParts& parts) {
+  TreeBuilder builder(place_of_values, parts);
   const bool good = Json::sax_parse(text, &builder);
   require(good, Kind::corrupt_data, "{}: expected JSON: {}", place, builder.problem());
   return builder.take();
@@ -182,12 +209,14 @@ std::string json_text(const SettingValue& tree, bool indented) {
 }
 
 SettingValue parse_json(const std::string& text, const std::string& place) {
-  return parsed(text, place, place, std::numeric_limits<std::int64_t>::max());
+  JsonParts all;
+  all.most_values = std::numeric_limits<std::int64_t>::max();
+  return parsed(text, place, place, all);
 }
 
-SettingValue parse_json_without_places(const std::string& text, const std::string& place,
-                                       std::int64_t most_values) {
-  return parsed(text, place, "", most_values);
+SettingValue parse_json_in_parts(const std::string& text, const std::string& place,
+                                 const JsonParts& parts) {
+  return parsed(text, place, "", parts);
 }
 
 }  // namespace keyshard

@@ -158,10 +158,15 @@ Digest128 ValueReader::digest_in(std::string_view digits) const {
 Digest128 ValueReader::digest() const { return digest_in(text()); }
 
 std::vector<Digest128> ValueReader::digests() const {
-  const std::string all = text();
+  const auto* digits = std::get_if<std::string>(&value_->value);
+  if (digits == nullptr) {
+    text();  // throws
+  }
+  const std::string_view all = *digits;
   std::vector<Digest128> result;
+  result.reserve(all.size() / Digest128::kHexDigits);
   for (std::size_t begin = 0; begin < all.size(); begin += Digest128::kHexDigits) {
-    result.push_back(digest_in(std::string_view(all).substr(begin, Digest128::kHexDigits)));
+    result.push_back(digest_in(all.substr(begin, Digest128::kHexDigits)));
   }
   return result;
 }

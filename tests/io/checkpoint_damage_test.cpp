@@ -7,6 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "io/manifest.hpp"
+#include "runtime/error.hpp"
 #include "tests/io/checkpoint_edit.hpp"
 #include "tests/io/checkpoint_fixture.hpp"
 
@@ -156,6 +158,59 @@ TEST_F(CheckpointDamage, AManifestThatIsNoFileIsRefusedByItsName) {
 TEST_F(CheckpointDamage, AManifestLargerThanItsFilesAllowIsRefusedUnread) {
   std::filesystem::resize_file(file("manifest.json"), std::uintmax_t{1} << 40);  // takes no room
   expect_refused("manifest.json", "for these files of a checkpoint: found 1099511627776");
+}
+
+/// So many zeros of a list.
+std::string zeros(std::int64_t count) {
+  std::string list = "0";
+  for (std::int64_t i = 1; i < count; ++i) {
+    list += ",0";
+  }
+  return list;
+}
+
+TEST_F(CheckpointDamage, MoreValuesThanItsFilesAllowAreRefusedBeforeTheyAreThere) {
+  std::int64_t bytes = 0;
+  for (const FileEntry& entry : files_.list(path_)) {
+    bytes += entry.name == "manifest.json" ? 0 : entry.bytes;
+  }
+  const std::int64_t most = 131'072 + bytes / 12;  // FORMATS.md
+  const std::string good = read_all(file("manifest.json")), many = zeros(most);
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"\"config\": ", "\"config\": [" + many + "],\n  \"others\": "},
+           {"\"state\": ", "\"state\": [" + many + "],\n  \"others\": "},
+           {"\"files\": [", "\"more\": [" + many + "],\n  \"files\": ["},
+           {"\"options\":", "\"options\":[" + many + "],\"others\":"},
+           {"\"filled\":[", "\"filled\":[" + many + ","},
+           {"\"rows\":[", "\"rows\":[" + many + ","},
+           {"\"offsets\":[", "\"offsets\":[" + many + ","},
+           {"\"shape\":[", "\"shape\":[" + many + ","}}) {
+    edit_manifest(from, to);
+    expect_refused("manifest.json", fmt::format("found more than {} values", most));
+    write_all(file("manifest.json"), good);
+  }
+}
+
+TEST_F(CheckpointDamage, OptionsOfAllTablesAreCountedTogether) {
+  std::string body = body_of(read_all(file("manifest.json")));
+  const std::string table = ",{\"name\":\"e\",\"columns\":[],\"options\":[" + zeros(600) +
+                            "],\"shards\":0,\"filled\":[],\"rows\":[],\"offsets\":[0,0],"
+                            "\"owners\":[],\"digests\":\"\"}";
+  for (int i = 0; i < 100; ++i) {
+    body.insert(body.rfind(']'), table);
+  }
+  const auto refusal = [&](std::int64_t most_values) -> std::string {
+    try {
+      parse_manifest(sealed(body), "M", most_values);
+    } catch (const Error& error) {
+      return error.text();
+    }
+    return "";
+  };
+  // 601 values of options of each of these tables, and few of all else.
+  EXPECT_NE(refusal(60'000).find("found more than 60000 values"), std::string::npos);
+  EXPECT_NE(refusal(62'000).find("expected the state digest"), std::string::npos)
+      << refusal(62'000);
 }
 
 TEST_F(CheckpointDamage, CheckpointsOfEarlierFormatsLoad) {

@@ -81,11 +81,17 @@ TEST(Json, HasAtMostOneHundredValuesInsideOneAnother) {
   EXPECT_NE(refusal(objects), "");
 }
 
+JsonParts at_most(std::int64_t values) {
+  JsonParts parts;
+  parts.most_values = values;
+  return parts;
+}
+
 TEST(Json, ValuesKeepTheirPlaceOrTheOneThatIsAskedFor) {
   const std::string text = R"({"list": [1, {"name": "x"}]})";
   for (const std::string& place : {std::string("file.json"), std::string()}) {
-    const SettingValue tree =
-        place.empty() ? parse_json_without_places(text, "file.json", 5) : parse_json(text, place);
+    const SettingValue tree = place.empty() ? parse_json_in_parts(text, "file.json", at_most(5))
+                                            : parse_json(text, place);
     const auto& list = std::get<SettingValue::Array>(member_of(tree, "list")->value);
     EXPECT_EQ(tree.place, place);
     EXPECT_EQ(list[0].place, place);
@@ -94,14 +100,50 @@ TEST(Json, ValuesKeepTheirPlaceOrTheOneThatIsAskedFor) {
   }
 }
 
+/// What parse_json_in_parts says; empty: nothing.
+std::string refusal_in_parts(const std::string& text, const JsonParts& parts) {
+  try {
+    parse_json_in_parts(text, "m", parts);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::corrupt_data);
+    return error.text();
+  }
+  return "";
+}
+
 TEST(Json, MoreValuesThanAreAllowedAreRefused) {
   const std::string text = R"({"list": [1, {"name": "x"}]})";  // five values
-  EXPECT_NO_THROW(parse_json_without_places(text, "m", 5));
-  try {
-    parse_json_without_places(text, "m", 4);
-    FAIL() << "expected an error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.text(), "m: expected JSON: found more than 4 values");
+  EXPECT_EQ(refusal_in_parts(text, at_most(5)), "");
+  EXPECT_EQ(refusal_in_parts(text, at_most(4)), "m: expected JSON: found more than 4 values");
+}
+
+TEST(Json, EntriesOfAListAreTakenOneByOneAndLeaveNothingInTheTree) {
+  const std::string text =
+      R"({"a": 1, "list": [1, {"list": [2, 3]}, [[4]], "x"], "b": {"list": [5]}, "others": []})";
+  std::vector<std::string> taken;
+  JsonParts parts = at_most(100);
+  parts.lists = {"list", "others"};
+  parts.take = [&](const SettingValue& root, const SettingValue& entry) {
+    taken.push_back(json_text(root) + " " + json_text(entry));
+    return 0;
+  };
+  EXPECT_EQ(json_text(parse_json_in_parts(text, "m", parts)),
+            R"({"a":1,"list":[],"b":{"list":[5]},"others":[]})");
+  const std::string root = R"({"a":1,"list":[]} )";
+  EXPECT_EQ(taken, (std::vector<std::string>{root + "1", root + R"({"list":[2,3]})", root + "[[4]]",
+                                             root + R"("x")"}));
+}
+
+TEST(Json, CountsTheValuesThatAreThereAtOnceAndThoseThatWereKept) {
+  // The root, a list and an entry: its own list, and two numbers.
+  const std::string text = R"({"list": [[1, 2], [3, 4], [5, 6]]})";
+  for (const std::int64_t kept : {0, 2}) {
+    JsonParts parts = at_most(5 + 2 * kept);
+    parts.lists = {"list"};
+    parts.take = [&](const SettingValue&, const SettingValue&) { return kept; };
+    EXPECT_EQ(refusal_in_parts(text, parts), "");
+    --parts.most_values;
+    EXPECT_NE(refusal_in_parts(text, parts), "") << kept;
   }
 }
 

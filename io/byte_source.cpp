@@ -48,6 +48,9 @@ class ReadableFile {
   int number_;
 };
 
+/// So many bytes at the end of a file tell whether it was written anew or has grown.
+constexpr std::int64_t kEnd = 4096;
+
 class FileSource final : public ByteSource {
  public:
   FileSource(const std::string& path, Descriptor descriptor) : path_(path) {
@@ -56,6 +59,9 @@ class FileSource final : public ByteSource {
     size_ = status.st_size;
     device_ = status.st_dev;
     inode_ = status.st_ino;
+    modified_ = status.st_mtim;
+    end_.resize(static_cast<std::size_t>(std::min(size_, kEnd)));
+    read_from(file.number(), size_ - std::ssize(end_), end_);
     if (descriptor == Descriptor::kept) {
       kept_.emplace(std::move(file));
     }
@@ -73,6 +79,7 @@ class FileSource final : public ByteSource {
     }
     if (kept_) {
       read_from(kept_->number(), offset, out);
+      require_unchanged(*kept_);
       return;
     }
     const ReadableFile file(path_);
@@ -80,9 +87,28 @@ class FileSource final : public ByteSource {
     require(status.st_dev == device_ && status.st_ino == inode_, Kind::io,
             "{}: expected the file of the start: found another one in its place", path_);
     read_from(file.number(), offset, out);
+    require_unchanged(file);
   }
 
  private:
+  /// Refuses bytes of a file that somebody has written to, unless it has only grown: its records
+  /// would begin at other places.
+  void require_unchanged(const ReadableFile& file) const {
+    const auto status = file.status(path_);
+    if (status.st_mtim.tv_sec == modified_.tv_sec && status.st_mtim.tv_nsec == modified_.tv_nsec) {
+      return;
+    }
+    std::string end(end_.size(), '\0');
+    if (status.st_size > size_) {
+      read_from(file.number(), size_ - std::ssize(end), end);
+    }
+    require(
+        status.st_size > size_ && end == end_, Kind::io,
+        "{}: expected a file that nobody writes to while it is read: found a change, from {} to "
+        "{} bytes; name a file that is complete",
+        path_, size_, status.st_size);
+  }
+
   void read_from(int file, std::int64_t offset, std::string& out) const {
     const std::int64_t bytes = std::ssize(out);
     std::int64_t done = 0;
@@ -105,6 +131,8 @@ class FileSource final : public ByteSource {
   std::int64_t size_ = 0;
   dev_t device_ = 0;
   ino_t inode_ = 0;
+  timespec modified_{};
+  std::string end_;  // the last bytes; where they stay, bytes were added
   std::optional<ReadableFile> kept_;
 };
 

@@ -25,8 +25,8 @@ class ByteSource {
 enum class Descriptor { kept, per_read };
 
 /// A plain file, read by position. Throws Error{bad_input} with path and reason when it cannot be
-/// opened or is no file. A file that is opened again must still be the same one: else `read` throws
-/// Error{io}.
+/// opened or is no file. The file must still be the same one at each read, and may have grown,
+/// of which nothing is seen; where it was written to in another way, `read` throws Error{io}.
 std::unique_ptr<ByteSource> open_file(const std::string& path,
                                       Descriptor descriptor = Descriptor::kept);
 

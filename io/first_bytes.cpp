@@ -9,8 +9,6 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::string_view kMark = "\xEF\xBB\xBF"sv;
-
 struct Signature {
   std::size_t at;
   std::string_view bytes;
@@ -101,10 +99,10 @@ class BehindMark final : public ByteSource {
 
   const std::string& name() const override { return whole_->name(); }
 
-  std::int64_t size() const override { return whole_->size() - std::ssize(kMark); }
+  std::int64_t size() const override { return whole_->size() - std::ssize(kByteOrderMark); }
 
   void read(std::int64_t offset, std::int64_t bytes, std::string& out) const override {
-    whole_->read(offset + std::ssize(kMark), bytes, out);
+    whole_->read(offset + std::ssize(kByteOrderMark), bytes, out);
   }
 
  private:
@@ -124,7 +122,7 @@ std::int64_t check_first_bytes(std::string_view first, const std::string& name) 
           "{}: expected lines that end in LF or CR LF: found lines that end in CR alone; rewrite "
           "them, for example by `tr '\\r' '\\n'`",
           name);
-  return first.starts_with(kMark) ? std::ssize(kMark) : 0;
+  return first.starts_with(kByteOrderMark) ? std::ssize(kByteOrderMark) : 0;
 }
 
 std::unique_ptr<ByteSource> text_of(std::unique_ptr<ByteSource> source) {

@@ -14,6 +14,9 @@ namespace keyshard {
 /// How many bytes at the start of a file decide: `check_first_bytes` wants so many, or all.
 inline constexpr std::int64_t kFirstBytes = std::int64_t{1} << 16;
 
+/// The UTF-8 byte order mark.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 /// The bytes of the UTF-8 byte order mark at the start of a text: 3 or 0. Throws Error{bad_input}
 /// with `name`, what the file is and what to do, where the bytes are no text: UTF-16, compressed
 /// files, archives, columns and tables of other programs, and lines that end in CR alone.

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "io/first_bytes.hpp"
 #include "io/text_header.hpp"
 #include "io/text_number.hpp"
 #include "runtime/digest.hpp"
@@ -16,6 +17,10 @@
 
 namespace keyshard {
 namespace {
+
+/// The way out where a label is no number, or none that the loss takes.
+constexpr const char* kPositive =
+    "; positive = [\"...\"] on the column names the cells that count as 1";
 
 std::string no_number(std::string_view cell, const ColumnOptions& column) {
   return fmt::format("column \"{}\": expected a number: found \"{}\"", column.name, shown(cell));
@@ -81,7 +86,10 @@ TextLine line_at(std::string_view bytes, std::size_t at) {
 
 RecordParser::RecordParser(const DataOptions& options, std::string_view first,
                            const std::string& place)
-    : options_(options_of_records(options)), splitter_(options), first_place_(place) {
+    : options_(options_of_records(options)),
+      splitter_(options),
+      first_place_(place),
+      header_(options.header ? first : std::string_view()) {
   for (const ColumnOptions& column : options.columns) {
     whole_cells_ = std::max(whole_cells_, static_cast<std::size_t>(column.index + 1));
     if (column.role == ColumnRole::label && !options.needs_labels && column.index >= 0) {
@@ -198,22 +206,39 @@ std::string RecordParser::wrong_cells(std::string_view line) const {
                            hint);
 }
 
+/// What is wrong with the bytes of a line, whatever its cells are; null: nothing.
+const char* RecordParser::problem_of_line(std::string_view line) const {
+  if (line.find('\0') != std::string_view::npos) {
+    return "expected text: found a NUL byte, so a binary file";
+  }
+  if (line.ends_with('\r')) {
+    return "expected a line that ends in LF or CR LF: found two carriage returns at its end";
+  }
+  const bool mark = line.starts_with(kByteOrderMark);
+  if (!header_.empty() && line.substr(mark ? kByteOrderMark.size() : 0) == header_) {
+    return "expected a record: found the header again, as where files were joined; a list of files "
+           "in the configuration reads each with its header";
+  }
+  return mark ? "expected a record: found a byte order mark, as where files were joined; a list of "
+                "files in the configuration reads each without its mark"
+              : nullptr;
+}
+
 std::optional<std::string> RecordParser::parse_label(std::string_view cell,
                                                      const ColumnOptions& column,
                                                      Batch& batch) const {
   if (!column.positive.empty()) {
-    batch.labels.push_back(std::find(column.positive.begin(), column.positive.end(), cell) !=
-                                   column.positive.end()
-                               ? 1.0f
-                               : 0.0f);
-    return options_.is_missing(column, cell)
+    const bool positive =
+        std::find(column.positive.begin(), column.positive.end(), cell) != column.positive.end();
+    batch.labels.push_back(positive ? 1.0f : 0.0f);
+    return options_.is_missing(column, cell) || (!positive && cell == column.name)
                ? std::optional(fmt::format("column \"{}\": expected a label: found \"{}\"",
                                            column.name, shown(cell)))
                : std::nullopt;
   }
   const std::optional<double> number = parse_number(cell);
   if (!number) {
-    return no_number(cell, column);
+    return no_number(cell, column) + (options_.labels.reason.empty() ? "" : kPositive);
   }
   const auto label = static_cast<float>(*number);
   batch.labels.push_back(label);
@@ -221,10 +246,9 @@ std::optional<std::string> RecordParser::parse_label(std::string_view cell,
     return float_problem(label, cell, column);
   }
   return fmt::format(
-      "column \"{}\": expected a label from {} to {}, for {} needs such: found \"{}\"; positive = "
-      "[\"...\"] on the column names the cells that count as 1",
-      column.name, options_.labels.least, options_.labels.most, options_.labels.reason,
-      shown(cell));
+      "column \"{}\": expected a label from {} to {}, for {} needs such: found \"{}\"{}",
+      column.name, options_.labels.least, options_.labels.most, options_.labels.reason, shown(cell),
+      kPositive);
 }
 
 std::optional<std::string> RecordParser::parse_weight(std::string_view cell,
@@ -302,8 +326,8 @@ std::optional<std::string> RecordParser::parse_cells(Batch& batch) const {
 }
 
 std::optional<std::string> RecordParser::parse(std::string_view line, Batch& batch) {
-  if (line.find('\0') != std::string_view::npos) {
-    return "expected text: found a NUL byte, so a binary file";
+  if (const char* problem = problem_of_line(line)) {
+    return problem;
   }
   if (const char* problem = splitter_.split(line)) {
     return problem;

@@ -36,8 +36,8 @@ class RecordParser {
   RecordParser(const DataOptions& options, std::string_view first, const std::string& place);
 
   /// Adds the sample of a line: labels, weights, dense, ids, id_weights, id_offsets, kept. A line
-  /// has as many cells as the first one, and may have one empty cell more at its end. Returns what
-  /// is wrong with the line, if anything.
+  /// has as many cells as the first one, and may have one empty cell more at its end; the header
+  /// may not come again. Returns what is wrong with the line, if anything.
   std::optional<std::string> parse(std::string_view line, Batch& batch);
 
  private:
@@ -48,6 +48,7 @@ class RecordParser {
   void require_no_record(std::string_view header, const std::string& place);
   bool has_all_cells() const;
   std::string wrong_cells(std::string_view line) const;
+  const char* problem_of_line(std::string_view line) const;
   std::optional<std::string> parse_label(std::string_view cell, const ColumnOptions& column,
                                          Batch& batch) const;
   std::optional<std::string> parse_weight(std::string_view cell, const ColumnOptions& column,
@@ -79,6 +80,7 @@ class RecordParser {
   std::size_t width_ = 0;         // cells of a record; 0: any number
   bool last_is_unnamed_ = false;  // the last cell of the header is empty, and records may lack it
   std::string first_place_;
+  std::string header_;  // empty: none
 };
 
 }  // namespace keyshard

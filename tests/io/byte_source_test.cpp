@@ -1,6 +1,7 @@
 // Byte sources: a file and memory give the same bytes, also at and beyond the end.
 #include "io/byte_source.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 
@@ -40,6 +41,27 @@ TEST(OpenFile, ThatKeepsNoDescriptorIsTheSameFileAtEveryRead) {
   EXPECT_EQ(kind, Kind::io);
   EXPECT_EQ(folder.without_path(text),
             "a.csv: expected the file of the start: found another one in its place");
+}
+
+TEST(OpenFile, RefusesBytesThatWereWrittenOver) {
+  for (const Descriptor descriptor : {Descriptor::kept, Descriptor::per_read}) {
+    for (const char* other : {"uvwxyz", "uvwxyzgh"}) {
+      const ScratchFolder folder;
+      const std::string path = folder.write("a.csv", "abcdef");
+      const auto bytes = open_file(path, descriptor);
+      EXPECT_EQ(read(*bytes, 2, 3), "cde");
+      const auto time = std::filesystem::last_write_time(path);
+      folder.write("a.csv", other);
+      std::filesystem::last_write_time(path, time + std::chrono::seconds(1));
+      const auto [kind, text] = thrown_by([&] { read(*bytes, 2, 3); });
+      EXPECT_EQ(kind, Kind::io);
+      EXPECT_EQ(folder.without_path(text),
+                "a.csv: expected a file that nobody writes to while it is read: found a change, "
+                "from 6 to " +
+                    std::to_string(std::string(other).size()) +
+                    " bytes; name a file that is complete");
+    }
+  }
 }
 
 class ByteSources : public ::testing::TestWithParam<bool> {

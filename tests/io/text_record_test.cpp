@@ -285,6 +285,49 @@ TEST(TextRecord, ALabelThatTheLossCannotUseMakesABadLine) {
   EXPECT_EQ(parsed(options, "-1").labels[0], 0);
 }
 
+TEST(TextRecord, AHeaderThatComesAgainIsNoRecord) {
+  DataOptions options = label_and({make_column("c", -1, ColumnRole::id)});
+  options.columns[0].index = -1;
+  options.columns[0].positive = {"1"};
+  options.header = true;
+  RecordParser parser(options, "y,c", "here:1");
+  Batch batch;
+  for (const char* line : {"y,c", "\xEF\xBB\xBFy,c"}) {
+    const std::string problem = parser.parse(line, batch).value_or("");
+    EXPECT_TRUE(problem.starts_with("expected a record: found the header again")) << problem;
+  }
+  EXPECT_EQ(parser.parse("y,d", batch), "column \"y\": expected a label: found \"y\"");
+  EXPECT_TRUE(batch.labels.empty());
+  EXPECT_EQ(parser.parse("1,c", batch), std::nullopt);
+  EXPECT_EQ(parser.parse("0,c", batch), std::nullopt);
+  EXPECT_EQ(batch.labels, (std::vector<float>{1, 0}));
+}
+
+TEST(TextRecord, AByteOrderMarkInsideAFileIsNoPartOfACell) {
+  const DataOptions options = label_and({make_column("c", 1, ColumnRole::id)});
+  EXPECT_TRUE(problem_of(options,
+                         "\xEF\xBB\xBF"
+                         "1,c")
+                  .starts_with("expected a record: found a byte order"));
+  EXPECT_EQ(problem_of(options, "1,\xEF\xBB\xBF"), "");
+}
+
+TEST(TextRecord, ACarriageReturnThatNoLineEndHasIsNoPartOfAnId) {
+  const DataOptions options = label_and({make_column("c", 1, ColumnRole::id)});
+  EXPECT_EQ(problem_of(options, line_at("1,c\r\n", 0).text), "");
+  EXPECT_EQ(problem_of(options, line_at("1,c\r\r\n", 0).text),
+            "expected a line that ends in LF or CR LF: found two carriage returns at its end");
+}
+
+TEST(TextRecord, ALabelInWordsShowsTheWayOut) {
+  DataOptions options = label_and({});
+  EXPECT_EQ(problem_of(options, "True"), "column \"y\": expected a number: found \"True\"");
+  options.labels = {0, 1, "log loss"};
+  EXPECT_EQ(problem_of(options, "True"),
+            "column \"y\": expected a number: found \"True\"; positive = [\"...\"] on the column "
+            "names the cells that count as 1");
+}
+
 TEST(TextRecord, ShowsAtMostAHundredCharactersOfACell) {
   const DataOptions options = label_and({make_column("x", 1, ColumnRole::dense)});
   EXPECT_EQ(problem_of(options, "1," + std::string(5000, 'a')),

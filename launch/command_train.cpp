@@ -233,9 +233,10 @@ void check_started_alike(const TrainCommand& command, const JobConfig& config,
   check_same_numerics(communicator);
 }
 
-int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu>& communicator,
+int train(const TrainCommand& command, const JobConfig& given, Communicator<Cpu>& communicator,
           StartWatch& ranks_start) {
-  check_started_alike(command, config, communicator);
+  check_started_alike(command, given, communicator);
+  JobConfig config = given;
   Stream<Cpu> stream(threads_of(communicator, config));
   const std::unique_ptr<Watchdog> watchdog =
       watch_ranks(communicator, config.job.watchdog_seconds, ranks_start);
@@ -244,6 +245,9 @@ int train(const TrainCommand& command, const JobConfig& config, Communicator<Cpu
   NewOutput output(std::move(absent));
   JobCheckpoints checkpoints(config, communicator, stream);
   const StartingPoint start = starting_point(command, config, communicator);
+  if (!start.checkpoint.empty() && start.use == CheckpointUse::resume) {
+    vote(communicator, [&] { keep_best_as_before(start.checkpoint, config); });
+  }
   Reporter reporter(communicator.rank(), command.progress, config.job.output,
                     config.job.report_every_seconds);
   const Device device = choose_device(command, communicator);

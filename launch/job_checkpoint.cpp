@@ -104,6 +104,20 @@ Manifest manifest_of(const std::string& checkpoint) {
   return read_manifest(files, checkpoint);
 }
 
+void keep_best_as_before(const std::string& checkpoint, JobConfig& config) {
+  const SettingValue* given = member_of(config.tree, "checkpoint");
+  if (given != nullptr && member_of(*given, "best") != nullptr) {
+    return;
+  }
+  const ResolvedSettings saved =
+      saved_values(manifest_of(checkpoint), checkpoint + "/" + kManifestName);
+  const auto found = saved.find("checkpoint.best");
+  if (found != saved.end() && as_flag(found->second).value_or(false)) {
+    config.checkpoint.best = true;
+    config.values["checkpoint.best"] = found->second;
+  }
+}
+
 std::optional<BestStep> best_step_of(const Manifest& manifest, const std::string& path) {
   if (member_of(manifest.state, "schedule") == nullptr) {
     return std::nullopt;  // a program has saved its tables alone

@@ -62,6 +62,11 @@ struct ResumePlan {
 ResumePlan plan_resume(const std::string& path, const JobConfig& config,
                        Communicator<Cpu>& communicator);
 
+/// Where the configuration does not say checkpoint.best, a resumed job keeps the checkpoint of its
+/// best step as it did before the checkpoint, whatever job.patience has become. Throws
+/// Error{corrupt_data}.
+void keep_best_as_before(const std::string& checkpoint, JobConfig& config);
+
 class JobCheckpoints {
  public:
   /// Makes the folder of checkpoints in job.output, tries there what a save does, and removes what

@@ -267,6 +267,17 @@ TEST_F(JobCheckpoint, ThatWasBestStaysWhateverComesAfter) {
     EXPECT_NE(evaluated.out.find(fmt::format("auc {:.4f}", auc)), std::string::npos)
         << auc << evaluated.out;
   }
+
+  std::string no_patience = train;
+  no_patience.replace(no_patience.find("patience=100"), 12, "patience=0");
+  for (const std::int64_t steps : {31, 32}) {
+    ASSERT_EQ(run(no_patience + std::to_string(steps)).code, kExitDone);
+    const std::int64_t best = best_of("best").first;
+    ASSERT_LT(best, steps);
+    EXPECT_EQ(checkpoints("best"), (std::vector<std::string>{step_name(best), step_name(steps)}));
+  }
+  ASSERT_EQ(run(no_patience + "33 --set checkpoint.best=false").code, kExitDone);
+  EXPECT_EQ(checkpoints("best"), std::vector<std::string>{step_name(33)});
 }
 
 TEST_F(JobCheckpoint, ThatIsNamedIsGoneOnFromIntoAnotherFolder) {

@@ -127,6 +127,9 @@ void tell_start(const JobConfig& config, const FolderLock* lock, Reporter& repor
   for (const std::string& line : without_effect(config)) {
     reporter.note("warning: no effect: " + line);
   }
+  for (const std::string& line : repeated_files(config)) {
+    reporter.note("warning: " + line);
+  }
 }
 
 /// What runs, and on what.

@@ -1,12 +1,15 @@
 #include "launch/training/job_checks.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <string_view>
 
 #include "launch/training/models/batch_norm.hpp"
 #include "runtime/error.hpp"
 #include "runtime/joined.hpp"
 #include "runtime/json.hpp"
+#include "runtime/shown.hpp"
 
 namespace keyshard {
 namespace {
@@ -134,6 +137,19 @@ void add_of_model(const JobConfig& config, std::vector<std::string>& lines) {
   }
 }
 
+/// The files of a split, by name; none where its records are a share of the training data.
+std::vector<std::string> sorted_files(const JobConfig& config, Split split) {
+  std::vector<std::string> files;
+  if (config.data.format != DataFormat::generated &&
+      (split == Split::train || !config.data.is_share(split))) {
+    for (const std::string& file : config.data.files(split)) {
+      files.push_back(std::filesystem::path(file).lexically_normal().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 }  // namespace
 
 bool has_validation_data(const JobConfig& config) {
@@ -174,6 +190,31 @@ std::vector<std::string> without_effect(const JobConfig& config) {
     for (const char* key : {"data.train", "data.valid", "data.test"}) {
       add_given(config, key, "the data are generated", lines);
     }
+  }
+  return lines;
+}
+
+std::vector<std::string> repeated_files(const JobConfig& config) {
+  std::vector<std::string> lines;
+  const std::vector<std::string> train = sorted_files(config, Split::train),
+                                 valid = sorted_files(config, Split::valid);
+  for (const auto& [split, files] :
+       {std::pair(Split::train, &train), std::pair(Split::valid, &valid)}) {
+    if (const auto twice = std::adjacent_find(files->begin(), files->end());
+        twice != files->end()) {
+      lines.push_back(line(config, fmt::format("data.{}", name_of(split)),
+                           fmt::format("{} is named more than once, and its records count as often",
+                                       shown(*twice))));
+    }
+  }
+  std::vector<std::string> both;
+  std::set_intersection(train.begin(), train.end(), valid.begin(), valid.end(),
+                        std::back_inserter(both));
+  if (!both.empty()) {
+    lines.push_back(
+        line(config, "data.valid",
+             fmt::format("{} is a file of data.train, too: its metrics are not those of new data",
+                         shown(both.front()))));
   }
   return lines;
 }

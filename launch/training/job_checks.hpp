@@ -17,6 +17,10 @@ void refuse_unworkable(const JobConfig& config);
 /// A line per key or table that was given and has no effect in this job.
 std::vector<std::string> without_effect(const JobConfig& config);
 
+/// A line per split that has a file more than once, and one where validation data have a file of
+/// the training data: a pattern that catches more than it should.
+std::vector<std::string> repeated_files(const JobConfig& config);
+
 /// Whether the job has data to evaluate.
 bool has_validation_data(const JobConfig& config);
 

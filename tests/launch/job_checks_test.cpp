@@ -131,6 +131,32 @@ TEST(WithoutEffect, IsListedWithItsReason) {
              "--set embedding.linear.l2: embedding.linear: this model has no linear weights"}));
 }
 
+TEST(RepeatedFiles, AreToldWhereRecordsCountTwiceOrAreTrainedOnAndEvaluated) {
+  const ScratchFolder folder;
+  folder.write("a.csv", "click,user\n1,u\n");
+  folder.write("b.csv", "click,user\n1,u\n");
+  const std::string file = folder.write("job.toml", kNoValidation);
+  const auto told = [&](const Lines& assignments) {
+    Lines lines = repeated_files(read_job_config(file, assignments));
+    for (std::string& line : lines) {
+      line = folder.without_path(line);
+    }
+    return lines;
+  };
+  EXPECT_EQ(told({"data.valid=[\"b.csv\"]"}), Lines{});
+  EXPECT_EQ(
+      told({"data.train=[\"*.csv\"]", "data.valid=[\"./b.csv\"]"}),
+      Lines{"--set data.valid: data.valid: b.csv is a file of data.train, too: its metrics are "
+            "not those of new data"});
+  EXPECT_EQ(told({"data.train=[\"*.csv\",\"a.csv\"]"}),
+            Lines{"--set data.train: data.train: a.csv is named more than once, and its records "
+                  "count as often"});
+  EXPECT_EQ(told({"data.valid=[\"b.csv\",\"b.csv\"]"}),
+            Lines{"--set data.valid: data.valid: b.csv is named more than once, and its records "
+                  "count as often"});
+  EXPECT_EQ(told({"data.split.valid=0.1"}), Lines{});
+}
+
 float rate_of(const JobConfig& config, std::size_t table, std::size_t group) {
   return learning_rate_of(config.embedding.tables[table].groups[group].optimizer);
 }

@@ -27,6 +27,25 @@ Split split_of(const std::string& name) {
   return name == "train" ? Split::train : name == "valid" ? Split::valid : Split::test;
 }
 
+/// The split that a command scores: without --split that of the files it gives, or else valid.
+/// Files of data.train beside others tell what is unseen. Throws Error{invalid_argument} where the
+/// files leave the split open, or would have no effect.
+std::string scored_split(const PredictCommand& command) {
+  const bool train = !command.train.empty(), valid = !command.valid.empty(),
+             test = !command.test.empty();
+  const std::string given = test ? "test" : valid ? "valid" : train ? "train" : "";
+  if (command.split.empty()) {
+    require(!valid || !test, Kind::invalid_argument,
+            "--split: expected valid or test beside both --data.valid and --data.test: found none");
+    return given.empty() ? "valid" : given;
+  }
+  const bool has_files = command.split == "train" ? train : command.split == "valid" ? valid : test;
+  require(has_files || (!valid && !test), Kind::invalid_argument,
+          "--data.{}: expected --split {}, which scores these files: found --split {}", given,
+          given, command.split);
+  return command.split;
+}
+
 /// The assignments of a command with its files: those of --data.SPLIT are taken from where the
 /// command runs, and all of their records.
 std::vector<std::string> assignments_of(const PredictCommand& command) {
@@ -195,7 +214,9 @@ std::unique_ptr<OutputFile> open_output(const PredictCommand& command, const Job
 
 }  // namespace
 
-int run_evaluate(const PredictCommand& command) {
+int run_evaluate(const PredictCommand& given) {
+  PredictCommand command = given;
+  command.split = scored_split(given);
   return with_ranks(
       start_seconds_of(command), [&](Communicator<Cpu>& communicator, StartWatch& start) {
         Scored scored(command, communicator);
@@ -220,7 +241,9 @@ int run_evaluate(const PredictCommand& command) {
       });
 }
 
-int run_predict(const PredictCommand& command) {
+int run_predict(const PredictCommand& given) {
+  PredictCommand command = given;
+  command.split = scored_split(given);
   return with_ranks(
       start_seconds_of(command), [&](Communicator<Cpu>& communicator, StartWatch& start) {
         Scored scored(command, communicator);

@@ -46,7 +46,7 @@ struct TrainCommand : JobCommand {
 
 struct PredictCommand : JobCommand {
   std::string checkpoint;
-  std::string split = "valid";
+  std::string split;  ///< to score; empty: that of the files given below, or else valid
   /// --data.train, --data.valid, --data.test: files instead of the configured ones.
   std::vector<std::string> train, valid, test;
   std::string out;                ///< predict: a line per record; "-": standard output

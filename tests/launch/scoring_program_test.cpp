@@ -97,6 +97,25 @@ TEST_F(Scoring, NeedsNoConfigurationButThatOfTheCheckpoint) {
             kExitDone);
 }
 
+TEST_F(Scoring, ScoresTheFilesThatTheCommandGives) {
+  folder_.write("three.csv", "rating,user,item\n1,u0,i0\n2,u1,i1\n3,u2,i2\n");
+  for (const char* split : {"train", "valid", "test"}) {
+    const std::string lines = scores(std::string("--data.") + split + " three.csv");
+    EXPECT_EQ(count(lines, "\n"), 3u) << split << ": " << lines;
+    EXPECT_NE(run(std::string("evaluate --checkpoint out --data.") + split + " three.csv")
+                  .out.find(std::string(split) + " of "),
+              std::string::npos);
+  }
+  EXPECT_EQ(count(scores("--data.train three.csv --data.test train.csv"), "\n"), 48u);
+  EXPECT_EQ(scores("--data.test three.csv --split valid"),
+            "error: --data.test: expected --split test, which scores these files: found --split "
+            "valid\n");
+  EXPECT_EQ(
+      scores("--data.test three.csv --data.valid three.csv"),
+      "error: --split: expected valid or test beside both --data.valid and --data.test: found "
+      "none\n");
+}
+
 TEST_F(Scoring, NeedsNoneOfTheDevicesOfTheTraining) {
   const Ending expected = run("evaluate --checkpoint out");
   const std::string devices = " --set 'embedding.devices=[\"cpu:1\"]'";

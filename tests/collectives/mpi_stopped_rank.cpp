@@ -3,10 +3,13 @@
 // or network, so that the beats of the rank tell this phase.
 //
 //   KEYSHARD_STOP_RANK   the rank
-//   KEYSHARD_STOP_IN     starting: before MPI is initialised; meeting: in the first duplicate of a
-//                        communicator; reading: in a read of a text file; exchanging: in a message
-//                        of the main thread; saving: in a write of its file of a checkpoint
+//   KEYSHARD_STOP_IN     starting: before MPI is initialised; initialising: in MPI_Init_thread,
+//   where
+//                        it connects to a process of its launcher; meeting: in the first duplicate
+//                        of a communicator; reading: in a read of a text file; exchanging: in a
+//                        message of the main thread; saving: in a write of its file of a checkpoint
 //   KEYSHARD_STOP_WHEN   a file: the rank is not stopped before this file exists
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -16,9 +19,13 @@
 
 #include <dlfcn.h>
 #include <mpi.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace {
+
+/// Whether a thread is in MPI_Init_thread; threads of MPI connect, too.
+std::atomic<bool> initialising{false};
 
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);
@@ -73,7 +80,17 @@ ssize_t pwrite64(int file, const void* data, std::size_t bytes, off64_t offset) 
 
 int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
   stop_in("starting");
-  return PMPI_Init_thread(argc, argv, required, provided);
+  initialising = true;
+  const int code = PMPI_Init_thread(argc, argv, required, provided);
+  initialising = false;
+  return code;
+}
+
+int connect(int socket, const sockaddr* address, socklen_t bytes) {
+  if (initialising) {
+    stop_in("initialising");
+  }
+  return next<decltype(connect)>("connect")(socket, address, bytes);
 }
 
 int MPI_Comm_dup(MPI_Comm comm, MPI_Comm* copy) {

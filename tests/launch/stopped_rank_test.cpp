@@ -112,7 +112,7 @@ TEST_F(StoppedRank, IsNamedWithItsPhaseAndTheJobEndsInTime) {
 
 TEST_F(StoppedRank, IsNamedBeforeTheRanksHaveMet) {
   folder_.write("now", "");
-  for (const char* moment : {"starting", "meeting"}) {
+  for (const char* moment : {"starting", "initialising", "meeting"}) {
     for (const int rank : {0, 1}) {
       SCOPED_TRACE(fmt::format("{} {}", moment, rank));
       const Ending ended =

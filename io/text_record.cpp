@@ -36,6 +36,21 @@ std::optional<std::string> float_problem(float value, std::string_view cell,
                                     column.name, shown(cell)));
 }
 
+/// Refuses a label that is no positive one, but the same number: 1.0 where 1 counts.
+std::optional<std::string> other_spelling(std::string_view cell, const ColumnOptions& column) {
+  const std::optional<double> number =
+      cell.size() > 1 ? parse_number(cell) : std::nullopt;  // a digit is itself
+  for (const std::string& text : column.positive) {
+    if (number && number == parse_number(text)) {
+      return fmt::format(
+          "column \"{}\": expected \"{}\" for the label that counts as 1, or another number: found "
+          "\"{}\"; positive may list both",
+          column.name, shown(text), shown(cell));
+    }
+  }
+  return std::nullopt;
+}
+
 /// The options that a parser reads: lists of files can be long, and each parser has a copy; a label
 /// that is not needed is not read.
 DataOptions options_of_records(DataOptions options) {
@@ -231,10 +246,10 @@ std::optional<std::string> RecordParser::parse_label(std::string_view cell,
     const bool positive =
         std::find(column.positive.begin(), column.positive.end(), cell) != column.positive.end();
     batch.labels.push_back(positive ? 1.0f : 0.0f);
-    return options_.is_missing(column, cell) || (!positive && cell == column.name)
-               ? std::optional(fmt::format("column \"{}\": expected a label: found \"{}\"",
-                                           column.name, shown(cell)))
-               : std::nullopt;
+    if (options_.is_missing(column, cell) || (!positive && cell == column.name)) {
+      return fmt::format("column \"{}\": expected a label: found \"{}\"", column.name, shown(cell));
+    }
+    return positive ? std::nullopt : other_spelling(cell, column);
   }
   const std::optional<double> number = parse_number(cell);
   if (!number) {

@@ -319,6 +319,21 @@ TEST(TextRecord, ACarriageReturnThatNoLineEndHasIsNoPartOfAnId) {
             "expected a line that ends in LF or CR LF: found two carriage returns at its end");
 }
 
+TEST(TextRecord, ALabelThatIsAPositiveOneInOtherDigitsMakesABadLine) {
+  DataOptions options = label_and({});
+  options.columns[0].positive = {"yes", "1"};
+  for (const char* cell : {"1", "yes", "0", "10", "0.0", "2", "no", "", " 1"}) {
+    options.missing = {"?"};
+    EXPECT_EQ(problem_of(options, cell), "") << cell;
+  }
+  for (const char* cell : {"1.0", "01", "+1", "1e0"}) {
+    EXPECT_EQ(problem_of(options, cell),
+              fmt::format("column \"y\": expected \"1\" for the label that counts as 1, or another "
+                          "number: found \"{}\"; positive may list both",
+                          cell));
+  }
+}
+
 TEST(TextRecord, ALabelInWordsShowsTheWayOut) {
   DataOptions options = label_and({});
   EXPECT_EQ(problem_of(options, "True"), "column \"y\": expected a number: found \"True\"");

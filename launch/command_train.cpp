@@ -190,6 +190,9 @@ int ending_of(const JobConfig& config, RunEnd end, const Reporter& reporter,
 /// Says how a training has ended and returns its exit code. Collective.
 int end_training(const JobConfig& config, TrainingRun& run, RunEnd end, Reporter& reporter,
                  Communicator<Cpu>& communicator) {
+  if (const std::string traced = run.training().trace_summary(); !traced.empty()) {
+    reporter.note(traced);
+  }
   if (communicator.rank() == 0) {
     tell_best(config, run, reporter);
   }
@@ -267,9 +270,6 @@ int train(const TrainCommand& command, const JobConfig& given, Communicator<Cpu>
   }
   const RunEnd end = run_keeping(run, output);
   communicator.progress().enter(Phase::ending);
-  if (const std::string traced = run.training().trace_summary(); !traced.empty()) {
-    reporter.note(traced);
-  }
   const int code = end_training(config, run, end, reporter, communicator);
   show_report(command, config, reporter, communicator);
   if (watchdog) {

@@ -36,16 +36,28 @@ constexpr KeyMeaning kJobKeys[] = {
     {"unseen", "names of columns",
      "evaluations also show the metrics of samples whose ids of these columns, together, are in no "
      "positive sample of training"},
+    {"metrics", "", "what evaluations show beside the metrics of all samples",
+     "{ gauc = \"NAME\", by = \"NAME\" }"},
     {"drop_last", "", "whether the last batch of an epoch is left out where it is not full"},
     {"report_every_steps", "steps", "from one line of metrics.jsonl to the next"},
     {"report_every_seconds", "seconds",
      "from one shown step to the next; 0: 1 on a terminal; elsewhere 1 at first, growing to 60"},
+    {"tensorboard", "", "whether the numbers of metrics.jsonl are written for TensorBoard, too",
+     "true"},
     {"watchdog_seconds", "seconds",
      "after which a rank that does not go on ends the job with 70; 0: never"},
     {"start_seconds", "seconds", "within which all ranks must have met; 0: any time"},
 };
 
 constexpr KeyTable kJob{"Job", "", kJobKeys};
+
+constexpr KeyMeaning kMetricsKeys[] = {
+    {"gauc", "name of a column", "whose ids are the groups of GAUC"},
+    {"by", "name of a column", "for each id of which all metrics are shown, too"},
+    {"most", "ids", "that are shown, those with the most samples", "20"},
+};
+
+constexpr KeyTable kMetrics{"Metrics", "", kMetricsKeys};
 
 constexpr KeyMeaning kScheduleKeys[] = {
     {"type", "", "the curve of the factor"},
@@ -74,6 +86,10 @@ constexpr KeyMeaning kModelKeys[] = {
     {"type", "", "the model"},
     {"hidden", "units", "of each hidden layer; in dlrm: of the top network"},
     {"bottom", "units", "of each hidden layer of the bottom network of dlrm"},
+    {"cross_layers", "layers", "of products with the input, of dcnv2"},
+    {"cross_rank", "", "of the matrices of cross layers; 0: full"},
+    {"structure", "",
+     "whether the hidden layers of dcnv2 stand behind the cross layers or beside them"},
     {"batch_norm", "", "whether hidden layers have batch norm"},
     {"batch_norm_momentum", "", "what a step keeps of the running statistics"},
     {"dropout", "share", "of the units of each hidden layer that a step leaves out"},
@@ -89,6 +105,8 @@ constexpr KeyTable kModel{"Model", "", kModelKeys};
 const KeyTable& section_keys() { return kSection; }
 
 const KeyTable& job_keys() { return kJob; }
+
+const KeyTable& metrics_keys() { return kMetrics; }
 
 const KeyTable& schedule_keys() { return kSchedule; }
 

@@ -7,6 +7,7 @@ namespace keyshard {
 
 const KeyTable& section_keys();  ///< of the configuration itself
 const KeyTable& job_keys();
+const KeyTable& metrics_keys();
 const KeyTable& schedule_keys();
 const KeyTable& checkpoint_keys();
 const KeyTable& model_keys();

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "launch/training/job_keys.hpp"
+
 namespace keyshard {
 namespace {
 
@@ -31,6 +33,7 @@ std::string read_feature(Settings& settings, const char* key, const FeatureNames
 }  // namespace
 
 MetricsOptions read_metrics_options(Settings settings, const FeatureNames& features) {
+  settings.describe(metrics_keys());
   MetricsOptions options;
   options.gauc = read_feature(settings, "gauc", features);
   options.by = read_feature(settings, "by", features);

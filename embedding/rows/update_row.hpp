@@ -64,16 +64,17 @@ KEYSHARD_HD KEYSHARD_INLINE void run_rule(const Team& team, const Rule& rule, fl
   }
 }
 
-/// A row, and its gradient, on which a step of its groups works.
+/// What of a row and of its gradient a step of its groups works on.
 struct RowStep {
-  OpenRow open;
+  float* row;       ///< with its states
+  float* values;    ///< of all groups, as floats
   float* gradient;  ///< of all groups
   std::uint32_t occurrences;
 
   /// What comes before the rule of a group.
   template <class Team>
   KEYSHARD_HD KEYSHARD_INLINE void prepare(const Team& team, const GroupRef& group) const {
-    float* w = open.values + group.offset;
+    float* w = values + group.offset;
     float* g = gradient + group.offset;
     if (group.max_norm > 0) {
       project_gradient(team, group.dim, group.max_norm, w, g);
@@ -87,7 +88,7 @@ struct RowStep {
   template <class Team>
   KEYSHARD_HD KEYSHARD_INLINE void finish(const Team& team, const GroupRef& group) const {
     if (group.max_norm > 0) {
-      clip_row(team, group.dim, group.max_norm, open.values + group.offset);
+      clip_row(team, group.dim, group.max_norm, values + group.offset);
     }
   }
 
@@ -96,8 +97,8 @@ struct RowStep {
   KEYSHARD_HD KEYSHARD_INLINE void step(const Team& team, const GroupRef& group,
                                         const Rule& rule) const {
     prepare(team, group);
-    run_rule(team, rule, open.values + group.offset, open.row + group.state_offset,
-             gradient + group.offset, group.dim, group.step);
+    run_rule(team, rule, values + group.offset, row + group.state_offset, gradient + group.offset,
+             group.dim, group.step);
     finish(team, group);
   }
 
@@ -109,24 +110,6 @@ struct RowStep {
       visit_variant(table.groups[g].optimizer,
                     [&](const auto& rule) { step(team, table.groups[g], rule); });
     }
-  }
-
-  /// Before the rule of the first group, in a table that is not bare.
-  template <class Team>
-  KEYSHARD_HD KEYSHARD_INLINE void begin(const Team& team, const TableRef& table) const {
-    open.load(team, table);
-    prepare(team, table.groups[0]);
-  }
-
-  /// Behind the rule of the first group, in a table that is not bare.
-  template <class Team>
-  KEYSHARD_HD KEYSHARD_INLINE void end(const Team& team, const TableRef& table, RowId id) const {
-    finish(team, table.groups[0]);
-    if (table.num_groups > 1) {
-      step_others(team, table);
-    }
-    open.store(team, table);
-    table.status.touch(team, id);
   }
 };
 
@@ -195,15 +178,21 @@ struct UpdateRow {
       initialize(team, table, run.keys[i], id, copy);
       team.sync();
     }
-    const RowStep one{OpenRow(table, id, copy), run.gradients + (i - run.first) * table.dim,
+    const OpenRow open(table, id, copy);
+    const RowStep one{open.row, open.values, run.gradients + (i - run.first) * table.dim,
                       run.occurrences == nullptr ? 1 : run.occurrences[i - run.first]};
     if (!bare) {
-      one.begin(team, table);
+      open.load(team, table);
+      one.prepare(team, table.groups[0]);
     }
-    run_rule(team, optimizer, one.open.values, one.open.row + state_offset, one.gradient, width,
-             step);
+    run_rule(team, optimizer, one.values, one.row + state_offset, one.gradient, width, step);
     if (!bare) {
-      one.end(team, table, id);
+      one.finish(team, table.groups[0]);
+      if (table.num_groups > 1) {
+        one.step_others(team, table);
+      }
+      open.store(team, table);
+      table.status.touch(team, id);
     }
   }
 };

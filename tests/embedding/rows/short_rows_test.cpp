@@ -9,6 +9,7 @@
 
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/table.hpp"
+#include "embedding/rows/update_row.hpp"
 #include "runtime/stream.hpp"
 #include "tests/support/counts.hpp"
 #include "tests/support/lanes.hpp"

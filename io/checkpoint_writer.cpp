@@ -127,18 +127,26 @@ void CheckpointWriter::begin(const CheckpointContent& content, const Retention& 
   const InPhase phase(communicator_.progress(), Phase::saving);
   const std::string folder = make_folder(content.step);
   pending_ = std::make_unique<Save>(Save{retention, folder, {}, {}, {}, {}, {}});
-  const TimedPart timed(pending_->times.total);
-  try {
+  try_part([&](Save& save) {
     vote(communicator_, [&] {
-      write_own_file(*pending_, content);
-      read_back(*pending_);
+      write_own_file(save, content);
+      read_back(save);
     });
-    gather(*pending_, content);
+    gather(save, content);
     vote(communicator_, [&] {
       if (communicator_.rank() == 0) {
-        write_rest(*pending_);
+        write_rest(save);
       }
     });
+  });
+}
+
+/// Does a part of the save under way, and gives the save up where the part fails.
+template <class Part>
+void CheckpointWriter::try_part(const Part& part) {
+  try {
+    const TimedPart timed(pending_->times.total);
+    part(*pending_);
   } catch (const Error&) {
     give_up();
     throw;
@@ -174,44 +182,41 @@ CheckpointTimes CheckpointWriter::finish() {
 
 /// Waits for the disks of all ranks; then a thread of rank 0 commits.
 void CheckpointWriter::begin_commit() {
-  const TimedPart timed(pending_->times.total);
-  wait_for({&pending_->own_synced, &pending_->rest_synced});
-  pending_->committing = true;
-  if (communicator_.rank() == 0) {
-    pending_->committed = std::async(std::launch::async, [this] {
-      commit(*pending_);
-      retain(*pending_);
+  try_part([&](Save& save) {
+    wait_for({&save.own_synced, &save.rest_synced});
+    save.committing = true;
+    vote(communicator_, [&] {
+      if (communicator_.rank() == 0) {
+        save.committed = std::async(std::launch::async, [this, &save] {
+          commit(save);
+          retain(save);
+        });
+      }
     });
-  }
+  });
 }
 
 CheckpointTimes CheckpointWriter::end() {
-  {
-    const TimedPart timed(pending_->times.total);
-    wait_for({&pending_->committed});
+  try_part([&](Save& save) {
+    wait_for({&save.committed});
     not_removed_ = broadcast_text(communicator_, not_removed_);
-  }
+  });
   const CheckpointTimes times = pending_->times;
   pending_.reset();
   return times;
 }
 
-/// Waits for threads of all ranks; gives the save up where one has failed. Collective.
+/// Waits for threads of all ranks. Collective.
 void CheckpointWriter::wait_for(std::vector<std::future<void>*> threads) {
   const InPhase phase(communicator_.progress(), Phase::saving);
-  try {
-    vote(communicator_, [&] {
-      const InPhase syncing(communicator_.progress(), Phase::syncing);
-      for (std::future<void>* thread : threads) {
-        if (thread->valid()) {
-          thread->get();
-        }
+  vote(communicator_, [&] {
+    const InPhase syncing(communicator_.progress(), Phase::syncing);
+    for (std::future<void>* thread : threads) {
+      if (thread->valid()) {
+        thread->get();
       }
-    });
-  } catch (const Error&) {
-    give_up();
-    throw;
-  }
+    }
+  });
 }
 
 /// Ends a save without a checkpoint.
@@ -354,7 +359,14 @@ void CheckpointWriter::write_manifest(const Save& save) {
           "{} bytes, where {} can be read",
           save.folder, text.size(), limits.bytes);
   // What could not be loaded is not saved.
-  parse_manifest(text, save.folder + "/" + kManifestName, limits.values);
+  try {
+    parse_manifest(text, save.folder + "/" + kManifestName, limits.values);
+  } catch (const Error& error) {
+    fail(Kind::invalid_argument,
+         "{}: expected a configuration and a state that can be read again, of at most {} values: "
+         "{}; a pattern names many files as one",
+         save.folder, limits.values, error.text());
+  }
   files_.write_new(save.folder + "/" + kManifestName, text);
 }
 

@@ -85,6 +85,8 @@ class CheckpointWriter {
  private:
   struct Save;
 
+  template <class Part>
+  void try_part(const Part& part);
   std::string make_folder(std::int64_t step);
   void write_own_file(Save& save, const CheckpointContent& content);
   void read_back(Save& save);

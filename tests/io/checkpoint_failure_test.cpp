@@ -1,4 +1,5 @@
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <future>
@@ -190,6 +191,24 @@ TEST(CheckpointFailure, ASaveThatIsNeverFinishedLeavesTheCheckpointBeforeIt) {
   });
   EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"step-000001"});
   EXPECT_EQ(refusal_of(folder / "step-000001"), "");
+}
+
+TEST(CheckpointFailure, AWriterThatEndsDuringACommitWaitsForIt) {
+  const TestFolder folder;
+  FailingFileSystem files;
+  files.before_sync = [] { std::this_thread::sleep_for(std::chrono::milliseconds(50)); };
+  run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    CheckpointWriter writer(files, folder.path(), communicator, stream);
+    writer.begin(TestState{2, 4, 20}.content(communicator.rank(), 2), {1, -1});
+    std::int64_t has_its_name = 0;  // then the commit waits for the disk
+    while (has_its_name == 0) {
+      ASSERT_FALSE(writer.advance());
+      has_its_name = std::filesystem::exists(folder / "step-000002") ? 1 : 0;
+      communicator.all_reduce(Span<std::int64_t>(&has_its_name, 1), Reduction::min);
+    }
+  });
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"step-000002"});
+  EXPECT_EQ(refusal_of(folder / "step-000002"), "");
 }
 
 /// The number of files of a folder, removed files too, that this process has open.

@@ -71,12 +71,6 @@ SettingValue placed(SettingValue tree, const std::string& place) {
   return tree;
 }
 
-/// The newest checkpoints stay and, with early stopping, the checkpoint of the best step.
-Retention retention_of(const JobConfig& config, const ScheduleState& schedule) {
-  const bool keeps_best = config.checkpoint.best && schedule.any;
-  return {config.checkpoint.keep, keeps_best ? schedule.best_step : -1};
-}
-
 }  // namespace
 
 ResumePlan plan_resume(const std::string& path, const JobConfig& config,
@@ -261,9 +255,28 @@ JobCheckpoints::JobCheckpoints(const JobConfig& config, Communicator<Cpu>& commu
       folder_(followed(checkpoint_folder(config.job.output))),
       writer_(files_, folder_, communicator, stream) {}
 
+std::int64_t KeptBest::at(std::int64_t step, std::int64_t best,
+                          const std::function<bool(std::int64_t)>& is_saved) {
+  if (last_ >= 0 && is_saved(last_)) {
+    saved_ = last_;
+  }
+  last_ = best;
+  return step == best || is_saved(best) ? best : saved_;
+}
+
+/// The newest checkpoints stay and, where the best one is kept, that of the best step.
+Retention JobCheckpoints::retention_at(std::int64_t step, const ScheduleState& schedule) {
+  if (!config_.checkpoint.best || !schedule.any) {
+    return {config_.checkpoint.keep, -1};
+  }
+  return {config_.checkpoint.keep, kept_best_.at(step, schedule.best_step, [&](std::int64_t best) {
+            return files_.exists(folder_ + "/" + step_name(best) + "/" + kManifestName);
+          })};
+}
+
 void JobCheckpoints::begin(Training& training, const TrainingPosition& position) {
-  training.begin_save(writer_, retention_of(config_, position.schedule), config_value(config_),
-                      position);
+  training.begin_save(writer_, retention_at(training.steps(), position.schedule),
+                      config_value(config_), position);
 }
 
 CheckpointTimes JobCheckpoints::save(Training& training, const TrainingPosition& position) {

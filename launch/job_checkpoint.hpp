@@ -3,6 +3,7 @@
 // what a checkpoint holds.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -67,6 +68,20 @@ ResumePlan plan_resume(const std::string& path, const JobConfig& config,
 /// Error{corrupt_data}.
 void keep_best_as_before(const std::string& checkpoint, JobConfig& config);
 
+/// Which checkpoint of a best step stays.
+class KeptBest {
+ public:
+  /// Asked at every save, of step `step`, where `best` is the best step so far: the step whose
+  /// checkpoint stays, which is `best`, or where its save has failed, the best step before it; -1:
+  /// none. is_saved(s) says whether step s has a checkpoint.
+  std::int64_t at(std::int64_t step, std::int64_t best,
+                  const std::function<bool(std::int64_t)>& is_saved);
+
+ private:
+  std::int64_t last_ = -1;   // `best` at the save before
+  std::int64_t saved_ = -1;  // the last one that has a checkpoint
+};
+
 class JobCheckpoints {
  public:
   /// Makes the folder of checkpoints in job.output, tries there what a save does, and removes what
@@ -94,11 +109,14 @@ class JobCheckpoints {
   void remove_all();
 
  private:
+  Retention retention_at(std::int64_t step, const ScheduleState& schedule);
+
   const JobConfig& config_;
   LocalFileSystem files_;
   Communicator<Cpu>& communicator_;
   std::string folder_;
   CheckpointWriter writer_;
+  KeptBest kept_best_;
 };
 
 }  // namespace keyshard

@@ -1,6 +1,7 @@
 // When the saves of a training come to their end, and what a failed one means. The save of a best
 // step goes to the disk while the next steps run, so that early stopping costs little; the save at
-// the end of a job is waited for.
+// the end of a job is waited for. Where a job fails while the save of a best step is under way,
+// that step is lost and the best one before it stays.
 #pragma once
 
 #include <cstdint>

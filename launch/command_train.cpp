@@ -212,19 +212,26 @@ void write_events(const JobConfig& config, TrainingRun& run, Reporter& reporter,
   }
 }
 
-/// Writes the page of the job where it is asked for. Collective.
-void show_report(const TrainCommand& command, const JobConfig& config, Reporter& reporter,
-                 Communicator<Cpu>& communicator) {
+/// Writes the page of the job where it is asked for; returns the exit code. The job itself has
+/// ended, so a page that cannot be written is told and keeps any other code than 0. Collective.
+int show_report(const TrainCommand& command, const JobConfig& config, int code, Reporter& reporter,
+                Communicator<Cpu>& communicator) {
   if (!command.report) {
-    return;
+    return code;
   }
   const std::string path = report_path(config.job.output);
-  vote(communicator, [&] {
-    if (communicator.rank() == 0) {
-      write_report(config.job.output, path);
-    }
-  });
+  try {
+    vote(communicator, [&] {
+      if (communicator.rank() == 0) {
+        write_report(config.job.output, path);
+      }
+    });
+  } catch (const Error& error) {
+    reporter.note(fmt::format("warning: {} was not written: {}", path, error.text()));
+    return code == kExitDone ? kExitFailure : code;
+  }
   reporter.note("curves of the run: " + path);
+  return code;
 }
 
 /// Throws on all ranks where two were started for another training. Collective.
@@ -270,8 +277,9 @@ int train(const TrainCommand& command, const JobConfig& given, Communicator<Cpu>
   }
   const RunEnd end = run_keeping(run, output);
   communicator.progress().enter(Phase::ending);
-  const int code = end_training(config, run, end, reporter, communicator);
-  show_report(command, config, reporter, communicator);
+  const int code =
+      show_report(command, config, end_training(config, run, end, reporter, communicator), reporter,
+                  communicator);
   if (watchdog) {
     watchdog->end();
   }

@@ -109,14 +109,14 @@ std::string axes(const Chart& chart, const Scale& x, const Scale& y, const std::
     out += fmt::format(
         "<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text x=\"{}\" y=\"{:.1f}\" "
         "text-anchor=\"end\">{}</text>\n",
-        kLeft, y.at(value), kRight, kLeft - 6, y.at(value) + 4, short_number(value));
+        kLeft, y.at(value), kRight, kLeft - 6, y.at(value) + 4, short_number(value, ys[1] - ys[0]));
   }
   for (const double value : xs) {
     if (value >= x.low && value <= x.high && value == std::floor(value)) {
       out += fmt::format(
           "<path class=\"grid\" d=\"M{:.1f} {}v5\"/><text x=\"{:.1f}\" y=\"{}\" "
           "text-anchor=\"middle\">{}</text>\n",
-          x.at(value), kBottom, x.at(value), kBottom + 18, short_number(value));
+          x.at(value), kBottom, x.at(value), kBottom + 18, short_number(value, xs[1] - xs[0]));
     }
   }
   out += fmt::format(
@@ -247,12 +247,15 @@ std::vector<double> axis_ticks(double least, double most, std::int64_t count) {
   return ticks;
 }
 
-std::string short_number(double value) {
+std::string short_number(double value, double unit) {
   const double size = std::abs(value);
-  return size >= 1e9   ? fmt::format("{:.4g}G", value / 1e9)
-         : size >= 1e6 ? fmt::format("{:.4g}M", value / 1e6)
-         : size >= 1e4 ? fmt::format("{:.4g}k", value / 1e3)
-                       : fmt::format("{:.4g}", value == 0 ? 0.0 : value);
+  const int digits = unit > 0 && size > unit
+                         ? std::clamp(static_cast<int>(std::log10(size / unit)) + 2, 4, 17)
+                         : 4;
+  return size >= 1e9   ? fmt::format("{:.{}g}G", value / 1e9, digits)
+         : size >= 1e6 ? fmt::format("{:.{}g}M", value / 1e6, digits)
+         : size >= 1e4 ? fmt::format("{:.{}g}k", value / 1e3, digits)
+                       : fmt::format("{:.{}g}", value == 0 ? 0.0 : value, digits);
 }
 
 std::string html_of(const Chart& chart) {

@@ -34,7 +34,8 @@ std::string html_of(const Chart& chart);
 /// also where both are the same.
 std::vector<double> axis_ticks(double least, double most, std::int64_t count);
 
-/// A number beside an axis or in a table: "12.5k", "3M".
-std::string short_number(double value);
+/// A number beside an axis or in a table: "12.5k", "3M", with as many digits as tell it from a
+/// number `unit` away.
+std::string short_number(double value, double unit = 0);
 
 }  // namespace keyshard

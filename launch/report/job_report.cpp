@@ -63,6 +63,7 @@ void take_checkpoints(const std::string& holder, RunRecord& run) {
       const std::optional<BestStep> best = best_step_of(manifest, path);
       run.checkpoints.push_back(note_of(manifest));
       run.best_step = best ? std::optional(best->step) : std::nullopt;
+      run.told_by = step;
       take_config(manifest, run);
     } catch (const Error& error) {
       CheckpointNote note;

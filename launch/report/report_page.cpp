@@ -200,7 +200,8 @@ std::string summary(const RunRecord& run) {
     row("lines of the data that were bad", number_text(history.last("step/bad_lines")));
   }
   if (run.best_step) {
-    row("best step, by the newest checkpoint", std::to_string(*run.best_step));
+    row(fmt::format("best step, by the checkpoint of step {}", run.told_by),
+        std::to_string(*run.best_step));
   }
   for (const char* metric : {"auc", "loss", "rmse"}) {
     const auto found = history.curves.find(std::string("valid/") + metric);
@@ -245,9 +246,10 @@ std::string config_of(const RunRecord& run) {
   if (run.config.empty()) {
     return out + "<p>Unknown: no checkpoint holds it.</p>\n";
   }
-  out +=
-      "<p class=\"hint\">As the newest checkpoint holds it; paler keys have their "
-      "defaults.</p>\n<div class=\"wide\"><table>\n";
+  out += fmt::format(
+      "<p class=\"hint\">As the checkpoint of step {} holds it; paler keys have their "
+      "defaults.</p>\n<div class=\"wide\"><table>\n",
+      run.told_by);
   for (const auto& [key, value] : run.config) {
     out += fmt::format("<tr{}><td><code>{}</code></td><td><code>{}</code></td></tr>\n",
                        run.given.contains(key) ? "" : " class=\"default\"", html_text(key),

@@ -28,8 +28,9 @@ struct RunRecord {
   std::string name;  ///< of the folder
   RunHistory history;
   std::vector<CheckpointNote> checkpoints;  ///< by step
-  std::optional<std::int64_t> best_step;    ///< as the newest checkpoint knows it
-  ResolvedSettings config;                  ///< of the newest checkpoint
+  std::int64_t told_by = -1;                ///< the newest checkpoint that can be read; -1: none
+  std::optional<std::int64_t> best_step;    ///< as it knows it
+  ResolvedSettings config;                  ///< of it
   std::set<std::string> given;              ///< keys of it that the user has given
   std::vector<std::string> notes;           ///< what a reader must know, beside those of `history`
 };

@@ -73,8 +73,9 @@ class HistoryReader {
     if (step < newest_ || (last != last_.end() && step <= last->second)) {
       std::int64_t points = 0;
       for (auto& [name, curve] : history_.curves) {
-        const auto from = std::find_if(curve.begin(), curve.end(),
-                                       [&](const CurvePoint& point) { return point.step >= step; });
+        const auto from = std::lower_bound(
+            curve.begin(), curve.end(), step,
+            [](const CurvePoint& point, std::int64_t before) { return point.step < before; });
         points += curve.end() - from;
         curve.erase(from, curve.end());
       }

@@ -115,7 +115,7 @@ TEST_F(Report, ShowsCurvesInABrowser) {
   ASSERT_EQ(train("--report --steps 7 --set job.evaluate_every_steps=2").code, kExitDone);
   const std::string page = " 'file://" + folder_.path("out/report.html") + "'";
   const std::string open = chromium + " --headless --no-sandbox --disable-gpu --user-data-dir='" +
-                           folder_.path("profile") + "' --window-size=1040,1000 ";
+                           folder_.path("profile") + "' --window-size=1040,4000 ";
   const Ending dom = shell(open + "--dump-dom" + page);
   EXPECT_GE(count(dom.out, "<svg "), 6u) << dom.out << dom.error;
   EXPECT_GE(count(dom.out, "<circle "), 20u);

@@ -41,6 +41,14 @@ TEST(Chart, NumbersAreShort) {
   EXPECT_EQ(short_number(2.5e10), "25G");
 }
 
+TEST(Chart, NumbersBesideATickShowTheirDistance) {
+  EXPECT_EQ(short_number(0.80106, 0.00002), "0.80106");
+  EXPECT_EQ(short_number(0.80108, 0.00002), "0.80108");
+  EXPECT_EQ(short_number(1000100, 100), "1.0001M");
+  EXPECT_EQ(short_number(20000, 5000), "20k");
+  EXPECT_EQ(short_number(0, 0.5), "0");
+}
+
 // The picture is 640 wide; the axes reach from x = 66 to 624, and from y = 254 up to 12.
 TEST(Chart, PointsLieWhereTheAxesSay) {
   const std::string html =

@@ -7,6 +7,7 @@
 #include "launch/process.hpp"
 #include "launch/reference/effective_config.hpp"
 #include "launch/reference/key_reference.hpp"
+#include "runtime/error.hpp"
 
 namespace keyshard {
 namespace {
@@ -22,6 +23,9 @@ std::string answer_to(const ConfigCommand& command) {
   if (names_file(command.what)) {
     return effective_config(read_job_config(command.what, command.assignments));
   }
+  require(command.assignments.empty(), Kind::invalid_argument,
+          "--set: expected a configuration file that it changes: found {}",
+          command.what.empty() ? "none" : "the key " + command.what);
   const KeyReference reference = make_key_reference(find_all_keys());
   return command.what.empty() ? reference.markdown() : reference.explain(command.what);
 }

@@ -8,19 +8,29 @@
 #include <fmt/format.h>
 
 #include "runtime/json.hpp"
+#include "runtime/shown.hpp"
 
 namespace keyshard {
 namespace {
 
-/// A key as TOML has it: the strings of JSON are strings of TOML.
+/// A value as TOML has it: the strings of JSON are strings of TOML, but for the character 127.
+std::string toml_text(const SettingValue& value) {
+  std::string text;
+  for (const char c : json_text(value)) {
+    text += c == '\x7f' ? std::string("\\u007F") : std::string(1, c);
+  }
+  return text;
+}
+
+/// A key as TOML has it.
 std::string key_text(const std::string& key) {
   const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](unsigned char c) {
     return std::isalnum(c) != 0 || c == '_' || c == '-';
   });
-  return bare ? key : json_text(value_of(key));
+  return bare ? key : toml_text(value_of(key));
 }
 
-/// The names of [tables.NAME] that a configuration gives; names may have dots.
+/// The names of [tables.NAME] that a configuration gives, longer ones first: names may have dots.
 std::vector<std::string> names_of_tables(const SettingValue& tree) {
   std::vector<std::string> names;
   if (const SettingValue* tables = member_of(tree, "tables")) {
@@ -28,6 +38,8 @@ std::vector<std::string> names_of_tables(const SettingValue& tree) {
       names.push_back(name);
     }
   }
+  std::stable_sort(names.begin(), names.end(),
+                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
   return names;
 }
 
@@ -71,10 +83,10 @@ struct TableText {
 };
 
 void add_key(const std::string& key, const SettingValue& value, TableText& table) {
-  const std::string assignment = fmt::format("{} = {}", key_text(key), json_text(value));
+  const std::string assignment = fmt::format("{} = {}", key_text(key), toml_text(value));
   table.given |= !value.place.empty();
   table.keys += value.place.empty() ? fmt::format("# {}\n", assignment)
-                                    : fmt::format("{}  # {}\n", assignment, value.place);
+                                    : fmt::format("{}  # {}\n", assignment, printable(value.place));
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ TEST_F(Program, BadUsageExitsWith2AndSaysWhat) {
   const Ending command = run("trian x.toml");
   EXPECT_EQ(command.code, kExitUsage);
   EXPECT_EQ(command.error,
-            "error: expected a command, one of train, evaluate, predict, init, convert, generate, "
+            "error: expected a command, one of train, evaluate, predict, init, config, convert, "
+            "generate, "
             "inspect, digest, report, bench: found \"trian\"; did you mean \"train\"?\n");
   const Ending option = run("train x.toml --stepz 3");
   EXPECT_EQ(option.code, kExitUsage);

@@ -27,6 +27,8 @@ separator = "\t"
 type = "logistic"
 [embedding]
 optimizer = "adam"
+[tables.a]
+seed = 8
 [tables."a.b"]
 seed = 9
 [tables."a.b".initializer]
@@ -39,6 +41,7 @@ role = "label"
   for (int c = 1; c < 12; ++c) {
     text += "[[data.columns]]\nname = \"C" + std::to_string(c) +
             "\"\nindex = " + std::to_string(c) + "\nrole = \"ids\"\n" +
+            (c == 10 ? "table = \"a\"\nlist_separator = \"\\u007f\"\n" : "") +
             (c == 11 ? "table = \"a.b\"\nactivity_regularizer = \"l2\"\n" : "");
   }
   return text;

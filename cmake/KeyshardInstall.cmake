@@ -8,7 +8,10 @@ install(TARGETS keyshard)
 install(EXPORT keyshard-targets NAMESPACE keyshard:: DESTINATION ${config_folder})
 install(DIRECTORY runtime collectives embedding io launch DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/keyshard
         FILES_MATCHING PATTERN "*.hpp" PATTERN "*.cuh" PATTERN "examples" EXCLUDE)
-install(CODE "set(include_folder \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}\")")
+install(CODE "cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_PREFIX OUTPUT_VARIABLE prefix)
+set(include_folder \"${CMAKE_INSTALL_INCLUDEDIR}\")
+cmake_path(ABSOLUTE_PATH include_folder BASE_DIRECTORY \"\${prefix}\")
+set(include_folder \"\$ENV{DESTDIR}\${include_folder}\")")
 install(SCRIPT cmake/KeyshardInstalledHeaders.cmake)
 configure_package_config_file(cmake/keyshard-config.cmake.in ${PROJECT_BINARY_DIR}/keyshard-config.cmake
                               INSTALL_DESTINATION ${config_folder})

@@ -208,7 +208,8 @@ std::size_t place_of_section(const ReferenceSection& section, const KeyTable& se
 KeyReference make_key_reference(const FoundKeys& found) {
   KeyReference reference;
   std::vector<std::vector<std::string>> places;
-  for (const auto& [path, table] : found.asked.tables) {
+  for (const auto& [path, described] : found.asked.tables) {
+    const KeyTable* table = described;  // lambdas of clang 14 take no parts of a pair
     auto& sections = reference.sections;
     const auto section = std::find_if(sections.begin(), sections.end(),
                                       [&](const auto& other) { return other.table == table; });

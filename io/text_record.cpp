@@ -38,8 +38,7 @@ std::optional<std::string> float_problem(float value, std::string_view cell,
 
 /// Refuses a label that is no positive one, but the same number: 1.0 where 1 counts.
 std::optional<std::string> other_spelling(std::string_view cell, const ColumnOptions& column) {
-  const std::optional<double> number =
-      cell.size() > 1 ? parse_number(cell) : std::nullopt;  // a digit is itself
+  const std::optional<double> number = parse_number(cell);
   for (const std::string& text : column.positive) {
     if (number && number == parse_number(text)) {
       return fmt::format(
@@ -110,6 +109,8 @@ RecordParser::RecordParser(const DataOptions& options, std::string_view first,
     if (column.role == ColumnRole::label && !options.needs_labels && column.index >= 0) {
       label_cell_ = static_cast<std::size_t>(column.index);
     }
+    long_positive_ |= std::any_of(column.positive.begin(), column.positive.end(),
+                                  [](const std::string& text) { return text.size() > 1; });
   }
   read_first(first, place);
   if (options_.header && all_by_index(options_)) {
@@ -249,7 +250,8 @@ std::optional<std::string> RecordParser::parse_label(std::string_view cell,
     if (options_.is_missing(column, cell) || (!positive && cell == column.name)) {
       return fmt::format("column \"{}\": expected a label: found \"{}\"", column.name, shown(cell));
     }
-    return positive ? std::nullopt : other_spelling(cell, column);
+    const bool digit = cell.size() == 1 && !long_positive_;  // no other digit is the same number
+    return positive || digit ? std::nullopt : other_spelling(cell, column);
   }
   const std::optional<double> number = parse_number(cell);
   if (!number) {

@@ -77,6 +77,7 @@ class RecordParser {
   // it.
   std::optional<std::size_t> label_cell_;
   std::size_t whole_cells_ = 0;
+  bool long_positive_ = false;    // some ColumnOptions::positive has more than one character
   std::size_t width_ = 0;         // cells of a record; 0: any number
   bool last_is_unnamed_ = false;  // the last cell of the header is empty, and records may lack it
   std::string first_place_;

@@ -332,6 +332,11 @@ TEST(TextRecord, ALabelThatIsAPositiveOneInOtherDigitsMakesABadLine) {
                           "number: found \"{}\"; positive may list both",
                           cell));
   }
+  for (const char* text : {"1.0", "01", "+1"}) {
+    options.columns[0].positive = {text};
+    EXPECT_NE(problem_of(options, "1").find("; positive may list both"), std::string::npos) << text;
+    EXPECT_EQ(problem_of(options, "0"), "");
+  }
 }
 
 TEST(TextRecord, ALabelInWordsShowsTheWayOut) {

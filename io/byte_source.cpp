@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,11 +103,14 @@ class FileSource final : public ByteSource {
     if (status.st_size > size_) {
       read_from(file.number(), size_ - std::ssize(end), end);
     }
-    require(
-        status.st_size > size_ && end == end_, Kind::io,
-        "{}: expected a file that nobody writes to while it is read: found a change, from {} to "
-        "{} bytes; name a file that is complete",
-        path_, size_, status.st_size);
+    const std::string change =
+        status.st_size == size_
+            ? "that it was written to"
+            : fmt::format("a change, from {} to {} bytes", size_, status.st_size);
+    require(status.st_size > size_ && end == end_, Kind::io,
+            "{}: expected a file that nobody writes to while it is read: found {}; name a file "
+            "that is complete",
+            path_, change);
   }
 
   void read_from(int file, std::int64_t offset, std::string& out) const {

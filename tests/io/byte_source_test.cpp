@@ -4,6 +4,8 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -45,7 +47,8 @@ TEST(OpenFile, ThatKeepsNoDescriptorIsTheSameFileAtEveryRead) {
 
 TEST(OpenFile, RefusesBytesThatWereWrittenOver) {
   for (const Descriptor descriptor : {Descriptor::kept, Descriptor::per_read}) {
-    for (const char* other : {"uvwxyz", "uvwxyzgh"}) {
+    for (const auto& [other, found] : {std::pair("uvwxyz", "that it was written to"),
+                                       {"uvwxyzgh", "a change, from 6 to 8 bytes"}}) {
       const ScratchFolder folder;
       const std::string path = folder.write("a.csv", "abcdef");
       const auto bytes = open_file(path, descriptor);
@@ -55,11 +58,10 @@ TEST(OpenFile, RefusesBytesThatWereWrittenOver) {
       std::filesystem::last_write_time(path, time + std::chrono::seconds(1));
       const auto [kind, text] = thrown_by([&] { read(*bytes, 2, 3); });
       EXPECT_EQ(kind, Kind::io);
-      EXPECT_EQ(folder.without_path(text),
-                "a.csv: expected a file that nobody writes to while it is read: found a change, "
-                "from 6 to " +
-                    std::to_string(std::string(other).size()) +
-                    " bytes; name a file that is complete");
+      EXPECT_EQ(
+          folder.without_path(text),
+          std::string("a.csv: expected a file that nobody writes to while it is read: found ") +
+              found + "; name a file that is complete");
     }
   }
 }

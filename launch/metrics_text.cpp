@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/shown.hpp"
+
 namespace keyshard {
 namespace {
 
@@ -47,7 +49,7 @@ std::vector<std::string> value_lines(Loss loss, const SplitMetrics& metrics) {
   const MetricsByValue& by_value = *metrics.by_value;
   for (const ValueMetrics& value : by_value.values) {
     lines.push_back(fmt::format("  {} {}: {} samples, {}", by_value.column,
-                                value.value ? "= " + *value.value : "missing",
+                                value.value ? "= " + shown(*value.value) : "missing",
                                 value.metrics.samples, text_of(loss, value.metrics)));
   }
   if (by_value.more_values > 0) {

@@ -93,6 +93,14 @@ TEST(Reporter, AMetricThatIsUndefinedIsSaidSo) {
             "0.2000)");
 }
 
+TEST(Reporter, ShowsNoControlCharactersOfAValue) {
+  SplitMetrics metrics;
+  metrics.by_value = {"C1", {{"\x1B[2J", {}}}};
+  const std::vector<std::string> lines = value_lines(Loss::log_loss, metrics);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_TRUE(lines[0].starts_with("  C1 = \\x1b[2J: 0 samples, auc ")) << lines[0];
+}
+
 TEST(Reporter, ShowsGroupsAndValuesAndCountsWhatIsLeftOut) {
   SplitMetrics metrics;
   metrics.all.gauc = {.auc = 0.625,

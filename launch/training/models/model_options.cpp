@@ -48,10 +48,9 @@ void read_cross(Settings& settings, ModelOptions& options) {
     return;
   }
   for (const char* key : {"cross_layers", "cross_rank", "structure"}) {
-    if (settings.has(key)) {
-      settings.allow(key);
-      settings.problem(key, "this model has no cross layers");
-    }
+    settings.refuse(key, fmt::format("expected model.type = \"dcnv2\", which has cross layers: "
+                                     "found \"{}\"",
+                                     name_of(options.type)));
   }
 }
 

@@ -88,7 +88,8 @@ TEST(ModelOptions, CrossLayersAreThoseOfDcnV2Alone) {
                                      "to 100: found 0"});
   EXPECT_EQ(
       read({{"type", text("dlrm")}, {"structure", text("parallel")}}).messages,
-      std::vector<std::string>{"train.toml:1: model.structure: this model has no cross layers"});
+      std::vector<std::string>{"train.toml:1: model.structure: expected model.type = \"dcnv2\", "
+                               "which has cross layers: found \"dlrm\""});
 }
 
 TEST(ModelOptions, MistakesAreAllReported) {

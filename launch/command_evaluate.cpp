@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <sstream>
+#include <utility>
 
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
@@ -39,10 +40,11 @@ std::string scored_split(const PredictCommand& command) {
             "--split: expected valid or test beside both --data.valid and --data.test: found none");
     return given.empty() ? "valid" : given;
   }
-  const bool has_files = command.split == "train" ? train : command.split == "valid" ? valid : test;
-  require(has_files || (!valid && !test), Kind::invalid_argument,
-          "--data.{}: expected --split {}, which scores these files: found --split {}", given,
-          given, command.split);
+  for (const auto& [split, has_files] : {std::pair("test", test), {"valid", valid}}) {
+    require(!has_files || command.split == split, Kind::invalid_argument,
+            "--data.{}: expected --split {}, which scores these files: found --split {}", split,
+            split, command.split);
+  }
   return command.split;
 }
 

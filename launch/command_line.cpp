@@ -65,7 +65,8 @@ void add_predict_options(CLI::App& app, PredictCommand& command) {
     app.add_option(name, *files, "files in place of the configured ones");
   }
   app.add_option("--split", command.split,
-                 "train, valid or test; left out: that of --data.test or --data.valid, else valid")
+                 "train, valid or test; left out: that of --data.test or --data.valid, or of "
+                 "--data.train alone, else valid")
       ->check(CLI::IsMember({"train", "valid", "test"}));
 }
 

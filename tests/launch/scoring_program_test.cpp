@@ -110,6 +110,13 @@ TEST_F(Scoring, ScoresTheFilesThatTheCommandGives) {
   EXPECT_EQ(scores("--data.test three.csv --split valid"),
             "error: --data.test: expected --split test, which scores these files: found --split "
             "valid\n");
+  EXPECT_EQ(scores("--data.valid three.csv --data.test three.csv --split valid"),
+            "error: --data.test: expected --split test, which scores these files: found --split "
+            "valid\n");
+  EXPECT_EQ(scores("--data.train three.csv --data.valid three.csv --split train"),
+            "error: --data.valid: expected --split valid, which scores these files: found --split "
+            "train\n");
+  EXPECT_EQ(count(scores("--data.train train.csv --data.test three.csv --split test"), "\n"), 3u);
   EXPECT_EQ(
       scores("--data.test three.csv --data.valid three.csv"),
       "error: --split: expected valid or test beside both --data.valid and --data.test: found "

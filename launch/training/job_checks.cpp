@@ -168,6 +168,7 @@ std::vector<std::string> without_effect(const JobConfig& config) {
   std::vector<std::string> lines;
   if (!has_validation_data(config) || !evaluates(config)) {
     add_given(config, "job.metric", "nothing is evaluated", lines);
+    add_table(config, "job.metrics", "nothing is evaluated before `keyshard evaluate`", lines);
   }
   if (config.model.loss == Loss::squared_error) {
     add_given(config, "job.metrics.gauc", "with squared error there is no AUC", lines);

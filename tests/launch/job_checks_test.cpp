@@ -121,6 +121,12 @@ TEST(WithoutEffect, IsListedWithItsReason) {
   EXPECT_EQ(without_effect(read(kNoValidation, {"job.metric=auc", "data.generator.seed=3"})),
             (Lines{"--set job.metric: job.metric: nothing is evaluated",
                    "--set data.generator.seed: data.generator: the data are not generated"}));
+  const Lines metrics{"job.metrics.gauc=user", "job.metrics.by=user"};
+  EXPECT_EQ(
+      without_effect(read(kNoValidation, metrics)),
+      Lines{"--set job.metrics.by: job.metrics: nothing is evaluated before `keyshard evaluate`"});
+  EXPECT_EQ(without_effect(read(kNoValidation, {metrics[0], metrics[1], "data.split.valid=0.1"})),
+            Lines{});
   EXPECT_EQ(without_effect(read(kNoValidation, {"data.split.by=[\"user\"]"})),
             Lines{"--set data.split.by: data.split: neither valid nor test is above 0"});
   EXPECT_EQ(without_effect(read(kNoValidation, {"data.split.test=0.1"})), Lines{});

@@ -137,13 +137,15 @@ void add_of_model(const JobConfig& config, std::vector<std::string>& lines) {
   }
 }
 
-/// The files of a split, by name; none where its records are a share of the training data.
+/// The whole paths of the files of a split, sorted; none where its records are a share of the
+/// training data.
 std::vector<std::string> sorted_files(const JobConfig& config, Split split) {
   std::vector<std::string> files;
   if (config.data.format != DataFormat::generated &&
       (split == Split::train || !config.data.is_share(split))) {
     for (const std::string& file : config.data.files(split)) {
-      files.push_back(std::filesystem::path(file).lexically_normal().string());
+      files.push_back(file == "-" ? file
+                                  : std::filesystem::absolute(file).lexically_normal().string());
     }
   }
   std::sort(files.begin(), files.end());

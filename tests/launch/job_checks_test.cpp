@@ -161,6 +161,15 @@ TEST(RepeatedFiles, AreToldWhereRecordsCountTwiceOrAreTrainedOnAndEvaluated) {
             Lines{"--set data.valid: data.valid: b.csv is named more than once, and its records "
                   "count as often"});
   EXPECT_EQ(told({"data.split.valid=0.1"}), Lines{});
+
+  // The file of a configuration that was named from here, and by its whole path.
+  const std::string here = std::filesystem::relative(file).string();
+  const Lines both =
+      repeated_files(read_job_config(here, {"data.valid=[\"" + folder.path("a.csv") + "\"]"}));
+  ASSERT_EQ(both.size(), 1u);
+  EXPECT_EQ(folder.without_path(both[0]),
+            "--set data.valid: data.valid: a.csv is a file of data.train, too: its metrics are not "
+            "those of new data");
 }
 
 float rate_of(const JobConfig& config, std::size_t table, std::size_t group) {

@@ -93,6 +93,14 @@ TEST_F(ModelsDoc, ScoresRecordsFromTheFilesOfACheckpointAlone) {
       spread = std::fmax(spread, std::fabs(expected[i] - expected[0]));
     }
     EXPECT_GT(spread, 0.1) << model;
+
+    folder_.write("new.csv", "click,user,item,tags,age\n1,77,100,1,0.5\n");
+    const Ending unknown =
+        shell("/usr/bin/python3 score.py out/" +
+              fmt::format("checkpoints/{} ", checkpoints("out").back()) + "new.csv");
+    EXPECT_EQ(unknown.code, 1);
+    EXPECT_EQ(unknown.error,
+              "column user: expected an id with a row in the checkpoint: found 77\n");
   }
 }
 

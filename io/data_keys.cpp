@@ -77,7 +77,9 @@ constexpr KeyMeaning kColumnKeys[] = {
      "name of the table that the ids read, by default that of the column; columns that name one "
      "table share its rows"},
     {"missing", "", "texts of a cell without a value, in place of those of [data]", "[\"?\"]"},
-    {"positive", "", "cells that count as 1, all others as 0; empty: the label is the number"},
+    {"positive", "",
+     "cells that count as 1; all others count as 0, but one of these numbers in another spelling "
+     "is a bad line; empty: the label is the number"},
     {"transform", "", "of a number x: none, sign(x) log(1 + abs(x)), or (x - mean) / stddev"},
     {"mean", "", "of transform = \"standard\""},
     {"stddev", "", "of transform = \"standard\", not 0"},

@@ -34,7 +34,7 @@ struct ColumnOptions {
   /// Cells that are missing, in place of those of all columns.
   std::optional<std::vector<std::string>> missing;
 
-  /// Of a label: cells that count as 1, all others as 0; empty: the number itself.
+  /// Of a label: cells that count as 1, all others as 0 or as bad lines; empty: the number itself.
   std::vector<std::string> positive;
 
   /// log: sign(x) log(1 + |x|); standard: (x - mean) / stddev.

@@ -75,7 +75,7 @@ summary() {
           printf "\n" }'
 }
 
-echo "| example | AUC | AUC, unseen | log loss or half a squared error | RMSE |"
+echo "| example | AUC | AUC, unseen | log loss or squared error | RMSE |"
 echo "|---|---|---|---|---|"
 for example in "${examples[@]}"; do
   folds=1

@@ -54,7 +54,6 @@ class MetricsProgram : public ProgramTest {
     }
     folder_.write("data.csv", text);
     folder_.write("job.toml", kJob);
-    ;
   }
 
   /// The lines of metrics.jsonl with evaluations.

@@ -163,27 +163,41 @@ struct PlainTable {
   }
 };
 
-TEST_F(RowFunctorsOfDevice, UpdatesOfEveryOptimizerHaveTheBitsOfOneLane) {
-  for_alternatives<BuiltInOptimizer>([](auto optimizer) {
-    SCOPED_TRACE(optimizer.kName);
-    using O = decltype(optimizer);
-    expect_same_bits([&](auto lanes, std::int64_t n, std::int64_t dim) {
-      using B = typename decltype(lanes)::Device;
-      PlainTable<B> table(lanes.stream, options_of(dim, Normal{}, optimizer), n);
-      Buffer<float, B> gradients = to_device(lanes.stream, random_floats(n * (dim + 3), 5));
-      const Buffer<std::uint32_t, B> occurrences = to_device(lanes.stream, ids_of(n));
-      lanes.rows(n, UpdateRow<O>(table.ref, table.groups[0], optimizer,
-                                 {.keys = table.keys.data(),
-                                  .rows = table.found.data(),
-                                  .first_new = static_cast<RowId>(n / 2),
-                                  .gradients = gradients.data(),
-                                  .occurrences = occurrences.data()}));
-      Bits bits;
-      table.add(lanes.stream, bits);
-      bits.add(to_host(lanes.stream, gradients));
-      return bits;
-    });
+/// Expects the same after a step of the rule alone (bare), or with all that a step can have.
+template <class O>
+void expect_same_updates(const O& optimizer, bool bare) {
+  SCOPED_TRACE(optimizer.kName);
+  expect_same_bits([&](auto lanes, std::int64_t n, std::int64_t dim) {
+    using B = typename decltype(lanes)::Device;
+    TableOptions options = options_of(dim, Normal{}, optimizer);
+    if (bare) {
+      options.restrict_policy = KeepAll{};
+      options.groups.resize(1);
+      options.groups[0].regularization = {};
+      options.groups[0].max_norm = 0;
+    }
+    PlainTable<B> table(lanes.stream, options, n);
+    EXPECT_EQ(table.ref.bare(table.groups[0]), bare);
+    Buffer<float, B> gradients = to_device(lanes.stream, random_floats(n * table.ref.dim, 5));
+    const Buffer<std::uint32_t, B> occurrences = to_device(lanes.stream, ids_of(n));
+    lanes.rows(n, UpdateRow<O>(table.ref, table.groups[0], optimizer,
+                               {.keys = table.keys.data(),
+                                .rows = table.found.data(),
+                                .first_new = static_cast<RowId>(n / 2),
+                                .gradients = gradients.data(),
+                                .occurrences = occurrences.data()}));
+    Bits bits;
+    table.add(lanes.stream, bits);
+    bits.add(to_host(lanes.stream, gradients));
+    return bits;
   });
+}
+
+TEST_F(RowFunctorsOfDevice, UpdatesOfEveryOptimizerHaveTheBitsOfOneLane) {
+  for_alternatives<BuiltInOptimizer>([](auto optimizer) { expect_same_updates(optimizer, false); });
+  expect_same_updates(Sgd{}, true);
+  expect_same_updates(Adam{}, true);
+  expect_same_updates(Lamb{}, true);
 }
 
 TEST_F(RowFunctorsOfDevice, UpdatesOfShortRowsHaveTheBitsOfOneLane) {

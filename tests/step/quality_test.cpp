@@ -81,8 +81,8 @@ TEST_F(Quality, OfAFactorisationMachineOnFrappe) {
 TEST_F(Quality, OfNetworksOnFrappe) {
   for (const char* name : {"frappe-deepfm", "frappe-widedeep"}) {
     const Best best = train_example(name, "frappe_x1r");
-    EXPECT_GE(best.auc, 0.982) << name;
-    EXPECT_LE(best.loss, 0.160) << name;
+    EXPECT_GE(best.auc, 0.983) << name;
+    EXPECT_LE(best.loss, 0.155) << name;
   }
 }
 

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/golden/runner.hpp"
+#include "tests/support/shared_folder.hpp"
 
 namespace keyshard::testing {
 namespace {
@@ -162,7 +163,7 @@ void expect_passed(const Report& report, const std::string& part, std::int64_t c
 }
 
 TEST(Golden, EveryCaseOfTheSharedFilesPasses) {
-  const std::string folder = std::string(KEYSHARD_SHARED_DIR) + "/golden";
+  const std::string folder = shared_folder() + "/golden";
   if (!std::filesystem::exists(folder)) {
     GTEST_SKIP() << "no golden files at " << folder;
   }

@@ -8,11 +8,12 @@
 #include <gtest/gtest.h>
 
 #include "tests/io/read_data.hpp"
+#include "tests/support/shared_folder.hpp"
 
 namespace keyshard::testing {
 namespace {
 
-constexpr const char* kFolder = KEYSHARD_SHARED_DIR "/data/";
+const std::string kFolder = shared_folder() + "/data/";
 
 class RealData : public ::testing::Test {
  protected:

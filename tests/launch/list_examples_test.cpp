@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "tests/launch/program_fixture.hpp"
+#include "tests/support/shared_folder.hpp"
 
 namespace keyshard::testing {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 class ListExamples : public ProgramTest {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(std::string(KEYSHARD_SHARED_DIR) + "/data")) {
+    if (!std::filesystem::exists(shared_folder() + "/data")) {
       GTEST_SKIP() << "../shared/data is absent";
     }
   }
@@ -20,7 +21,7 @@ class ListExamples : public ProgramTest {
   void prepare(const std::string& data) {
     const Ending prepared =
         shell(fmt::format("'{0}/examples/prepare-lists.sh' {1} '{2}/data/{1}' .",
-                          KEYSHARD_LAUNCH_DIR, data, KEYSHARD_SHARED_DIR));
+                          KEYSHARD_LAUNCH_DIR, data, shared_folder()));
     ASSERT_EQ(prepared.code, 0) << prepared.error;
   }
 

@@ -11,6 +11,7 @@
 #include "runtime/json.hpp"
 #include "tests/support/ranks.hpp"
 #include "tests/support/scratch_folder.hpp"
+#include "tests/support/shared_folder.hpp"
 
 namespace keyshard::testing {
 namespace {
@@ -29,7 +30,7 @@ double number(const SettingValue& report, const std::string& key) {
 Best train_example(const std::string& name, const std::string& data,
                    std::vector<std::string> assignments = {}) {
   const ScratchFolder folder;
-  assignments.push_back(fmt::format("data.folder=\"{}/data/{}\"", KEYSHARD_SHARED_DIR, data));
+  assignments.push_back(fmt::format("data.folder=\"{}/data/{}\"", shared_folder(), data));
   const JobConfig config =
       read_job_config(std::string(KEYSHARD_EXAMPLES_DIR) + "/" + name + ".toml", assignments);
   run_ranks(1, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
@@ -50,7 +51,7 @@ Best train_example(const std::string& name, const std::string& data,
 class Quality : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(std::string(KEYSHARD_SHARED_DIR) + "/data")) {
+    if (!std::filesystem::exists(shared_folder() + "/data")) {
       GTEST_SKIP() << "../shared/data is absent";
     }
   }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tests/launch/program_fixture.hpp"
+#include "tests/support/shared_folder.hpp"
 
 namespace keyshard::testing {
 namespace {
@@ -143,7 +144,7 @@ struct SharedFiles {
 
 /// The public data sets, as they lie there.
 TEST_F(Init, EveryPublicDataSetTrains) {
-  const std::string shared = std::string(KEYSHARD_SHARED_DIR) + "/data/";
+  const std::string shared = shared_folder() + "/data/";
   if (!std::filesystem::exists(shared)) {
     GTEST_SKIP() << shared << " is absent";
   }

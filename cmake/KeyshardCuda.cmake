@@ -31,6 +31,9 @@ if(NOT KEYSHARD_WITH_CUDA)
   add_library(keyshard_cuda STATIC
     ${PROJECT_SOURCE_DIR}/launch/training/cuda_absent.cpp ${PROJECT_SOURCE_DIR}/launch/bench/cuda_absent.cpp)
   target_link_libraries(keyshard_cuda PUBLIC keyshard::training PRIVATE $<BUILD_INTERFACE:keyshard_private_flags>)
+  set_target_properties(keyshard_cuda PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(keyshard_cuda PRIVATE ${cold_options})
+  target_precompile_headers(keyshard_cuda REUSE_FROM keyshard_precompiled)
   return()
 endif()
 

@@ -81,9 +81,12 @@ void KeyIndex<Cpu>::insert(Key key, std::uint32_t shard, RowId row) {
 template <>
 void KeyIndex<Cpu>::insert(std::uint32_t shard, Span<const Key> keys, RowId first) {
   reserve(shard, keys.size());
+  const KeyIndexRef hasher = ref();
+  KeySegment segment = segment_of(shard);  // a copy: a bucket may not change it
   for (const Key key : keys) {
-    insert(key, shard, first++);
+    place(segment, hasher.hash(key), key, first++);
   }
+  segment_of(shard).size += static_cast<std::uint32_t>(keys.size());
 }
 
 template <>

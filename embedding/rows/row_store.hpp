@@ -27,6 +27,12 @@ struct RowStoreRef {
     return slabs[slab] +
            static_cast<std::int64_t>(shifted - (std::uint64_t{first_rows} << slab)) * stride;
   }
+
+  /// Rows from `id` on that lie one after another.
+  KEYSHARD_HD std::int64_t run_from(RowId id) const {
+    const std::uint64_t shifted = std::uint64_t{id} + first_rows;
+    return static_cast<std::int64_t>(2 * std::bit_floor(shifted) - shifted);
+  }
 };
 
 template <Backend B>
@@ -81,20 +87,32 @@ struct RowRange {
 template <Backend B>
 void copy_rows_out(const RowStoreRef& store, Span<const RowId> rows, RowPart part, void* out);
 
-/// Sets a part of consecutive rows to from [rows x size], on the host. Waits; several threads may
-/// call it at once, for different rows.
+/// What a part of each row is to be: from [rows x part.size], on the host.
+struct PartSource {
+  RowPart part;
+  const void* from;
+};
+
+/// Sets parts of consecutive rows. Waits; several threads may call it at once, for different rows.
 template <Backend B>
-void copy_rows_in(const RowStoreRef& store, RowRange rows, RowPart part, const void* from);
+void copy_rows_in(const RowStoreRef& store, RowRange rows, Span<const PartSource> sources);
+
+/// The same with one part.
+template <Backend B>
+void copy_rows_in(const RowStoreRef& store, RowRange rows, RowPart part, const void* from) {
+  const PartSource source{part, from};
+  copy_rows_in<B>(store, rows, Span<const PartSource>(&source, 1));
+}
 
 // The copies (row_store_cpu.cpp, row_store_cuda.cpp). Those of a CUDA device use the device of the
 // calling thread, and wait first for all work that it has been given.
 template <>
 void copy_rows_out<Cpu>(const RowStoreRef& store, Span<const RowId> rows, RowPart part, void* out);
 template <>
-void copy_rows_in<Cpu>(const RowStoreRef& store, RowRange rows, RowPart part, const void* from);
+void copy_rows_in<Cpu>(const RowStoreRef& store, RowRange rows, Span<const PartSource> sources);
 template <>
 void copy_rows_out<Cuda>(const RowStoreRef& store, Span<const RowId> rows, RowPart part, void* out);
 template <>
-void copy_rows_in<Cuda>(const RowStoreRef& store, RowRange rows, RowPart part, const void* from);
+void copy_rows_in<Cuda>(const RowStoreRef& store, RowRange rows, Span<const PartSource> sources);
 
 }  // namespace keyshard

@@ -74,24 +74,31 @@ void copy_rows_out<Cuda>(const RowStoreRef& store, Span<const RowId> rows, RowPa
 }
 
 template <>
-void copy_rows_in<Cuda>(const RowStoreRef& store, RowRange rows, RowPart part, const void* from) {
-  if (rows.count * part.size == 0) {
+void copy_rows_in<Cuda>(const RowStoreRef& store, RowRange rows, Span<const PartSource> sources) {
+  if (rows.count == 0) {
     return;
   }
   Stream<Cuda> stream = stream_of_call();
-  with_word(part, [&](auto word) {
-    using Word = decltype(word);
-    constexpr std::int64_t kBytes = sizeof(Word);
-    Buffer<Word, Cuda> packed = to_device(
-        stream, Span<const Word>(static_cast<const Word*>(from), rows.count * part.size / kBytes));
-    for_each_row(stream, rows.count,
-                 CopyParts<Word, false>{.store = store,
-                                        .rows = nullptr,
-                                        .first = rows.first,
-                                        .offset = part.offset / kBytes,
-                                        .words = part.size / kBytes,
-                                        .packed = packed.data()});
-  });
+  for (const PartSource& source : sources) {
+    const RowPart part = source.part;
+    if (part.size == 0) {
+      continue;
+    }
+    with_word(part, [&](auto word) {
+      using Word = decltype(word);
+      constexpr std::int64_t kBytes = sizeof(Word);
+      Buffer<Word, Cuda> packed = to_device(
+          stream,
+          Span<const Word>(static_cast<const Word*>(source.from), rows.count * part.size / kBytes));
+      for_each_row(stream, rows.count,
+                   CopyParts<Word, false>{.store = store,
+                                          .rows = nullptr,
+                                          .first = rows.first,
+                                          .offset = part.offset / kBytes,
+                                          .words = part.size / kBytes,
+                                          .packed = packed.data()});
+    });
+  }
   stream.wait();
 }
 

@@ -321,10 +321,14 @@ void Table<B>::load_shard(std::int64_t shard, Span<const Key> keys,
     const std::vector<float> ones(static_cast<std::size_t>(keys.size()), 1.0f);
     copy_rows_in<B>(changed_->ref(), {first, keys.size()}, {0, sizeof(float)}, ones.data());
   }
+  std::vector<PartSource> rows, statuses;
   const std::vector<RowColumn> places = this->columns();
   for (std::size_t c = 0; c < places.size(); ++c) {
-    copy_rows_in<B>((places[c].is_status ? statuses_ : store_).ref(), {first, keys.size()},
-                    part_of(places[c]), columns[c]);
+    (places[c].is_status ? statuses : rows).push_back({part_of(places[c]), columns[c]});
+  }
+  copy_rows_in<B>(store_.ref(), {first, keys.size()}, rows);
+  if (!statuses.empty()) {
+    copy_rows_in<B>(statuses_.ref(), {first, keys.size()}, statuses);
   }
 }
 

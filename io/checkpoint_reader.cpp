@@ -37,8 +37,13 @@ Range intersection(Range a, Range b) {
 }  // namespace
 
 CheckpointReader::CheckpointReader(FileSystem& files, std::string path,
-                                   Communicator<Cpu>& communicator, Stream<Cpu>& stream)
-    : files_(files), path_(std::move(path)), communicator_(communicator), stream_(stream) {
+                                   Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                                   FileCheck check)
+    : files_(files),
+      path_(std::move(path)),
+      communicator_(communicator),
+      stream_(stream),
+      check_(check) {
   const InPhase phase(communicator_.progress(), Phase::loading);
   const TimedPart timed(times_.total);
   ManifestText found;
@@ -51,6 +56,7 @@ CheckpointReader::CheckpointReader(FileSystem& files, std::string path,
   communicator_.broadcast(std::as_writable_bytes(Span<std::int64_t>(&found.most_values, 1)), 0);
   vote(communicator_, [&] {
     manifest_ = parse_manifest(found.text, path_ + "/" + kManifestName, found.most_values);
+    check_ = manifest_.format < kPlacedFormat ? FileCheck::before : check_;
     if (communicator_.rank() == 0) {
       check_file_set();
     }
@@ -91,17 +97,55 @@ void CheckpointReader::check_file_set() {
 
 void CheckpointReader::check_own_files() {
   const TimedPart timed(times_.verify);
-  Progress& progress = communicator_.progress();
   const auto ranks = static_cast<std::size_t>(communicator_.size());
   for (auto i = static_cast<std::size_t>(communicator_.rank()); i < manifest_.files.size();
        i += ranks) {
     const ManifestFile& file = manifest_.files[i];
-    const std::string place = path_ + "/" + file.name;
-    const Digest128 found =
-        file_digest(files_, place, file.bytes, stream_.threads(), [&] { progress.advance(); });
     times_.bytes += file.bytes;
-    require(found == file.digest, Kind::corrupt_data, "{}: expected the digest {}: found {}", place,
-            file.digest.hex(), found.hex());
+    if (check_ == FileCheck::as_read && file.rest && file.name != kOverviewName) {
+      check_rest(file);
+    } else {
+      check_file(file);
+    }
+  }
+}
+
+/// Checks all bytes of a file.
+void CheckpointReader::check_file(const ManifestFile& file) {
+  const std::string place = path_ + "/" + file.name;
+  Progress& progress = communicator_.progress();
+  const Digest128 found =
+      file_digest(files_, place, file.bytes, stream_.threads(), [&] { progress.advance(); });
+  require(found == file.digest, Kind::corrupt_data, "{}: expected the digest {}: found {}", place,
+          file.digest.hex(), found.hex());
+}
+
+/// Checks the bytes of the file of a rank that belong to no dataset.
+void CheckpointReader::check_rest(const ManifestFile& file) {
+  const std::string place = path_ + "/" + file.name;
+  const std::int64_t rank = std::stoll(file.name.substr(std::string_view("rank-").size()));
+  const Digest128 found =
+      rest_digest(files_, place, pieces_of(manifest_, file, rank, path_).rest());
+  if (found != *file.rest) {
+    check_file(file);  // says what is wrong where the file is damaged
+    fail(Kind::corrupt_data, "{}: expected the digest {} of the bytes in no dataset: found {}",
+         place, file.rest->hex(), found.hex());
+  }
+}
+
+/// Reads from the file of a rank. Where what was read is refused and the whole file had not been
+/// checked, a damaged file is named as such.
+template <class Read>
+void CheckpointReader::read_checked(std::int64_t writer, const Read& read) {
+  try {
+    read();
+  } catch (const Error& error) {
+    if (check_ == FileCheck::as_read && error.kind() == Kind::corrupt_data) {
+      const std::string name = rank_file_name(writer, manifest_.ranks);
+      check_file(*std::find_if(manifest_.files.begin(), manifest_.files.end(),
+                               [&](const ManifestFile& file) { return file.name == name; }));
+    }
+    throw;
   }
 }
 
@@ -121,12 +165,14 @@ void CheckpointReader::read_shards(const ManifestTable& table, Range shards,
       if (manifest_.format < kPlacedFormat) {
         found = find_offsets(path_of(writer), table, held);
       }
-      keyshard::read_table(
-          {files_, stream_, communicator_.progress(), times_},
-          open_rank_file(files_, path_of(writer)), table,
-          {held, wanted,
-           found.empty() ? table.offsets_of(writer) : Span<const std::int64_t>(found)},
-          take);
+      read_checked(writer, [&] {
+        keyshard::read_table(
+            {files_, stream_, communicator_.progress(), times_},
+            open_rank_file(files_, path_of(writer)), table,
+            {held, wanted,
+             found.empty() ? table.offsets_of(writer) : Span<const std::int64_t>(found)},
+            take);
+      });
     }
   }
 }
@@ -155,9 +201,11 @@ std::vector<std::byte> CheckpointReader::read_dense(const std::string& name) {
                                     [&](const ManifestDense& d) { return d.name == name; });
     require(dense != manifest_.dense.end(), Kind::corrupt_data,
             "{}: expected a dense part {}: found none", path_, name);
-    bytes = keyshard::read_dense(
-        open_rank_file(files_, path_of(0)), *dense,
-        manifest_.format < kPlacedFormat ? find_offset(path_of(0), *dense) : dense->offset);
+    read_checked(0, [&] {
+      bytes = keyshard::read_dense(
+          open_rank_file(files_, path_of(0)), *dense,
+          manifest_.format < kPlacedFormat ? find_offset(path_of(0), *dense) : dense->offset);
+    });
   });
   return bytes;
 }

@@ -1,8 +1,9 @@
-// Opens a committed checkpoint. All files are checked against the manifest, byte for byte, before
-// anything is taken from them. Then each rank reads the shards that it owns, whichever ranks
-// wrote the checkpoint, at the places that the manifest names. HDF5 is asked for the places in
-// formats 1 and 2 alone. A checkpoint that is refused throws
-// Error{corrupt_data} with file and reason, the same on all ranks.
+// Opens a committed checkpoint. All files are checked against the manifest, byte for byte: before
+// anything is taken from them, or each dataset as it is read. Then each rank reads the shards that
+// it owns, whichever ranks wrote the checkpoint, at the places that the manifest names. HDF5 is
+// asked for the places in formats 1 and 2 alone. A checkpoint that is refused throws
+// Error{corrupt_data} with file and reason, the same on all ranks, and the same whenever the
+// bytes are checked.
 #pragma once
 
 #include <string>
@@ -15,12 +16,21 @@
 
 namespace keyshard {
 
+/// When the bytes of a file are checked.
+enum class FileCheck {
+  before,  ///< all of them when the checkpoint is opened
+  /// What belongs to no dataset when the checkpoint is opened, and each shard and dense part when
+  /// it is read, before it is handed out: for who reads all of them, and can drop what it has taken
+  /// where a later one is refused. Each byte is read once.
+  as_read
+};
+
 class CheckpointReader {
  public:
   /// Opens the checkpoint `path` (".../step-000123") and verifies its files, each by one rank.
-  /// Collective.
+  /// Files of earlier versions, which do not allow `as_read`, are checked before. Collective.
   CheckpointReader(FileSystem& files, std::string path, Communicator<Cpu>& communicator,
-                   Stream<Cpu>& stream);
+                   Stream<Cpu>& stream, FileCheck check = FileCheck::before);
 
   const std::string& path() const noexcept { return path_; }
 
@@ -54,6 +64,10 @@ class CheckpointReader {
  private:
   void check_file_set();
   void check_own_files();
+  void check_file(const ManifestFile& file);
+  void check_rest(const ManifestFile& file);
+  template <class Read>
+  void read_checked(std::int64_t writer, const Read& read);
   std::string path_of(std::int64_t writer) const;
   void read_shards(const ManifestTable& table, Range shards, const ShardSink& take);
 
@@ -61,6 +75,7 @@ class CheckpointReader {
   std::string path_;
   Communicator<Cpu>& communicator_;
   Stream<Cpu>& stream_;
+  FileCheck check_;
   Manifest manifest_;
   CheckpointTimes times_;
 };

@@ -7,6 +7,7 @@
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
+#include "io/dataset_places.hpp"
 #include "io/gathered_tables.hpp"
 #include "io/manifest_file.hpp"
 #include "io/overview_file.hpp"
@@ -237,14 +238,18 @@ void CheckpointWriter::read_back(Save& save, const std::string& path) {
   // This rank knows the digests of its own shards alone, so its shards are read as if a table had
   // no others.
   const RankFile file = open_rank_file(files_, path);
+  FilePieces pieces(path, own);
   for (const ManifestTable& table : save.manifest.tables) {
     const Range all{0, table.shards};
+    pieces.add(table.shape, table.rows_in(all), table.offsets_of(0));
     read_table({files_, stream_, progress, save.times}, file, table,
                {all, all, table.offsets_of(0)}, [](auto, auto, auto&) {});
   }
   for (const ManifestDense& dense : save.manifest.dense) {
+    pieces.add(dense);
     read_dense(file, dense, dense.offset);
   }
+  own.rest = rest_digest(files_, path, pieces.rest());
 }
 
 void CheckpointWriter::gather(Save& save, const CheckpointContent& content) {
@@ -252,15 +257,17 @@ void CheckpointWriter::gather(Save& save, const CheckpointContent& content) {
 
   struct Entry {
     std::int64_t bytes;
-    Digest128 digest;
+    Digest128 digest, rest;
   };
 
+  const ManifestFile& own = manifest.files[0];
   const std::vector<Entry> entries =
-      communicator_.gather_values(Entry{manifest.files[0].bytes, manifest.files[0].digest});
+      communicator_.gather_values(Entry{own.bytes, own.digest, *own.rest});
   manifest.files.clear();
   for (std::int64_t rank = 0; rank < manifest.ranks; ++rank) {
     const Entry& entry = entries[static_cast<std::size_t>(rank)];
-    manifest.files.push_back({rank_file_name(rank, manifest.ranks), entry.bytes, entry.digest});
+    manifest.files.push_back(
+        {rank_file_name(rank, manifest.ranks), entry.bytes, entry.digest, entry.rest});
   }
   gather_tables(manifest, content.shards, communicator_);
   manifest.config = content.config;

@@ -61,9 +61,13 @@ SettingValue tree_of(const ManifestDense& dense) {
 }
 
 SettingValue tree_of(const ManifestFile& file) {
-  return value_of(SettingValue::Table{{"name", value_of(file.name)},
-                                      {"bytes", value_of(file.bytes)},
-                                      {"digest", value_of(file.digest.hex())}});
+  SettingValue::Table members{{"name", value_of(file.name)},
+                              {"bytes", value_of(file.bytes)},
+                              {"digest", value_of(file.digest.hex())}};
+  if (file.rest) {
+    members.emplace_back("rest", value_of(file.rest->hex()));
+  }
+  return value_of(std::move(members));
 }
 
 /// A count of rows, bytes or elements.
@@ -148,6 +152,14 @@ ManifestDense parse_dense(const ValueReader& node, const Manifest& manifest) {
   return dense;
 }
 
+ManifestFile parse_file(const ValueReader& node) {
+  ManifestFile file{node.at("name").text(), count_in(node.at("bytes")), node.at("digest").digest()};
+  if (member_of(node.value(), "rest") != nullptr) {
+    file.rest = node.at("rest").digest();
+  }
+  return file;
+}
+
 /// Refuses a manifest whose files are not those of its ranks and checkpoint.h5, each once.
 void require_file_set(const Manifest& manifest, const std::string& place) {
   require(static_cast<std::int64_t>(manifest.files.size()) == manifest.ranks + 1,
@@ -205,8 +217,7 @@ class ManifestParts {
     list_ = list;
     const ValueReader node(entry, fmt::format("{}.{}[{}]", place_, list, entries_));
     if (list == "files") {
-      manifest_.files.push_back(
-          {node.at("name").text(), count_in(node.at("bytes")), node.at("digest").digest()});
+      manifest_.files.push_back(parse_file(node));
       return 1;
     }
     if (list == "dense") {

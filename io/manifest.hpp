@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ struct ManifestFile {
   std::string name;
   std::int64_t bytes = 0;
   Digest128 digest;  ///< file_digest
+  /// Of the bytes that belong to no dataset (rest_digest). checkpoint.h5 has none, nor have files
+  /// of earlier versions.
+  std::optional<Digest128> rest = {};
 };
 
 /// Shards without rows are left out: a table of thousands costs what its rows cost.

@@ -27,7 +27,9 @@ void copy_shard(RankFileWork& work, const TableSource& table, ShardBatch& batch,
           "table {}: expected the keys of shard {} in ascending order: found others",
           table.shape.name, shard);
   const TimedPart timed(work.times.digest);
-  batch.digest(shard, digests);
+  for (std::size_t c = 0; c < batch.columns().size(); ++c) {
+    digests[c] = batch.digest(shard, c);
+  }
 }
 
 /// The datasets of a table's columns, written batch by batch.
@@ -100,19 +102,6 @@ Range filled_in(const ManifestTable& table, Range shards) {
   return {place_of(shards.begin), place_of(shards.end)};
 }
 
-void check_shard(RankFileWork& work, const std::string& path, const ManifestTable& table,
-                 ShardBatch& batch, std::int64_t shard) {
-  const TimedPart timed(work.times.digest);
-  std::vector<Digest128> found(batch.columns().size());
-  batch.digest(shard, found.data());
-  const Digest128* expected = table.digests_of(shard);
-  for (std::size_t c = 0; c < found.size(); ++c) {
-    require(found[c] == expected[c], Kind::corrupt_data,
-            "{}: table {}, shard {}, column {}: expected digest {}: found {}", path,
-            table.shape.name, shard, batch.columns()[c].name, expected[c].hex(), found[c].hex());
-  }
-}
-
 /// Reads all of `out`, which lies at `offset` of a file.
 void read_whole(const RankFile& file, const std::string& dataset, std::int64_t offset,
                 Span<std::byte> out) {
@@ -121,14 +110,33 @@ void read_whole(const RankFile& file, const std::string& dataset, std::int64_t o
           file.path, dataset, out.size(), offset, got);
 }
 
-/// Reads the rows of a batch, the first of which is row `begin` of the file.
+/// Checks a column of the shards of a batch against their digests.
+void check_column(RankFileWork& work, const std::string& path, const ManifestTable& table,
+                  ShardBatch& batch, std::size_t c) {
+  const TimedPart timed(work.times.digest);
+  for (std::int64_t shard = batch.shards().begin; shard < batch.shards().end; ++shard) {
+    if (batch.rows_of(shard) == 0) {
+      continue;
+    }
+    const Digest128 expected = table.digests_of(shard)[c], found = batch.digest(shard, c);
+    require(found == expected, Kind::corrupt_data,
+            "{}: table {}, shard {}, column {}: expected digest {}: found {}", path,
+            table.shape.name, shard, batch.columns()[c].name, expected.hex(), found.hex());
+  }
+}
+
+/// Reads the rows of a batch, the first of which is row `begin` of the file, and checks them: each
+/// column while the cache has it.
 void read_batch(RankFileWork& work, const RankFile& file, const ManifestTable& table,
                 Span<const std::int64_t> offsets, std::int64_t begin, ShardBatch& batch) {
-  const TimedPart timed(work.times.read);
   for (std::size_t c = 0; c < batch.columns().size(); ++c) {
     const std::int64_t row_bytes = batch.row_bytes(c);
-    read_whole(file, table_dataset(table.shape.name, batch.columns()[c].name),
-               offsets[c] + begin * row_bytes, {batch.column(c), batch.rows() * row_bytes});
+    {
+      const TimedPart timed(work.times.read);
+      read_whole(file, table_dataset(table.shape.name, batch.columns()[c].name),
+                 offsets[c] + begin * row_bytes, {batch.column(c), batch.rows() * row_bytes});
+    }
+    check_column(work, file.path, table, batch, c);
   }
 }
 
@@ -231,7 +239,6 @@ void read_table(RankFileWork work, const RankFile& file, const ManifestTable& ta
     }
     for (std::int64_t shard = part.begin; shard < part.end; ++shard) {
       if (batch.rows_of(shard) > 0) {
-        check_shard(work, file.path, table, batch, shard);
         take_shard(work, batch, shard, take);
       }
     }

@@ -85,11 +85,9 @@ std::vector<std::byte*> ShardBatch::columns_of(std::int64_t shard) {
   return pointers;
 }
 
-void ShardBatch::digest(std::int64_t shard, Digest128* out) {
-  for (std::size_t c = 0; c < columns_.size(); ++c) {
-    *out++ = digest_of(column(c, shard),
-                       static_cast<std::size_t>(rows_of(shard) * bytes_of_row(columns_[c])));
-  }
+Digest128 ShardBatch::digest(std::int64_t shard, std::size_t c) {
+  return digest_of(column(c, shard),
+                   static_cast<std::size_t>(rows_of(shard) * bytes_of_row(columns_[c])));
 }
 
 }  // namespace keyshard

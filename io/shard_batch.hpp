@@ -48,8 +48,8 @@ class ShardBatch {
   Span<Key> keys_of(std::int64_t shard) noexcept;
   /// The columns of a shard without its keys.
   std::vector<std::byte*> columns_of(std::int64_t shard);
-  /// The digest of each column of a shard [1 + columns].
-  void digest(std::int64_t shard, Digest128* out);
+  /// The digest of a column of a shard.
+  Digest128 digest(std::int64_t shard, std::size_t c);
 
  private:
   Range shards_;

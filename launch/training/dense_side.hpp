@@ -24,6 +24,13 @@ struct DensePart {
   std::vector<float> values;
 };
 
+/// The numbers of a dense side, each whole.
+struct DenseValues {
+  std::vector<float> weights;
+  std::vector<std::vector<float>> states;  ///< of the optimizer
+  std::vector<float> statistics;           ///< of batch norm
+};
+
 template <Backend B>
 class DenseSide {
  public:
@@ -55,9 +62,10 @@ class DenseSide {
   /// Weights, optimizer states and batch-norm statistics, in a fixed order, on every rank.
   /// Collective.
   std::vector<DensePart> parts();
-  /// Sets weights, optimizer states and batch-norm statistics to those of a checkpoint, each whole.
-  void restore(const std::vector<float>& weights, const std::vector<std::vector<float>>& states,
-               const std::vector<float>& statistics);
+  /// Throws Error{corrupt_data} where the values of a checkpoint are not as many as those here.
+  void check(const DenseValues& values) const;
+  /// Sets all numbers to those of a checkpoint, after `check`.
+  void restore(const DenseValues& values);
 
   DenseOptimizer<B>& optimizer() noexcept { return optimizer_; }
 

@@ -226,24 +226,31 @@ std::vector<DensePart> DenseSide<B>::parts() {
 }
 
 template <Backend B>
-void DenseSide<B>::restore(const std::vector<float>& weights,
-                           const std::vector<std::vector<float>>& states,
-                           const std::vector<float>& statistics) {
+void DenseSide<B>::check(const DenseValues& values) const {
   const auto size = static_cast<std::size_t>(weights_.size());
-  require(weights.size() == size && states.size() == optimizer_.names().size(), Kind::corrupt_data,
+  require(values.weights.size() == size && values.states.size() == optimizer_.names().size(),
+          Kind::corrupt_data,
           "expected {} dense parameters and {} optimizer states: found {} and {}", size,
-          optimizer_.names().size(), weights.size(), states.size());
-  require(static_cast<std::int64_t>(statistics.size()) == statistics_.size(), Kind::corrupt_data,
-          "expected {} running statistics: found {}", statistics_.size(), statistics.size());
-  const Range chunk = sum_.chunk();
-  std::vector<std::vector<float>> own;
-  for (const std::vector<float>& state : states) {
+          optimizer_.names().size(), values.weights.size(), values.states.size());
+  require(static_cast<std::int64_t>(values.statistics.size()) == statistics_.size(),
+          Kind::corrupt_data, "expected {} running statistics: found {}", statistics_.size(),
+          values.statistics.size());
+  for (const std::vector<float>& state : values.states) {
     require(state.size() == size, Kind::corrupt_data,
             "expected {} numbers of optimizer state: found {}", size, state.size());
+  }
+}
+
+template <Backend B>
+void DenseSide<B>::restore(const DenseValues& values) {
+  check(values);
+  const Range chunk = sum_.chunk();
+  std::vector<std::vector<float>> own;
+  for (const std::vector<float>& state : values.states) {
     own.emplace_back(state.begin() + chunk.begin, state.begin() + chunk.end);
   }
-  weights_ = to_device(stream_, Span<const float>(weights));
-  statistics_ = to_device(stream_, Span<const float>(statistics));
+  weights_ = to_device(stream_, Span<const float>(values.weights));
+  statistics_ = to_device(stream_, Span<const float>(values.statistics));
   optimizer_.restore(stream_, own);
 }
 

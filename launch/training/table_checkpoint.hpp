@@ -41,8 +41,9 @@ struct TableLoad {
 /// Loads the checkpoint `path` of save_tables into tables without rows; tables with stores lose
 /// what their stores hold. Names, columns and those options of the tables that decide results must
 /// be the saved ones, in the same order. Throws Error{corrupt_data} on all ranks where one differs,
-/// or where the checkpoint is damaged; everything except the rows is checked before a table is
-/// touched. Collective.
+/// or where the checkpoint is damaged; tables without stores then have no rows, as before. With a
+/// store everything is checked before a store loses anything; else each row is checked before it
+/// comes to a table, and everything except the rows before any. Collective.
 template <Backend B>
 TableLoad load_tables(const std::string& path, TableSet<B>& tables, Stream<B>& stream);
 
@@ -56,9 +57,15 @@ std::vector<TableSource> table_sources(const TableSet<B>& tables);
 template <Backend B>
 void check_tables(const std::string& path, const Manifest& manifest, const TableSet<B>& tables);
 
-/// Loads the rows of tables that check_tables has accepted. Collective.
+/// When the files of a checkpoint must be checked that is loaded into these tables: rows that are
+/// refused can leave memory again, but what a store has lost is gone.
 template <Backend B>
-void load_rows(CheckpointReader& reader, TableSet<B>& tables);
+FileCheck file_check_of(const TableSet<B>& tables);
+
+/// Loads the rows of tables that check_tables has accepted. Where it throws, tables without stores
+/// have no rows. Collective.
+template <Backend B>
+void load_rows(CheckpointReader& reader, TableSet<B>& tables, Stream<B>& stream);
 
 /// Throws Error{corrupt_data} where a checkpoint has another value than the program that loads it.
 inline void require_saved(const std::string& path, const std::string& what,

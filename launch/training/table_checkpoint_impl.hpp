@@ -177,7 +177,12 @@ void check_tables(const std::string& path, const Manifest& manifest, const Table
 }
 
 template <Backend B>
-void load_rows(CheckpointReader& reader, TableSet<B>& tables) {
+FileCheck file_check_of(const TableSet<B>& tables) {
+  return any_stored(tables.tables()) ? FileCheck::before : FileCheck::as_read;
+}
+
+template <Backend B>
+void load_rows(CheckpointReader& reader, TableSet<B>& tables, Stream<B>& stream) {
   if (any_stored(tables.tables())) {
     vote(host_of(tables.communicator()), [&] {
       for (const auto& table : tables.tables()) {
@@ -187,8 +192,17 @@ void load_rows(CheckpointReader& reader, TableSet<B>& tables) {
       }
     });
   }
-  for (const auto& table : tables.tables()) {
-    load_table(reader, *table);
+  try {
+    for (const auto& table : tables.tables()) {
+      load_table(reader, *table);
+    }
+  } catch (const Error&) {
+    for (const auto& table : tables.tables()) {
+      if (table->stored() == nullptr) {
+        table->clear(stream);
+      }
+    }
+    throw;
   }
 }
 
@@ -212,7 +226,8 @@ std::string save_tables(const std::string& folder, TableSet<B>& tables, Stream<B
 template <Backend B>
 TableLoad load_tables(const std::string& path, TableSet<B>& tables, Stream<B>& stream) {
   LocalFileSystem files;
-  CheckpointReader reader(files, path, host_of(tables.communicator()), host_of(stream));
+  CheckpointReader reader(files, path, host_of(tables.communicator()), host_of(stream),
+                          file_check_of(tables));
   const Manifest& manifest = reader.manifest();
   const ValueReader state(manifest.state, path + ": state");
   TableLoad load;
@@ -225,7 +240,7 @@ TableLoad load_tables(const std::string& path, TableSet<B>& tables, Stream<B>& s
   for (const ManifestDense& part : manifest.dense) {
     load.dense.emplace(part.name, reader.read_dense(part.name));
   }
-  load_rows(reader, tables);
+  load_rows(reader, tables, stream);
   restore_clocks(state.at("table_clocks"), clocks_of(tables));
   return load;
 }

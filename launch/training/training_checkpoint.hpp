@@ -22,7 +22,7 @@ void begin_checkpoint(CheckpointWriter& writer, const Retention& retention,
 /// Loads the model of a checkpoint into a trainer without rows. The tables, columns and options
 /// that decide results must be those of the trainer; tables, options and clocks of tables are
 /// checked before anything is loaded. `times`, if given, gets where the time went. Collective.
-/// Throws Error{corrupt_data} on all ranks.
+/// Throws Error{corrupt_data} on all ranks; the trainer is then as it was, but for rows of stores.
 template <Backend B>
 TrainingPosition load_checkpoint(const std::string& path, Trainer<B>& trainer,
                                  CheckpointTimes* times = nullptr);

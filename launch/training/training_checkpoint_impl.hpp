@@ -18,20 +18,23 @@ inline std::vector<float> read_floats(CheckpointReader& reader, const std::strin
   return values;
 }
 
+/// Reads what `dense` is to be restored to, and checks that it fits.
 template <Backend B>
-void load_dense(CheckpointReader& reader, DenseSide<B>& dense) {
-  std::vector<std::vector<float>> states;
+DenseValues read_dense_values(CheckpointReader& reader, DenseSide<B>& dense) {
+  DenseValues values;
   for (const std::string& name : dense.optimizer().names()) {
-    states.push_back(read_floats(reader, "state/" + name));
+    values.states.push_back(read_floats(reader, "state/" + name));
   }
   const std::int64_t size = dense.model().statistics_size();
-  std::vector<float> statistics;
   if (size > 0) {
-    statistics = read_floats(reader, "statistics");
-    require(static_cast<std::int64_t>(statistics.size()) == size, Kind::corrupt_data,
-            "{}: expected {} running statistics: found {}", reader.path(), size, statistics.size());
+    values.statistics = read_floats(reader, "statistics");
+    require(static_cast<std::int64_t>(values.statistics.size()) == size, Kind::corrupt_data,
+            "{}: expected {} running statistics: found {}", reader.path(), size,
+            values.statistics.size());
   }
-  dense.restore(read_floats(reader, "weights"), states, statistics);
+  values.weights = read_floats(reader, "weights");
+  dense.check(values);
+  return values;
 }
 
 /// Throws where the checkpoint is not one of these tables, slices and seed. Loads nothing.
@@ -81,7 +84,8 @@ TrainingPosition load_checkpoint(const std::string& path, Trainer<B>& trainer,
   LocalFileSystem files;
   Communicator<Cpu>& communicator = host_of(trainer.communicator());
   const InPhase phase(trainer.communicator().progress(), Phase::loading);
-  CheckpointReader reader(files, path, communicator, host_of(trainer.stream()));
+  CheckpointReader reader(files, path, communicator, host_of(trainer.stream()),
+                          file_check_of(trainer.tables()));
   const Manifest& manifest = reader.manifest();
   const ValueReader state(manifest.state, path);
   TrainingPosition position;
@@ -89,8 +93,9 @@ TrainingPosition load_checkpoint(const std::string& path, Trainer<B>& trainer,
     check_state(path, manifest, trainer);
     position = position_in(state);
   });
-  load_dense(reader, trainer.dense());
-  load_rows(reader, trainer.tables());
+  const DenseValues dense = read_dense_values(reader, trainer.dense());
+  load_rows(reader, trainer.tables(), trainer.stream());
+  trainer.dense().restore(dense);
   restore_clocks(state.at("table_clocks"), clocks_of(trainer.tables()));
   restore_clock(state.at("dense_clock"), trainer.dense().optimizer().clock());
   trainer.restore_steps(manifest.step);

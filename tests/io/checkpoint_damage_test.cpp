@@ -57,11 +57,42 @@ TEST_F(CheckpointDamage, AnyFlippedByteIsRefused) {
       const std::string refusal = refusal_of(path_);
       ASSERT_TRUE(refusal.starts_with("corrupt: ")) << name << " byte " << at << ": " << refusal;
       ASSERT_NE(refusal.find(name), std::string::npos) << refusal;
+      ASSERT_EQ(refusal_of(path_, FileCheck::as_read), refusal) << name << " byte " << at;
     }
     write_all(file(name), good);
   }
   EXPECT_GT(flips, 300U);
   EXPECT_EQ(refusal_of(path_), "");
+  EXPECT_EQ(refusal_of(path_, FileCheck::as_read), "");
+}
+
+/// Gives the rest of a file the digest of no bytes.
+void break_rest(const std::string& path) {
+  const std::string body = body_of(read_all(path + "/manifest.json"));
+  const std::size_t at = body.find("\"rest\":\"");
+  edit_manifest(path, body.substr(at, 8 + 32), "\"rest\":\"" + digest_of("", 0).hex());
+}
+
+TEST_F(CheckpointDamage, ADigestThatIsNotOfTheBytesBetweenDatasetsIsRefused) {
+  break_rest(path_);
+  const std::string refusal = refusal_of(path_, FileCheck::as_read);
+  EXPECT_NE(refusal.find("rank-0000-of-0002.h5: expected the digest " + digest_of("", 0).hex() +
+                         " of the bytes in no dataset: found "),
+            std::string::npos)
+      << refusal;
+}
+
+TEST_F(CheckpointDamage, FilesWithoutADigestOfTheirRestAreCheckedBeforeTheyAreRead) {
+  std::string body = body_of(read_all(file("manifest.json")));
+  for (std::size_t at; (at = body.find(",\"rest\":")) != std::string::npos;) {
+    body.erase(at, body.find('}', at) - at);
+  }
+  write_all(file("manifest.json"), sealed(body));
+  expect_loads(path_, state_, 3, 2, FileCheck::as_read);
+  std::string bytes = read_all(file(kRankFile));
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  write_all(file(kRankFile), bytes);
+  EXPECT_EQ(refusal_of(path_, FileCheck::as_read), refusal_of(path_));
 }
 
 TEST_F(CheckpointDamage, ATruncatedOrLongerFileIsRefused) {

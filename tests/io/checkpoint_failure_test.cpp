@@ -10,6 +10,7 @@
 
 #include "runtime/error.hpp"
 #include "tests/io/checkpoint_fixture.hpp"
+#include "tests/io/passing_file_system.hpp"
 #include "tests/support/small_disk.hpp"
 
 namespace keyshard::testing {
@@ -17,7 +18,7 @@ namespace {
 
 /// The local file system, whose n-th call fails (from 0; negative: none). Counts the calls of all
 /// ranks.
-class FailingFileSystem final : public FileSystem {
+class FailingFileSystem final : public PassingFileSystem {
  public:
   explicit FailingFileSystem(std::int64_t failing = -1) : failing_(failing) {}
 
@@ -26,50 +27,20 @@ class FailingFileSystem final : public FileSystem {
   /// Called in front of every sync, where it is set.
   std::function<void()> before_sync;
 
-  void make_folders(const std::string& path) override { at(path).make_folders(path); }
-
-  void make_folder(const std::string& path) override { at(path).make_folder(path); }
-
-  std::vector<FileEntry> list(const std::string& folder) override {
-    return at(folder).list(folder);
-  }
-
-  bool exists(const std::string& path) override { return at(path).exists(path); }
-
-  void rename(const std::string& from, const std::string& to) override {
-    at(from).rename(from, to);
-  }
-
-  void exchange(const std::string& one, const std::string& other) override {
-    at(one).exchange(one, other);
-  }
-
-  void remove_tree(const std::string& path) override { at(path).remove_tree(path); }
-
-  void start_sync(const std::string& path) override { files_.start_sync(path); }
-
   void sync(const std::string& path) override {
     if (before_sync) {
       before_sync();
     }
-    at(path).sync(path);
+    PassingFileSystem::sync(path);
   }
-
-  void write_new(const std::string& path, const std::string& content) override {
-    at(path).write_new(path, content);
-  }
-
-  std::unique_ptr<OpenFile> open(const std::string& path) override { return at(path).open(path); }
 
  private:
-  LocalFileSystem& at(const std::string& path) {
+  void pass(const std::string& path) override {
     require(calls_++ != failing_, Kind::io, "{}: failed on purpose", path);
-    return files_;
   }
 
   std::int64_t failing_;
   std::atomic<std::int64_t> calls_{0};
-  LocalFileSystem files_;
 };
 
 /// Saves on all ranks; returns the error, or else what could not be removed, which must be the same

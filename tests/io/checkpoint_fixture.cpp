@@ -146,10 +146,11 @@ void save(FileSystem& files, const std::string& folder, const TestState& state, 
   });
 }
 
-void expect_loads(const std::string& path, const TestState& state, int ranks, int threads) {
+void expect_loads(const std::string& path, const TestState& state, int ranks, int threads,
+                  FileCheck check) {
   run_ranks(ranks, threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     LocalFileSystem files;
-    CheckpointReader reader(files, path, communicator, stream);
+    CheckpointReader reader(files, path, communicator, stream, check);
     EXPECT_EQ(reader.state_digest(), state.digest());
     EXPECT_EQ(reader.manifest().step, state.step);
     const auto& saved = std::get<std::string>(reader.manifest().state.value);
@@ -183,10 +184,10 @@ void expect_loads(const std::string& path, const TestState& state, int ranks, in
   });
 }
 
-void open_checkpoint(const std::string& path) {
+void open_checkpoint(const std::string& path, FileCheck check) {
   run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     LocalFileSystem files;
-    CheckpointReader(files, path, communicator, stream).verify();
+    CheckpointReader(files, path, communicator, stream, check).verify();
   });
 }
 
@@ -199,9 +200,9 @@ std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
-std::string refusal_of(const std::string& path) {
+std::string refusal_of(const std::string& path, FileCheck check) {
   try {
-    open_checkpoint(path);
+    open_checkpoint(path, check);
   } catch (const Error& error) {
     return fmt::format("{}: {}", error.kind() == Kind::corrupt_data ? "corrupt" : "other",
                        error.text());

@@ -53,15 +53,16 @@ void save(FileSystem& files, const std::string& folder, const TestState& state, 
           const Retention& retention = {}, int threads = 2);
 
 /// Loads on `ranks` ranks and expects every value as the state says.
-void expect_loads(const std::string& path, const TestState& state, int ranks, int threads = 2);
+void expect_loads(const std::string& path, const TestState& state, int ranks, int threads = 2,
+                  FileCheck check = FileCheck::before);
 
 /// Opens and verifies everything on one rank.
-void open_checkpoint(const std::string& path);
+void open_checkpoint(const std::string& path, FileCheck check = FileCheck::before);
 
 /// Names in a folder, sorted.
 std::vector<std::string> names_in(const std::string& folder);
 
 /// The error of opening, as "KIND: text"; empty if it opens.
-std::string refusal_of(const std::string& path);
+std::string refusal_of(const std::string& path, FileCheck check = FileCheck::before);
 
 }  // namespace keyshard::testing

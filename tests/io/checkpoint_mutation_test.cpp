@@ -71,7 +71,7 @@ class CheckpointMutation : public ::testing::Test {
     std::filesystem::copy(good_, path);
     change(path);
     try {
-      expect_loads(path, state_, 2, 1);
+      expect_loads(path, state_, 2, 1, FileCheck::as_read);
       ++loaded_;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), Kind::corrupt_data) << error.text();

@@ -7,6 +7,7 @@
 #include "io/checkpoint_folder.hpp"
 #include "runtime/error.hpp"
 #include "tests/io/checkpoint_fixture.hpp"
+#include "tests/io/passing_file_system.hpp"
 
 namespace keyshard::testing {
 namespace {
@@ -32,6 +33,7 @@ TEST(Checkpoint, IsReadByAnyNumberOfRanksAsAnyNumberWroteIt) {
     for (const int readers : {1, 2, 3, 4, 8}) {
       SCOPED_TRACE(fmt::format("{} writers, {} readers", writers, readers));
       expect_loads(folder / "step-000007", state, readers);
+      expect_loads(folder / "step-000007", state, readers, 2, FileCheck::as_read);
     }
   }
 }
@@ -230,6 +232,59 @@ TEST(Checkpoint, WhatATakerThrowsIsThrownOnAllRanks) {
     EXPECT_THROW(reader.read_table("nobody", [](auto, auto, auto&) {}), Error);
     EXPECT_THROW(reader.read_dense("nothing"), Error);
   });
+}
+
+/// Counts the bytes that are read from the files of ranks.
+class CountingFileSystem final : public PassingFileSystem {
+ public:
+  std::unique_ptr<OpenFile> open(const std::string& path) override {
+    return std::make_unique<File>(PassingFileSystem::open(path),
+                                  path.find("/rank-") == std::string::npos ? others_ : bytes);
+  }
+
+  std::atomic<std::int64_t> bytes{0};
+
+ private:
+  class File final : public OpenFile {
+   public:
+    File(std::unique_ptr<OpenFile> file, std::atomic<std::int64_t>& bytes)
+        : file_(std::move(file)), bytes_(bytes) {}
+
+    std::int64_t read(std::int64_t offset, Span<std::byte> out) const override {
+      const std::int64_t got = file_->read(offset, out);
+      bytes_ += got;
+      return got;
+    }
+
+   private:
+    std::unique_ptr<OpenFile> file_;
+    std::atomic<std::int64_t>& bytes_;
+  };
+
+  void pass(const std::string&) override {}
+
+  std::atomic<std::int64_t> others_{0};
+};
+
+TEST(Checkpoint, IsReadOnceWhereItIsCheckedAsItIsRead) {
+  const TestFolder folder;
+  LocalFileSystem local;
+  save(local, folder.path(), {}, 3);
+  std::int64_t bytes = 0;
+  for (const FileEntry& entry : local.list(folder / "step-000007")) {
+    bytes += entry.name.starts_with("rank-") ? entry.bytes : 0;
+  }
+  for (const FileCheck check : {FileCheck::as_read, FileCheck::before}) {
+    CountingFileSystem files;
+    run_ranks(1, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      CheckpointReader(files, folder / "step-000007", communicator, stream, check).verify();
+    });
+    if (check == FileCheck::as_read) {
+      EXPECT_EQ(files.bytes, bytes);
+    } else {
+      EXPECT_GT(files.bytes, bytes);
+    }
+  }
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ Manifest some_manifest() {
   table.offsets = {40, 64, 112, 0, 0, 0};  // 24 bytes of keys, 48 of values, 48 of state
   manifest.tables = {table};
   manifest.dense = {{"weights/w0", ElementType::f32, {3, 5}, 200, {7, 8}}};
-  manifest.files = {{"rank-0000-of-0002.h5", 300, {1, 2}},
+  manifest.files = {{"rank-0000-of-0002.h5", 300, {1, 2}, Digest128{9, 10}},
                     {"rank-0001-of-0002.h5", 200, {3, 4}},
                     {"checkpoint.h5", 300, {5, 6}}};
   return manifest;

@@ -15,6 +15,7 @@
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
 #include "tests/embedding/stores/store_places.hpp"
+#include "tests/support/damage_row.hpp"
 #include "tests/support/ranks.hpp"
 
 namespace keyshard::testing {
@@ -140,6 +141,20 @@ TEST_P(StoredSteps, GoOnFromACheckpointOnAnotherNumberOfRanksAndElsewhere) {
     });
     EXPECT_EQ(digest, host) << ranks << " ranks";
   }
+}
+
+TEST_P(StoredSteps, ADamagedCheckpointTakesNothingFromAStore) {
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    SquashedEmbedding<Cpu> layer(tables, layer_options(creator()));
+    train(layer, tables, stream, 0, 5);
+    const std::string path = save_tables(folder_.path("saved"), tables, stream, {5, {}, {}, {}});
+    train(layer, tables, stream, 5, 7);
+    const Digest128 before = state_digest(tables, stream, 7);
+    damage_row(path, 0, 1);
+    EXPECT_THROW(load_tables(path, tables, stream), Error);
+    EXPECT_EQ(state_digest(tables, stream, 7), before);
+  });
 }
 
 TEST_P(StoredSteps, WeightsAreThoseOfHostMemory) {

@@ -77,7 +77,7 @@ TEST(DenseSide, GoesOnFromItsPartsAsIfItHadNotStopped) {
     const std::vector<DensePart> parts = straight.parts();
     ASSERT_EQ(parts.size(), 3u);  // the weights and two states of Adam
     DenseSide<Cpu> resumed(logistic(), {{"a"}, {}, 3}, communicator, stream, kSlices, 2);
-    resumed.restore(parts[0].values, {parts[1].values, parts[2].values}, {});
+    resumed.restore({parts[0].values, {parts[1].values, parts[2].values}, {}});
     const OptimizerClock& clock = straight.optimizer().clock();
     resumed.optimizer().clock().restore(clock.step(), clock.numbers());
     step(straight, batch);
@@ -93,10 +93,10 @@ TEST(DenseSide, StatesOfAnotherSizeAreRefused) {
   run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     DenseSide<Cpu> dense(logistic(), {{"a"}, {}, 1}, communicator, stream, kSlices, 1);
     const std::vector<float> two(2), three(3);
-    EXPECT_THROW(dense.restore(three, {two, two}, {}), Error);
-    EXPECT_THROW(dense.restore(two, {two}, {}), Error);
-    EXPECT_THROW(dense.restore(two, {two, three}, {}), Error);
-    EXPECT_THROW(dense.restore(two, {two, two}, two), Error) << "there is no batch norm";
+    EXPECT_THROW(dense.restore({three, {two, two}, {}}), Error);
+    EXPECT_THROW(dense.restore({two, {two}, {}}), Error);
+    EXPECT_THROW(dense.restore({two, {two, three}, {}}), Error);
+    EXPECT_THROW(dense.restore({two, {two, two}, two}), Error) << "there is no batch norm";
   });
 }
 

@@ -11,6 +11,7 @@
 #include "launch/training/table_digests.hpp"
 #include "runtime/error.hpp"
 #include "tests/support/counts.hpp"
+#include "tests/support/damage_row.hpp"
 #include "tests/support/own_rules.hpp"
 #include "tests/support/ranks.hpp"
 #include "tests/support/scratch_folder.hpp"
@@ -205,6 +206,15 @@ TEST_F(TableCheckpoint, KeepsTheNewestOnesThatAreAskedFor) {
     EXPECT_FALSE(std::filesystem::exists(folder_.path("saved/step-000001")));
     EXPECT_TRUE(std::filesystem::exists(folder_.path("saved/step-000002")));
     EXPECT_TRUE(std::filesystem::exists(folder_.path("saved/step-000003")));
+  });
+}
+
+TEST_F(TableCheckpoint, WithADamagedRowLeavesTheTablesWithoutRows) {
+  save(2);
+  damage_row(path_, 0, 2);
+  run_ranks(2, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    Program program(communicator);
+    expect_refused(program.tables, stream, "/rank-0000-of-0002.h5: expected the digest ");
   });
 }
 

@@ -125,6 +125,18 @@ void check_column(RankFileWork& work, const std::string& path, const ManifestTab
   }
 }
 
+/// An index takes the keys of a shard without a look for one that is there.
+void check_keys(const std::string& path, const ManifestTable& table, ShardBatch& batch) {
+  for (std::int64_t shard = batch.shards().begin; shard < batch.shards().end; ++shard) {
+    const Span<const Key> keys = batch.keys_of(shard);
+    const auto at = std::adjacent_find(keys.begin(), keys.end(), std::greater_equal<>());
+    require(at == keys.end(), Kind::corrupt_data,
+            "{}: table {}, shard {}: expected ascending keys, each once: found {} and after it {}",
+            path, table.shape.name, shard, at == keys.end() ? 0 : at[0],
+            at == keys.end() ? 0 : at[1]);
+  }
+}
+
 /// Reads the rows of a batch, the first of which is row `begin` of the file, and checks them: each
 /// column while the cache has it.
 void read_batch(RankFileWork& work, const RankFile& file, const ManifestTable& table,
@@ -138,6 +150,7 @@ void read_batch(RankFileWork& work, const RankFile& file, const ManifestTable& t
     }
     check_column(work, file.path, table, batch, c);
   }
+  check_keys(file.path, table, batch);
 }
 
 void take_shard(RankFileWork& work, ShardBatch& batch, std::int64_t shard, const ShardSink& take) {

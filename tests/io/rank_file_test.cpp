@@ -248,6 +248,24 @@ TEST_F(RankFileTest, KeysThatAreNotAscendingAreRefusedByTheirShard) {
   }
 }
 
+TEST_F(RankFileTest, AFileWithAKeyTwiceIsRefusedByItsShard) {
+  const Range held{0, 8};
+  const std::vector<std::int64_t> offsets = write(held).offsets;
+  ManifestTable table = manifest_of(8);
+  std::vector<Key> keys{600, 607};  // of shard 6, behind 1 + 2 + 3 + 1 keys
+  for (const Key second : {Key{600}, Key{599}}) {
+    keys[1] = second;
+    std::string bytes = folder_.read("rank.h5");
+    std::memcpy(bytes.data() + offsets[0] + 7 * 8, keys.data(), 16);
+    folder_.write("rank.h5", bytes);
+    table.digests[2 * 4] = digest_of(keys.data(), 16);  // shards 0 and 4 have no rows
+    EXPECT_EQ(folder_.without_path(complaint(work(), path_, table, held)),
+              fmt::format("rank.h5: table user/id, shard 6: expected ascending keys, each once: "
+                          "found 600 and after it {}",
+                          second));
+  }
+}
+
 TEST_F(RankFileTest, RowsOfOtherShardsThanItsOwnAreRefused) {
   Hdf5File file = Hdf5File::create(path_);
   try {

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -67,15 +68,29 @@ std::vector<std::string> assignments_of(const PredictCommand& command) {
   return all;
 }
 
-/// The configuration of a command for a checkpoint, or else the checkpoint's own. Throws
-/// Error{corrupt_data} where it is not that of the checkpoint in what shapes keys, values and
-/// scores.
-JobConfig scoring_config(const PredictCommand& command, const std::string& checkpoint) {
+/// The configuration that a command names, read before its ranks meet, and once: it may come from
+/// a pipe. Nothing where it names none.
+struct GivenConfig {
+  std::optional<JobConfig> config;
+  double start_seconds;
+
+  explicit GivenConfig(const PredictCommand& command) {
+    if (!command.config.empty()) {
+      config = read_job_config(command.config, assignments_of(command));
+    }
+    start_seconds = config ? config->job.start_seconds : start_seconds_of(command);
+  }
+};
+
+/// The configuration of a command for a checkpoint: the given one, or else the checkpoint's own.
+/// Throws Error{corrupt_data} where it is not that of the checkpoint in what shapes keys, values
+/// and scores.
+JobConfig scoring_config(const PredictCommand& command, const GivenConfig& given,
+                         const std::string& checkpoint) {
   const std::string name = checkpoint + "/" + kManifestName;
   const Manifest manifest = manifest_of(checkpoint);
-  JobConfig config = command.config.empty()
-                         ? config_of(manifest, name, assignments_of(command))
-                         : read_job_config(command.config, assignments_of(command));
+  JobConfig config =
+      given.config ? *given.config : config_of(manifest, name, assignments_of(command));
   require_same_shape(manifest, checkpoint, config, CheckpointUse::score);
   apply_options(command, config);
   return config;
@@ -86,13 +101,11 @@ struct Scored {
   std::string checkpoint;
   JobConfig config;
 
-  Scored(const PredictCommand& command, Communicator<Cpu>& communicator) {
+  Scored(const PredictCommand& command, const GivenConfig& given, Communicator<Cpu>& communicator) {
     const std::string output =
-        !command.output.empty() || command.config.empty()
-            ? command.output
-            : read_job_config(command.config, assignments_of(command)).job.output;
+        !command.output.empty() || !given.config ? command.output : given.config->job.output;
     checkpoint = find_checkpoint(command.checkpoint, communicator, output);
-    vote(communicator, [&] { config = scoring_config(command, checkpoint); });
+    vote(communicator, [&] { config = scoring_config(command, given, checkpoint); });
     check_same_config(
         communicator, config,
         {{"--checkpoint", {command.checkpoint, ""}}, {"--split", {command.split, ""}}});
@@ -216,56 +229,56 @@ std::unique_ptr<OutputFile> open_output(const PredictCommand& command, const Job
 
 }  // namespace
 
-int run_evaluate(const PredictCommand& given) {
-  PredictCommand command = given;
-  command.split = scored_split(given);
-  return with_ranks(
-      start_seconds_of(command), [&](Communicator<Cpu>& communicator, StartWatch& start) {
-        Scored scored(command, communicator);
-        scored.config.data = with_names_of_values(scored.config.data, scored.config.job.metrics);
-        Session session(command, scored, communicator, start);
-        std::unique_ptr<UnseenIds> unseen;
-        if (!scored.config.job.unseen.empty()) {
-          unseen = std::make_unique<UnseenIds>(scored.config, *session.reader, communicator,
-                                               session.stream);
-        }
-        const SplitMetrics metrics =
-            session.training->evaluate(*session.reader, {unseen.get(), scored.config.job.metrics});
-        session.end_watch();
-        if (communicator.rank() == 0) {
-          fmt::print("{} of {}: {} samples, {}\n", command.split, scored.checkpoint,
-                     metrics.all.samples, metrics_text(session.training->loss(), metrics));
-          for (const std::string& line : value_lines(session.training->loss(), metrics)) {
-            fmt::print("{}\n", line);
-          }
-        }
-        return kExitDone;
-      });
+int run_evaluate(const PredictCommand& wanted) {
+  PredictCommand command = wanted;
+  command.split = scored_split(wanted);
+  const GivenConfig given(command);
+  return with_ranks(given.start_seconds, [&](Communicator<Cpu>& communicator, StartWatch& start) {
+    Scored scored(command, given, communicator);
+    scored.config.data = with_names_of_values(scored.config.data, scored.config.job.metrics);
+    Session session(command, scored, communicator, start);
+    std::unique_ptr<UnseenIds> unseen;
+    if (!scored.config.job.unseen.empty()) {
+      unseen =
+          std::make_unique<UnseenIds>(scored.config, *session.reader, communicator, session.stream);
+    }
+    const SplitMetrics metrics =
+        session.training->evaluate(*session.reader, {unseen.get(), scored.config.job.metrics});
+    session.end_watch();
+    if (communicator.rank() == 0) {
+      fmt::print("{} of {}: {} samples, {}\n", command.split, scored.checkpoint,
+                 metrics.all.samples, metrics_text(session.training->loss(), metrics));
+      for (const std::string& line : value_lines(session.training->loss(), metrics)) {
+        fmt::print("{}\n", line);
+      }
+    }
+    return kExitDone;
+  });
 }
 
-int run_predict(const PredictCommand& given) {
-  PredictCommand command = given;
-  command.split = scored_split(given);
-  return with_ranks(
-      start_seconds_of(command), [&](Communicator<Cpu>& communicator, StartWatch& start) {
-        Scored scored(command, communicator);
-        check_predict(command, scored.config);
-        scored.config.data.needs_labels = false;
-        scored.config.data.keep = command.keep;
-        const std::unique_ptr<OutputFile> out = open_output(command, scored.config, communicator);
-        Session session(command, scored, communicator, start);
-        const ScoredRecords mine = predict_split(command, scored.config.data, session);
-        const std::string lines = prediction_lines(session.reader->records(), mine, communicator);
-        session.end_watch();
-        vote(communicator, [&] {
-          if (out) {
-            out->finish(lines);
-            fmt::print(out->is_standard_output() ? stderr : stdout, "{}: {} predictions of {}\n",
-                       command.out, session.reader->records(), scored.checkpoint);
-          }
-        });
-        return kExitDone;
-      });
+int run_predict(const PredictCommand& wanted) {
+  PredictCommand command = wanted;
+  command.split = scored_split(wanted);
+  const GivenConfig given(command);
+  return with_ranks(given.start_seconds, [&](Communicator<Cpu>& communicator, StartWatch& start) {
+    Scored scored(command, given, communicator);
+    check_predict(command, scored.config);
+    scored.config.data.needs_labels = false;
+    scored.config.data.keep = command.keep;
+    const std::unique_ptr<OutputFile> out = open_output(command, scored.config, communicator);
+    Session session(command, scored, communicator, start);
+    const ScoredRecords mine = predict_split(command, scored.config.data, session);
+    const std::string lines = prediction_lines(session.reader->records(), mine, communicator);
+    session.end_watch();
+    vote(communicator, [&] {
+      if (out) {
+        out->finish(lines);
+        fmt::print(out->is_standard_output() ? stderr : stdout, "{}: {} predictions of {}\n",
+                   command.out, session.reader->records(), scored.checkpoint);
+      }
+    });
+    return kExitDone;
+  });
 }
 
 }  // namespace keyshard

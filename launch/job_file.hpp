@@ -8,8 +8,10 @@
 
 namespace keyshard {
 
-/// Reads a file and the assignments of the command line; `rules` are those of the program. Throws
-/// Error{invalid_argument} whose text has a line per problem.
+/// Reads a file, once, and the assignments of the command line; `rules` are those of the program.
+/// Relative paths are taken from the folder of the file; those of a file that lies nowhere, as a
+/// pipe or /dev/stdin, from where the program runs. Throws Error{invalid_argument} whose text has a
+/// line per problem.
 JobConfig read_job_config(const std::string& path, const std::vector<std::string>& assignments,
                           const OwnRules& rules = no_own_rules());
 

@@ -112,9 +112,6 @@ int with_ranks(const std::function<int(Communicator<Cpu>&)>& body) {
 }
 
 double start_seconds_of(const JobCommand& command) {
-  if (!command.config.empty()) {
-    return read_job_config(command.config, command.assignments).job.start_seconds;
-  }
   double seconds = JobOptions().start_seconds;
   constexpr std::string_view kKey = "job.start_seconds=";
   for (const std::string& assignment : command.assignments) {

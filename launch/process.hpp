@@ -38,8 +38,8 @@ int with_ranks(double start_seconds,
 /// time, job.start_seconds where none is given.
 int with_ranks(const std::function<int(Communicator<Cpu>&)>& body);
 
-/// job.start_seconds of a command, before its ranks have met: of the configuration that it names,
-/// or else of its --set; the usual one where neither says it.
+/// job.start_seconds of a command that names no configuration, before its ranks have met: of its
+/// --set, or else the usual one.
 double start_seconds_of(const JobCommand& command);
 
 /// Reads the configuration of a command, with what its options override.

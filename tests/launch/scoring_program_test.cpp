@@ -97,6 +97,21 @@ TEST_F(Scoring, NeedsNoConfigurationButThatOfTheCheckpoint) {
             kExitDone);
 }
 
+TEST_F(Scoring, ReadsItsConfigurationOnceSoThatItMayComeThroughAPipe) {
+  const auto piped = [&](const std::string& arguments) {
+    return shell("sh -c 'cat job.toml | " KEYSHARD_PROGRAM " " + arguments + "'");
+  };
+  const Ending evaluated = piped("evaluate /dev/stdin --checkpoint out");
+  EXPECT_EQ(evaluated.code, kExitDone) << evaluated.error;
+  EXPECT_EQ(evaluated.out, run("evaluate job.toml --checkpoint out").out);
+  EXPECT_EQ(piped("predict /dev/stdin --checkpoint out --out scores").code, kExitDone);
+  // Relative paths begin where the command runs, also for a job.
+  const Ending trained = piped("train /dev/stdin --set job.output=piped");
+  EXPECT_EQ(trained.code, kExitDone) << trained.error;
+  EXPECT_EQ(digest_in(trained.out), digest_in(trained_));
+  EXPECT_TRUE(exists("piped/metrics.jsonl"));
+}
+
 TEST_F(Scoring, ScoresTheFilesThatTheCommandGives) {
   folder_.write("three.csv", "rating,user,item\n1,u0,i0\n2,u1,i1\n3,u2,i2\n");
   for (const char* split : {"train", "valid", "test"}) {

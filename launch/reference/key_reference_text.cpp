@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -64,9 +65,8 @@ std::string entry_text(const ReferenceEntry& entry) {
          line_of("unit", entry.key->unit) + line_of("resume", entry.resume);
 }
 
-/// A path as the reference has it: "tables.user.dim" is "tables.NAME.dim", and
-/// "data.columns[3].role" is "data.columns.role".
-std::string reference_path(std::string_view key) {
+/// A path without the numbers of columns: "data.columns[3].role" is "data.columns.role".
+std::string without_numbers(std::string_view key) {
   std::string path;
   bool inside = false;
   for (const char c : key) {
@@ -74,12 +74,28 @@ std::string reference_path(std::string_view key) {
     path += inside ? "" : std::string(1, c);
     inside &= c != ']';
   }
-  const std::string tables = "tables.";
-  if (path.starts_with(tables)) {
-    const std::size_t end = std::min(path.find('.', tables.size()), path.size());
-    path.replace(tables.size(), end - tables.size(), "NAME");
-  }
   return path;
+}
+
+/// The paths that a key may mean, as the reference has them: "tables.user.dim" is
+/// "tables.NAME.dim". A name with dots may end at each of them, unless it is quoted as in TOML.
+std::vector<std::string> reference_paths(std::string_view key) {
+  constexpr std::string_view kTables = "tables.";
+  if (!key.starts_with(kTables)) {
+    return {without_numbers(key)};
+  }
+  const std::string_view name = key.substr(kTables.size());
+  const bool quoted = name.starts_with('"') || name.starts_with('\'');
+  const std::size_t end = quoted ? name.find(name.front(), 1) : std::string_view::npos;
+  if (end != std::string_view::npos) {
+    return {fmt::format("tables.NAME{}", name.substr(end + 1))};
+  }
+  std::vector<std::string> paths;
+  for (std::size_t dot = name.find('.'); dot != std::string_view::npos;
+       dot = name.find('.', dot + 1)) {
+    paths.push_back(fmt::format("tables.NAME{}", name.substr(dot)));
+  }
+  return paths.empty() ? std::vector<std::string>{"tables.NAME"} : paths;
 }
 
 bool answers(const ReferenceSection& section, const ReferenceEntry& entry,
@@ -100,20 +116,25 @@ std::string KeyReference::markdown() const {
 }
 
 std::string KeyReference::explain(std::string_view key) const {
-  const std::string path = reference_path(key);
-  std::string text;
   std::set<std::string> names;
-  for (const ReferenceSection& section : sections) {
-    for (const ReferenceEntry& entry : section.entries) {
-      names.insert(entry.paths.begin(), entry.paths.end());
-      names.emplace(entry.key->key);
-      text += answers(section, entry, path) ? entry_text(entry) : "";
+  std::string nearest;
+  for (const std::string& path : reference_paths(key)) {
+    std::string text;
+    for (const ReferenceSection& section : sections) {
+      for (const ReferenceEntry& entry : section.entries) {
+        names.insert(entry.paths.begin(), entry.paths.end());
+        names.emplace(entry.key->key);
+        text += answers(section, entry, path) ? entry_text(entry) : "";
+      }
     }
+    if (!text.empty()) {
+      return text;
+    }
+    nearest = nearest.empty() ? did_you_mean(path, {names.begin(), names.end()}) : nearest;
   }
-  require(!text.empty(), Kind::invalid_argument,
-          "expected a key of a configuration, as job.seed or seed, or a file: found \"{}\"{}", key,
-          did_you_mean(path, {names.begin(), names.end()}));
-  return text;
+  fail(Kind::invalid_argument,
+       "expected a key of a configuration, as job.seed or seed, or a file: found \"{}\"{}", key,
+       nearest);
 }
 
 }  // namespace keyshard

@@ -105,6 +105,31 @@ TEST(KeyReference, FindsAKeyByTheNameOfATableAndTheNumberOfAColumn) {
   EXPECT_EQ(reference().explain("data.columns[7].role"), reference().explain("data.columns.role"));
 }
 
+TEST(KeyReference, FindsAKeyOfATableWhoseNameHasDots) {
+  for (const char* path : {"tables.a.b.dim", "tables.a.b.c.dim", "tables.\"a.b\".dim",
+                           "tables.'a.b'.dim", "tables.\"dim\".dim"}) {
+    EXPECT_EQ(reference().explain(path), reference().explain("tables.NAME.dim")) << path;
+  }
+  EXPECT_EQ(reference().explain("tables.a.b.optimizer.type"),
+            reference().explain("tables.NAME.optimizer.type"));
+  // A key that a table of the shortest name has is that key.
+  EXPECT_EQ(reference().explain("tables.a.optimizer.type"),
+            reference().explain("tables.NAME.optimizer.type"));
+  EXPECT_EQ(reference().explain("tables.\"a.b\""), reference().explain("tables.NAME"));
+}
+
+TEST(KeyReference, NamesTheNearestKeyBehindTheNameOfATableWithDots) {
+  for (const char* path : {"tables.a.b.dimm", "tables.\"a.b\".dimm"}) {
+    try {
+      reference().explain(path);
+      FAIL() << "expected an error";
+    } catch (const Error& error) {
+      EXPECT_NE(error.text().find("did you mean \"tables.NAME.dim\"?"), std::string::npos)
+          << error.text();
+    }
+  }
+}
+
 TEST(KeyReference, ExplainsAllKeysOfOneNameAndAllKeysOfATable) {
   const std::string seeds = reference().explain("seed");
   for (const char* path : {"job.seed\n", "data.split.seed\n", "tables.NAME.seed\n"}) {

@@ -7,6 +7,7 @@
 
 #include "launch/training/job_keys.hpp"
 #include "runtime/error.hpp"
+#include "runtime/joined.hpp"
 
 namespace keyshard {
 namespace {
@@ -22,13 +23,27 @@ ModelType type_named(const std::string& name) {
   return static_cast<ModelType>(number);
 }
 
+bool has_bottom(ModelType type) { return type == ModelType::dlrm; }
+
+/// Says that a model of this type has no such layers, and which types have: those of `has`.
+std::string without_layers(ModelType type, const char* layers, bool (*has)(ModelType)) {
+  std::vector<std::string> types;
+  for (const char* name : kNames) {
+    if (has(type_named(name))) {
+      types.push_back(fmt::format("\"{}\"", name));
+    }
+  }
+  return fmt::format("expected model.type = {}, which has {} layers: found \"{}\"",
+                     joined(types, " or "), layers, name_of(type));
+}
+
 /// Reads widths of layers; widths that the model does not use are a problem.
-std::vector<std::int64_t> read_widths(Settings& settings, const char* key, bool used,
-                                      std::vector<std::int64_t> otherwise) {
+std::vector<std::int64_t> read_widths(Settings& settings, const char* key, ModelType type,
+                                      bool (*has)(ModelType), std::vector<std::int64_t> otherwise) {
   const bool given = settings.has(key);
   std::vector<std::int64_t> widths = settings.integers(key, std::move(otherwise));
-  if (given && !used) {
-    settings.problem(key, "this model has no such layers");
+  if (given && !has(type)) {
+    settings.problem(key, without_layers(type, key, has));
   }
   for (const std::int64_t width : widths) {
     if (width < 1 || width > 65536) {
@@ -104,16 +119,15 @@ ModelOptions read_model_options(Settings settings, const OwnRules& rules) {
   settings.describe(model_keys());
   ModelOptions options;
   options.type = type_named(settings.choice("type", "deepfm", {kNames.begin(), kNames.end()}));
-  const bool network = has_network(options.type);
-  options.hidden = read_widths(settings, "hidden", network, options.hidden);
-  options.bottom = read_widths(settings, "bottom", options.type == ModelType::dlrm, options.bottom);
+  options.hidden = read_widths(settings, "hidden", options.type, has_network, options.hidden);
+  options.bottom = read_widths(settings, "bottom", options.type, has_bottom, options.bottom);
   read_cross(settings, options);
   options.batch_norm = settings.flag("batch_norm", false);
   options.batch_norm_momentum = settings.number("batch_norm_momentum", 0.9, 0, 1);
   options.dropout = settings.number("dropout", 0, 0, 0.99);
-  if (!network && (options.batch_norm || options.dropout > 0)) {
+  if (!has_network(options.type) && (options.batch_norm || options.dropout > 0)) {
     settings.problem(options.batch_norm ? "batch_norm" : "dropout",
-                     "this model has no hidden layers");
+                     without_layers(options.type, "hidden", has_network));
   }
   options.l2 = settings.single("l2", 0, 0);
   const char* usual = options.type == ModelType::mf ? "squared_error" : "log_loss";

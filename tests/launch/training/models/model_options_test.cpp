@@ -92,10 +92,20 @@ TEST(ModelOptions, CrossLayersAreThoseOfDcnV2Alone) {
                                "which has cross layers: found \"dlrm\""});
 }
 
+TEST(ModelOptions, LayersThatAModelLacksAreRefusedWithTheModelsThatHaveThem) {
+  const std::string hidden =
+      "expected model.type = \"mlp\" or \"widedeep\" or \"deepfm\" or \"dlrm\" or \"dcnv2\", which "
+      "has hidden layers: found \"fm\"";
+  EXPECT_EQ(read({{"type", text("fm")}, {"hidden", widths({3})}}).messages,
+            std::vector<std::string>{"train.toml:1: model.hidden: " + hidden});
+  EXPECT_EQ(read({{"type", text("fm")}, {"dropout", value(0.5)}}).messages,
+            std::vector<std::string>{"train.toml:1: model.dropout: " + hidden});
+  EXPECT_EQ(read({{"type", text("mlp")}, {"bottom", widths({3})}}).messages,
+            std::vector<std::string>{"train.toml:1: model.bottom: expected model.type = \"dlrm\", "
+                                     "which has bottom layers: found \"mlp\""});
+}
+
 TEST(ModelOptions, MistakesAreAllReported) {
-  EXPECT_EQ(read({{"type", text("fm")}, {"hidden", widths({3})}}).messages.size(), 1u);
-  EXPECT_EQ(read({{"type", text("fm")}, {"dropout", value(0.5)}}).messages.size(), 1u);
-  EXPECT_EQ(read({{"type", text("mlp")}, {"bottom", widths({3})}}).messages.size(), 1u);
   EXPECT_EQ(read({{"hidden", widths({0})}}).messages.size(), 1u);
   EXPECT_EQ(read({{"type", text("depfm")}, {"hiden", widths({3})}}).messages.size(), 2u);
 }

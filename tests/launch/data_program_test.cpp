@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include <fmt/format.h>
+
 #include "tests/launch/program_fixture.hpp"
 
 namespace keyshard::testing {
@@ -154,6 +156,30 @@ TEST_F(ProgramTest, TellsLabelsOfOneClassAndRefusesThoseThatTheLossCannotUse) {
       << refused.error;
   EXPECT_EQ(run("train numbers.toml --output squared --set model.loss=squared_error").code,
             kExitDone);
+}
+
+TEST_F(ProgramTest, ABadLabelThatComesLateCostsTheStepsSinceTheLastSave) {
+  // 4 steps, each with 4 records of each quarter of the file; the last step has record 62.
+  std::string part = "click,item/cat\n";
+  for (int i = 0; i < 64; ++i) {
+    part += fmt::format("{},i{}\n", i == 62 ? -1 : i % 2, i % 7);
+  }
+  ASSERT_EQ(shell("mkdir parts").code, 0);
+  folder_.write("parts/part-0", part);
+  std::string config = kParts;
+  config.erase(config.find("positive"), std::string("positive = [\"yes\"]").size());
+  folder_.write("numbers.toml", config + "[checkpoint]\nevery_steps = 3\n");
+  const std::string train = "train numbers.toml --set data.shuffle=false ";
+  const Ending ended = run(train + "--output out");
+  EXPECT_EQ(ended.code, kExitUsage);
+  EXPECT_NE(ended.error.find("part-0:64: column \"click\": expected a label from 0 to 1"),
+            std::string::npos)
+      << ended.error;
+  EXPECT_TRUE(exists("out/checkpoints/step-000003/manifest.json"));
+  const Ending resumed = run(train + "--output out --resume latest --set data.max_bad_lines=1");
+  ASSERT_EQ(resumed.code, kExitDone) << resumed.error;
+  const Ending allowed = run(train + "--output allowed --set data.max_bad_lines=1");
+  EXPECT_EQ(digest_in(resumed.out), digest_in(allowed.out));
 }
 
 TEST_F(ProgramOnData, PacksOnOneRankOnly) {

@@ -29,8 +29,8 @@ void vote(Communicator<Cpu>& communicator, const std::function<void()>& body) {
   for (int rank = 0; rank < communicator.size(); ++rank) {
     const std::int64_t found = kinds[static_cast<std::size_t>(rank)];
     if (found != kFine) {
-      fail(static_cast<Kind>(found), "rank {}: {}", rank,
-           gather_texts(communicator, text)[static_cast<std::size_t>(rank)]);
+      fail_together(static_cast<Kind>(found), "rank {}: {}", rank,
+                    gather_texts(communicator, text)[static_cast<std::size_t>(rank)]);
     }
   }
 }

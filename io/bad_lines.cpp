@@ -3,7 +3,7 @@
 #include <string>
 
 #include "collectives/texts.hpp"
-#include "runtime/error.hpp"
+#include "collectives/vote.hpp"
 
 namespace keyshard {
 namespace {
@@ -24,8 +24,8 @@ void BadLines::add(Communicator<Cpu>& communicator, const Batch& batch, std::int
   counts_.total += of_all_ranks;
   counts_.epoch += of_all_ranks;
   if (counts_.epoch > allowed_) {
-    fail(Kind::bad_input, "{} (bad lines: {}, allowed: {})",
-         first_of_all(communicator, batch.first_bad_line), counts_.epoch, allowed_);
+    fail_together(Kind::bad_input, "{} (bad lines: {}, allowed: {})",
+                  first_of_all(communicator, batch.first_bad_line), counts_.epoch, allowed_);
   }
 }
 

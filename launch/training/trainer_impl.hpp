@@ -187,12 +187,13 @@ void Trainer<B>::refuse_loss(double loss, const Pooled& pooled) {
     }
   }
   communicator_.all_reduce(Span<std::int64_t>(&first, 1), Reduction::min);
-  fail(Kind::non_finite, "step {}: expected a finite loss: found {}; {}", steps_ + 1,
-       std::isnan(loss) ? std::abs(loss) : loss,  // a NaN has a sign, which says nothing
-       first < features
-           ? fmt::format("feature {} has embeddings that are not finite",
-                         features_[static_cast<std::size_t>(first)])
-           : "all embeddings are finite: the dense part or the data of its columns is not");
+  fail_together(
+      Kind::non_finite, "step {}: expected a finite loss: found {}; {}", steps_ + 1,
+      std::isnan(loss) ? std::abs(loss) : loss,  // a NaN has a sign, which says nothing
+      first < features
+          ? fmt::format("feature {} has embeddings that are not finite",
+                        features_[static_cast<std::size_t>(first)])
+          : "all embeddings are finite: the dense part or the data of its columns is not");
 }
 
 template <Backend B>

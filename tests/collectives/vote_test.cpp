@@ -18,6 +18,7 @@ TEST(Vote, ThrowsOnAllRanksWhatTheLowestFailingOneThrew) {
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), Kind::corrupt_data);
       EXPECT_EQ(error.text(), "rank 1: no luck on 1");
+      EXPECT_NE(dynamic_cast<const SharedError*>(&error), nullptr);
     }
   });
 }

@@ -82,7 +82,7 @@ void CheckpointWriter::try_part(const Part& part) {
   try {
     const TimedPart timed(pending_->times.total);
     part(*pending_);
-  } catch (const Error&) {
+  } catch (...) {
     give_up();
     throw;
   }

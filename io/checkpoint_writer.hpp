@@ -37,6 +37,8 @@ struct CheckpointContent {
   SettingValue state;       ///< everything small that a resume needs; finite numbers only
   std::vector<TableSource> tables;
   std::vector<DenseSource> dense;
+  std::shared_ptr<const void> memory = nullptr;  ///< what the parts borrow, as far as it is not
+                                                 ///< kept elsewhere
 };
 
 /// Which committed checkpoints stay: the newest `keep`, the one just saved, and `pinned` (a step;

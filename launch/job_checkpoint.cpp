@@ -4,10 +4,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <utility>
 
 #include "collectives/texts.hpp"
 #include "collectives/vote.hpp"
 #include "io/checkpoint_folder.hpp"
+#include "io/content_copy.hpp"
 #include "io/manifest_file.hpp"
 #include "launch/job_file.hpp"
 #include "runtime/error.hpp"
@@ -253,7 +255,8 @@ JobCheckpoints::JobCheckpoints(const JobConfig& config, Communicator<Cpu>& commu
     : config_(config),
       communicator_(communicator),
       folder_(followed(checkpoint_folder(config.job.output))),
-      writer_(files_, folder_, communicator, stream) {}
+      writer_(files_, folder_, communicator, stream),
+      stream_(stream) {}
 
 std::int64_t KeptBest::at(std::int64_t step, std::int64_t best,
                           const std::function<bool(std::int64_t)>& is_saved) {
@@ -275,8 +278,32 @@ Retention JobCheckpoints::retention_at(std::int64_t step, const ScheduleState& s
 }
 
 void JobCheckpoints::begin(Training& training, const TrainingPosition& position) {
-  training.begin_save(writer_, retention_at(training.steps(), position.schedule),
-                      config_value(config_), position);
+  begin(training.content(position), position.schedule);
+}
+
+void JobCheckpoints::begin(CheckpointContent content, const ScheduleState& schedule) {
+  content.config = config_value(config_);
+  writer_.begin(content, retention_at(content.step, schedule));
+}
+
+bool JobCheckpoints::hold(Training& training, const TrainingPosition& position,
+                          std::int64_t most_bytes) {
+  held_.reset();
+  CheckpointContent content = training.content(position);
+  std::int64_t bytes = bytes_of(content);
+  communicator_.all_reduce(Span<std::int64_t>(&bytes, 1), Reduction::max);
+  const bool may_wait = bytes <= most_bytes;
+  if (may_wait) {
+    vote(communicator_,
+         [&] { content = copy_of(content, communicator_.rank(), communicator_.size(), stream_); });
+  }
+  held_ = Held{std::move(content), position.schedule};
+  return may_wait;
+}
+
+void JobCheckpoints::begin_held() {
+  Held held = *std::exchange(held_, std::nullopt);
+  begin(std::move(held.content), held.schedule);
 }
 
 CheckpointTimes JobCheckpoints::save(Training& training, const TrainingPosition& position) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "io/checkpoint_writer.hpp"
 #include "io/manifest.hpp"
 #include "launch/config_changes.hpp"
 #include "launch/training/job_config.hpp"
@@ -89,7 +90,7 @@ class JobCheckpoints {
   /// the output folder. Collective. Throws Error{io}.
   JobCheckpoints(const JobConfig& config, Communicator<Cpu>& communicator, Stream<Cpu>& stream);
 
-  /// Begins to save the state at this step (Training::begin_save). Collective. Throws Error{io}.
+  /// Begins to save the state at this step (Training::content). Collective. Throws Error{io}.
   void begin(Training& training, const TrainingPosition& position);
 
   /// CheckpointWriter::finish and the other members of these names.
@@ -98,6 +99,21 @@ class JobCheckpoints {
   bool pending() const noexcept { return writer_.pending(); }
 
   bool advance() { return writer_.advance(); }
+
+  /// Takes the state at this step, in place of the one that waits, to be saved by `begin_held`.
+  /// Where it takes at most `most_bytes` on each rank, it is copied and may wait in memory; else
+  /// returns false, and must be saved or dropped before the next step. Collective. Throws
+  /// Error{io}.
+  bool hold(Training& training, const TrainingPosition& position, std::int64_t most_bytes);
+
+  /// The step of the state that waits; -1: none.
+  std::int64_t held_step() const noexcept { return held_ ? held_->content.step : -1; }
+
+  /// `begin` with the state that waits; nothing waits afterwards.
+  void begin_held();
+
+  /// Forgets the state that waits.
+  void drop_held() noexcept { held_.reset(); }
 
   /// Both halves of a save.
   CheckpointTimes save(Training& training, const TrainingPosition& position);
@@ -109,14 +125,23 @@ class JobCheckpoints {
   void remove_all();
 
  private:
+  /// A state that waits to be saved.
+  struct Held {
+    CheckpointContent content;  // without the configuration
+    ScheduleState schedule;
+  };
+
   Retention retention_at(std::int64_t step, const ScheduleState& schedule);
+  void begin(CheckpointContent content, const ScheduleState& schedule);
 
   const JobConfig& config_;
   LocalFileSystem files_;
   Communicator<Cpu>& communicator_;
   std::string folder_;
   CheckpointWriter writer_;
+  Stream<Cpu>& stream_;
   KeptBest kept_best_;
+  std::optional<Held> held_;
 };
 
 }  // namespace keyshard

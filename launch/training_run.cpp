@@ -21,7 +21,7 @@ constexpr int kReadAhead = 2;
 /// Where a job stands between two steps.
 TrainingPosition position_of(const DataReader& train, const DataReader* valid,
                              const ScheduleState& schedule, const BadLineCounts& bad_lines,
-                             const Device& device) {
+                             const std::string& numerics) {
   TrainingPosition position;
   position.reader = train.position();
   position.schedule = schedule;
@@ -30,7 +30,7 @@ TrainingPosition position_of(const DataReader& train, const DataReader* valid,
   position.data = train.index_digest();
   position.content = train.content_digest();
   position.bad_lines = bad_lines;
-  position.numerics = numerics_of(device);
+  position.numerics = numerics;
   if (valid != nullptr) {
     position.valid_order = valid->order();
     position.valid_data = valid->index_digest();
@@ -49,6 +49,7 @@ TrainingRun::TrainingRun(const JobConfig& config, Communicator<Cpu>& communicato
       reporter_(reporter),
       saves_(config_.checkpoint, checkpoints, communicator, reporter),
       device_(device),
+      numerics_(numerics_of(device)),
       schedule_(config.job) {
   const bool resumes = !from.checkpoint.empty() && from.use == CheckpointUse::resume;
   const std::optional<TrainingPosition> saved =
@@ -153,12 +154,11 @@ TrainingPosition TrainingRun::take_up_config(const std::string& checkpoint) {
   for (const std::string& line : plan.told) {
     reporter_.note("warning: since the checkpoint, " + line);
   }
-  const std::string numerics = numerics_of(device_);
-  if (plan.position.numerics != numerics) {
+  if (plan.position.numerics != numerics_) {
     reporter_.note(
         fmt::format("warning: bits differ from here on: the checkpoint has the numerics {}, this "
                     "job has {}; job.numerics = \"avx2\" may agree on CPUs",
-                    plan.position.numerics, numerics));
+                    plan.position.numerics, numerics_));
   }
   return std::move(plan.position);
 }
@@ -255,18 +255,15 @@ void TrainingRun::evaluate() {
   }
   training_->clock().stop(StepPart::evaluate);
   if (best && config_.checkpoint.best) {
-    save(SaveReason::best);
+    saves_.keep_best(*training_, [&] { return position(); });
   }
+  saves_.save_due_best();
+  training_->clock().stop(StepPart::save);
 }
 
-void TrainingRun::save(SaveReason reason) {
-  if (saves_.on()) {
-    saves_.save(reason, *training_, [&] {
-      return position_of(*train_, valid_.get(), schedule_.state(), training_->bad_lines().counts(),
-                         device_);
-    });
-    training_->clock().stop(StepPart::save);
-  }
+TrainingPosition TrainingRun::position() const {
+  return position_of(*train_, valid_.get(), schedule_.state(), training_->bad_lines().counts(),
+                     numerics_);
 }
 
 void TrainingRun::report(const StepResult& result, bool last) {
@@ -339,9 +336,9 @@ void TrainingRun::finish_step(const StepResult& result) {
   const bool last = finished();
   const std::int64_t every = config_.checkpoint.every_steps;
   if (result.stop || (last && config_.checkpoint.at_end)) {
-    save(SaveReason::ending);
+    saves_.save(SaveReason::ending, *training_, [&] { return position(); });
   } else if (every > 0 && training_->steps() % every == 0) {
-    save(SaveReason::routine);
+    saves_.save(SaveReason::routine, *training_, [&] { return position(); });
   }
   saves_.advance();
   training_->clock().stop(StepPart::save);
@@ -349,6 +346,20 @@ void TrainingRun::finish_step(const StepResult& result) {
 }
 
 RunEnd TrainingRun::run(const std::function<bool()>& stop) {
+  try {
+    return run_steps(stop);
+  } catch (const SharedError&) {
+    saves_.rescue();
+    throw;
+  } catch (const std::exception&) {
+    if (communicator_.size() == 1) {
+      saves_.rescue();
+    }
+    throw;
+  }
+}
+
+RunEnd TrainingRun::run_steps(const std::function<bool()>& stop) {
   Batch batch;
   while (!finished()) {
     if (!read_next(*train_, batch, communicator_.progress())) {

@@ -41,7 +41,8 @@ class TrainingRun {
               const Device& device = {});
 
   /// Trains to the end, or until `stop` returns true on any rank; `stop` is asked in every step,
-  /// and the step in which it returns true is the last. Collective.
+  /// and the step in which it returns true is the last. Where all ranks fail together, the best
+  /// step so far is saved before the error is thrown. Collective.
   RunEnd run(const std::function<bool()>& stop = {});
 
   Training& training() noexcept { return *training_; }
@@ -63,6 +64,7 @@ class TrainingRun {
   std::int64_t total_steps() const noexcept { return total_steps_; }
 
  private:
+  RunEnd run_steps(const std::function<bool()>& stop);
   void open_data(Stream<Cpu>& stream);
   void tell_note(const DataReader& reader);
   void tell_labels();
@@ -86,7 +88,7 @@ class TrainingRun {
   bool evaluation_is_due() const;
   void evaluate();
   void tell_undefined(const Metrics& metrics);
-  void save(SaveReason reason);
+  TrainingPosition position() const;
   void report(const StepResult& result, bool last);
 
   JobConfig config_;
@@ -97,6 +99,7 @@ class TrainingRun {
   std::unique_ptr<DataReader> valid_;
   std::unique_ptr<UnseenIds> unseen_;  // null: not asked for
   Device device_;
+  std::string numerics_;  // of the device
   std::unique_ptr<Training> training_;
   Schedule schedule_;
   LabelCounts labels_;  // of the first epoch

@@ -76,6 +76,9 @@ constexpr KeyMeaning kCheckpointKeys[] = {
     {"every_steps", "steps", "from one save to the next; 0: none between"},
     {"at_end", "", "whether the last step is saved"},
     {"best", "", "whether the best step is saved, by default where job.patience is above 0"},
+    {"best_every_seconds", "seconds",
+     "from the write of one best step to that of the next; a small state (64 MiB a rank) waits in "
+     "memory meanwhile, or for the next save; 0: each is written at once"},
     {"keep", "checkpoints", "beside the best one; older ones are removed"},
     {"on_failure", "", "whether a save that fails ends the job; one at the end does so always"},
 };

@@ -102,6 +102,7 @@ CheckpointOptions read_checkpoint_options(Settings settings, const JobOptions& j
   options.every_steps = settings.integer("every_steps", options.every_steps, 0);
   options.at_end = settings.flag("at_end", options.at_end);
   options.best = settings.flag("best", job.patience > 0);
+  options.best_every_seconds = settings.number("best_every_seconds", options.best_every_seconds, 0);
   options.keep = settings.integer("keep", options.keep, 1);
   options.stop_on_failure = settings.choice("on_failure", "stop", {"stop", "continue"}) == "stop";
   settings.finish();

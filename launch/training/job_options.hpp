@@ -45,6 +45,7 @@ struct CheckpointOptions {
   std::int64_t every_steps = 0;  ///< 0: at the end only, if `at_end`
   bool at_end = true;
   bool best = false;  ///< after every evaluation that is the best so far; by default with patience
+  double best_every_seconds = 10;  ///< from the write of a best step to that of the next
   std::int64_t keep = 2;
   bool stop_on_failure = true;  ///< on_failure = "stop" or "continue"
 };

@@ -26,8 +26,7 @@ template std::vector<TableSource> table_sources(const TableSet<Cuda>&);
 template void check_tables(const std::string&, const Manifest&, const TableSet<Cuda>&);
 template FileCheck file_check_of(const TableSet<Cuda>&);
 template void load_rows(CheckpointReader&, TableSet<Cuda>&, Stream<Cuda>&);
-template void begin_checkpoint(CheckpointWriter&, const Retention&, SettingValue, Trainer<Cuda>&,
-                               const TrainingPosition&);
+template CheckpointContent checkpoint_content(Trainer<Cuda>&, const TrainingPosition&);
 template TrainingPosition load_checkpoint(const std::string&, Trainer<Cuda>&, CheckpointTimes*);
 
 }  // namespace keyshard

@@ -53,9 +53,8 @@ class Training {
       const std::function<void(const Batch&, const std::vector<float>&)>& each = {}) = 0;
   /// load_pretrained (pretrained.hpp).
   virtual std::int64_t load_rows_of(const Pretrained& from) = 0;
-  /// begin_checkpoint and load_checkpoint (training_checkpoint.hpp).
-  virtual void begin_save(CheckpointWriter& writer, const Retention& retention,
-                          SettingValue saved_config, const TrainingPosition& position) = 0;
+  /// checkpoint_content and load_checkpoint (training_checkpoint.hpp).
+  virtual CheckpointContent content(const TrainingPosition& position) = 0;
   virtual TrainingPosition load(const std::string& path) = 0;
 
   /// Digests the stages of every step from now on (step_trace.hpp).

@@ -11,13 +11,11 @@
 
 namespace keyshard {
 
-/// Begins to save the training at this step through `writer`, with `saved_config` as the
-/// configuration; CheckpointWriter::finish ends the save, and the training may go on before.
-/// Collective. Throws Error{io} on all ranks.
+/// The training at this step, as a CheckpointWriter takes it, without a configuration. Tables are
+/// borrowed, so the content is that of this step until the next one. Collective. Throws Error{io}
+/// on all ranks, where a table has a store that fails.
 template <Backend B>
-void begin_checkpoint(CheckpointWriter& writer, const Retention& retention,
-                      SettingValue saved_config, Trainer<B>& trainer,
-                      const TrainingPosition& position);
+CheckpointContent checkpoint_content(Trainer<B>& trainer, const TrainingPosition& position);
 
 /// Loads the model of a checkpoint into a trainer without rows. The tables, columns and options
 /// that decide results must be those of the trainer; tables, options and clocks of tables are

@@ -2,8 +2,7 @@
 
 namespace keyshard {
 
-template void begin_checkpoint(CheckpointWriter&, const Retention&, SettingValue, Trainer<Cpu>&,
-                               const TrainingPosition&);
+template CheckpointContent checkpoint_content(Trainer<Cpu>&, const TrainingPosition&);
 template TrainingPosition load_checkpoint(const std::string&, Trainer<Cpu>&, CheckpointTimes*);
 
 }  // namespace keyshard

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstring>
+#include <memory>
 
 #include "collectives/vote.hpp"
 #include "launch/training/dense_tensors.hpp"
@@ -52,14 +53,11 @@ void check_state(const std::string& path, const Manifest& manifest, Trainer<B>& 
 }
 
 template <Backend B>
-void begin_checkpoint(CheckpointWriter& writer, const Retention& retention,
-                      SettingValue saved_config, Trainer<B>& trainer,
-                      const TrainingPosition& position) {
+CheckpointContent checkpoint_content(Trainer<B>& trainer, const TrainingPosition& position) {
   CheckpointContent content;
   const Model<B>& model = trainer.dense().model();
   content.step = trainer.steps();
   content.shards = kShards;
-  content.config = std::move(saved_config);
   content.state =
       state_value({.slices = trainer.slices(),
                    .seed = trainer.seed(),
@@ -68,14 +66,15 @@ void begin_checkpoint(CheckpointWriter& writer, const Retention& retention,
                    .dense_tensors = dense_tensors_tree(model.parameters(), model.statistics())},
                   position);
   content.tables = table_sources(trainer.tables());
-  const std::vector<DensePart> parts = trainer.dense().parts();
-  for (const DensePart& part : parts) {
+  const auto parts = std::make_shared<std::vector<DensePart>>(trainer.dense().parts());
+  for (const DensePart& part : *parts) {
     content.dense.push_back({part.name,
                              ElementType::f32,
                              {static_cast<std::int64_t>(part.values.size())},
                              part.values.data()});
   }
-  writer.begin(content, retention);
+  content.memory = parts;
+  return content;
 }
 
 template <Backend B>

@@ -71,9 +71,8 @@ class TrainingOn : public Training {
     return load_pretrained(from, trainer_.tables(), trainer_.stream());
   }
 
-  void begin_save(CheckpointWriter& writer, const Retention& retention, SettingValue saved_config,
-                  const TrainingPosition& position) override {
-    begin_checkpoint(writer, retention, std::move(saved_config), trainer_, position);
+  CheckpointContent content(const TrainingPosition& position) override {
+    return checkpoint_content(trainer_, position);
   }
 
   TrainingPosition load(const std::string& path) override {

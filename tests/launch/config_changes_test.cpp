@@ -41,6 +41,7 @@ TEST(ConfigChanges, OfWhereAndHowLongAJobRunsAreFree) {
                           "job.start_seconds",
                           "job.tensorboard",
                           "job.report_every_steps",
+                          "checkpoint.best_every_seconds",
                           "checkpoint.keep",
                           "checkpoint.every_steps",
                           "checkpoint.on_failure",

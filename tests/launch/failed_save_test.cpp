@@ -59,7 +59,8 @@ TEST_F(FailedSave, LetsTheJobGoOnWhereItIsConfiguredTo) {
 TEST_F(FailedSave, OfABestStepStopsTheJobOrIsToldAndLeavesTheBestBeforeIt) {
   const std::string best =
       "--set checkpoint.best=true --set job.evaluate_every_steps=2 --set "
-      "job.metric=log_loss --set checkpoint.keep=1 --steps 6 ";
+      "job.metric=log_loss --set checkpoint.keep=1 --set checkpoint.best_every_seconds=0 "
+      "--steps 6 ";
   const Ending stopped = train(best);
   EXPECT_EQ(stopped.code, kExitFailure) << stopped.out << stopped.error;
   expect_path(stopped.error, 4);
@@ -73,6 +74,26 @@ TEST_F(FailedSave, OfABestStepStopsTheJobOrIsToldAndLeavesTheBestBeforeIt) {
   expect_path(went_on.out, 6);
   EXPECT_EQ(checkpoints("out"), std::vector<std::string>{"step-000002"});
   EXPECT_NE(went_on.out.find("is not kept; score with step 2"), std::string::npos) << went_on.out;
+}
+
+TEST_F(FailedSave, OfABestStepThatHasWaitedIsThatOfTheEnd) {
+  const std::string best =
+      "--set checkpoint.best=true --set job.evaluate_every_steps=2 --set job.metric=log_loss "
+      "--steps 6 ";
+  folder_.write("out/checkpoints/foreign", std::string(kRoomForOne / 2, '.'));
+  const Ending stopped = train(best);
+  EXPECT_EQ(stopped.code, kExitFailure) << stopped.out << stopped.error;
+  expect_path(stopped.error, 6);
+  const Ending went_on = train(best + "--overwrite --set checkpoint.on_failure=continue");
+  EXPECT_EQ(went_on.code, kExitDone) << went_on.error;
+  expect_path(went_on.out, 6);
+  EXPECT_EQ(checkpoints("out"), std::vector<std::string>{"foreign"});
+
+  std::filesystem::remove(folder_.path("out/checkpoints/foreign"));
+  const Ending saved = train(best + "--overwrite");
+  EXPECT_EQ(saved.code, kExitDone) << saved.error;
+  EXPECT_EQ(checkpoints("out"), std::vector<std::string>{"step-000006"});
+  EXPECT_EQ(digest_of("out"), digest_in(saved.out));
 }
 
 TEST_F(FailedSave, AtTheEndOfAJobIsAFailureHoweverItIsConfigured) {

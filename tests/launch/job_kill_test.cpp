@@ -1,6 +1,7 @@
 // kill -9 of ranks and of mpirun while a training saves at every step: the newest checkpoint always
 // loads, the job goes on from there, nothing is left of saves that did not end, and the final
-// digest is that of a job that was never killed.
+// digest is that of a job that was never killed. The same where best steps wait in memory and are
+// saved beside the training.
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -93,6 +94,38 @@ TEST_F(JobKill, WhileItSavesLosesNothingThatWasCommitted) {
   for (const std::string& output : kOutputs) {
     expect_same_end(output);
   }
+}
+
+TEST_F(JobKill, WhileItSavesBestStepsLeavesWholeCheckpointsFromWhichItGoesOn) {
+  folder_.write("job.toml", kSmallJob);
+  // Rates so small that nearly every step is the best so far.
+  const std::string slow =
+      "train job.toml --set job.epochs=1000000 --set job.evaluate_every_steps=1 --set "
+      "job.metric=log_loss --set "
+      "embedding.linear.optimizer={type=\\\"sgd\\\",learning_rate=0.001} ";
+  const std::string best =
+      slow +
+      "--set checkpoint.best=true --set checkpoint.best_every_seconds=0.02 --resume latest "
+      "--output best";
+  for (int round = 0; round < 6; ++round) {
+    SCOPED_TRACE(round);
+    const std::int64_t before = newest_step("best");
+    const auto job = start(best, 2, "best");
+    ASSERT_NO_FATAL_FAILURE(kill_after_save(*job, "best", before));
+    expect_killed(*job, "best");
+    for (const std::string& name : checkpoints("best")) {
+      EXPECT_TRUE(name.find(".tmp-") != std::string::npos ||
+                  digest_of("best/checkpoints/" + name).size() == 32u)
+          << name;
+    }
+  }
+  const std::string steps = fmt::format(" --steps {}", newest_step("best") + 3);
+  const Ending resumed = run(best + " --set checkpoint.at_end=true" + steps, mpirun(3));
+  ASSERT_EQ(resumed.code, kExitDone) << resumed.error;
+  EXPECT_FALSE(has_debris("best"));
+  const Ending whole = run(slow + "--output whole" + steps);
+  ASSERT_EQ(whole.code, kExitDone) << whole.error;
+  EXPECT_EQ(digest_in(resumed.out), digest_in(whole.out));
 }
 
 }  // namespace

@@ -45,6 +45,11 @@ void require_rules_named(const LayerOptions& options) {
   require_named(options, "a combiner", held(options.combiner));
   require_named(options, "a partitioner", held(options.partitioner));
   require_named(options, "a restrict_policy", held(options.restrict_policy));
+  const OwnStoreRows* rows = own_store_rows(options.kv_creator);
+  require(rows == nullptr || *rows->name() != '\0', Kind::invalid_argument,
+          "layer {}: expected a kv_creator that is registered under a name, for get_config: found "
+          "one without (own_store)",
+          options.name);
 }
 
 /// The options that decide what a row is and how it steps.
@@ -116,7 +121,7 @@ void read_table_options(Settings& settings, const OwnRules& own, LayerOptions& o
   options.restrict_every = settings.integer("restrict_every", options.restrict_every, 1);
   options.admit_after = settings.integer("admit_after", options.admit_after, 0);
   options.admit_probability = settings.number("admit_probability", options.admit_probability, 0, 1);
-  options.kv_creator = read_kv_creator(settings.table("kv_creator", HostRows::kName));
+  options.kv_creator = read_kv_creator(settings.table("kv_creator", HostRows::kName), own);
   options.devices = settings.texts("devices");
   options.keep_distribution = settings.flag("keep_distribution", false);
 }

@@ -119,11 +119,11 @@ void read_admission(Settings& settings, TableOptions& table) {
   }
 }
 
-void read_store(Settings& settings, TableOptions& table) {
+void read_store(Settings& settings, const OwnRules& rules, TableOptions& table) {
   if (!settings.has("kv_creator")) {
     return;
   }
-  table.kv_creator = read_kv_creator(settings.table("kv_creator"));
+  table.kv_creator = read_kv_creator(settings.table("kv_creator"), rules);
   const std::string missing = missing_library(table.kv_creator);
   if (!missing.empty()) {
     settings.problem("kv_creator", fmt::format("kv_creator {} is not built: {}",
@@ -172,7 +172,7 @@ void read_table(Settings& settings, const OwnRules& rules, Defaults& d) {
   d.empty_bag = settings.option("empty_bag", d.empty_bag, names_of(d.empty_bag));
   read_restriction(settings, rules, table);
   read_admission(settings, table);
-  read_store(settings, table);
+  read_store(settings, rules, table);
   check_exchange(settings, table);
 }
 

@@ -155,10 +155,11 @@ struct MoveRow {
   }
 };
 
-/// Notes the keys of the listed ones that do not stay, where the table follows changes.
+/// Notes the keys of the listed ones that do not stay, where the table follows changes. Rows that
+/// leave the memory in front of a store are not removed.
 template <Backend B>
 void note_removed(Stream<B>& stream, Table<B>& table, const Selection<B>& kept, const Key* keys) {
-  if (!table.follows_changes()) {
+  if (!table.follows_changes() || table.stored() != nullptr) {
     return;
   }
   const std::vector<Key> all = to_host(stream, Span<const Key>(keys, table.size()));
@@ -256,6 +257,9 @@ Restriction restrict_stored(Stream<B>& stream, Communicator<B>& communicator, Ta
     }
   }
   vote(host_of(communicator), [&] { table.stored()->store().erase(leaving); });
+  for (std::size_t i = 0; table.follows_changes() && i < leaving.size(); ++i) {
+    table.note_removed(leaving[i].shard, leaving[i].key);
+  }
   result.removed = result.before - num_reserved;
   table.count_removed(result.removed);
   return result;

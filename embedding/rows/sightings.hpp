@@ -31,6 +31,14 @@ class Sightings {
   void sight(Stream<B>& stream, const Partitioner& partitioner, Span<const Key> keys,
              std::uint8_t* admitted);
 
+  /// How often each of distinct keys has been sighted, 0 for keys that do not wait, on the host.
+  std::vector<std::uint32_t> counts(Stream<B>& stream, const Partitioner& partitioner,
+                                    Span<const Key> keys) const;
+
+  /// Sets what `counts` has given for these keys.
+  void set_counts(Stream<B>& stream, const Partitioner& partitioner, Span<const Key> keys,
+                  const std::vector<std::uint32_t>& counts);
+
   /// Forgets all keys.
   void clear(Stream<B>& stream);
 
@@ -43,6 +51,10 @@ class Sightings {
   void load_shard(std::int64_t shard, Span<const Key> keys, const std::uint32_t* counts);
 
  private:
+  /// The rows of distinct keys; those that had none get one, with the count 0.
+  Buffer<RowId, B> make_rows(Stream<B>& stream, const Partitioner& partitioner,
+                             Span<const Key> keys);
+
   /// Leaves the keys that wait.
   void drop_admitted(Stream<B>& stream);
 

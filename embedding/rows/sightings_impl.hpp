@@ -73,6 +73,42 @@ struct CountSighting {
   }
 };
 
+/// counts[i] = how often key i has been sighted; 0 where it does not wait.
+struct ReadSighted {
+  RowStoreRef store;
+  const RowId* rows;
+  std::uint32_t needed;
+  std::uint32_t* counts;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const {
+    const std::uint32_t count =
+        rows[i] == kNoRow ? 0 : std::bit_cast<std::uint32_t>(*store.row(rows[i]));
+    counts[i] = count == needed ? 0 : count;
+  }
+};
+
+/// Sets the count of key i; one that is 0 waits no more, as if it had been admitted.
+struct WriteSighted {
+  RowStoreRef store;
+  const RowId* rows;
+  std::uint32_t needed;
+  const std::uint32_t* counts;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const {
+    *store.row(rows[i]) = std::bit_cast<float>(counts[i] == 0 ? needed : counts[i]);
+  }
+};
+
+/// Whether the key of row i waits no more.
+struct IsAdmitted {
+  RowStoreRef counts;
+  std::uint32_t needed;
+
+  KEYSHARD_HD std::int64_t operator()(std::int64_t i) const {
+    return std::bit_cast<std::uint32_t>(*counts.row(static_cast<RowId>(i))) == needed ? 1 : 0;
+  }
+};
+
 struct FlagOf {
   const std::uint8_t* flags;
 
@@ -127,8 +163,8 @@ Sightings<B>::Sightings(Range shards, std::uint64_t seed, std::uint32_t needed)
     : index_(shards, seed), counts_(1), needed_(needed) {}
 
 template <Backend B>
-void Sightings<B>::sight(Stream<B>& stream, const Partitioner& partitioner, Span<const Key> keys,
-                         std::uint8_t* admitted) {
+Buffer<RowId, B> Sightings<B>::make_rows(Stream<B>& stream, const Partitioner& partitioner,
+                                         Span<const Key> keys) {
   const std::int64_t n = keys.size();
   Buffer<RowId, B> rows(stream, n);
   const std::int64_t starts[] = {0, n};
@@ -147,12 +183,40 @@ void Sightings<B>::sight(Stream<B>& stream, const Partitioner& partitioner, Span
                             .shards = shards.data(),
                             .rows = rows.data()});
   insert_keys<B>(stream, {{&index_, 0, fresh.size(), first}}, taken.data(), shards.data());
+  return rows;
+}
+
+template <Backend B>
+void Sightings<B>::sight(Stream<B>& stream, const Partitioner& partitioner, Span<const Key> keys,
+                         std::uint8_t* admitted) {
+  const std::int64_t n = keys.size();
+  const Buffer<RowId, B> rows = make_rows(stream, partitioner, keys);
   Buffer<std::uint8_t, B> anew(stream, n);
   for_each(stream, n, CountSighting{counts_.ref(), rows.data(), needed_, admitted, anew.data()});
   admitted_ += sum(stream, n, FlagOf{admitted}) - sum(stream, n, FlagOf{anew.data()});
   if (admitted_ > index_.size() / 2) {
     drop_admitted(stream);
   }
+}
+
+template <Backend B>
+std::vector<std::uint32_t> Sightings<B>::counts(Stream<B>& stream, const Partitioner& partitioner,
+                                                Span<const Key> keys) const {
+  const std::int64_t n = keys.size(), starts[] = {0, n};
+  Buffer<RowId, B> rows(stream, n);
+  Buffer<std::uint32_t, B> counts(stream, n);
+  for_each_run(stream, starts, FindSighted{index_.ref(), partitioner, keys.data(), rows.data()});
+  for_each(stream, n, ReadSighted{counts_.ref(), rows.data(), needed_, counts.data()});
+  return to_host(stream, counts);
+}
+
+template <Backend B>
+void Sightings<B>::set_counts(Stream<B>& stream, const Partitioner& partitioner,
+                              Span<const Key> keys, const std::vector<std::uint32_t>& counts) {
+  const Buffer<RowId, B> rows = make_rows(stream, partitioner, keys);
+  const Buffer<std::uint32_t, B> given = to_device(stream, counts);
+  for_each(stream, keys.size(), WriteSighted{counts_.ref(), rows.data(), needed_, given.data()});
+  admitted_ = sum(stream, counts_.size(), IsAdmitted{counts_.ref(), needed_});
 }
 
 template <Backend B>

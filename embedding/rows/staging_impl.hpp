@@ -58,6 +58,12 @@ void drop_rows(Table<B>& table) {
 
 template <Backend B>
 void empty_store(Table<B>& table) {
+  for (std::int64_t shard = table.shards().begin;
+       table.follows_changes() && shard < table.shards().end; ++shard) {
+    for (const Key key : table.shard_content(shard).keys) {
+      table.note_removed(shard, key);
+    }
+  }
   table.stored()->store().clear(table.shards());
   drop_rows(table);
 }

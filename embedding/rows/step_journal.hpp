@@ -23,6 +23,8 @@ struct TableJournal {
   std::vector<RowId> written;          ///< their rows
   std::vector<std::uint8_t> existed;   ///< whether they had rows
   std::vector<float> before;           ///< [keys x size] the records of those that had
+  std::vector<Key> sighted;            ///< keys without a row, where the table admits by count
+  std::vector<std::uint32_t> counts;   ///< of these, before the step
 };
 
 template <Backend B>
@@ -39,6 +41,9 @@ class StepJournal {
 
   /// Writes the changed rows of the tables that have stores.
   void write();
+
+  /// Notes what the step has changed, for Table::changes of tables that have stores.
+  void note_changes();
 
   /// Takes back what `write` has written, also where it has failed. Throws where that cannot be
   /// done or known, naming the store.

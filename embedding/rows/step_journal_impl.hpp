@@ -23,6 +23,22 @@ StepJournal<B>::StepJournal(Span<Table<B>* const> tables) {
   }
 }
 
+/// Keeps how often the keys of a step that have no row were sighted before.
+template <Backend B>
+void note_sightings(Stream<B>& stream, TableJournal<B>& journal, const std::vector<Key>& keys) {
+  if (journal.table->sightings() == nullptr) {
+    return;
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (journal.written[i] == kNoRow) {
+      journal.sighted.push_back(keys[i]);
+    }
+  }
+  const Buffer<Key, B> missing = to_device(stream, journal.sighted);
+  journal.counts =
+      journal.table->sightings()->counts(stream, journal.table->partitioner(), missing.span());
+}
+
 template <Backend B>
 void StepJournal<B>::note_before(Stream<B>& stream, const TableKeys& keys, const RowId* rows) {
   for (std::size_t t = 0; t < tables_.size(); ++t) {
@@ -30,9 +46,10 @@ void StepJournal<B>::note_before(Stream<B>& stream, const TableKeys& keys, const
     const std::int64_t begin = keys.starts[static_cast<std::int64_t>(t)];
     const std::int64_t n = keys.starts[static_cast<std::int64_t>(t) + 1] - begin;
     journal.rows = static_cast<RowId>(journal.table->index().size());
-    journal.keys =
-        store_keys(*journal.table, to_host(stream, Span<const Key>(keys.keys + begin, n)));
+    const std::vector<Key> own = to_host(stream, Span<const Key>(keys.keys + begin, n));
+    journal.keys = store_keys(*journal.table, own);
     journal.written = to_host(stream, Span<const RowId>(rows + begin, n));
+    note_sightings(stream, journal, own);
     std::vector<RowId> old;
     for (const RowId row : journal.written) {
       journal.existed.push_back(row != kNoRow ? 1 : 0);
@@ -96,6 +113,13 @@ void StepJournal<B>::write() {
                  journal.table->options().bp_v2 ? journal.existed.data() : nullptr,
                  journal.before.data());
     failed_ = false;
+  }
+}
+
+template <Backend B>
+void StepJournal<B>::note_changes() {
+  for (const TableJournal<B>& journal : tables_) {
+    journal.table->note_changed(journal.keys);
   }
 }
 
@@ -196,6 +220,10 @@ void StepJournal<B>::undo_memory(Stream<B>& stream) {
     if (!journal.keys.empty()) {
       restore_rows(stream, journal);
     }
+    if (!journal.sighted.empty()) {
+      const Buffer<Key, B> sighted = to_device(stream, journal.sighted);
+      table.sightings()->set_counts(stream, table.partitioner(), sighted.span(), journal.counts);
+    }
     if (table.stored() != nullptr) {
       end_step(table);  // the next step finds what its store holds
     }
@@ -241,6 +269,7 @@ void apply_stored(Stream<B>& stream, Communicator<B>& communicator, Span<Table<B
   } catch (const Error& error) {
     fail_step(stream, communicator, journal, error);
   }
+  journal.note_changes();
 }
 
 }  // namespace keyshard

@@ -22,10 +22,18 @@ StatusMerge status_merge(const RestrictPolicy& policy) {
   return std::holds_alternative<Frequency>(policy) ? StatusMerge::add : StatusMerge::higher;
 }
 
+ShortValues shorts_of(ValueDtype dtype) {
+  return dtype == ValueDtype::float16    ? ShortValues::float16
+         : dtype == ValueDtype::bfloat16 ? ShortValues::bfloat16
+                                         : ShortValues::none;
+}
+
 }  // namespace
 
 RecordLayout record_layout(const TableOptions& options, const RowLayout& layout) {
   RecordLayout record{options.name, "", layout.floats, status_merge(options.restrict_policy)};
+  record.shorts = shorts_of(options.value_dtype);
+  record.num_shorts = record.shorts == ShortValues::none ? 0 : layout.dim;
   SettingValue::Table columns;
   for (const RowColumn& column : row_columns(options, layout)) {
     columns.emplace_back(column.name, value_of(column.width));
@@ -52,7 +60,7 @@ StoredRows::StoredRows(const TableOptions& options, const RowLayout& layout,
           layout.stride * 4 + 4 + static_cast<std::int64_t>(sizeof(HeldRow)) + kIndexBytes;
       fast_bytes_ = creator.fast_bytes;
       most_rows_ = std::max<std::int64_t>((fast_bytes_ - kLeastIndexBytes) / row_bytes, 1);
-    } else if constexpr (!std::is_same_v<Rows, HostRows>) {
+    } else if constexpr (std::is_constructible_v<SlowRows, Rows>) {
       store_ = make_store(creator, record, owner);
     }
   });

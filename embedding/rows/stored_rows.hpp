@@ -8,12 +8,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_set>
 #include <vector>
 
+#include "embedding/rows/key_changes.hpp"
 #include "embedding/rows/row_layout.hpp"
 #include "embedding/stores/make_store.hpp"
-#include "runtime/hash.hpp"
 
 namespace keyshard {
 
@@ -25,11 +26,6 @@ struct HeldRow {
   std::uint32_t used = 0;  ///< the step of its last use
   bool changed = false;    ///< it differs from its record
   bool stored = false;     ///< it has a record
-};
-
-/// Hashes keys, which programs choose.
-struct KeyHash {
-  std::size_t operator()(Key key) const { return mix64(key); }
 };
 
 class StoredRows {
@@ -67,6 +63,8 @@ class StoredRows {
   std::vector<HeldRow> rows;                ///< of each row in memory, by its number
   std::unordered_set<Key, KeyHash> absent;  ///< keys that the store was asked for and has not
   bool trains = false;  ///< rows in memory may have gradients, so none may leave but by its age
+
+  std::optional<KeyChanges> changes;  ///< since the mark; nothing: no mark
 
  private:
   std::unique_ptr<Store> store_;

@@ -51,15 +51,53 @@ void Table<B>::find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* ro
       fresh_rows.push_back(found[i]);
     }
   }
-  keep_changed(*this, store_keys(*this, fresh), fresh_rows, nullptr, nullptr);
+  const std::vector<StoreKey> made = store_keys(*this, fresh);
+  keep_changed(*this, made, fresh_rows, nullptr, nullptr);
+  note_changed(made);
 }
 
 template <Backend B>
 void Table<B>::keep(Stream<B>& stream, Span<const Key> keys, const RowId* rows) {
-  if (stored_ != nullptr) {
-    keep_changed(*this, store_keys(*this, to_host(stream, keys)),
-                 to_host(stream, Span<const RowId>(rows, keys.size())), nullptr, nullptr);
+  if (stored_ == nullptr) {
+    return;
   }
+  const std::vector<StoreKey> kept = store_keys(*this, to_host(stream, keys));
+  keep_changed(*this, kept, to_host(stream, Span<const RowId>(rows, keys.size())), nullptr,
+               nullptr);
+  note_changed(kept);
+}
+
+template <Backend B>
+void Table<B>::note_changed(const std::vector<StoreKey>& keys) {
+  if (stored_ != nullptr && stored_->changes) {
+    stored_->changes->note_changed(keys);
+  }
+}
+
+/// Other writers of a store may have removed rows, or dropped what was meant for them.
+template <Backend B>
+ShardChanges Table<B>::stored_changes(std::int64_t shard) const {
+  ShardChanges changes = stored_->changes->changes(shard);
+  if (!stored_->writes_through() || changes.changed.empty()) {
+    return changes;
+  }
+  const std::lock_guard lock(stored_->shard_mutex());
+  Store& store = stored_->store();
+  std::vector<float> records(changes.changed.size() *
+                             static_cast<std::size_t>(store.layout().size()));
+  std::vector<std::uint8_t> found(changes.changed.size());
+  store.get(store_keys(*this, changes.changed), records.data(), found.data());
+  std::size_t left = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found[i] != 0) {
+      changes.changed[left++] = changes.changed[i];
+    } else {
+      changes.removed.push_back(changes.changed[i]);
+    }
+  }
+  changes.changed.resize(left);
+  std::sort(changes.removed.begin(), changes.removed.end());
+  return changes;
 }
 
 template <Backend B>
@@ -189,6 +227,7 @@ void Table<B>::put_shard(std::int64_t shard, Span<const Key> keys,
   }
   const std::lock_guard lock(stored_->shard_mutex());
   stored_->store().put(names, records.data());
+  note_changed(names);
 }
 
 /// Merges the records of a shard in the store with those of rows in memory, which count.

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "embedding/rows/key_changes.hpp"
 #include "embedding/rows/key_index.hpp"
 #include "embedding/rows/row_layout.hpp"
 #include "embedding/rows/row_store.hpp"
@@ -55,13 +56,6 @@ struct ChangedRows {
   const RowId* read;     ///< [n] as `find` gave them when the rows were read
   const float* old;      ///< [n x dim] what was read
   const float* updated;  ///< [n x dim] what they have become
-};
-
-/// What has happened to the keys of one shard since a mark, ascending, on the host.
-struct ShardChanges {
-  std::vector<Key> changed;  ///< have a row that is new or was written
-  std::vector<Key>
-      removed;  ///< have lost their row and have none; some may be younger than the mark
 };
 
 template <Backend B>
@@ -169,12 +163,18 @@ class Table {
   /// Forgets what has changed so far. Between two steps.
   void mark_changes(Stream<B>& stream);
 
-  bool follows_changes() const noexcept { return changed_ != nullptr; }
+  bool follows_changes() const noexcept {
+    return stored_ == nullptr ? changed_ != nullptr : stored_->changes.has_value();
+  }
 
   /// The keys of a shard of this rank whose rows were made, stepped, assigned or loaded since the
-  /// mark, and those whose rows a restriction or `clear` removed. Throws Error{invalid_argument}
+  /// mark, and those whose rows a restriction or `clear` removed; with a store by this program. One
+  /// without rows in memory is asked which of these keys have a row. Throws Error{invalid_argument}
   /// where there is no mark.
   ShardChanges changes(std::int64_t shard) const;
+
+  /// Notes that keys of a table with a store have got rows or other ones, where it follows changes.
+  void note_changed(const std::vector<StoreKey>& keys);
 
   /// Notes that a key of that shard loses its row; the table follows changes.
   void note_removed(std::int64_t shard, Key key);
@@ -245,6 +245,8 @@ class Table {
   void find_or_make(Stream<B>& stream, Span<const Key> keys, RowId* rows);
 
   std::int64_t stored_size(Range shards) const;
+
+  ShardChanges stored_changes(std::int64_t shard) const;
 
   /// load_shard into the store.
   void put_shard(std::int64_t shard, Span<const Key> keys, const std::vector<const void*>& columns);

@@ -25,6 +25,7 @@ template void apply_gradients(Stream<Cpu>&, Span<Table<Cpu>* const>, const Updat
                               StepJournal<Cpu>*);
 template class StoreLocks<Cpu>;
 template void empty_store(Table<Cpu>&);
+template void stage_keys(Stream<Cpu>&, Table<Cpu>&, const std::vector<Key>&, bool);
 template void stage_rows(Stream<Cpu>&, Communicator<Cpu>&, Span<Table<Cpu>* const>,
                          const TableKeys&, bool);
 

@@ -16,10 +16,17 @@
 
 namespace keyshard {
 
-/// Throws Error{not_built} where a rule of the table is a function of the host and rows are not.
+/// Throws where the options want another place than that of the table: Error{not_built} where a
+/// rule is a function of the host and rows are not, Error{invalid_argument} where rows are to live
+/// on a device and there is none.
 template <Backend B>
-void require_host_rules(const TableOptions& options) {
-  if constexpr (!std::same_as<B, Cpu>) {
+void require_place(const TableOptions& options) {
+  if constexpr (std::same_as<B, Cpu>) {
+    require(!std::holds_alternative<DeviceRows>(options.kv_creator), Kind::invalid_argument,
+            "table {}: kv_creator device is the memory of a GPU (--device cuda): expected host on "
+            "a CPU: found device",
+            options.name);
+  } else {
     require(!has_own_rules(options), Kind::not_built,
             "table {}: rules of a program are functions of the host and need a table on a CPU",
             options.name);
@@ -34,7 +41,7 @@ Table<B>::Table(TableOptions options, Range shards, std::int64_t rank, std::int6
       index_(shards, hash_of(options_.seed, 0x1DE)),
       store_(layout_.stride),
       statuses_(1) {
-  require_host_rules<B>(options_);
+  require_place<B>(options_);
   for (GroupOptions& group : options_.groups) {
     if (!group.constant.empty()) {
       group.initializer = ConstantVector{group.constant.data()};
@@ -45,7 +52,7 @@ Table<B>::Table(TableOptions options, Range shards, std::int64_t rank, std::int6
     sightings_.emplace(shards, hash_of(options_.seed, 0x516),
                        static_cast<std::uint32_t>(options_.admit_after));
   }
-  if (is_host(options_.kv_creator)) {
+  if (in_memory(options_.kv_creator)) {
     index_.reserve(options_.init_capacity * shards.size() / kShards);
   } else {
     stored_ = std::make_unique<StoredRows>(options_, layout_,
@@ -140,9 +147,12 @@ void Table<B>::truncate(std::int64_t rows) {
 
 template <Backend B>
 void Table<B>::clear(Stream<B>& stream) {
+  if (sightings_) {
+    sightings_->clear(stream);
+  }
+  calls_.clear();
   if (stored_ != nullptr) {
     empty_store(*this);
-    calls_.clear();
     return;
   }
   for (std::int64_t shard = shards().begin; follows_changes() && shard < shards().end; ++shard) {
@@ -152,10 +162,6 @@ void Table<B>::clear(Stream<B>& stream) {
   }
   const std::vector<std::int64_t> none(static_cast<std::size_t>(shards().size()) + 1);
   replace_keys<B>(stream, index_, none, nullptr, nullptr);
-  calls_.clear();
-  if (sightings_) {
-    sightings_->clear(stream);
-  }
   truncate(0);
 }
 
@@ -341,10 +347,10 @@ struct ClearChanged {
 
 template <Backend B>
 void Table<B>::mark_changes(Stream<B>& stream) {
-  require(
-      stored_ == nullptr, Kind::not_built,
-      "table {}: changes since a mark are followed for rows in host memory: found kv_creator {}",
-      options_.name, name_of(options_.kv_creator));
+  if (stored_ != nullptr) {
+    stored_->changes.emplace(shards());
+    return;
+  }
   if (changed_ == nullptr) {
     changed_ = std::make_unique<RowStore<B>>(1);
     changed_->allocate(store_.size());
@@ -355,14 +361,21 @@ void Table<B>::mark_changes(Stream<B>& stream) {
 
 template <Backend B>
 void Table<B>::note_removed(std::int64_t shard, Key key) {
+  if (stored_ != nullptr) {
+    stored_->changes->note_removed(shard, key);
+    return;
+  }
   removed_keys_[static_cast<std::size_t>(shard - shards().begin)].push_back(key);
 }
 
 template <Backend B>
 ShardChanges Table<B>::changes(std::int64_t shard) const {
-  require(changed_ != nullptr, Kind::invalid_argument,
+  require(follows_changes(), Kind::invalid_argument,
           "table {}: expected mark_changes before the changes since the mark are asked for",
           options_.name);
+  if (stored_ != nullptr) {
+    return stored_changes(shard);
+  }
   const ShardRows rows = shard_rows(shard);
   std::vector<float> changed(rows.keys.size());
   copy_rows_out<B>(changed_->ref(), rows.rows, {0, sizeof(float)}, changed.data());

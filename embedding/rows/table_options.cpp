@@ -161,24 +161,12 @@ void check_admission(const TableOptions& options) {
 
 /// What a store cannot do.
 void check_store(const TableOptions& options) {
-  if (is_host(options.kv_creator)) {
+  if (in_memory(options.kv_creator)) {
     return;
   }
   check(options.kv_creator, "table " + options.name);
-  require(
-      options.admit_after <= 1, Kind::invalid_argument,
-      "table {}: admit_after counts sightings in host memory: expected kv_creator host with it, "
-      "or admit_probability: found {}",
-      options.name, name_of(options.kv_creator));
   const bool clipped = std::any_of(options.groups.begin(), options.groups.end(),
                                    [](const GroupOptions& group) { return group.max_norm > 0; });
-  require(
-      !options.bp_v2 || options.value_dtype == ValueDtype::float32 ||
-          !std::holds_alternative<RedisRows>(options.kv_creator),
-      Kind::not_built,
-      "table {}: value_dtype = {} with bp_v2 and kv_creator redis is not built in this version, "
-      "for the server adds floats of 32 bits; built are value_dtype = float32, or bp_v2 = false",
-      options.name, option_name(options.value_dtype));
   require(!options.bp_v2 || !clipped || !std::holds_alternative<RedisRows>(options.kv_creator),
           Kind::invalid_argument,
           "table {}: with bp_v2 a Redis server adds what several writers do to a row, and clips "

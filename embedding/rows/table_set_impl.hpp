@@ -24,7 +24,7 @@ Table<B>& TableSet<B>::create(const TableOptions& options) {
   const Range shards = owners_of(options, ranks).shards_of(rank);
   std::unique_ptr<Table<B>> table;
   const auto make = [&] { table = std::make_unique<Table<B>>(options, shards, rank, ranks); };
-  if (is_host(options.kv_creator)) {
+  if (in_memory(options.kv_creator)) {
     make();
   } else {
     vote(host_of(*communicator_), make);

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@
 
 namespace keyshard {
 
+struct OwnStore;
+
 /// The registry of a program: rules whose structs have a kName, which no other rule of the family
 /// has. The fields of a registered rule are the defaults of a configuration.
 struct OwnRules {
@@ -39,6 +42,8 @@ struct OwnRules {
   std::vector<OwnCombiner> combiners = {};
   std::vector<OwnPartitioner> partitioners = {};
   std::vector<OwnPolicy> policies = {};
+  /// Where rows may live: the `store` of an own_store (stores/own_store.hpp).
+  std::vector<std::shared_ptr<const OwnStore>> stores = {};
 };
 
 /// Reads the fields of a rule, where its struct has some.

@@ -1,28 +1,36 @@
 #include "embedding/stores/kv_creator.hpp"
 
+#include <optional>
 #include <type_traits>
 
 #include "embedding/rules/family.hpp"
+#include "embedding/rules/own_rules.hpp"
 #include "embedding/stores/make_store.hpp"
+#include "embedding/stores/own_store.hpp"
 #include "runtime/error.hpp"
 #include "runtime/visit.hpp"
 
 namespace keyshard {
 namespace {
 
-const FamilyNames& creators() {
-  static const FamilyNames kFamily{"a kv_creator", names_of_rules<KvCreator>(), {"device"}};
-  return kFamily;
-}
+/// What a configuration can name without a program.
+using BuiltInRows = std::variant<HostRows, DeviceRows, RocksDbRows, RedisRows, TieredRows>;
+using BuiltInSlowRows = std::variant<RocksDbRows, RedisRows>;
 
-const FamilyNames& slow_creators() {
-  static const FamilyNames kFamily{"a slow store", names_of_rules<SlowRows>(), {}};
-  return kFamily;
+/// The names of a family, then those of the stores of a program.
+template <class Family>
+FamilyNames with_own(const char* kind, const OwnRules& own) {
+  std::vector<std::string> names;
+  for (const auto& store : own.stores) {
+    names.push_back(store->name);
+  }
+  return FamilyNames{kind, names_of_rules<Family>(), {}}.with(names);
 }
 
 constexpr KeyMeaning kStoreKeys[] = {
     {"type", "",
-     "memory of the ranks, a RocksDB of each rank, a Redis server that jobs share, or memory in "
+     "memory of the ranks, or of their GPUs, a RocksDB of each rank, a Redis server that jobs "
+     "share, or memory in "
      "front of one of the two"},
     {"path", "path", "a folder on local disk"},
     {"host", "", "a name, an address, or the path of a Unix socket"},
@@ -97,6 +105,14 @@ std::string problem_of(const RedisRows& rows) {
 
 std::string problem_of(const HostRows&) { return ""; }
 
+std::string problem_of(const DeviceRows&) { return ""; }
+
+std::string problem_of(const OwnStoreRows& rows) {
+  return rows.store != nullptr && rows.store->open
+             ? ""
+             : "a store of the program needs a function that opens it (own_store)";
+}
+
 std::string problem_of(const TieredRows& rows) {
   if (rows.fast_bytes < kLeastFastBytes) {
     return fmt::format("tiered needs fast_bytes >= {}: found {}", kLeastFastBytes, rows.fast_bytes);
@@ -104,8 +120,36 @@ std::string problem_of(const TieredRows& rows) {
   return visit_variant(rows.slow, [](const auto& slow) { return problem_of(slow); });
 }
 
+/// Whether a kind of rows has fields of its own.
 template <class Rows>
-void read_fields(Settings& settings, Rows& rows) {
+inline constexpr bool kHasFields = requires(Rows& rows, ReadField field) {
+  Rows::fields(rows, field);
+};
+
+template <class Rows>
+void read_fields(Settings& settings, const OwnRules& own, Rows& rows);
+
+/// The rows of a family that a configuration names; nothing where the name is wrong.
+template <class BuiltIn, class Family>
+std::optional<Family> read_rows(Settings& settings, const char* kind, const char* otherwise,
+                                const OwnRules& own) {
+  const std::optional<std::size_t> index =
+      with_own<BuiltIn>(kind, own).read(settings, "type", otherwise);
+  if (!index) {
+    return std::nullopt;
+  }
+  constexpr std::size_t kBuiltIn = std::variant_size_v<BuiltIn>;
+  Family result = OwnStoreRows{*index < kBuiltIn ? nullptr : own.stores[*index - kBuiltIn]};
+  with_alternative<BuiltIn>(*index, [&](auto rows) {
+    read_fields(settings, own, rows);
+    result = rows;
+  });
+  settings.finish();
+  return result;
+}
+
+template <class Rows>
+void read_fields(Settings& settings, const OwnRules& own, Rows& rows) {
   if constexpr (std::is_same_v<Rows, TieredRows>) {
     rows.fast_bytes = settings.integer("fast_bytes", rows.fast_bytes, kLeastFastBytes);
     if (!settings.has("fast_bytes")) {
@@ -113,15 +157,9 @@ void read_fields(Settings& settings, Rows& rows) {
     }
     Settings slow = settings.table("slow");
     slow.describe(kStore);
-    const auto index = slow_creators().read(slow, "type", RocksDbRows::kName);
-    if (index) {
-      with_alternative<SlowRows>(*index, [&](auto chosen) {
-        read_fields(slow, chosen);
-        rows.slow = chosen;
-      });
-      slow.finish();
-    }
-  } else if constexpr (!std::is_same_v<Rows, HostRows>) {
+    rows.slow = read_rows<BuiltInSlowRows, SlowRows>(slow, "a slow store", RocksDbRows::kName, own)
+                    .value_or(rows.slow);
+  } else if constexpr (kHasFields<Rows>) {
     Rows::fields(rows, ReadField{settings});
     const std::string problem = problem_of(rows);
     if (!problem.empty()) {
@@ -131,13 +169,22 @@ void read_fields(Settings& settings, Rows& rows) {
 }
 
 template <class Rows>
+const char* name_of_rows(const Rows& rows) {
+  if constexpr (std::is_same_v<Rows, OwnStoreRows>) {
+    return *rows.name() == '\0' ? "unregistered" : rows.name();
+  } else {
+    return Rows::kName;
+  }
+}
+
+template <class Rows>
 SettingValue tree_of(const Rows& rows) {
-  SettingValue::Table table{{"type", value_of(std::string(Rows::kName))}};
+  SettingValue::Table table{{"type", value_of(std::string(name_of_rows(rows)))}};
   if constexpr (std::is_same_v<Rows, TieredRows>) {
     table.emplace_back("fast_bytes", value_of(rows.fast_bytes));
     table.emplace_back("slow",
                        visit_variant(rows.slow, [](const auto& slow) { return tree_of(slow); }));
-  } else if constexpr (!std::is_same_v<Rows, HostRows>) {
+  } else if constexpr (kHasFields<Rows>) {
     Rows::fields(rows, WriteField{table});
   }
   return value_of(std::move(table));
@@ -147,7 +194,7 @@ template <class Rows>
 void check_rows(const Rows& rows, const std::string& owner) {
   if constexpr (std::is_same_v<Rows, TieredRows>) {
     visit_variant(rows.slow, [&](const auto& slow) { check_rows(slow, owner); });
-  } else if constexpr (!std::is_same_v<Rows, HostRows>) {
+  } else if constexpr (kHasFields<Rows>) {
     Rows::fields(rows, CheckField{owner});
   }
   const std::string problem = problem_of(rows);
@@ -156,23 +203,22 @@ void check_rows(const Rows& rows, const std::string& owner) {
 
 }  // namespace
 
-const char* name_of(const KvCreator& creator) {
-  return visit_variant(creator,
-                       [](const auto& rows) { return std::decay_t<decltype(rows)>::kName; });
+const char* OwnStoreRows::name() const { return store == nullptr ? "" : store->name.c_str(); }
+
+const OwnStoreRows* own_store_rows(const KvCreator& creator) {
+  const auto* tiered = std::get_if<TieredRows>(&creator);
+  return tiered == nullptr ? std::get_if<OwnStoreRows>(&creator)
+                           : std::get_if<OwnStoreRows>(&tiered->slow);
 }
 
-KvCreator read_kv_creator(Settings settings) {
+const char* name_of(const KvCreator& creator) {
+  return visit_variant(creator, [](const auto& rows) { return name_of_rows(rows); });
+}
+
+KvCreator read_kv_creator(Settings settings, const OwnRules& own) {
   settings.describe(kStore);
-  KvCreator result;
-  const auto index = creators().read(settings, "type", HostRows::kName);
-  if (index) {
-    with_alternative<KvCreator>(*index, [&](auto rows) {
-      read_fields(settings, rows);
-      result = rows;
-    });
-    settings.finish();
-  }
-  return result;
+  return read_rows<BuiltInRows, KvCreator>(settings, "a kv_creator", HostRows::kName, own)
+      .value_or(KvCreator{});
 }
 
 SettingValue kv_creator_tree(const KvCreator& creator) {

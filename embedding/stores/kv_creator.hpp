@@ -4,18 +4,28 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 
+#include "embedding/rules/own_rule.hpp"
 #include "runtime/settings.hpp"
 
 namespace keyshard {
 
-/// The memory of the rank that owns the row.
+/// The memory of the rank that owns the row: of the host, or of its device where the table is on
+/// one.
 struct HostRows {
   static constexpr const char* kName = "host";
 
   bool operator==(const HostRows&) const = default;
+};
+
+/// The memory of the device of the rank that owns the row, for a table on a device.
+struct DeviceRows {
+  static constexpr const char* kName = "device";
+
+  bool operator==(const DeviceRows&) const = default;
 };
 
 /// A RocksDB of each table and rank, below a folder on local disk.
@@ -56,7 +66,19 @@ struct RedisRows {
   bool operator==(const RedisRows&) const = default;
 };
 
-using SlowRows = std::variant<RocksDbRows, RedisRows>;
+struct OwnStore;
+
+/// A store of the program (own_store.hpp).
+struct OwnStoreRows {
+  std::shared_ptr<const OwnStore> store;
+
+  /// The name under which it is registered; empty: it is not.
+  const char* name() const;
+
+  bool operator==(const OwnStoreRows&) const = default;
+};
+
+using SlowRows = std::variant<RocksDbRows, RedisRows, OwnStoreRows>;
 
 /// Memory for so many bytes of a table on each rank, in front of a slower store that holds the
 /// rest.
@@ -69,18 +91,26 @@ struct TieredRows {
 };
 
 /// The table of the family (rules/family.hpp).
-using KvCreator = std::variant<HostRows, RocksDbRows, RedisRows, TieredRows>;
+using KvCreator =
+    std::variant<HostRows, DeviceRows, RocksDbRows, RedisRows, TieredRows, OwnStoreRows>;
 
-inline bool is_host(const KvCreator& creator) { return std::holds_alternative<HostRows>(creator); }
+/// Whether all rows live in memory, without a store.
+inline bool in_memory(const KvCreator& creator) {
+  return std::holds_alternative<HostRows>(creator) || std::holds_alternative<DeviceRows>(creator);
+}
+
+/// The store of the program that a kv_creator is, or that is behind its memory; null: none.
+const OwnStoreRows* own_store_rows(const KvCreator& creator);
 
 const char* name_of(const KvCreator& creator);
 
 /// The least `fast_bytes`.
 inline constexpr std::int64_t kLeastFastBytes = 1 << 20;
 
-/// Reads a table {type = NAME, fields ...} of a configuration. Problems are recorded in `settings`;
-/// where there is one, the result is of no use.
-KvCreator read_kv_creator(Settings settings);
+/// Reads a table {type = NAME, fields ...} of a configuration, whose name may be that of a store
+/// that `own` registers. Problems are recorded in `settings`; where there is one, the result is of
+/// no use.
+KvCreator read_kv_creator(Settings settings, const OwnRules& own = no_own_rules());
 
 /// The table that a configuration would hold.
 SettingValue kv_creator_tree(const KvCreator& creator);

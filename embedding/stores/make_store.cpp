@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "embedding/stores/own_store.hpp"
 #include "runtime/error.hpp"
 #include "runtime/visit.hpp"
 
@@ -20,6 +21,10 @@ constexpr const char* kRedisMissing = "install libhiredis-dev and build again";
 #endif
 
 std::string missing_of(const HostRows&) { return ""; }
+
+std::string missing_of(const DeviceRows&) { return ""; }
+
+std::string missing_of(const OwnStoreRows&) { return ""; }
 
 std::string missing_of(const RocksDbRows&) { return kRocksDbMissing; }
 
@@ -49,7 +54,15 @@ std::string missing_library(const KvCreator& creator) {
 std::unique_ptr<Store> make_store(const SlowRows& rows, RecordLayout layout,
                                   const StoreOwner& owner) {
   return visit_variant(rows, [&](const auto& slow) {
-    if constexpr (std::is_same_v<std::decay_t<decltype(slow)>, RocksDbRows>) {
+    using Rows = std::decay_t<decltype(slow)>;
+    if constexpr (std::is_same_v<Rows, OwnStoreRows>) {
+      std::unique_ptr<Store> store = slow.store->open(layout, owner);
+      require(store != nullptr, Kind::invalid_argument,
+              "table {}: expected a store of the program, {}: found none: its function returned "
+              "null",
+              layout.table, name_of(KvCreator(slow)));
+      return store;
+    } else if constexpr (std::is_same_v<Rows, RocksDbRows>) {
       return open_rocksdb(slow, std::move(layout), owner);
     } else {
       return open_redis(slow, std::move(layout), owner);

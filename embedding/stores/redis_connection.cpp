@@ -108,22 +108,26 @@ void RedisConnection::authenticate() {
 }
 
 void RedisConnection::queue(const std::vector<std::string_view>& command) {
-  std::vector<const char*> texts;
-  std::vector<std::size_t> sizes;
+  texts_.clear();
+  sizes_.clear();
   for (const std::string_view& text : command) {
-    texts.push_back(text.data());
-    sizes.push_back(text.size());
+    texts_.push_back(text.data());
+    sizes_.push_back(text.size());
   }
-  if (redisAppendCommandArgv(context_.get(), static_cast<int>(command.size()), texts.data(),
-                             sizes.data()) != REDIS_OK) {
+  if (redisAppendCommandArgv(context_.get(), static_cast<int>(command.size()), texts_.data(),
+                             sizes_.data()) != REDIS_OK) {
     close_and_fail(fmt::format("expected to queue a command: found {}", context_->errstr));
   }
 }
 
 RedisReply RedisConnection::next() {
-  const NoBrokenPipe guard;
   void* found = nullptr;
-  if (redisGetReply(context_.get(), &found) != REDIS_OK) {
+  int result = redisGetReplyFromReader(context_.get(), &found);
+  if (result == REDIS_OK && found == nullptr) {  // no whole answer has come yet
+    const NoBrokenPipe guard;
+    result = redisGetReply(context_.get(), &found);
+  }
+  if (result != REDIS_OK) {
     close_and_fail(fmt::format("expected an answer within {} ms: found {}", server_.timeout_ms,
                                context_->errstr));
   }

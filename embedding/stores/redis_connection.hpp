@@ -56,6 +56,8 @@ class RedisConnection {
 
   RedisRows server_;
   std::unique_ptr<redisContext, FreeContext> context_;
+  std::vector<const char*> texts_;  // of the command that is queued
+  std::vector<std::size_t> sizes_;
 };
 
 }  // namespace keyshard

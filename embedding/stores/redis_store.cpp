@@ -7,7 +7,9 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <numeric>
 
+#include "embedding/rules/partitioners.hpp"
 #include "embedding/stores/make_store.hpp"
 #include "embedding/stores/redis_connection.hpp"
 #include "runtime/error.hpp"
@@ -16,13 +18,50 @@ namespace keyshard {
 namespace {
 
 /// For keys of one hash, KEYS[1]: the four cases of an update by increment. ARGV: floats of a
-/// record, rule of the status (0 none, 1 higher, 2 add), then field, record before ("" for none)
-/// and record after of each. Sums are rounded to a float where a processor rounds them. Returns how
-/// many were dropped.
+/// record, rule of the status (0 none, 1 higher, 2 add), kind of the floats of 16 bits (0 none, 1
+/// float16, 2 bfloat16) and their number, then field, record before ("" for none) and record after
+/// of each. Sums are rounded where a processor rounds them: `narrow` and `widen` are those of
+/// short_floats.hpp. Returns how many were dropped.
 constexpr const char* kAddScript = R"(
 local floats, rule, dropped = tonumber(ARGV[1]), tonumber(ARGV[2]), 0
+local kind, shorts = tonumber(ARGV[3]), tonumber(ARGV[4])
 local function single(x) return (struct.unpack('<f', struct.pack('<f', x))) end
-for i = 3, #ARGV, 3 do
+local function widen(record, at)
+  if kind == 2 then return (struct.unpack('<f', '\0\0' .. record:sub(at, at + 1))) end
+  local half = struct.unpack('<I2', record, at)
+  local sign = half >= 32768 and -1 or 1
+  local e, f = math.floor(half / 1024) % 32, half % 1024
+  if e == 0 then return sign * math.ldexp(f, -24) end
+  if e == 31 then return f == 0 and sign * math.huge or 0 / 0 end
+  return sign * math.ldexp(1024 + f, e - 25)
+end
+local function to_even(x)
+  local n = math.floor(x)
+  local rest = x - n
+  return (rest > 0.5 or (rest == 0.5 and n % 2 == 1)) and n + 1 or n
+end
+local function narrow(x)
+  local bits = struct.unpack('<I4', struct.pack('<f', x))
+  local upper = math.floor(bits / 65536)
+  if kind == 2 then
+    if x ~= x then
+      return struct.pack('<I2', math.floor(upper / 64) % 2 == 1 and upper or upper + 64)
+    end
+    return struct.pack('<I2', math.floor((bits + 32767 + upper % 2) / 65536))
+  end
+  local sign, size, half = bits >= 2147483648 and 32768 or 0, math.abs(x), 31744
+  if x ~= x then
+    local f = math.floor(bits / 8192) % 1024
+    half = 31744 + (f < 512 and f + 512 or f)
+  elseif size < 2 ^ -14 then
+    half = to_even(size * 2 ^ 24)
+  elseif size < 65520 then
+    local m, e = math.frexp(size)
+    half = (e + 14) * 1024 + to_even((2 * m - 1) * 1024)
+  end
+  return struct.pack('<I2', sign + half)
+end
+for i = 5, #ARGV, 3 do
   local field, before, after = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local now = redis.call('HGET', KEYS[1], field)
   if before == '' then
@@ -32,11 +71,17 @@ for i = 3, #ARGV, 3 do
   elseif now == before then
     redis.call('HSET', KEYS[1], field, after)
   else
-    local out = {}
-    for f = 0, floats - 1 do
+    local out, first = {}, math.ceil(shorts / 2)
+    for s = 0, shorts - 1 do
+      local at = 2 * s + 1
+      local delta = single(widen(after, at) - widen(before, at))
+      out[#out + 1] = narrow(single(widen(now, at) + delta))
+    end
+    out[#out + 1] = now:sub(2 * shorts + 1, 4 * first)
+    for f = first, floats - 1 do
       local at = 4 * f + 1
       local delta = single(struct.unpack('<f', after, at) - struct.unpack('<f', before, at))
-      out[f + 1] = struct.pack('<f', struct.unpack('<f', now, at) + delta)
+      out[#out + 1] = struct.pack('<f', struct.unpack('<f', now, at) + delta)
     end
     if rule > 0 then
       local at = 4 * floats + 1
@@ -44,7 +89,7 @@ for i = 3, #ARGV, 3 do
       local n = struct.unpack('<I4', now, at)
       local to = math.max(n, a)
       if rule == 2 then to = math.min(n + math.max(a - b, 0), 4294967295) end
-      out[floats + 1] = struct.pack('<I4', to)
+      out[#out + 1] = struct.pack('<I4', to)
     end
     redis.call('HSET', KEYS[1], field, table.concat(out))
   end
@@ -74,7 +119,7 @@ Key key_of_field(const redisReply& field) {
 
 /// Keys [begin, end) of an order are of one shard, and go in one command.
 struct ShardPart {
-  std::string hash;
+  std::string_view hash;
   std::int64_t begin;
   std::int64_t end;
 };
@@ -99,6 +144,9 @@ class RedisStore final : public Store {
         connection_(rows),
         names_(rows.prefix + ":" + path_part(this->layout().table)),
         shards_(owner.shards()) {
+    for (std::int64_t shard = 0; shard < kShards; ++shard) {
+      hashes_.push_back(fmt::format("{}:{}", names_, shard));
+    }
     connection_.connect();
     const std::string header = names_ + ":layout";
     const RedisReply made = connection_.command({"SETNX", header, this->layout().text});
@@ -163,8 +211,11 @@ class RedisStore final : public Store {
     const ShardOrder order = by_shard(changed.keys);
     const std::string floats = std::to_string(layout().floats);
     const std::string rule = std::to_string(static_cast<int>(layout().status));
+    const std::string kind = std::to_string(static_cast<int>(layout().shorts));
+    const std::string shorts = std::to_string(layout().num_shorts);
     return transaction(order, [&](const ShardPart& part) {
-      std::vector<std::string_view> command{"EVAL", kAddScript, "1", part.hash, floats, rule};
+      std::vector<std::string_view> command{"EVAL", kAddScript, "1",  part.hash,
+                                            floats, rule,       kind, shorts};
       for (std::int64_t i = part.begin; i < part.end; ++i) {
         const std::int64_t at = order.place(i);
         command.push_back(order.field(i));
@@ -211,8 +262,8 @@ class RedisStore final : public Store {
   }
 
  private:
-  std::string hash_of_shard(std::int64_t shard) const {
-    return fmt::format("{}:{}", names_, shard);
+  std::string_view hash_of_shard(std::int64_t shard) const {
+    return hashes_[static_cast<std::size_t>(shard)];
   }
 
   std::string_view record_at(const float* records, std::int64_t i) const {
@@ -246,11 +297,16 @@ class RedisStore final : public Store {
 
   ShardOrder by_shard(Span<const StoreKey> keys) const {
     ShardOrder result;
-    for (std::int64_t i = 0; i < keys.size(); ++i) {
-      result.order.push_back(i);
+    std::vector<std::int64_t> places(static_cast<std::size_t>(kShards) + 1);
+    for (const StoreKey& key : keys) {
+      ++places[key.shard + 1];
     }
-    std::stable_sort(result.order.begin(), result.order.end(),
-                     [&](std::int64_t a, std::int64_t b) { return keys[a].shard < keys[b].shard; });
+    std::partial_sum(places.begin(), places.end(), places.begin());
+    result.order.resize(static_cast<std::size_t>(keys.size()));
+    for (std::int64_t i = 0; i < keys.size(); ++i) {
+      result.order[static_cast<std::size_t>(places[keys[i].shard]++)] = i;
+    }
+    result.fields.reserve(result.order.size());
     for (std::int64_t i = 0; i < keys.size(); ++i) {
       const StoreKey& key = keys[result.place(i)];
       result.fields.push_back(field_of(key.key));
@@ -306,6 +362,7 @@ class RedisStore final : public Store {
 
   RedisConnection connection_;
   std::string names_;
+  std::vector<std::string> hashes_;  // of each shard
   Range shards_;
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "runtime/short_floats.hpp"
+
 namespace keyshard {
 namespace {
 
@@ -13,6 +15,18 @@ std::uint32_t merged_status(StatusMerge rule, std::uint32_t before, std::uint32_
   }
   const std::uint64_t sum = std::uint64_t{now} + (after > before ? after - before : 0);
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, UINT32_MAX));
+}
+
+/// Adds the changes of floats of 16 bits, as a row adds: as floats, rounded once.
+template <class Short>
+void add_shorts(std::int64_t n, const float* before, const float* after, float* now) {
+  const auto* old = reinterpret_cast<const std::uint16_t*>(before);
+  const auto* updated = reinterpret_cast<const std::uint16_t*>(after);
+  auto* sums = reinterpret_cast<std::uint16_t*>(now);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float change = Short::widen(updated[i]) - Short::widen(old[i]);
+    sums[i] = Short::narrow(Short::widen(sums[i]) + change);
+  }
 }
 
 }  // namespace
@@ -28,7 +42,12 @@ void merge_record(const RecordLayout& layout, const float* before, const float* 
     std::copy_n(after, layout.size(), now);
     return;
   }
-  for (std::int64_t i = 0; i < layout.floats; ++i) {
+  if (layout.shorts == ShortValues::float16) {
+    add_shorts<Float16>(layout.num_shorts, before, after, now);
+  } else if (layout.shorts == ShortValues::bfloat16) {
+    add_shorts<Bfloat16>(layout.num_shorts, before, after, now);
+  }
+  for (std::int64_t i = (layout.num_shorts + 1) / 2; i < layout.floats; ++i) {
     now[i] = now[i] + (after[i] - before[i]);
   }
   if (layout.status != StatusMerge::none) {

@@ -32,12 +32,17 @@ enum class StatusMerge {
   add,     ///< what both have counted is added
 };
 
+/// Floats of 16 bits, by which the values of a row begin.
+enum class ShortValues { none, float16, bfloat16 };
+
 /// What the records of a table are.
 struct RecordLayout {
   std::string table;        ///< the name of the table
   std::string text;         ///< columns, dtypes and options: the header of the store
   std::int64_t floats = 0;  ///< values and states
   StatusMerge status = StatusMerge::none;
+  ShortValues shorts = ShortValues::none;
+  std::int64_t num_shorts = 0;  ///< of the floats, the first ones hold so many floats of 16 bits
 
   /// Floats of a record; a status follows as the bits of one float.
   std::int64_t size() const { return floats + (status == StatusMerge::none ? 0 : 1); }

@@ -165,7 +165,7 @@ class VectorLoader {
                Stream<B>& stream)
       : source_(source), groups_(groups), table_(table), stream_(stream) {}
 
-  /// Throws where a key of the piece comes twice in it, or has come before. Changes nothing.
+  /// Throws where a key of the piece comes twice in it, or has come before. Changes no row.
   void check(const VectorPiece& mine) const {
     std::vector<std::pair<Key, std::int64_t>> places;
     for (std::size_t i = 0; i < mine.keys.size(); ++i) {
@@ -176,6 +176,10 @@ class VectorLoader {
       if (places[i].first == places[i - 1].first) {
         refuse_twice(source_, places[i].first, places[i - 1].second, places[i].second);
       }
+    }
+    if (table_.stored() != nullptr) {
+      check_store(mine);
+      return;
     }
     const std::vector<RowId> rows = rows_of(mine.keys);
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -201,6 +205,9 @@ class VectorLoader {
       from += group.width;
     }
     table_.assign(stream_, keys.span(), rows.data());
+    if (table_.stored() != nullptr) {
+      return;
+    }
     places_.resize(static_cast<std::size_t>(table_.size()));
     const std::vector<RowId> made = rows_of(mine.keys);
     for (std::size_t i = 0; i < made.size(); ++i) {
@@ -214,6 +221,25 @@ class VectorLoader {
     Buffer<RowId, B> rows(stream_, std::ssize(keys));
     table_.find(stream_, asked.span(), rows.data());
     return to_host(stream_, rows);
+  }
+
+  /// Throws where the store of the table has a row of a key already. Where the rows do not stay in
+  /// memory, no places are kept there either.
+  void check_store(const VectorPiece& mine) const {
+    const std::int64_t n = std::ssize(mine.keys), most = table_.stored()->piece();
+    for (std::int64_t begin = 0; begin < n; begin += most) {
+      const auto first = mine.keys.begin() + begin;
+      std::vector<Key> part(first, first + std::min(most, n - begin));
+      stage_keys(stream_, table_, part, false);
+      const std::vector<RowId> rows = rows_of(part);
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        require(rows[i] == kNoRow, Kind::bad_input,
+                "{}: expected each key once: found {}, which has a row already: of a vector before "
+                "it, or of another writer of {}",
+                source_.place(mine.places[static_cast<std::size_t>(begin) + i]),
+                static_cast<std::int64_t>(part[i]), table_.stored()->store().place());
+      }
+    }
   }
 
   const VectorSource& source_;
@@ -246,10 +272,11 @@ std::int64_t load_vectors(VectorSource& source, const std::vector<VectorGroup>& 
     const VectorPiece mine =
         vectors_to_owners(communicator, host_of(stream), table.partitioner(), owners, piece, width);
     vote(communicator, [&] { loader.check(mine); });
-    loader.add(mine, width);
+    vote(communicator, [&] { loader.add(mine, width); });
     communicator.progress().advance();
   }
-  std::int64_t rows = table.size();
+  std::int64_t rows = 0;
+  vote(communicator, [&] { rows = table.size(); });
   communicator.all_reduce(Span<std::int64_t>(&rows, 1), Reduction::sum);
   return rows;
 }
@@ -259,13 +286,11 @@ std::int64_t load_pretrained(const Pretrained& from, TableSet<B>& tables, Stream
   Communicator<Cpu>& communicator = host_of(tables.communicator());
   const InPhase phase(communicator.progress(), Phase::loading);
   Table<B>& table = tables.at(from.table);
-  require(table.stored() == nullptr, Kind::not_built,
-          "table {}: pretrained vectors are loaded into host memory: found kv_creator {}; save a "
-          "checkpoint of a job that has loaded them, and start from it",
-          from.table, name_of(table.options().kv_creator));
-  require(table.size() == 0, Kind::invalid_argument,
-          "table {}: expected no rows before vectors are loaded: found {}", from.table,
-          table.size());
+  vote(communicator, [&] {
+    const std::int64_t rows = table.size();
+    require(rows == 0, Kind::invalid_argument,
+            "table {}: expected no rows before vectors are loaded: found {}", from.table, rows);
+  });
   std::vector<VectorGroup> groups = vector_groups(table);
   const VectorForm form = form_of(from.path, communicator);
   if (form == VectorForm::checkpoint) {

@@ -232,11 +232,8 @@ TEST(EmbeddingOptions, OfOneBuiltValueAreCheckedAsALayerChecksThem) {
                   "have 64 bits and strings have type = \"string\" in [[data.columns]]: found "
                   "\"int32\""});
   EXPECT_EQ(read(R"({"embedding": {"kv_creator": "hots"}})").problems,
-            Lines{"file: embedding.kv_creator.type: expected one of host, rocksdb, redis, tiered: "
-                  "found \"hots\"; did you mean \"host\"?"});
-  EXPECT_EQ(read(R"({"embedding": {"kv_creator": "device"}})").problems,
-            Lines{"file: embedding.kv_creator.type: kv_creator \"device\" is not built in this "
-                  "version; built are host, rocksdb, redis, tiered"});
+            Lines{"file: embedding.kv_creator.type: expected one of host, device, rocksdb, redis, "
+                  "tiered: found \"hots\"; did you mean \"host\"?"});
 }
 
 TEST(EmbeddingOptions, OfStoresAreReadWithTheirFieldsAndRefusedByName) {

@@ -1,18 +1,21 @@
 // The places where rows of a test may live, by name, with a Redis server where there is one.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "embedding/stores/make_store.hpp"
+#include "tests/support/map_store.hpp"
 #include "tests/support/redis_server.hpp"
 #include "tests/support/scratch_folder.hpp"
 
 namespace keyshard::testing {
 
-/// A fixture with the parameter "host", "rocksdb", "redis", "tiered_rocksdb" or "tiered_redis".
+/// A fixture with the parameter "host", "rocksdb", "redis", "own", "tiered_rocksdb", "tiered_redis"
+/// or "tiered_own".
 class StorePlaces : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
@@ -37,6 +40,10 @@ class StorePlaces : public ::testing::TestWithParam<std::string> {
     if (GetParam() == "tiered_rocksdb") {
       return TieredRows{kLeastFastBytes, disk};
     }
+    if (GetParam() == "own" || GetParam() == "tiered_own") {
+      const OwnStoreRows& own = own_.try_emplace(part, map_rows("map")).first->second;
+      return is_tiered() ? KvCreator(TieredRows{kLeastFastBytes, own}) : KvCreator(own);
+    }
     if (server_ == nullptr) {
       server_ = std::make_unique<RedisServer>();
     }
@@ -52,6 +59,7 @@ class StorePlaces : public ::testing::TestWithParam<std::string> {
 
   ScratchFolder folder_;
   std::unique_ptr<RedisServer> server_;
+  std::map<std::string, OwnStoreRows> own_;
 };
 
 }  // namespace keyshard::testing

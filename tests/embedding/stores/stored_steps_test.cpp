@@ -86,7 +86,8 @@ std::string digest_of_job(const LayerOptions& options, int ranks) {
 class StoredSteps : public StorePlaces {};
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, StoredSteps,
-                         ::testing::Values("rocksdb", "redis", "tiered_rocksdb", "tiered_redis"),
+                         ::testing::Values("rocksdb", "redis", "own", "tiered_rocksdb",
+                                           "tiered_redis", "tiered_own"),
                          [](const auto& which) { return which.param; });
 
 TEST_P(StoredSteps, HaveTheDigestOfHostMemoryOnAnyNumberOfRanks) {
@@ -179,8 +180,11 @@ struct Job {
   TableSet<Cpu> tables;
   SquashedEmbedding<Cpu> layer;
 
+  Job(Communicator<Cpu>& communicator, const LayerOptions& options)
+      : tables(communicator), layer(tables, options) {}
+
   Job(Communicator<Cpu>& communicator, const KvCreator& creator, bool bp_v2)
-      : tables(communicator), layer(tables, options_of(creator, bp_v2)) {}
+      : Job(communicator, options_of(creator, bp_v2)) {}
 
   static LayerOptions options_of(const KvCreator& creator, bool bp_v2) {
     LayerOptions options;
@@ -220,7 +224,8 @@ INSTANTIATE_TEST_SUITE_P(Server, RedisSteps, ::testing::Values("redis"));
 
 TEST_P(RedisSteps, TwoWritersSeeEachOtherAtTheNextStep) {
   run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-    Job one(communicator, creator(), false), other(communicator, creator(), false);
+    const auto another = communicator.duplicate();  // of another job
+    Job one(communicator, creator(), false), other(*another, creator(), false);
     one.step(stream, one.look_up(stream, {7}), {0.5f});
     const LayerOutput<Cpu> seen = other.look_up(stream, {7});
     EXPECT_EQ(seen.values.data()[0], 1.5f);
@@ -234,10 +239,16 @@ TEST_P(RedisSteps, TwoWritersSeeEachOtherAtTheNextStep) {
 /// increment both changes count where the row stayed, and what is meant for a row that came or went
 /// is dropped.
 TEST_P(RedisSteps, TwoWritersAtOnceKeepOrAddInTheFourCases) {
-  for (const bool by_increment : {false, true}) {
+  const std::pair<bool, const char*> cases[] = {
+      {false, "float32"}, {true, "float32"}, {true, "float16"}, {true, "bfloat16"}};
+  for (const auto& [added, dtype] : cases) {
+    const bool by_increment = added;
+    LayerOptions options =
+        Job::options_of(creator(fmt::format("{}{}", added, dtype)), by_increment);
+    options.value_dtype = dtype;  // which has all numbers of the test
     run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-      const KvCreator where = creator(by_increment ? "add" : "set");
-      Job one(communicator, where, by_increment), other(communicator, where, by_increment);
+      const auto another = communicator.duplicate();
+      Job one(communicator, options), other(*another, options);
       one.step(stream, one.look_up(stream, {0, 1, 2}), {1, 1, 1});  // rows of 1
       const LayerOutput<Cpu> read = other.look_up(stream, {0, 1, 2, 3, 4});
 

@@ -7,6 +7,7 @@
 
 #include "embedding/lookup/asker.hpp"
 #include "embedding/lookup/check_bags.hpp"
+#include "embedding/lookup/merge_parts_impl.hpp"
 #include "embedding/lookup/own_bags.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
@@ -345,32 +346,6 @@ Buffer<std::int64_t, B> place_rows(Stream<B>& stream, const LookupShape& shape,
   return places;
 }
 
-/// Merges the parts of the bags of reduced tables; `pool` pools the bags of the other tables.
-template <Backend B>
-void merge_parts(Stream<B>& stream, const AskerState<B>& asker, const PoolBags& pool,
-                 std::int64_t bags) {
-  if (asker.parts.starts.empty()) {
-    return;
-  }
-  Buffer<std::int64_t, B> storage;
-  for_each_row(
-      stream, bags,
-      MergeBags{.shape = pool.shape,
-                .by_features = pool.by_features,
-                .reduced = pool.reduced,
-                .parts = asker.parts.parts.data(),
-                .starts = asker.parts.starts.data(),
-                .bases = device_view<std::int64_t>(stream, asker.answers_layout.bases, storage),
-                .answers = asker.answers.data(),
-                .items = pool.items,
-                .shards = pool.shards,
-                .bags = pool.bags,
-                .weights = pool.weights,
-                .pooled = pool.pooled,
-                .kept = pool.kept,
-                .kept_bytes = pool.kept_bytes});
-}
-
 template <Backend B>
 void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& asker,
                   Span<const MatrixView<float>> pooled) {
@@ -393,7 +368,7 @@ void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& as
                       .ids = asker.distinct.inverse.size() / std::max<std::int64_t>(bags, 1),
                       .row_dim = shape.uniform() ? shape.dims.front() : 0};
   for_each_row(stream, bags, pool);
-  merge_parts(stream, asker, pool, bags);
+  merge_parts(stream, shape, asker, pool, bags);
   pool_own_bags(stream, shape, device, asker, pool.pooled);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "embedding/lookup/bag_functors.hpp"
+#include "embedding/lookup/own_pooling.hpp"
 #include "embedding/lookup/reduced.hpp"
 #include "embedding/lookup/shape.hpp"
 #include "runtime/columns.hpp"
@@ -33,6 +34,7 @@ struct ReceivedTerms {
   const float* values;        ///< of the distinct keys
   ItemOffsets value_offset;
   float* sums;
+  const OwnCombiner* own = nullptr;  ///< the combiners of the program
 
   static constexpr int kMostNodes = 32;  ///< a run of V slices has at most 2 log2 V
 };
@@ -106,6 +108,10 @@ struct FoldKey {
                                               float* sum) const {
     const BagPart& part = in->parts[in->terms[t].part];
     const FeatureGroup& at = in->shape.groups[part.feature * in->shape.num_groups + group];
+    if (at.own >= 0) {
+      const std::byte* backs = in->message + in->bases[part.block] + part.back + at.back;
+      return in->own[at.own].functions->pooling->add_term(backs, column, width, x, starts, sum);
+    }
     with_alternative<BagCombiner>(at.kind_of(part.weighted != 0), [&](auto c) {
       using C = decltype(c);
       const auto* back = reinterpret_cast<const typename C::Back*>(

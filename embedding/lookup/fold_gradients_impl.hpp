@@ -288,6 +288,19 @@ Buffer<std::uint32_t, B> sum_counts(Stream<B>& stream, const OwnerState<B>& owne
   return sums;
 }
 
+/// Where the sums of an owner's keys go, and what they are sums over.
+template <Backend B>
+std::shared_ptr<KeptGradients<B>> make_kept(Stream<B>& stream, std::int64_t floats,
+                                            const OwnerState<B>& owner,
+                                            const Buffer<std::uint32_t, B>& counts,
+                                            std::shared_ptr<const void> keep) {
+  const auto kept = std::make_shared<KeptGradients<B>>();
+  kept->sums = {stream, floats};
+  kept->counts = sum_counts(stream, owner, counts);
+  kept->state = std::move(keep);
+  return kept;
+}
+
 template <Backend B>
 void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
                     const OwnerState<B>& owner, const ReceivedGradients<B>& gradients,
@@ -296,15 +309,13 @@ void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* 
   const DeviceShape<B> device(stream, shape);
   const std::vector<std::int64_t> bases =
       value_bases(TableRefs<B>(stream, tables), Span<const std::int64_t>(owner.firsts));
-  const auto kept = std::make_shared<KeptGradients<B>>();
-  kept->sums = {stream, bases.back()};
-  kept->counts = sum_counts(stream, owner, gradients.counts);
-  kept->state = std::move(keep);
+  const auto kept = make_kept(stream, bases.back(), owner, gradients.counts, std::move(keep));
   const Buffer<std::int64_t, B> places = place_values(stream, shape, owner.firsts, bases);
   const std::vector<std::uint16_t> nodes = nodes_of_ranks(shape.ranks, gradients.slices);
   Buffer<std::uint16_t, B> nodes_storage;
   Buffer<std::int64_t, B> bases_storage;
   Buffer<std::uint8_t, B> frozen_storage;
+  Buffer<OwnCombiner, B> own_storage;
   ReceivedTerms in{
       .shape = device.ref,
       .key_offsets = owner.distinct.offsets.data(),
@@ -321,7 +332,8 @@ void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* 
       .bases = device_view<std::int64_t>(stream, gradients.layout.bases, bases_storage),
       .values = owner.values.data(),
       .value_offset = {shape.dims.front(), places.data()},
-      .sums = kept->sums.data()};
+      .sums = kept->sums.data(),
+      .own = device_view<OwnCombiner>(stream, shape.own_combiners, own_storage)};
   const std::vector<std::int64_t> not_finite =
       sum_rows(stream, Span<const std::int64_t>(owner.firsts),
                FoldKeys{in, device_view<std::uint8_t>(stream, shape.frozen, frozen_storage)});

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "embedding/lookup/own_pooling.hpp"
 #include "embedding/lookup/owner.hpp"
 #include "embedding/lookup/short_answers.hpp"
 #include "embedding/rows/row_functors.hpp"
@@ -139,8 +140,8 @@ void answer_parts(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* co
   }
   read_found(stream, shape, tables, rows.inference, owner);
   const DeviceShape<B> device(stream, shape);
-  for_each_row(stream, owner.parts.parts.size(),
-               ReduceParts{.shape = device.ref,
+  const std::int64_t parts = owner.parts.parts.size();
+  const ReduceParts reduce{.shape = device.ref,
                            .parts = owner.parts.parts.data(),
                            .items = owner.parts.items.data(),
                            .key_blocks = rows.blocks,
@@ -149,7 +150,9 @@ void answer_parts(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* co
                            .values = owner.values.data(),
                            .value_offset = owner.value_offset(shape),
                            .bases = rows.bases,
-                           .answers = rows.answers});
+                           .answers = rows.answers};
+  for_each_row(stream, parts, reduce);
+  for_own_combiners<ReduceOwnParts>(stream, shape, parts, reduce);
 }
 
 template <Backend B>

@@ -179,24 +179,31 @@ struct MergeBags {
     }
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[f * shape.num_groups + g];
-      with_family(group.kind, [&](auto family) {
-        using C = decltype(family);
-        const auto size = size_of_bag<C>(bags, weights, bag);
-        MergeParts<C, kLaneColumns<Team>, std::remove_const_t<decltype(size)>>{
-            .node_of_shard = shape.nodes_of(f),
-            .parts = parts + starts[bag],
-            .num_parts = starts[bag + 1] - starts[bag],
-            .bases = bases,
-            .answers = answers,
-            .items = items,
-            .shards = shards,
-            .group = group,
-            .state_bytes = feature.state_bytes,
-            .size = size,
-            .kept = kept_states<typename C::State>(kept, kept_bytes, sample, group),
-            .out = pooled[g].row(sample) + group.column}(team);
-      });
+      with_family(group.kind,
+                  [&](auto family) { merge<decltype(family)>(bag, group, pooled[g], team); });
     }
+  }
+
+  /// One column group, by a combiner of family C.
+  template <class C, class Team>
+  KEYSHARD_HD void merge(std::int64_t bag, const FeatureGroup& group, MatrixView<float> to,
+                         const Team& team) const {
+    const std::uint32_t sample = by_features.quotient(static_cast<std::uint32_t>(bag));
+    const std::int64_t f = bag - std::int64_t{sample} * shape.num_features;
+    const auto size = size_of_bag<C>(bags, weights, bag);
+    MergeParts<C, kLaneColumns<Team>, std::remove_const_t<decltype(size)>>{
+        .node_of_shard = shape.nodes_of(f),
+        .parts = parts + starts[bag],
+        .num_parts = starts[bag + 1] - starts[bag],
+        .bases = bases,
+        .answers = answers,
+        .items = items,
+        .shards = shards,
+        .group = group,
+        .state_bytes = shape.features[f].state_bytes,
+        .size = size,
+        .kept = kept_states<typename C::State>(kept, kept_bytes, sample, group),
+        .out = to.row(sample) + group.column}(team);
   }
 };
 
@@ -287,21 +294,26 @@ struct WriteBacks {
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t p, const Team& team) const {
     const BagPart& part = parts[p];
-    const std::uint32_t sample = by_features.quotient(part.bag);
-    std::byte* out = message + bases[part.block] + part.back;
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[part.feature * shape.num_groups + g];
-      with_alternative<BagCombiner>(group.kind, [&](auto c) {
-        using C = decltype(c);
-        using State = typename C::State;
-        const float* gradient = upstream[g].row(sample) + group.column;
-        const State* states = kept_states<const State>(kept, kept_bytes, sample, group);
-        auto* backs = reinterpret_cast<typename C::Back*>(out + group.back);
-        for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
-          const State state = C::kBackNeedsState ? states[d] : C::start(0.0f);
-          backs[d] = C::back(gradient[d], state, size_of_bag<C>(bags, weights, part.bag));
-        }
-      });
+      with_alternative<BagCombiner>(
+          group.kind, [&](auto c) { write<decltype(c)>(part, group, upstream[g], team); });
+    }
+  }
+
+  /// One column group, by combiner C.
+  template <class C, class Team>
+  KEYSHARD_HD void write(const BagPart& part, const FeatureGroup& group,
+                         MatrixView<const float> from, const Team& team) const {
+    using State = typename C::State;
+    const std::uint32_t sample = by_features.quotient(part.bag);
+    const float* gradient = from.row(sample) + group.column;
+    const State* states = kept_states<const State>(kept, kept_bytes, sample, group);
+    std::byte* out = message + bases[part.block] + part.back;
+    auto* backs = reinterpret_cast<typename C::Back*>(out + group.back);
+    for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
+      const State state = C::kBackNeedsState ? states[d] : C::start(0.0f);
+      backs[d] = C::back(gradient[d], state, size_of_bag<C>(bags, weights, part.bag));
     }
   }
 };

@@ -4,6 +4,7 @@
 #include <limits>
 #include <optional>
 
+#include "embedding/lookup/own_pooling.hpp"
 #include "runtime/error.hpp"
 #include "runtime/runs.hpp"
 
@@ -26,36 +27,65 @@ void set_kinds(const FeatureOptions& feature, const AnyCombiner& combiner, Featu
   require(!feature.weighted || weighted.has_value(), Kind::invalid_argument,
           "feature {}: expected combiner sum, mean or sqrtn where ids have weights: found {}",
           feature.name, name_of(combiner));
-  group.plain_kind =
-      built_in == nullptr ? kNoCombiner : static_cast<CombinerKind>(built_in->index());
+  group.plain_kind = built_in != nullptr ? static_cast<CombinerKind>(built_in->index())
+                     : has_state(std::get<OwnCombiner>(combiner)) ? kOwnState
+                                                                  : kNoCombiner;
   group.weighted_kind = static_cast<CombinerKind>(weighted.value_or(kNoCombiner));
   group.kind = group.kind_of(feature.weighted);
 }
 
-/// Where states and backward messages of a built-in combiner lie.
-void place_states(const Combiner& combiner, FeatureShape& feature, FeatureGroup& group,
+/// What a combiner needs of messages, per column.
+struct StateSizes {
+  std::int64_t state;  ///< bytes
+  std::int64_t back;   ///< bytes
+  std::int64_t alignment;
+  bool kept;  ///< backward needs the states of the bags
+
+  explicit StateSizes(const Combiner& combiner)
+      : state(state_bytes(combiner)),
+        back(back_bytes(combiner)),
+        alignment(combiner_alignment(combiner)),
+        kept(back_needs_state(combiner)) {}
+
+  explicit StateSizes(const PoolingFunctions& own)
+      : state(own.state_bytes), back(own.back_bytes), alignment(own.alignment), kept(true) {}
+};
+
+/// The same of any combiner; nothing where it has no state.
+std::optional<StateSizes> sizes_of_states(const AnyCombiner& combiner) {
+  if (const auto* built_in = std::get_if<Combiner>(&combiner)) {
+    return StateSizes(*built_in);
+  }
+  const PoolingFunctions* own = std::get<OwnCombiner>(combiner).functions->pooling;
+  return own == nullptr ? std::nullopt : std::optional(StateSizes(*own));
+}
+
+/// Where states and backward messages of a combiner lie.
+void place_states(const StateSizes& sizes, FeatureShape& feature, FeatureGroup& group,
                   LookupShape& shape) {
   group.state = feature.state_bytes;
   group.back = feature.back_bytes;
-  if (back_needs_state(combiner)) {
+  if (sizes.kept) {
     group.kept = shape.kept_bytes;
-    shape.kept_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);
+    shape.kept_bytes += rounded(group.dim * sizes.state, shape.alignment);
   }
-  feature.state_bytes += rounded(group.dim * state_bytes(combiner), shape.alignment);
-  feature.back_bytes += rounded(group.dim * back_bytes(combiner), shape.alignment);
+  feature.state_bytes += rounded(group.dim * sizes.state, shape.alignment);
+  feature.back_bytes += rounded(group.dim * sizes.back, shape.alignment);
 }
 
 /// Where the gradients of a combiner of the program lie, which starts at `column` of those of an
-/// id. Such a combiner has no states: its table answers with rows.
+/// id. Where it has no state, its table answers with rows.
 void place_own(const FeatureOptions& feature, const TableOptions& table,
                const OwnCombiner& combiner, std::int64_t column, FeatureGroup& group,
                LookupShape& shape) {
-  require(
-      table.exchange != ExchangeMode::reduced, Kind::invalid_argument,
-      "feature {}: combiner {} of the program has no state that owners could reduce; give table "
-      "{} exchange \"rows\", or \"auto\", which then takes rows",
-      feature.name, rule_name(combiner), table.name);
-  shape.modes[static_cast<std::size_t>(feature.table)] = ExchangeMode::rows;
+  if (!has_state(combiner)) {
+    require(table.exchange != ExchangeMode::reduced, Kind::invalid_argument,
+            "feature {}: combiner {} of the program has no state that owners could reduce; give "
+            "table {} exchange \"rows\", or \"auto\", which then takes rows, or make the combiner "
+            "of a struct with a state (own_state_combiner)",
+            feature.name, rule_name(combiner), table.name);
+    shape.modes[static_cast<std::size_t>(feature.table)] = ExchangeMode::rows;
+  }
   group.own = static_cast<std::int32_t>(shape.own_combiners.size());
   require(column <= std::numeric_limits<std::int32_t>::max(), Kind::invalid_argument,
           "expected fewer than 2^31 columns that combiners of the program pool: found {}", column);
@@ -96,8 +126,9 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table, Looku
     if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
       place_own(feature, table, *own, own_column, group, shape);
       own_column += group.dim;
-    } else {
-      place_states(std::get<Combiner>(combiner), added, group, shape);
+    }
+    if (const std::optional<StateSizes> sizes = sizes_of_states(combiner)) {
+      place_states(*sizes, added, group, shape);
     }
   }
 }
@@ -139,8 +170,8 @@ void plan_groups(const std::vector<const TableOptions*>& tables,
     const std::size_t groups = tables[static_cast<std::size_t>(feature.table)]->groups.size();
     shape.widths.resize(std::max(shape.widths.size(), groups), 0);
     for (const AnyCombiner& combiner : feature.combiners) {
-      if (const auto* built_in = std::get_if<Combiner>(&combiner)) {
-        shape.alignment = std::max(shape.alignment, combiner_alignment(*built_in));
+      if (const std::optional<StateSizes> sizes = sizes_of_states(combiner)) {
+        shape.alignment = std::max(shape.alignment, sizes->alignment);
       }
     }
   }

@@ -22,6 +22,9 @@ using CombinerKind = std::uint8_t;
 /// that takes none.
 inline constexpr CombinerKind kNoCombiner = 255;
 
+/// The kind of a combiner of the program that has a state.
+inline constexpr CombinerKind kOwnState = 254;
+
 /// One column group of one feature. A feature whose table has fewer groups than others has dim 0 in
 /// the rest.
 struct FeatureGroup {

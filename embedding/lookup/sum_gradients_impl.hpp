@@ -217,14 +217,36 @@ Buffer<float, B> add_own_terms(Stream<B>& stream, const LookupShape& shape,
     return {};
   }
   Buffer<float, B> terms(stream, asker.distinct.inverse.size() * shape.own_width);
-  Buffer<OwnCombiner, B> storage;
+  OwnBagsStorage<B> storage;
   for_each(stream, asker.samples * shape.num_features(),
-           BackOwnBags{own_bags(shape, view.device, asker,
-                                device_view<OwnCombiner>(stream, shape.own_combiners, storage)),
-                       view.in.upstream, terms.data(), shape.own_width});
+           BackOwnBags{own_bags(stream, shape, view.device, asker, storage), view.in.upstream,
+                       view.in.kept, terms.data(), shape.own_width});
   view.in.own_terms = terms.data();
   view.in.own_width = shape.own_width;
   return terms;
+}
+
+/// Writes the backward messages of the parts of bags.
+template <Backend B>
+void write_backs(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
+                 const KeyOccurrences& in, GradientMessage<B>& message) {
+  const std::int64_t parts = asker.parts.parts.size();
+  if (parts == 0) {
+    return;
+  }
+  Buffer<std::int64_t, B> storage;
+  const WriteBacks write{.shape = in.shape,
+                         .by_features = in.by_features,
+                         .parts = asker.parts.parts.data(),
+                         .bags = in.bags,
+                         .weights = in.weights,
+                         .upstream = in.upstream,
+                         .kept = in.kept,
+                         .kept_bytes = in.kept_bytes,
+                         .bases = device_view<std::int64_t>(stream, message.layout.bases, storage),
+                         .message = message.bytes.data()};
+  for_each_row(stream, parts, write);
+  for_own_combiners<WriteOwnBacks>(stream, shape, parts, write);
 }
 
 template <Backend B>
@@ -250,21 +272,7 @@ GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
   const std::int64_t terms = (asker.distinct.inverse.size() + keys - 1) / keys;
   message.not_finite = sum_rows(stream, Span<const std::int64_t>(asker.distinct.blocks),
                                 SumKeys{in, view.without, terms});
-  if (!asker.parts.parts.empty()) {
-    Buffer<std::int64_t, B> storage;
-    for_each_row(
-        stream, asker.parts.parts.size(),
-        WriteBacks{.shape = in.shape,
-                   .by_features = in.by_features,
-                   .parts = asker.parts.parts.data(),
-                   .bags = in.bags,
-                   .weights = in.weights,
-                   .upstream = in.upstream,
-                   .kept = in.kept,
-                   .kept_bytes = in.kept_bytes,
-                   .bases = device_view<std::int64_t>(stream, message.layout.bases, storage),
-                   .message = message.bytes.data()});
-  }
+  write_backs(stream, shape, asker, in, message);
   return message;
 }
 

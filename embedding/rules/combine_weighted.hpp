@@ -100,10 +100,22 @@ constexpr bool family_came_before() {
   return false;
 }
 
-/// Calls body(C{}) with alternative `kind` of BagCombiner, which is of that family.
+/// Whether an alternative of BagCombiner is of that family.
+template <class Family, std::size_t I = 0>
+constexpr bool is_family() {
+  if constexpr (I < std::variant_size_v<BagCombiner>) {
+    return std::is_same_v<Family, CombinerFamily<I>> || is_family<Family, I + 1>();
+  }
+  return false;
+}
+
+/// Calls body(C{}) with alternative `kind` of BagCombiner, which is of that family; a combiner of
+/// the program is its own family.
 template <class Family, std::size_t I = 0, class Body>
 KEYSHARD_HD KEYSHARD_INLINE void with_member(std::size_t kind, const Body& body) {
-  if constexpr (I < std::variant_size_v<BagCombiner>) {
+  if constexpr (!is_family<Family>()) {
+    body(Family{});
+  } else if constexpr (I < std::variant_size_v<BagCombiner>) {
     if constexpr (std::is_same_v<Family, CombinerFamily<I>>) {
       if (kind == I) {
         return body(std::variant_alternative_t<I, BagCombiner>{});

@@ -1,6 +1,7 @@
 // A combiner of a program: a forward and a backward function over the rows of a bag, which stand in
-// the order of the bag, on any number of ranks. It has no state that could be merged, so its table
-// answers with rows. A struct has
+// the order of the bag, on any number of ranks. Functions of a whole bag cannot be made of parts of
+// it, so its table answers with rows; a combiner with a state (lookup/own_states.hpp) can be pooled
+// in parts, in every exchange mode. A struct has
 //   void forward(const BagRows& rows, float* out) const;
 //   void backward(const BagRows& rows, const float* gradient, const BagGradients& gradients) const;
 // and a `kName`, which may be absent. own_combiner (own_rules.hpp) makes it from the struct. A bag
@@ -41,12 +42,15 @@ struct BagGradients {
   }
 };
 
+struct PoolingFunctions;
+
 /// What a program's struct is compiled to.
 struct CombinerFunctions {
   const char* name;
   void (*forward)(const void* rule, const BagRows& rows, float* out);
   void (*backward)(const void* rule, const BagRows& rows, const float* gradient,
                    const BagGradients& gradients);
+  const PoolingFunctions* pooling = nullptr;  ///< of its state (lookup/own_pooling.hpp); null: none
 };
 
 struct OwnCombiner : OwnRule<CombinerFunctions> {

@@ -224,10 +224,11 @@ TEST(OwnCombiner, IsRefusedWhereItHasNoMeaning) {
     options.combiner = own_combiner(LastMinusFirst{});
     options.pool_order = PoolOrder::shard;
     options.exchange = ExchangeMode::reduced;
-    EXPECT_EQ(
-        message_of([&] { SquashedEmbedding<Cpu>(tables, options); }),
-        "feature items: combiner last_minus_first of the program has no state that owners "
-        "could reduce; give table items exchange \"rows\", or \"auto\", which then takes rows");
+    EXPECT_EQ(message_of([&] { SquashedEmbedding<Cpu>(tables, options); }),
+              "feature items: combiner last_minus_first of the program has no state that owners "
+              "could reduce; give table items exchange \"rows\", or \"auto\", which then takes "
+              "rows, or make the "
+              "combiner of a struct with a state (own_state_combiner)");
     options = items("others");
     options.combiner = own_combiner(LastMinusFirst{});
     options.empty_bag = "tf";

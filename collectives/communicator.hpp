@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "collectives/taken_names.hpp"
 #include "runtime/portable.hpp"
 #include "runtime/progress.hpp"
 #include "runtime/stream.hpp"
@@ -91,6 +92,16 @@ class Communicator {
     }
   }
 
+  /// The names of what is made on this communicator, as this rank has made it. A communicator of
+  /// device data shares those of host(); a duplicate has its own. Not collective.
+  TakenNames& names() noexcept {
+    if constexpr (std::same_as<B, Cpu>) {
+      return *names_;
+    } else {
+      return host().names();
+    }
+  }
+
   // Convenience over all_gather and broadcast.
 
   /// Returns the values of all ranks, by rank.
@@ -132,6 +143,7 @@ class Communicator {
 
  private:
   Progress progress_;
+  std::shared_ptr<TakenNames> names_ = std::make_shared<TakenNames>();
 };
 
 /// The same ranks, for data in host memory: the communicator itself on a CPU.

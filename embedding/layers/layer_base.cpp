@@ -1,9 +1,27 @@
 #include "embedding/layers/layer_base.hpp"
 
 #include "collectives/folded_sum.hpp"
+#include "collectives/vote.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
+namespace {
+
+/// Takes the path of a layer among those of its communicator, on all ranks or on none.
+std::shared_ptr<const void> held_name(Communicator<Cpu>& communicator, const std::string& path) {
+  std::shared_ptr<const void> held;
+  vote(communicator, [&] {
+    held = communicator.names().take(path);
+    require(
+        held != nullptr, Kind::invalid_argument,
+        "expected a new name for a layer of this communicator: found \"{}\", which exists; give "
+        "another name, and share = \"{}\" to read the same table",
+        path, path);
+  });
+  return held;
+}
+
+}  // namespace
 
 LayerBase::LayerBase(Communicator<Cpu>& communicator, std::shared_ptr<NameScopes> scopes,
                      const LayerOptions& options, const InputSpec& spec)
@@ -12,6 +30,7 @@ LayerBase::LayerBase(Communicator<Cpu>& communicator, std::shared_ptr<NameScopes
       scopes_(std::move(scopes)),
       path_(scopes_->paths(options.name).front()),
       scope_(path_ + "/"),
+      held_name_(held_name(communicator, path_)),
       policy_(dtype_policy_of(options.name, options.dtype_policy, options.value_dtype)),
       input_spec_(spec),
       losses_(path_),

@@ -116,6 +116,8 @@ class LayerBase {
   virtual std::vector<LayerBase*> submodules() { return {}; }
 
  protected:
+  /// Throws Error{invalid_argument} on every rank where another layer of the communicator has the
+  /// path on one of them. Collective.
   LayerBase(Communicator<Cpu>& communicator, std::shared_ptr<NameScopes> scopes,
             const LayerOptions& options, const InputSpec& spec);
   LayerBase(LayerBase&&) noexcept = default;
@@ -161,6 +163,7 @@ class LayerBase {
   std::shared_ptr<NameScopes> scopes_;
   std::string path_;
   std::string scope_;
+  std::shared_ptr<const void> held_name_;  // the path is taken while the layer lives
   DtypePolicy policy_;
   InputSpec input_spec_;
   LayerLosses losses_;

@@ -103,14 +103,13 @@ Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
       device_ranks(options.name, options.devices, tables.communicator().size(),
                    std::same_as<B, Cpu> ? "cpu" : "gpu");
   const std::string path = tables.scopes()->paths(options.name).front();
-  tables.scopes()->require_free(path);
   require(path == options.name || options.name != "sightings", Kind::invalid_argument,
           "layer {}: expected another name inside a scope, for a checkpoint has the sightings of a "
           "table beside it under this one",
           options.name);
   Table<B>& table = options.share.empty() ? tables.create(table_options(options, path, owners))
                                           : shared_table(tables, options, owners);
-  tables.scopes()->take(path, table.options().name, options.key_dtype);
+  tables.scopes()->add_reader(path, table.options().name, options.key_dtype);
   return table;
 }
 

@@ -1,11 +1,10 @@
-// Names of layers on one TableSet: which are taken, of which type the ids of a table are, and in
-// which scopes layers are made. A scope stands before the names of what is made in it, as "tower/"
+// Names of layers on one TableSet: in which scopes layers are made, and of which type the ids of a
+// table are. A scope stands before the names of what is made in it, as "tower/"
 // in "tower/items": this is the path of a layer, the name of its table and its place in a
 // checkpoint.
 #pragma once
 
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -47,14 +46,6 @@ class NameScopes {
     return all;
   }
 
-  /// Throws Error{invalid_argument} where a layer has that path.
-  void require_free(const std::string& layer) const {
-    require(taken_.count(layer) == 0, Kind::invalid_argument,
-            "expected a new name for a layer: found \"{}\", which exists; give another name, and "
-            "share = \"{}\" to read the same table",
-            layer, layer);
-  }
-
   /// Throws Error{invalid_argument} where a layer has made other keys of this table from its ids:
   /// one key would then stand for different ids.
   void require_key_dtype(const std::string& layer, const std::string& table,
@@ -67,9 +58,9 @@ class NameScopes {
     }
   }
 
-  /// Takes the path of a layer, which reads `table` by keys of this type, for good.
-  void take(const std::string& layer, const std::string& table, const std::string& key_dtype) {
-    taken_.insert(layer);
+  /// Notes that a layer reads `table` by keys of this type.
+  void add_reader(const std::string& layer, const std::string& table,
+                  const std::string& key_dtype) {
     first_readers_.try_emplace(table, Reader{layer, key_dtype});
   }
 
@@ -89,7 +80,6 @@ class NameScopes {
   };
 
   std::string current_;
-  std::set<std::string> taken_;
   std::map<std::string, Reader> first_readers_;  // of each table that a layer reads
 };
 

@@ -74,7 +74,8 @@ std::pair<std::string, std::string> configs_of(const LayerOptions& options,
                                                const More&... more) {
   std::pair<std::string, std::string> texts;
   run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>&) {
-    TableSet<Cpu> tables(communicator), others(communicator);
+    const auto another = communicator.duplicate();
+    TableSet<Cpu> tables(communicator), others(*another);
     const Layer layer(tables, options, more...);
     texts.first = json_text(layer.get_config());
     const SettingValue config = parse_json(texts.first, "config");

@@ -2,6 +2,8 @@
 #include "embedding/layers/layer_base.hpp"
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -47,17 +49,57 @@ TEST(Layer, ASubclassListsItsOwnLayers) {
   });
 }
 
-TEST(Layer, NamesAreUniqueOnATableSet) {
+TEST(Layer, NamesAreUniqueOnACommunicator) {
   on_ranks([](SquashedEmbedding<Cpu>&, TableSet<Cpu>& tables, Stream<Cpu>&) {
     LayerOptions options = items();
-    const std::string taken = message_of([&] { Embedding<Cpu>(tables, options); });
-    EXPECT_NE(taken.find("share = \"items\""), std::string::npos) << taken;
+    TableSet<Cpu> others(tables.communicator());
+    for (TableSet<Cpu>* set : {&tables, &others}) {
+      const std::string taken = message_of([&] { Embedding<Cpu>(*set, options); });
+      EXPECT_NE(taken.find("share = \"items\""), std::string::npos) << taken;
+    }
+    EXPECT_TRUE(others.tables().empty());
+    const auto another = tables.communicator().duplicate();
+    TableSet<Cpu> apart(*another);
+    EXPECT_NO_THROW(Embedding<Cpu>(apart, options));
     options.share = "items";
     message_of([&] { Embedding<Cpu>(tables, options); });
     options.name = "again";
-    EXPECT_NO_THROW(Embedding<Cpu>(tables, options));
+    const Embedding<Cpu> again(tables, options);
     message_of([&] { Embedding<Cpu>(tables, options); });
     EXPECT_EQ(tables.tables().size(), 1u);
+  });
+}
+
+TEST(Layer, GivesItsNameBackWithItsEnd) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>&) {
+    LayerOptions options = items("again");
+    options.share = "items";
+    std::optional<SquashedEmbedding<Cpu>> again(SquashedEmbedding<Cpu>(tables, options));
+    message_of([&] { Embedding<Cpu>(tables, options); });  // it has moved, and lives
+    again.reset();
+    EXPECT_EQ(&Embedding<Cpu>(tables, options).table(), &layer.table());
+    // A layer that is refused for another reason takes no name.
+    options.embedding_size = 3;
+    message_of([&] { Embedding<Cpu>(tables, options); });
+    options.embedding_size = 2;
+    EXPECT_NO_THROW(Embedding<Cpu>(tables, options));
+  });
+}
+
+TEST(Layer, ANameThatOneRankStillHasIsRefusedOnAll) {
+  on_ranks([](SquashedEmbedding<Cpu>&, TableSet<Cpu>& tables, Stream<Cpu>&) {
+    LayerOptions options = items("again");
+    options.share = "items";
+    std::optional<Embedding<Cpu>> again(Embedding<Cpu>(tables, options));
+    const int last = tables.communicator().size() - 1;
+    if (tables.communicator().rank() != last) {
+      again.reset();
+    }
+    const std::string taken = message_of([&] { Embedding<Cpu>(tables, options); });
+    EXPECT_TRUE(taken.starts_with("rank " + std::to_string(last) + ": expected a new name"))
+        << taken;
+    again.reset();
+    EXPECT_NO_THROW(Embedding<Cpu>(tables, options));
   });
 }
 

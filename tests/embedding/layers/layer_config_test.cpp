@@ -276,7 +276,8 @@ struct Quarter {
 template <class Layer>
 void expect_round_trip(const LayerOptions& options) {
   run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>&) {
-    TableSet<Cpu> tables(communicator), others(communicator);
+    const auto another = communicator.duplicate();
+    TableSet<Cpu> tables(communicator), others(*another);
     const Layer layer(tables, options);
     const std::string text = json_text(layer.get_config());
     const Layer other = Layer::from_config(others, parse_json(text, "config"));
@@ -323,7 +324,8 @@ TEST(Layers, AConfigWithAnOptionThatIsNotBuiltSaysSo) {
 
 TEST(Layers, FunctionsOfAConfigAreFoundByTheirNames) {
   run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
-    TableSet<Cpu> tables(communicator), others(communicator), more(communicator);
+    const auto second = communicator.duplicate(), third = communicator.duplicate();
+    TableSet<Cpu> tables(communicator), others(*second), more(*third);
     UserFunctions<Cpu> functions;
     functions.slot_maps = {slot_map<Cpu>("even", EvenSlot{})};
     functions.output_functions = {output_function<Cpu>("quarter", Quarter{})};

@@ -312,7 +312,8 @@ LayerOptions with_own_rules() {
 
 TEST(OwnRulesOfLayers, AreFoundAgainByTheirNames) {
   run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>&) {
-    TableSet<Cpu> tables(communicator), others(communicator), more(communicator);
+    const auto second_world = communicator.duplicate(), third_world = communicator.duplicate();
+    TableSet<Cpu> tables(communicator), others(*second_world), more(*third_world);
     const SquashedEmbedding<Cpu> layer(tables, with_own_rules());
     const std::string text = json_text(layer.get_config());
     for (const char* part :
@@ -350,7 +351,8 @@ TEST(OwnRulesOfLayers, AnUnknownNameIsNoLayer) {
     const std::vector<std::string> names{"doubling", "keyed_row", "last_minus_first", "by_eight",
                                          "freshness"};
     for (std::size_t i = 0; i < names.size(); ++i) {
-      TableSet<Cpu> tables(communicator), others(communicator);
+      const auto another = communicator.duplicate();
+      TableSet<Cpu> tables(communicator), others(*another);
       const SquashedEmbedding<Cpu> layer(tables, one_each[i]);
       const SettingValue config = layer.get_config();
       const std::string text =

@@ -1,6 +1,8 @@
 // Layers that pool bags, by combiner; and what options of a call or a table cost beside a plain
 // one.
 #include <algorithm>
+#include <map>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -36,47 +38,53 @@ struct FeatureBags {
   }
 };
 
-/// A layer per feature, all with one table and one combiner.
+/// A layer per combiner and feature, all with one table.
 class PoolingLayers {
  public:
-  PoolingLayers(BenchContext& context, const std::string& combiner)
+  PoolingLayers(BenchContext& context, const std::vector<std::string>& combiners)
       : stream_(context.stream()), tables_(context.communicator()) {
     const IdBatches& own = context.own("W2");
     for (std::int64_t f = 0; f < own.features; ++f) {
-      LayerOptions options;
-      options.embedding_size = context.dim();
-      options.name = fmt::format("feature{}", f);
-      options.share = f == 0 ? "" : "feature0";
-      options.combiner = combiner;
-      options.initializer = Constant{};
-      options.optimizer = bench_adagrad();
-      layers_.emplace_back(tables_, options);
       bags_.emplace_back(own, f);
     }
-    fill_rows<Cpu>(stream_, layers_.front().table(), context.whole("W2").keys);
+    for (const std::string& combiner : combiners) {
+      std::vector<SquashedEmbedding<Cpu>>& layers = layers_[combiner];
+      for (std::int64_t f = 0; f < own.features; ++f) {
+        LayerOptions options;
+        options.embedding_size = context.dim();
+        options.name = fmt::format("{}{}", combiner, f);
+        options.share = tables_.tables().empty() ? "" : tables_.tables().front()->options().name;
+        options.combiner = combiner;
+        options.initializer = Constant{};
+        options.optimizer = bench_adagrad();
+        layers.emplace_back(tables_, options);
+      }
+    }
+    fill_rows<Cpu>(stream_, *tables_.tables().front(), context.whole("W2").keys);
   }
 
-  void lookup(std::int64_t step) { lookup(step, false, false); }
-
-  /// The same with a mask that no id is out of, or with a weight of 1 for each id.
-  void lookup(std::int64_t step, bool masked, bool weighted) {
-    for (std::size_t f = 0; f < layers_.size(); ++f) {
+  /// Bags of a step pooled by one of the combiners; with a mask that no id is out of, or with a
+  /// weight of 1 for each id.
+  void lookup(const std::string& combiner, std::int64_t step, bool masked = false,
+              bool weighted = false) {
+    std::vector<SquashedEmbedding<Cpu>>& layers = layers_.at(combiner);
+    for (std::size_t f = 0; f < layers.size(); ++f) {
       const IdsView ids = bags_[f].of(step);
       const auto n = static_cast<std::size_t>(ids.size());
       mask_.resize(std::max(mask_.size(), n), 1);
       weights_.resize(std::max(weights_.size(), n), 1);
       const std::int64_t size = ids.size();
-      layers_[f](stream_, ids,
-                 {.training = false,
-                  .mask = {mask_.data(), masked ? size : 0},
-                  .weights = {weights_.data(), weighted ? size : 0}});
+      layers[f](stream_, ids,
+                {.training = false,
+                 .mask = {mask_.data(), masked ? size : 0},
+                 .weights = {weights_.data(), weighted ? size : 0}});
     }
   }
 
  private:
   Stream<Cpu>& stream_;
   TableSet<Cpu> tables_;
-  std::vector<SquashedEmbedding<Cpu>> layers_;
+  std::map<std::string, std::vector<SquashedEmbedding<Cpu>>> layers_;  // by combiner
   std::vector<FeatureBags> bags_;
   std::vector<std::uint8_t> mask_;
   std::vector<float> weights_;
@@ -90,12 +98,37 @@ void compare_with_first(BenchContext& context, const std::vector<BenchResult>& r
   }
 }
 
+/// Combiners beside the sum, and all of them beside the floor of the sum.
+void race_combiners(BenchContext& context) {
+  const IdBatches& own = context.own("W2");
+  SparseFloor floor(context.stream().threads(), context.dim(), FloorOptimizer::adagrad);
+  floor.insert(own.keys);
+  std::vector<float> out(static_cast<std::size_t>(own.bags() * context.dim()));
+  PoolingLayers layers(context, combiner_names());
+  std::vector<Contender> contenders{
+      {"floor sum",
+       [&](std::int64_t s) { floor.lookup(own.keys_of(s), own.offsets_of(s), out.data()); }},
+      {context.own_name("sum"), [&](std::int64_t s) { layers.lookup("sum", s); }},
+      {context.own_name("sum again"), [&](std::int64_t s) { layers.lookup("sum", s); }}};
+  for (const std::string& combiner : combiner_names()) {
+    if (combiner != "sum") {
+      contenders.push_back({context.own_name(combiner),
+                            [&layers, combiner](std::int64_t s) { layers.lookup(combiner, s); }});
+    }
+  }
+  std::vector<BenchResult> results = context.race("W2 layers", own.steps(), contenders);
+  compare_with_first(context, results);
+  results.erase(results.begin());
+  compare_with_first(context, results);
+}
+
 /// Calls with a mask and with weights, beside calls without.
 void race_calls(BenchContext& context) {
-  PoolingLayers layers(context, "sum");
+  PoolingLayers layers(context, {"sum"});
   const auto call = [&](const char* name, bool masked, bool weighted) {
-    return Contender{
-        name, [&layers, masked, weighted](std::int64_t s) { layers.lookup(s, masked, weighted); }};
+    return Contender{name, [&layers, masked, weighted](std::int64_t s) {
+                       layers.lookup("sum", s, masked, weighted);
+                     }};
   };
   compare_with_first(context,
                      context.race("W2 layers sum", context.own("W2").steps(),
@@ -135,19 +168,7 @@ void race_options(BenchContext& context) {
 }  // namespace
 
 void measure_pool(BenchContext& context) {
-  const IdBatches& own = context.own("W2");
-  SparseFloor floor(context.stream().threads(), context.dim(), FloorOptimizer::adagrad);
-  floor.insert(own.keys);
-  std::vector<float> out(static_cast<std::size_t>(own.bags() * context.dim()));
-  for (const std::string& combiner : combiner_names()) {
-    PoolingLayers layers(context, combiner);
-    const std::vector<BenchResult> results = context.race(
-        fmt::format("W2 layers {}", combiner), own.steps(),
-        {{context.own_name(), [&](std::int64_t s) { layers.lookup(s); }},
-         {"floor sum",
-          [&](std::int64_t s) { floor.lookup(own.keys_of(s), own.offsets_of(s), out.data()); }}});
-    context.report().compare(results[0], results[1]);
-  }
+  race_combiners(context);
   race_calls(context);
   race_options(context);
 }

@@ -44,7 +44,7 @@ struct KeyOccurrences {
   IdWeights weights;                        ///< beside the occurrences
   const std::uint16_t* slice_of;            ///< [samples] slice of the global batch
   const std::uint16_t* node_of;             ///< [slices] first slice of its node of this rank's run
-  const std::uint8_t* sums;                 ///< of each group: all features pool by sum
+  const std::uint8_t* terms;                ///< of each group: GroupTerms
   const MatrixView<const float>* upstream;  ///< of each group
   const std::byte* kept;                    ///< states of combiners that need them
   std::int64_t kept_bytes;
@@ -80,6 +80,7 @@ struct SumOccurrences {
   MatrixView<const float> upstream;
   const FeatureGroup* columns;  ///< of feature f at [f * num_groups]
   bool sums;                    ///< a term is the upstream gradient
+  bool weighted;                ///< a term is the upstream gradient times the weight of the id
 
   static constexpr std::uint32_t kAhead = 16;  ///< occurrences of a frequent key fetched ahead
   using Place = KeyOccurrences::Place;
@@ -91,7 +92,8 @@ struct SumOccurrences {
         of_table(place),
         upstream(all.upstream[group]),
         columns(all.shape.groups + group),
-        sums(all.sums[group] != 0) {}
+        sums(all.terms[group] == kUpstreamTerms),
+        weighted(all.terms[group] == kWeightedTerms) {}
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
@@ -100,6 +102,9 @@ struct SumOccurrences {
       float* out = in->partials + in->partial_offset(u) + of_table.offset + first;
       if (sums && end - begin <= 3) {
         sum_few<kLaneColumns<Team>>(u, begin, end, first, width, out);
+      } else if (weighted && end - begin == 1) {
+        const Place at = in->place(in->occurrences[begin]);
+        weigh(upstream_of(at, first), in->weights.of_ids[at.occurrence], width, out);
       } else if (end - begin == 1) {
         add(out, true, u, in->place(in->occurrences[begin]), first, std::int64_t{width});
       } else {
@@ -165,8 +170,9 @@ struct SumOccurrences {
       }
       node = in->node_of[slice];
       float* sum = fold.push(Solo{}, slice);
-      k = sums ? sum_upstream<kColumns>(u, k, slice, first, width, sum)
-               : sum_terms(u, k, slice, first, width, sum);
+      k = sums       ? sum_upstream<kColumns>(u, k, slice, first, width, sum)
+          : weighted ? sum_weighted<kColumns>(u, k, slice, first, width, sum)
+                     : sum_terms(u, k, slice, first, width, sum);
     }
     write(fold.finish(Solo{}), width, out);
   }
@@ -215,6 +221,31 @@ struct SumOccurrences {
     }
     write(run, width, sum);
     return k;
+  }
+
+  /// The same where a term is the upstream gradient times the weight of the id.
+  template <int kColumns, class Width>
+  KEYSHARD_HD std::uint32_t sum_weighted(std::int64_t u, std::uint32_t k, std::int64_t slice,
+                                         std::int64_t first, Width width, float* sum) const {
+    Place at = in->place(in->occurrences[k]);
+    float run[kColumns];
+    weigh(upstream_of(at, first), in->weights.of_ids[at.occurrence], width, run);
+    for (++k; next_in_slice(u, k, slice, at); ++k) {
+      const float* g = upstream_of(at, first);
+      const float weight = in->weights.of_ids[at.occurrence];
+      for (std::int64_t d = 0; d < width; ++d) {
+        run[d] = run[d] + g[d] * weight;
+      }
+    }
+    write(run, width, sum);
+    return k;
+  }
+
+  template <class Width>
+  KEYSHARD_HD static void weigh(const float* g, float weight, Width width, float* out) {
+    for (std::int64_t d = 0; d < width; ++d) {
+      out[d] = g[d] * weight;
+    }
   }
 
   /// Adds the term of an occurrence by whichever combiner its feature has. Compiled for one width,

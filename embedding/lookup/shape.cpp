@@ -19,6 +19,18 @@ std::int64_t rounded(std::int64_t bytes, std::int64_t alignment) {
 constexpr CombinerKind kSum = 0;
 static_assert(std::is_same_v<std::variant_alternative_t<kSum, Combiner>, Sum>);
 
+/// The terms of a feature that is pooled so.
+std::uint8_t terms_of(CombinerKind kind) {
+  constexpr CombinerKind kWeightedSum = std::variant_size_v<Combiner>;
+  static_assert(std::is_same_v<std::variant_alternative_t<kWeightedSum, BagCombiner>, WeightedSum>);
+  return kind == kSum ? kUpstreamTerms : kind == kWeightedSum ? kWeightedTerms : kOtherTerms;
+}
+
+/// Takes the terms of one more feature; `several` says that others have come before.
+void agree(std::uint8_t& all, std::uint8_t terms, bool several) {
+  all = several && all != terms ? static_cast<std::uint8_t>(kOtherTerms) : terms;
+}
+
 /// Sets the kinds of a group of a feature.
 void set_kinds(const FeatureOptions& feature, const AnyCombiner& combiner, FeatureGroup& group) {
   const auto* built_in = std::get_if<Combiner>(&combiner);
@@ -94,8 +106,10 @@ void place_own(const FeatureOptions& feature, const TableOptions& table,
   shape.own_width = std::max(shape.own_width, column + group.dim);
 }
 
-/// Adds a feature and its groups to a shape whose `widths` has room for all groups.
-void add_feature(const FeatureOptions& feature, const TableOptions& table, LookupShape& shape) {
+/// Adds a feature and its groups to a shape whose `widths` has room for all groups; `has_group`
+/// says of each whether a feature has it.
+void add_feature(const FeatureOptions& feature, const TableOptions& table,
+                 std::vector<bool>& has_group, LookupShape& shape) {
   require(feature.combiners.size() == table.groups.size(), Kind::invalid_argument,
           "feature {}: expected a combiner for each of the {} column groups of table {}: found {}",
           feature.name, table.groups.size(), table.name, feature.combiners.size());
@@ -120,9 +134,8 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table, Looku
     group.offset = layout.groups[g].value_offset;
     group.dim = table.groups[g].dim;
     shape.widths[g] += group.dim;
-    if (group.kind != kSum || feature.weighted) {
-      shape.sums[g] = 0;
-    }
+    agree(shape.terms[g], terms_of(group.kind), has_group[g]);
+    has_group[g] = true;
     if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
       place_own(feature, table, *own, own_column, group, shape);
       own_column += group.dim;
@@ -175,7 +188,7 @@ void plan_groups(const std::vector<const TableOptions*>& tables,
       }
     }
   }
-  shape.sums.assign(shape.widths.size(), 1);
+  shape.terms.assign(shape.widths.size(), kUpstreamTerms);
   for (const TableOptions* table : tables) {
     std::int64_t offset = 0;
     for (std::size_t g = 0; g < shape.widths.size(); ++g) {
@@ -253,8 +266,9 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
   }
   plan_owners(tables, shape);
   plan_groups(tables, features, shape);
+  std::vector<bool> has_group(shape.widths.size());
   for (const FeatureOptions& feature : features) {
-    add_feature(feature, *tables[static_cast<std::size_t>(feature.table)], shape);
+    add_feature(feature, *tables[static_cast<std::size_t>(feature.table)], has_group, shape);
     set_empty(feature, shape.groups.data() + shape.groups.size() - shape.widths.size());
   }
   return shape;

@@ -25,6 +25,13 @@ inline constexpr CombinerKind kNoCombiner = 255;
 /// The kind of a combiner of the program that has a state.
 inline constexpr CombinerKind kOwnState = 254;
 
+/// What a column group's gradients of an id are, where all features that have the group agree.
+enum GroupTerms : std::uint8_t {
+  kOtherTerms,     ///< what the combiner of each feature says
+  kUpstreamTerms,  ///< the upstream gradient: all features pool by sum
+  kWeightedTerms   ///< the upstream gradient times the weight: all pool by sum, with weights
+};
+
 /// One column group of one feature. A feature whose table has fewer groups than others has dim 0 in
 /// the rest.
 struct FeatureGroup {
@@ -106,7 +113,7 @@ struct LookupShape {
   std::vector<bool> shard_order;          ///< of each table: pooled by shard
   std::vector<ExchangeMode> modes;        ///< of each table
   std::vector<std::int64_t> widths;       ///< of each group's output
-  std::vector<std::uint8_t> sums;         ///< of each group: all features pool by sum
+  std::vector<std::uint8_t> terms;        ///< of each group: GroupTerms
   std::vector<std::uint8_t> frozen;       ///< of each table: its rows get no gradients (frozen.hpp)
   std::vector<OwnCombiner> own_combiners;  ///< of the program
   std::int64_t own_width = 0;              ///< gradients of an id by these, of any feature

@@ -177,7 +177,7 @@ template <Backend B>
 struct OccurrencesView {
   DeviceShape<B> device;
   SliceNodes<B> nodes;
-  Buffer<std::uint8_t, B> sums_storage, without_storage;
+  Buffer<std::uint8_t, B> terms_storage, without_storage;
   Buffer<MatrixView<const float>, B> upstream_storage;
   KeyOccurrences in;
   std::vector<std::uint8_t> without_host;
@@ -196,7 +196,7 @@ struct OccurrencesView {
            .weights = asker.weights_of_occurrences(),
            .slice_of = asker.slice_of.data(),
            .node_of = nodes.first_of(),
-           .sums = device_view<std::uint8_t>(stream, shape.sums, sums_storage),
+           .terms = device_view<std::uint8_t>(stream, shape.terms, terms_storage),
            .upstream = device_view(stream, gradients, upstream_storage),
            .kept = asker.kept.data(),
            .kept_bytes = shape.kept_bytes,

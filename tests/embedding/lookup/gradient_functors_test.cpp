@@ -37,7 +37,7 @@ struct Backward {
         nodes(batch.stream, batch.asker.run, batch.asker.slices),
         plan(plan_message(batch.stream, batch.shape, batch.asker, nodes, masks)) {}
 
-  SumKeys sum_keys(const std::vector<std::uint8_t>& sums, std::vector<std::byte>& message) {
+  SumKeys sum_keys(const std::vector<std::uint8_t>& terms, std::vector<std::byte>& message) {
     const AskerState<Cpu>& asker = batch.asker;
     return {.in = {.shape = device.ref,
                    .by_features = device.by_features,
@@ -48,7 +48,7 @@ struct Backward {
                    .weights = asker.weights_of_occurrences(),
                    .slice_of = asker.slice_of.data(),
                    .node_of = nodes.first_of(),
-                   .sums = sums.data(),
+                   .terms = terms.data(),
                    .upstream = batch.views.data(),
                    .kept = pooled.kept.data(),
                    .kept_bytes = batch.shape.kept_bytes,
@@ -63,7 +63,7 @@ struct Backward {
   /// The message of this rank, from which its own gradients are folded.
   std::vector<std::byte> message(const Lanes& lanes) {
     std::vector<std::byte> out(static_cast<std::size_t>(plan.layout.size()));
-    lanes.runs(batch.asker.distinct.blocks, sum_keys(batch.shape.sums, out));
+    lanes.runs(batch.asker.distinct.blocks, sum_keys(batch.shape.terms, out));
     lanes.rows(batch.asker.parts.parts.size(), WriteBacks{.shape = device.ref,
                                                           .by_features = device.by_features,
                                                           .parts = batch.asker.parts.parts.data(),
@@ -95,7 +95,7 @@ TEST(GradientFunctors, SumsOfKeysHaveTheSameBitsAtEveryWidth) {
 TEST(GradientFunctors, UpstreamGradientsHaveTheSameBitsAtEveryWidth) {
   for (const std::int64_t dim : kDims) {
     Backward back(dim, {Sum{}});
-    EXPECT_EQ(back.batch.shape.sums, std::vector<std::uint8_t>(2, 1));
+    EXPECT_EQ(back.batch.shape.terms, std::vector<std::uint8_t>(2, kUpstreamTerms));
     expect_same_bits([&](const Lanes& lanes) {
       Bits bits;
       bits.add(back.message(lanes));
@@ -104,17 +104,21 @@ TEST(GradientFunctors, UpstreamGradientsHaveTheSameBitsAtEveryWidth) {
   }
 }
 
-TEST(GradientFunctors, TermsOfSumsAreTheUpstreamGradients) {
-  for (const std::int64_t dim : kDims) {
-    // Several features, so that keys occur often.
-    Backward back(dim, std::vector<Combiner>(4, Sum{}));
-    std::vector<std::byte> messages[2];
-    for (const std::size_t sums : {0, 1}) {
-      messages[sums].resize(static_cast<std::size_t>(back.plan.layout.size()));
-      const std::vector<std::uint8_t> of_groups(2, sums == 1 ? 1 : 0);
-      Lanes(1).runs(back.batch.asker.distinct.blocks, back.sum_keys(of_groups, messages[sums]));
+TEST(GradientFunctors, TermsOfSumsAreTheUpstreamGradientsTimesTheirWeights) {
+  for (const bool weighted : {false, true}) {
+    const std::uint8_t expected = weighted ? kWeightedTerms : kUpstreamTerms;
+    for (const std::int64_t dim : kDims) {
+      // Several features, so that keys occur often.
+      Backward back(dim, std::vector<Combiner>(4, Sum{}), weighted);
+      EXPECT_EQ(back.batch.shape.terms, std::vector<std::uint8_t>(2, expected));
+      std::vector<std::byte> messages[2];
+      for (const std::size_t fast : {0, 1}) {
+        messages[fast].resize(static_cast<std::size_t>(back.plan.layout.size()));
+        const std::vector<std::uint8_t> terms(2, fast == 1 ? expected : std::uint8_t{kOtherTerms});
+        Lanes(1).runs(back.batch.asker.distinct.blocks, back.sum_keys(terms, messages[fast]));
+      }
+      EXPECT_EQ(messages[0], messages[1]);
     }
-    EXPECT_EQ(messages[0], messages[1]);
   }
 }
 

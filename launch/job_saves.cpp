@@ -42,6 +42,7 @@ template <class Part>
 void JobSaves::begin(SaveReason reason, std::int64_t step, const Part& part) {
   reason_ = reason;
   step_ = step;
+  is_best_ = step == best_step_;
   succeeds(reason, step, part);
 }
 
@@ -137,7 +138,7 @@ void JobSaves::take_saved() {
         fmt::format("warning: step {} was saved, but not all that it replaces could be removed: {}",
                     saved_step_, checkpoints_->not_removed()));
   }
-  if (saved_step_ == best_step_) {
+  if (is_best_) {
     reporter_.note(fmt::format("saved step {}, the best so far", saved_step_));
   }
 }

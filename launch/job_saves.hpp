@@ -79,6 +79,7 @@ class JobSaves {
   // Of the save under way.
   SaveReason reason_ = SaveReason::best;
   std::int64_t step_ = -1;
+  bool is_best_ = false;  // when it began: a better step may come before it ends
 };
 
 }  // namespace keyshard

@@ -65,7 +65,6 @@ TEST_F(FailedSave, OfABestStepStopsTheJobOrIsToldAndLeavesTheBestBeforeIt) {
   EXPECT_EQ(stopped.code, kExitFailure) << stopped.out << stopped.error;
   expect_path(stopped.error, 4);
   EXPECT_EQ(checkpoints("out"), std::vector<std::string>{"step-000002"});
-  // The end of a failed job may cut off what mpirun has not passed on yet; the log is whole.
   const std::string log = folder_.read("out/log.txt");
   EXPECT_EQ(count(log, "saved step 2, the best so far"), 1u) << log;
   std::filesystem::remove_all(folder_.path("out/checkpoints/step-000002"));

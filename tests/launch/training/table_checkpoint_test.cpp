@@ -185,7 +185,8 @@ TEST_F(TableCheckpoint, KeepsWhatTheProgramSavesBesideTables) {
                      .retention = {}});
     EXPECT_EQ(path, folder_.path("saved/step-000009"));
 
-    Program other(communicator);
+    const auto another = communicator.duplicate();  // with names of its own
+    Program other(*another);
     const TableLoad load = load_tables(path, other.tables, stream);
     EXPECT_EQ(load.step, 9);
     EXPECT_EQ(ValueReader(load.state, "state").at("epoch").integer(), 4);

@@ -69,6 +69,8 @@ hid_t built_in_type(ElementType type) {
   switch (type) {
     case ElementType::u8:
       return H5T_STD_U8LE;
+    case ElementType::i8:
+      return H5T_STD_I8LE;
     case ElementType::i32:
       return H5T_STD_I32LE;
     case ElementType::u32:
@@ -104,7 +106,7 @@ Hdf5Id hdf5_type(ElementType type, const std::string& place) {
 ElementType element_type(hid_t type, const std::string& place) {
   for (const ElementType candidate :
        {ElementType::u8, ElementType::i32, ElementType::u32, ElementType::i64, ElementType::u64,
-        ElementType::f32, ElementType::f64, ElementType::f16, ElementType::bf16}) {
+        ElementType::f32, ElementType::f64, ElementType::f16, ElementType::bf16, ElementType::i8}) {
     const Hdf5Id own = hdf5_type(candidate, place);
     if (checked(H5Tequal(type, own.get()), "compare types", place) > 0) {
       return candidate;

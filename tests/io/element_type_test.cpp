@@ -15,10 +15,11 @@ namespace {
 using Row = std::tuple<ElementType, const char*, std::int64_t>;
 
 const std::vector<Row>& every_type() {
-  static const std::vector<Row> rows{
-      {ElementType::u8, "u8", 1},   {ElementType::i32, "i32", 4}, {ElementType::u32, "u32", 4},
-      {ElementType::i64, "i64", 8}, {ElementType::u64, "u64", 8}, {ElementType::f32, "f32", 4},
-      {ElementType::f64, "f64", 8}, {ElementType::f16, "f16", 2}, {ElementType::bf16, "bf16", 2}};
+  static const std::vector<Row> rows{{ElementType::u8, "u8", 1},     {ElementType::i32, "i32", 4},
+                                     {ElementType::u32, "u32", 4},   {ElementType::i64, "i64", 8},
+                                     {ElementType::u64, "u64", 8},   {ElementType::f32, "f32", 4},
+                                     {ElementType::f64, "f64", 8},   {ElementType::f16, "f16", 2},
+                                     {ElementType::bf16, "bf16", 2}, {ElementType::i8, "i8", 1}};
   return rows;
 }
 
@@ -46,7 +47,7 @@ TEST(ElementType, AnUnknownNameIsRefusedWithItsPlaceAndTheLegalOnes) {
       EXPECT_EQ(error.kind(), Kind::corrupt_data);
       EXPECT_EQ(error.text(),
                 std::string("manifest.json.tables[0]: expected one of u8, i32, u32, i64, u64, f32, "
-                            "f64, f16, bf16: found ") +
+                            "f64, f16, bf16, i8: found ") +
                     name);
     }
   }

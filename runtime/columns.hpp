@@ -54,6 +54,10 @@ inline constexpr int kLaneColumns = std::is_same_v<Team, Solo> ? 64 : 1;
 /// Whether usual widths are compiled in, which is worth the code in loops that run often.
 enum class Widths { usual, any };
 
+/// Usual widths for floats alone: work on doubles is rare.
+template <class T>
+inline constexpr Widths usual_for_floats = std::is_same_v<T, float> ? Widths::usual : Widths::any;
+
 /// Calls body(first, width) for the column chunks of this lane, of at most kColumns columns;
 /// `width` is a FixedWidth where kWidths is `usual` and the width is a usual one.
 template <int kColumns, Widths kWidths = Widths::usual, class Team, class Body>

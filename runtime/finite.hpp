@@ -12,8 +12,13 @@ KEYSHARD_HD inline bool not_finite(float x) {
   return (std::bit_cast<std::uint32_t>(x) & 0x7F800000u) == 0x7F800000u;
 }
 
+KEYSHARD_HD inline bool not_finite(double x) {
+  return (std::bit_cast<std::uint64_t>(x) & 0x7FF0000000000000u) == 0x7FF0000000000000u;
+}
+
 /// How many of x [n], fewer than 2^32, are infinite or no numbers.
-KEYSHARD_HD inline std::uint32_t count_not_finite(const float* x, std::int64_t n) {
+template <class T>
+KEYSHARD_HD std::uint32_t count_not_finite(const T* x, std::int64_t n) {
   std::uint32_t count = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     count += not_finite(x[i]) ? 1 : 0;

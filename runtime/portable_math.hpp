@@ -51,6 +51,15 @@ KEYSHARD_HD KEYSHARD_INLINE float choose(bool condition, float yes, float no) {
                               (std::bit_cast<std::uint32_t>(no) & ~mask));
 }
 
+KEYSHARD_HD KEYSHARD_INLINE double choose(bool condition, double yes, double no) {
+  return condition ? yes : no;
+}
+
+/// The bits of a number.
+KEYSHARD_HD inline std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
+
+KEYSHARD_HD inline std::uint64_t bits_of(double x) { return std::bit_cast<std::uint64_t>(x); }
+
 /// e^x as a float, for x <= 0: relative error below 2^-23; 0 below -87, where floats end. NaN stays
 /// NaN. Without a branch, so that loops of it become vector instructions. x = k log 2 + r; e^r by
 /// the polynomial of expf in S. L. Moshier's Cephes library (1989).
@@ -91,6 +100,15 @@ KEYSHARD_HD KEYSHARD_INLINE float portable_log_float(float x) {
   const float rest = (m * square * series + exponent * -2.12194440e-4f) - 0.5f * square;
   return (m + rest) + exponent * 0.693359375f;
 }
+
+/// The same in double, by portable_exp and portable_log; e^x is 0 below -700, and NaN stays NaN.
+KEYSHARD_HD inline double portable_decay(double x) {
+  return x >= -700.0 ? portable_exp(x) : x < -700.0 ? 0.0 : x;
+}
+
+KEYSHARD_HD inline double portable_log_of(double x) { return portable_log(x); }
+
+KEYSHARD_HD KEYSHARD_INLINE float portable_log_of(float x) { return portable_log_float(x); }
 
 /// x^p for x >= 0 and p > 0; 0 at 0.
 KEYSHARD_HD inline double portable_power(double x, double p) {

@@ -240,6 +240,15 @@ float Settings::single(std::string_view key, float otherwise, double least, doub
   return value;
 }
 
+double Settings::float_sized(std::string_view key, double otherwise, double least, double most) {
+  const double value = number(key, otherwise, least, most);
+  if (!std::isfinite(static_cast<float>(value))) {
+    problem(key, "expected a number that is finite as a 32-bit float: found a larger one");
+    return otherwise;
+  }
+  return value;
+}
+
 std::string Settings::text(std::string_view key, std::string otherwise) {
   ask(key, {"string", value_of(otherwise)});
   const SettingValue* value = find(key);

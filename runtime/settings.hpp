@@ -62,6 +62,10 @@ class Settings {
   float single(std::string_view key, float otherwise,
                double least = -std::numeric_limits<double>::infinity(),
                double most = std::numeric_limits<double>::infinity());
+  /// The same, but a double that was not rounded.
+  double float_sized(std::string_view key, double otherwise,
+                     double least = -std::numeric_limits<double>::infinity(),
+                     double most = std::numeric_limits<double>::infinity());
   std::string text(std::string_view key, std::string otherwise);
   std::string choice(std::string_view key, std::string otherwise,
                      const std::vector<std::string>& legal);

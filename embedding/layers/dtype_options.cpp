@@ -37,6 +37,21 @@ bool refuse_key_dtype(Settings& settings) {
   return refused;
 }
 
+/// Records a problem where rows are integers, and makes them floats.
+void refuse_integers(Settings& settings, DtypeOptions& dtypes) {
+  if (!is_integer(dtypes.rows)) {
+    return;
+  }
+  settings.problem(
+      "value_dtype",
+      fmt::format("expected float32, float16, bfloat16 or float64, for a model computes with what "
+                  "its features deliver, and rows of integers are looked up by the layer Embedding "
+                  "of a program: found \"{}\"",
+                  dtypes.value_dtype));
+  dtypes.rows = ValueDtype::float32;
+  dtypes.value_dtype = "float32";
+}
+
 }  // namespace
 
 void read_key_dtype(Settings& settings) {
@@ -75,8 +90,12 @@ void read_dtypes(Settings& settings, bool trainable, DtypeOptions& dtypes) {
     dtypes.dtype_policy.clear();
   }
   dtypes.rows = value_dtype_of(dtypes.value_dtype);
+  refuse_integers(settings, dtypes);
   dtypes.outputs = value_dtype_of(
       dtype_policy_of(layer.name, dtypes.dtype_policy, dtypes.value_dtype).compute_dtype);
+  if (dtypes.outputs == ValueDtype::float64) {
+    dtypes.outputs = ValueDtype::float32;  // in which models compute
+  }
 }
 
 }  // namespace keyshard

@@ -36,6 +36,9 @@ class Embedding : public TableLayer<B> {
   /// Collective.
   void backward(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
 
+  /// The same where outputs are of float64.
+  void backward(Stream<B>& stream, const LayerOutput<B>& output, const double* upstream);
+
   /// One byte per id, on the device: 0 where `mask` is 0 or the id is the padding id. Nothing where
   /// there is neither a mask nor a padding id. Throws Error{invalid_argument} where ids and mask
   /// do not fit.
@@ -55,6 +58,9 @@ class Embedding : public TableLayer<B> {
   FreeShape output_shape(const FreeShape& input) const override;
 
  private:
+  /// backward, where there is work to do; doubles lie among floats.
+  void send_gradients(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
+
   using TableLayer<B>::options_;
 };
 

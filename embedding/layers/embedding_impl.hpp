@@ -47,11 +47,25 @@ LayerOutput<B> Embedding<B>::operator()(Stream<B>& stream, const IdsView& ids,
 template <Backend B>
 void Embedding<B>::backward(Stream<B>& stream, const LayerOutput<B>& output,
                             const float* upstream) {
-  if (this->begins_backward(output)) {
-    Buffer<float, B> sum;
-    this->send_back(stream, output, product_of(output.shape) / options_.embedding_size,
-                    this->add_terms(stream, output, upstream, sum));
+  if (this->begins_backward(output, false)) {
+    send_gradients(stream, output, upstream);
   }
+}
+
+template <Backend B>
+void Embedding<B>::backward(Stream<B>& stream, const LayerOutput<B>& output,
+                            const double* upstream) {
+  if (this->begins_backward(output, true)) {
+    send_gradients(stream, output, reinterpret_cast<const float*>(upstream));
+  }
+}
+
+template <Backend B>
+void Embedding<B>::send_gradients(Stream<B>& stream, const LayerOutput<B>& output,
+                                  const float* upstream) {
+  Buffer<float, B> sum;
+  this->send_back(stream, output, product_of(output.shape) / options_.embedding_size,
+                  this->add_terms(stream, output, upstream, sum));
 }
 
 template <Backend B>

@@ -35,6 +35,9 @@ class FieldWiseEmbedding : public TableLayer<B> {
   /// As Embedding::backward.
   void backward(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
 
+  /// The same where outputs are of float64.
+  void backward(Stream<B>& stream, const LayerOutput<B>& output, const double* upstream);
+
   /// Nothing: slots have no mask.
   std::optional<Buffer<std::uint8_t, B>> compute_mask(
       Stream<B>& /*stream*/, const IdsView& /*ids*/, Span<const std::uint8_t> /*mask*/ = {}) const {
@@ -51,6 +54,9 @@ class FieldWiseEmbedding : public TableLayer<B> {
   FreeShape output_shape(const FreeShape& input) const override;
 
  private:
+  /// backward, where there is work to do; doubles lie among floats.
+  void send_gradients(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
+
   using TableLayer<B>::options_;
 
   std::int64_t nslots_;

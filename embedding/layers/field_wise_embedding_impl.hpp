@@ -36,7 +36,7 @@ const LayerOptions& checked_slots(const LayerOptions& options, std::int64_t nslo
   require(slot_map.map != nullptr, Kind::invalid_argument,
           "layer {}: slot_map_fn is not callable: expected a function of ids, found none",
           options.name);
-  return options;
+  return checked_pooling(options, "FieldWiseEmbedding");
 }
 
 template <Backend B>
@@ -81,11 +81,25 @@ LayerOutput<B> FieldWiseEmbedding<B>::operator()(Stream<B>& stream, const IdsVie
 template <Backend B>
 void FieldWiseEmbedding<B>::backward(Stream<B>& stream, const LayerOutput<B>& output,
                                      const float* upstream) {
-  if (this->begins_backward(output)) {
-    Buffer<float, B> sum;
-    this->send_back(stream, output, output.shape[0] * nslots_,
-                    this->add_terms(stream, output, upstream, sum));
+  if (this->begins_backward(output, false)) {
+    send_gradients(stream, output, upstream);
   }
+}
+
+template <Backend B>
+void FieldWiseEmbedding<B>::backward(Stream<B>& stream, const LayerOutput<B>& output,
+                                     const double* upstream) {
+  if (this->begins_backward(output, true)) {
+    send_gradients(stream, output, reinterpret_cast<const float*>(upstream));
+  }
+}
+
+template <Backend B>
+void FieldWiseEmbedding<B>::send_gradients(Stream<B>& stream, const LayerOutput<B>& output,
+                                           const float* upstream) {
+  Buffer<float, B> sum;
+  this->send_back(stream, output, output.shape[0] * nslots_,
+                  this->add_terms(stream, output, upstream, sum));
 }
 
 template <Backend B>

@@ -39,13 +39,19 @@ void check_dtypes(const LayerOptions& options) {
           Kind::invalid_argument, "layer {}: expected a padding_id of key_dtype {}: found {}",
           options.name, options.key_dtype,
           static_cast<std::int64_t>(options.padding_id.value_or(0)));
-  const Names integers{"int8", "int32", "int64"};
-  require(!options.trainable || !holds(integers, options.value_dtype), Kind::invalid_argument,
+  require_name(options, "value_dtype", options.value_dtype, names_of(ValueDtype{}), {});
+  dtype_policy_of(options.name, options.dtype_policy, options.value_dtype);
+  const ValueDtype dtype = value_dtype_of(options.value_dtype);
+  require(!options.trainable || !is_integer(dtype), Kind::invalid_argument,
           "layer {}: rows of integers need trainable = false: found value_dtype {}", options.name,
           options.value_dtype);
-  require_name(options, "value_dtype", options.value_dtype, names_of(ValueDtype{}),
-               {"float64", "int8", "int32", "int64"});
-  dtype_policy_of(options.name, options.dtype_policy, options.value_dtype);
+  require(!options.max_norm || !is_integer(dtype), Kind::invalid_argument,
+          "layer {}: expected no max_norm of rows of integers: found {} and value_dtype {}",
+          options.name, options.max_norm.value_or(0), options.value_dtype);
+  require(!options.activity_regularizer || works_as_float(dtype), Kind::not_built,
+          "layer {}: an activity_regularizer of outputs of {} is not built in this version; built "
+          "is value_dtype float32, float16 or bfloat16",
+          options.name, options.value_dtype);
 }
 
 void check_numbers(const LayerOptions& options) {

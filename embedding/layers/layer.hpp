@@ -26,7 +26,7 @@ struct LayerOptions {
   RuleChoice<OwnCombiner> combiner = "sum";  ///< a name of rules/combiners.hpp or a registered one,
                                              ///< or an own_combiner; `Embedding` has no use of it
   Initializer initializer = Normal{};
-  std::vector<float> constant;  ///< a constant per column [D], instead of `initializer`
+  std::vector<double> constant;  ///< a constant per column [D], instead of `initializer`
   Optimizer optimizer = Sgd{};
   Regularization regularization;
   PartitionerChoice partitioner = "hash";
@@ -56,9 +56,11 @@ struct LayerOptions {
   bool keep_distribution = false;    ///< whether get_config keeps `devices`
   std::string distribute_strategy;   ///< always empty: a name of tf.distribute is refused
 
-  std::string value_dtype = "float32";  ///< of stored rows; or "float16", "bfloat16"
-  /// "" means value_dtype. Outputs and upstream gradients are rounded to the compute dtype of the
-  /// policy (dtype_policy.hpp); they stand in arrays of floats all the same.
+  /// Of stored rows: float32, float16, bfloat16 or float64, or int8, int32 or int64 with trainable
+  /// = false, in an `Embedding` alone: rows of integers are only looked up.
+  std::string value_dtype = "float32";
+  /// "" means value_dtype. Outputs and upstream gradients are those of the compute dtype of the
+  /// policy (dtype_policy.hpp): 16-bit floats stand in arrays of floats.
   std::string dtype_policy;
 
   KvCreator kv_creator;  ///< where the rows of the table live

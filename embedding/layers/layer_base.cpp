@@ -111,4 +111,11 @@ void LayerBase::add_folded_loss(const std::vector<double>& terms, const SliceLay
   losses_.add({factor * folded_scalar(*communicator_, slices.slices, terms, present)}, steps());
 }
 
+void LayerBase::set_trainable(bool trainable) {
+  require(!trainable || !is_integer(value_dtype_of(options_.value_dtype)), Kind::invalid_argument,
+          "layer {}: rows of integers need trainable = false: found value_dtype {}", path(),
+          options_.value_dtype);
+  options_.trainable = trainable;
+}
+
 }  // namespace keyshard

@@ -37,8 +37,8 @@ class LayerBase {
 
   /// Changes it between steps, to the same value on all ranks: the next call throws
   /// Error{invalid_argument} on every rank where they differ. Where several layers read one table,
-  /// each has its own flag.
-  void set_trainable(bool trainable) noexcept { options_.trainable = trainable; }
+  /// each has its own flag. Throws Error{invalid_argument} for true where rows are integers.
+  void set_trainable(bool trainable);
 
   /// Never: every layer runs the same code at every call.
   static constexpr bool dynamic() noexcept { return false; }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "collectives/communicator.hpp"
@@ -10,6 +11,7 @@
 #include "embedding/layers/output_function.hpp"
 #include "embedding/lookup/lookup.hpp"
 #include "runtime/buffer.hpp"
+#include "runtime/error.hpp"
 #include "runtime/runs.hpp"
 
 namespace keyshard {
@@ -60,7 +62,7 @@ struct OutputTerm {
 template <Backend B>
 struct ReducedStage {
   Buffer<float, B> values;
-  std::vector<std::int64_t> shape;  ///< {B, n, columns}
+  std::vector<std::int64_t> shape;  ///< {B, n, columns}, in numbers
   /// [B, n, columns / D]: 0 for a vector that is absent; empty where all are present.
   Buffer<std::uint8_t, B> present;
 };
@@ -68,18 +70,37 @@ struct ReducedStage {
 /// What a call returns: numbers, their shape, and what backward needs.
 template <Backend B>
 struct LayerOutput {
-  Buffer<float, B> values;  ///< row-major
+  /// Row-major. Doubles and integers lie in it bit for bit: `numbers` gives them.
+  Buffer<float, B> values;
   std::vector<std::int64_t> shape;
-  bool training = false;   ///< of the call
-  bool trainable = false;  ///< the layer was, at the call
-  bool weighted = false;   ///< the ids had weights
-  LookupTrace<B> trace;    ///< of a training call
+  ValueDtype dtype = ValueDtype::float32;  ///< of the numbers; 16-bit floats stand as floats
+  bool training = false;                   ///< of the call
+  bool trainable = false;                  ///< the layer was, at the call
+  bool weighted = false;                   ///< the ids had weights
+  LookupTrace<B> trace;                    ///< of a training call
   std::vector<ReducedStage<B>>
       stages;          ///< reductions after the pooling of bags, in order, of a training call
   SliceLayout slices;  ///< of the call
   std::vector<std::int64_t> slice_starts;  ///< [slices of this rank + 1] in `values`
   std::int64_t batch = 1;  ///< samples of all ranks; 1 where the ids have one axis or none
   std::vector<OutputTerm<B>> terms;
+
+  /// The numbers, on the device, of the type that `dtype` stands as: float, double, std::int8_t,
+  /// std::int32_t or std::int64_t. Throws Error{invalid_argument} for another type.
+  template <class T>
+  Span<const T> numbers() const {
+    with_number(dtype, [](auto number) {
+      require(std::is_same_v<decltype(number), T>, Kind::invalid_argument,
+              "expected the numbers of an output as its dtype has them, of {} bytes each: asked "
+              "for another type, of {} bytes",
+              sizeof(number), sizeof(T));
+    });
+    std::int64_t size = 1;
+    for (const std::int64_t extent : shape) {
+      size *= extent;
+    }
+    return {numbers_at<T>(values.data()), size};
+  }
 };
 
 }  // namespace keyshard

@@ -95,11 +95,11 @@ void read_row_options(Settings& settings, const OwnRules& own, LayerOptions& opt
   options.constant = std::move(initial.constant);
   options.optimizer = read_optimizer(settings.table("optimizer"), options.optimizer, own);
   Regularization& shrink = options.regularization;
-  shrink.l2 = settings.single("l2", shrink.l2, 0);
+  shrink.l2 = settings.float_sized("l2", shrink.l2, 0);
   shrink.l2_per_occurrence = settings.option("l2_per", shrink.l2_per_occurrence, l2_per_names());
-  shrink.weight_decay = settings.single("weight_decay", shrink.weight_decay, 0);
-  shrink.clip_value = settings.single("clip_value", shrink.clip_value, 0);
-  shrink.clip_norm = settings.single("clip_norm", shrink.clip_norm, 0);
+  shrink.weight_decay = settings.float_sized("weight_decay", shrink.weight_decay, 0);
+  shrink.clip_value = settings.float_sized("clip_value", shrink.clip_value, 0);
+  shrink.clip_norm = settings.float_sized("clip_norm", shrink.clip_norm, 0);
   if (settings.has("max_norm")) {
     options.max_norm = read_max_norm(settings, 0);
   }

@@ -9,13 +9,16 @@
 
 namespace keyshard {
 
-/// Keys and their values [keys x embedding_size], on the host. Values are floats whatever the dtype
-/// of the table, which rounds those that it is given.
+/// Keys and their values [keys x embedding_size], on the host, in one of three lists: floats for
+/// float32 and for the 16-bit floats, to which the table rounds them; doubles for float64; integers
+/// for int8, int32 and int64, each of them one that the type has. The other lists are empty.
 struct LayerWeights {
   std::string value_dtype = "float32";
   std::int64_t embedding_size = 0;
-  std::vector<Key> keys;
-  std::vector<float> values;
+  std::vector<Key> keys = {};
+  std::vector<float> values = {};
+  std::vector<double> doubles = {};
+  std::vector<std::int64_t> integers = {};
 
   bool operator==(const LayerWeights&) const = default;
 };

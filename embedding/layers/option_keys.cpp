@@ -49,12 +49,12 @@ constexpr KeyMeaning kTableKeys[] = {
     {"key_dtype", "", "of ids: int64 (the default) or uint64, for ids of data have 64 bits",
      "\"int64\""},
     {"value_dtype", "",
-     "how values are kept and travel: float32 (the default), float16 or bfloat16; states and sums "
-     "are float32",
+     "how values are kept and travel: float32 (the default), float16, bfloat16 or float64; states "
+     "and sums are float32, or float64 where values are",
      "\"float16\""},
     {"dtype_policy", "",
      "what outputs and upstream gradients are rounded to, by default that of value_dtype: float32, "
-     "float16, bfloat16, mixed_float16 or mixed_bfloat16",
+     "float16, bfloat16, mixed_float16, mixed_bfloat16, or float64, of which a model gets float32",
      "\"mixed_float16\""},
     {"devices", "",
      "the ranks that own the rows, by default all; gpu:RANK in a job on GPUs; results do not "

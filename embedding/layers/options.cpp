@@ -89,11 +89,11 @@ void read_group(Settings& settings, const OwnRules& rules, Group& group) {
   group.combiner = read_combiner(settings, "combiner", group.combiner, rules);
   group.activity = activity_in(settings, group.activity);
   Regularization& shrink = options.regularization;
-  shrink.l2 = settings.single("l2", shrink.l2, 0);
+  shrink.l2 = settings.float_sized("l2", shrink.l2, 0);
   shrink.l2_per_occurrence = settings.option("l2_per", shrink.l2_per_occurrence, l2_per_names());
-  shrink.weight_decay = settings.single("weight_decay", shrink.weight_decay, 0);
-  shrink.clip_value = settings.single("clip_value", shrink.clip_value, 0);
-  shrink.clip_norm = settings.single("clip_norm", shrink.clip_norm, 0);
+  shrink.weight_decay = settings.float_sized("weight_decay", shrink.weight_decay, 0);
+  shrink.clip_value = settings.float_sized("clip_value", shrink.clip_value, 0);
+  shrink.clip_norm = settings.float_sized("clip_norm", shrink.clip_norm, 0);
   options.max_norm = read_max_norm(settings, options.max_norm);
 }
 

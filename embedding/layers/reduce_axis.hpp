@@ -14,11 +14,13 @@ namespace keyshard {
 /// none takes part.
 template <class C>
 struct ReduceAxis {
-  const float* in;
+  using Number = typename C::Number;
+
+  const Number* in;
   std::int64_t n;
   std::int64_t columns;  ///< inner x D
-  float empty;           ///< the result where none takes part
-  float* out;
+  Number empty;          ///< the result where none takes part
+  Number* out;
   const std::uint8_t* present = nullptr;  ///< [B, n, inner]; null: all are
   std::int64_t dim = 1;                   ///< D; used where `present` is given
   std::uint8_t* out_present = nullptr;    ///< [B, inner]; written where `present` is given
@@ -39,7 +41,7 @@ struct ReduceAxis {
   /// number.
   KEYSHARD_HD typename C::State state(std::int64_t b, std::int64_t column, std::int64_t first,
                                       std::int64_t& count) const {
-    const float* x = in + b * n * columns + column;
+    const Number* x = in + b * n * columns + column;
     typename C::State sum = C::start(x[first * columns]);
     if (present == nullptr) {
       for (std::int64_t i = 1; i < n; ++i) {
@@ -60,7 +62,7 @@ struct ReduceAxis {
   KEYSHARD_HD void operator()(std::int64_t b, const Team& team) const {
     for (std::int64_t c = team.thread_rank(); c < columns; c += team.num_threads()) {
       const std::int64_t first = next(b, 0, c);
-      float value = empty;
+      Number value = empty;
       if (first < n) {
         std::int64_t count = 0;
         const typename C::State all = state(b, c, first, count);
@@ -78,9 +80,11 @@ struct ReduceAxis {
 /// in[b, i] is absent.
 template <class C>
 struct ReduceAxisGradient {
+  using Number = typename C::Number;
+
   ReduceAxis<C> forward;
-  const float* upstream;
-  float* gradient;
+  const Number* upstream;
+  Number* gradient;
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t b, const Team& team) const {
@@ -98,7 +102,7 @@ struct ReduceAxisGradient {
       const auto back = C::back(upstream[b * columns + c], state, count);
       for (std::int64_t i = first; i < n; ++i) {
         const std::int64_t at = (b * n + i) * columns + c;
-        gradient[at] = forward.takes(b, i, c) ? C::gradient(back, forward.in[at]) : 0.0f;
+        gradient[at] = forward.takes(b, i, c) ? C::gradient(back, forward.in[at]) : Number{0};
       }
     }
   }

@@ -2,10 +2,14 @@
 // (reduce_axis.hpp), one of the program vector by vector (reduce_own_axis.hpp).
 #pragma once
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "embedding/layers/reduce_axis.hpp"
 #include "embedding/layers/reduce_own_axis.hpp"
+#include "embedding/lookup/double_bags.hpp"
 #include "embedding/rules/combiners.hpp"
 #include "runtime/buffer.hpp"
 #include "runtime/for_each.hpp"
@@ -13,7 +17,7 @@
 
 namespace keyshard {
 
-/// Vectors [samples, n, inner, dim] on the device, of which axis n goes.
+/// Vectors [samples, n, inner, dim] on the device, of which axis n goes. Doubles lie among floats.
 struct AxisVectors {
   const float* in;
   std::int64_t samples;
@@ -25,12 +29,15 @@ struct AxisVectors {
 };
 
 template <class C>
-ReduceAxis<C> built_in_axis(const AxisVectors& axis, float* out, std::uint8_t* out_present) {
-  return {.in = axis.in,
+KEYSHARD_HD ReduceAxis<C> built_in_axis(const AxisVectors& axis, float* out,
+                                        std::uint8_t* out_present) {
+  using Number = typename C::Number;
+  return {.in = numbers_at<Number>(axis.in),
           .n = axis.n,
           .columns = axis.inner * axis.dim,
-          .empty = axis.empty,
-          .out = out,
+          .empty = std::is_same_v<Number, double> ? static_cast<Number>(double_empty(axis.empty))
+                                                  : static_cast<Number>(axis.empty),
+          .out = numbers_at<Number>(out),
           .present = axis.present,
           .dim = axis.dim,
           .out_present = out_present};
@@ -46,10 +53,23 @@ ReduceOwnAxis own_axis(Stream<B>& stream, const OwnCombiner& combiner, const Axi
   return {combiner, axis.in, axis.n, axis.inner, axis.dim, axis.present, items.data()};
 }
 
+/// The same for vectors of doubles, by the built-in combiner of that place in its family: launches
+/// of one functor for all combiners (double_axis.cpp).
+void reduce_double_axis(Stream<Cpu>& stream, std::size_t combiner, const AxisVectors& axis,
+                        float* out, std::uint8_t* out_present);
+void reduce_double_axis_back(Stream<Cpu>& stream, std::size_t combiner, const AxisVectors& axis,
+                             const float* upstream, float* gradient);
+
 /// out [samples, inner, dim], and which of these vectors are present; null: not wanted.
 template <Backend B>
-void reduce_axis(Stream<B>& stream, const AnyCombiner& combiner, const AxisVectors& axis,
-                 float* out, std::uint8_t* out_present) {
+void reduce_axis(Stream<B>& stream, const AnyCombiner& combiner, ValueDtype dtype,
+                 const AxisVectors& axis, float* out, std::uint8_t* out_present) {
+  if constexpr (std::same_as<B, Cpu>) {
+    if (dtype == ValueDtype::float64) {
+      return reduce_double_axis(stream, std::get<Combiner>(combiner).index(), axis, out,
+                                out_present);
+    }
+  }
   if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
     Buffer<std::uint32_t, B> items;
     return for_each(stream, axis.samples * axis.inner,
@@ -62,8 +82,14 @@ void reduce_axis(Stream<B>& stream, const AnyCombiner& combiner, const AxisVecto
 
 /// gradient [samples, n, inner, dim] of the vectors; `upstream` is the gradient of the result.
 template <Backend B>
-void reduce_axis_back(Stream<B>& stream, const AnyCombiner& combiner, const AxisVectors& axis,
-                      const float* upstream, float* gradient) {
+void reduce_axis_back(Stream<B>& stream, const AnyCombiner& combiner, ValueDtype dtype,
+                      const AxisVectors& axis, const float* upstream, float* gradient) {
+  if constexpr (std::same_as<B, Cpu>) {
+    if (dtype == ValueDtype::float64) {
+      return reduce_double_axis_back(stream, std::get<Combiner>(combiner).index(), axis, upstream,
+                                     gradient);
+    }
+  }
   if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
     Buffer<std::uint32_t, B> items;
     return for_each(stream, axis.samples * axis.inner,

@@ -38,6 +38,9 @@ class SquashedEmbedding : public TableLayer<B> {
   /// As Embedding::backward.
   void backward(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
 
+  /// The same where outputs are of float64.
+  void backward(Stream<B>& stream, const LayerOutput<B>& output, const double* upstream);
+
   /// Nothing: the output has no axis that a mask could be for.
   std::optional<Buffer<std::uint8_t, B>> compute_mask(
       Stream<B>& /*stream*/, const IdsView& /*ids*/, Span<const std::uint8_t> /*mask*/ = {}) const {
@@ -54,6 +57,9 @@ class SquashedEmbedding : public TableLayer<B> {
   FreeShape output_shape(const FreeShape& input) const override;
 
  private:
+  /// backward, where there is work to do; doubles lie among floats.
+  void send_gradients(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream);
+
   Buffer<std::uint8_t, B> fill_empty(Stream<B>& stream, const IdsView& ids, EmptyForm form,
                                      const Bags<B>& bags, LayerOutput<B>& output) const;
   void reduce_axes(Stream<B>& stream, const IdsView& ids, EmptyForm form, const Bags<B>& bags,

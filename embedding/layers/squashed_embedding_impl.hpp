@@ -11,7 +11,8 @@ namespace keyshard {
 template <Backend B>
 SquashedEmbedding<B>::SquashedEmbedding(TableSet<B>& tables, const LayerOptions& options,
                                         const UserFunctions<B>& functions)
-    : TableLayer<B>(tables, options, InputSpec{.dtype = options.key_dtype, .min_ndim = 1},
+    : TableLayer<B>(tables, checked_pooling(options, "SquashedEmbedding"),
+                    InputSpec{.dtype = options.key_dtype, .min_ndim = 1},
                     layer_combiner(with_rules(options, functions.rules)), functions) {}
 
 template <Backend B>
@@ -58,12 +59,13 @@ LayerOutput<B> SquashedEmbedding<B>::operator()(Stream<B>& stream, const IdsView
   return output;
 }
 
-/// Puts `value` into the columns of every bag with no ids.
+/// Puts `value` into the columns of every bag with no ids; columns are numbers of type T.
+template <class T>
 struct FillEmptyBags {
   const std::int64_t* offsets;  ///< [bags + 1]
   std::int64_t dim;
-  float value;
-  float* out;  ///< [bags x dim]
+  T value;
+  T* out;  ///< [bags x dim]
 
   KEYSHARD_HD void operator()(std::int64_t bag) const {
     for (std::int64_t d = 0; d < dim && offsets[bag] == offsets[bag + 1]; ++d) {
@@ -89,9 +91,17 @@ Buffer<std::uint8_t, B> SquashedEmbedding<B>::fill_empty(Stream<B>& stream, cons
   const bool nested = form == EmptyForm::ragged && ids.shape.size() > 2;
   Buffer<std::uint8_t, B> present;
   if (options_.empty_bag != "zeros" && !nested) {
-    for_each(stream, bags.size(),
-             FillEmptyBags{bags.offsets.data(), options_.embedding_size,
-                           empty_value(std::get<Combiner>(combiner_), form), output.values.data()});
+    const float empty = empty_value(std::get<Combiner>(combiner_), form);
+    if (this->is_double()) {
+      for_each(
+          stream, bags.size(),
+          FillEmptyBags<double>{bags.offsets.data(), options_.embedding_size, double_empty(empty),
+                                numbers_at<double>(output.values.data())});
+    } else {
+      for_each(stream, bags.size(),
+               FillEmptyBags<float>{bags.offsets.data(), options_.embedding_size, empty,
+                                    output.values.data()});
+    }
   } else if (has_absent_bags(ids, bags)) {
     present = {stream, bags.size() + 1};  // never empty: an empty buffer means that none is absent
     for_each(stream, bags.size(), BagHasIds{bags.offsets.data(), present.data()});
@@ -109,12 +119,12 @@ void SquashedEmbedding<B>::reduce_axes(Stream<B>& stream, const IdsView& ids, Em
   for (std::size_t axis = 2; axis < ids.shape.size(); ++axis) {
     const std::int64_t n = ids.shape[axis], inner = product_of(ids.shape, axis + 1),
                        columns = inner * options_.embedding_size;
-    Buffer<float, B> reduced(stream, bags.samples * columns);
+    Buffer<float, B> reduced(stream, floats_of(output.dtype, bags.samples * columns));
     Buffer<std::uint8_t, B> left;
     if (!present.empty()) {
       left = {stream, bags.samples * inner + 1};
     }
-    reduce_axis(stream, combiner_,
+    reduce_axis(stream, combiner_, output.dtype,
                 {.in = output.values.data(),
                  .samples = bags.samples,
                  .n = n,
@@ -135,16 +145,29 @@ void SquashedEmbedding<B>::reduce_axes(Stream<B>& stream, const IdsView& ids, Em
 template <Backend B>
 void SquashedEmbedding<B>::backward(Stream<B>& stream, const LayerOutput<B>& output,
                                     const float* upstream) {
-  if (!this->begins_backward(output)) {
-    return;
+  if (this->begins_backward(output, false)) {
+    send_gradients(stream, output, upstream);
   }
+}
+
+template <Backend B>
+void SquashedEmbedding<B>::backward(Stream<B>& stream, const LayerOutput<B>& output,
+                                    const double* upstream) {
+  if (this->begins_backward(output, true)) {
+    send_gradients(stream, output, reinterpret_cast<const float*>(upstream));
+  }
+}
+
+template <Backend B>
+void SquashedEmbedding<B>::send_gradients(Stream<B>& stream, const LayerOutput<B>& output,
+                                          const float* upstream) {
   Buffer<float, B> sum, gradient;
   upstream = this->add_terms(stream, output, upstream, sum);
   std::int64_t rows = output.shape.size() == 1 ? 1 : output.shape[0];
   for (auto stage = output.stages.rbegin(); stage != output.stages.rend(); ++stage) {
     const Shape& shape = stage->shape;
-    Buffer<float, B> before(stream, product_of(shape));
-    reduce_axis_back(stream, combiner_,
+    Buffer<float, B> before(stream, floats_of(output.dtype, product_of(shape)));
+    reduce_axis_back(stream, combiner_, output.dtype,
                      {.in = stage->values.data(),
                       .samples = shape[0],
                       .n = shape[1],

@@ -109,24 +109,28 @@ class TableLayer : public LayerBase {
   void accept(Stream<B>& stream, const BasicCallOptions<B>& call,
               const std::function<void()>& prepare);
 
+  /// Whether outputs and upstream gradients are doubles.
+  bool is_double() const noexcept { return compute_dtype_ == ValueDtype::float64; }
+
   /// Looks the bags up: the values are [bags, D]. Throws Error{invalid_argument} on every rank
   /// where ranks differ in `training` or `trainable`.
   LayerOutput<B> look_up(Stream<B>& stream, const Bags<B>& bags, const BasicCallOptions<B>& call);
 
   /// Ends a call whose output has its values and shape: keeps its shapes, rounds the values to the
-  /// compute dtype, adds the regularizer.
+  /// compute dtype or puts integers close together, adds the regularizer.
   void finish(Stream<B>& stream, const IdsView& ids, LayerOutput<B>& output);
 
   /// Whether backward has work to do. Throws Error{invalid_argument} for the output of an
-  /// inference.
-  bool begins_backward(const LayerOutput<B>& output) const;
+  /// inference, and where the upstream gradient is of doubles and the outputs are not, or the other
+  /// way round.
+  bool begins_backward(const LayerOutput<B>& output, bool doubles) const;
 
   /// The upstream gradient, rounded to the compute dtype, with the gradients of the losses of the
   /// output; `sum` owns it where it is not `upstream`.
   const float* add_terms(Stream<B>& stream, const LayerOutput<B>& output, const float* upstream,
                          Buffer<float, B>& sum) const;
 
-  /// Gives the gradients [rows x D] of the bags to the table.
+  /// Gives the gradients [rows x D] of the bags (floats_of) to the table.
   void send_back(Stream<B>& stream, const LayerOutput<B>& output, std::int64_t rows,
                  const float* upstream);
 
@@ -149,6 +153,15 @@ class TableLayer : public LayerBase {
   std::shared_ptr<const OutputFunction<B>> regularizer_;
   ValueDtype compute_dtype_;  // of outputs and upstream gradients
 };
+
+/// Throws Error{invalid_argument} where a layer pools rows of integers, which are only looked up.
+inline const LayerOptions& checked_pooling(const LayerOptions& options, const char* layer) {
+  require(options.value_dtype.rfind("int", 0) != 0, Kind::invalid_argument,
+          "layer {}: rows of integers are looked up one by one: expected an Embedding, or another "
+          "value_dtype: found a {} and value_dtype {}",
+          options.name, layer, options.value_dtype);
+  return options;
+}
 
 /// The shape of ids as a spec has it: ragged lists are [lists, None], lists of lists [lists, None,
 /// None].

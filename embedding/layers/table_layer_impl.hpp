@@ -10,6 +10,7 @@
 #include "embedding/layers/id_bags.hpp"
 #include "embedding/layers/key_dtype.hpp"
 #include "embedding/layers/layer_config.hpp"
+#include "embedding/layers/layer_table_impl.hpp"
 #include "embedding/layers/table_layer.hpp"
 #include "embedding/layers/table_weights_impl.hpp"
 #include "runtime/copy.hpp"
@@ -22,96 +23,6 @@ namespace keyshard {
 
 /// What travels with the counts of a call: trainable, training, samples.
 inline constexpr std::int64_t kLayerCarry = 3;
-
-/// The table that a name means here: of the innermost scope that has one. Throws as TableSet::at.
-template <Backend B>
-Table<B>& table_in_scope(const TableSet<B>& tables, const std::string& name) {
-  for (const std::string& path : tables.scopes()->paths(name)) {
-    for (const auto& table : tables.tables()) {
-      if (table->options().name == path) {
-        return *table;
-      }
-    }
-  }
-  return tables.at(name);
-}
-
-/// The table of another layer, which this layer shares. `owners` are those of its own options.
-template <Backend B>
-Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options,
-                       const std::vector<std::int64_t>& owners) {
-  Table<B>& shared = table_in_scope(tables, options.share);
-  require(shared.layout().dim == options.embedding_size, Kind::invalid_argument,
-          "layer {}: expected embedding_size {} of the shared table {}: found {}", options.name,
-          shared.layout().dim, options.share, options.embedding_size);
-  const std::string& dtype = option_name(shared.options().value_dtype);
-  require(dtype == options.value_dtype, Kind::invalid_argument,
-          "layer {}: expected value_dtype {} of the shared table {}: found {}", options.name, dtype,
-          options.share, options.value_dtype);
-  const double limit = shared.options().groups.front().max_norm;
-  require(options.max_norm.value_or(limit) == limit, Kind::invalid_argument,
-          "layer {}: expected max_norm {} of the shared table {}, or none given: found {}",
-          options.name, limit > 0 ? fmt::format("{}", limit) : "none", options.share,
-          options.max_norm.value_or(limit));
-  require(!options.bp_v2 || shared.options().bp_v2, Kind::invalid_argument,
-          "layer {}: expected bp_v2 of the shared table {}, false: found true", options.name,
-          options.share);
-  const std::int64_t ranks = tables.communicator().size();
-  require(
-      owners.empty() || ShardOwners(ranks, kShards, owners) == owners_of(shared.options(), ranks),
-      Kind::invalid_argument,
-      "layer {}: expected devices of the shared table {}, or none given: found [{}]", options.name,
-      options.share, joined(options.devices, ", "));
-  tables.scopes()->require_key_dtype(options.name, shared.options().name, options.key_dtype);
-  return shared;
-}
-
-/// The options of the table of a layer; `path` is the name of the layer after its scopes.
-inline TableOptions table_options(const LayerOptions& options, const std::string& path,
-                                  const std::vector<std::int64_t>& owners) {
-  TableOptions table;
-  table.name = path;
-  table.groups = {{.name = "values",
-                   .dim = options.embedding_size,
-                   .initializer = options.initializer,
-                   .constant = options.constant,
-                   .optimizer = options.optimizer,
-                   .regularization = options.regularization,
-                   .max_norm = options.max_norm.value_or(0)}};
-  table.value_dtype = value_dtype_of(options.value_dtype);
-  table.partitioner = options.partitioner;
-  table.seed = options.seed.value_or(hash_bytes(path));
-  table.exchange = options.exchange;
-  table.pool_order = options.pool_order;
-  table.missing = options.missing;
-  table.bp_v2 = options.bp_v2;
-  table.init_capacity = options.init_capacity;
-  table.restrict_policy = restrict_policy_of(options);
-  table.max_rows = options.max_rows;
-  table.restrict_every = options.restrict_every;
-  table.admit_after = options.admit_after;
-  table.admit_probability = options.admit_probability;
-  table.kv_creator = options.kv_creator;
-  table.owners = owners;
-  return table;
-}
-
-template <Backend B>
-Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
-  check(options);
-  const std::vector<std::int64_t> owners =
-      device_ranks(options.name, options.devices, tables.communicator().size(),
-                   std::same_as<B, Cpu> ? "cpu" : "gpu");
-  const std::string path = tables.scopes()->paths(options.name).front();
-  require(path == options.name || options.name != "sightings", Kind::invalid_argument,
-          "layer {}: expected another name inside a scope, for a checkpoint has the sightings of a "
-          "table beside it under this one",
-          options.name);
-  Table<B>& table = options.share.empty() ? tables.create(table_options(options, path, owners))
-                                          : shared_table(tables, options, owners);
-  tables.scopes()->add_reader(path, table.options().name, options.key_dtype);
-  return table;
-}
 
 /// The function of an option: one that is built in, or a registered one.
 template <Backend B>
@@ -135,12 +46,50 @@ struct RoundTo {
   KEYSHARD_HD void operator()(std::int64_t i) const { to[i] = rounded_value(dtype, from[i]); }
 };
 
-/// Rounds n numbers; does nothing for float32.
+/// Rounds n numbers to 16-bit floats; does nothing for other types.
 template <Backend B>
 void round_to(Stream<B>& stream, ValueDtype dtype, std::int64_t n, const float* from, float* to) {
-  if (dtype != ValueDtype::float32) {
+  if (is_short(dtype)) {
     for_each(stream, n, RoundTo{dtype, from, to});
   }
+}
+
+/// Puts row i of integers of 8 bits, which begins at a float, behind the rows before it.
+struct PackRow8 {
+  const std::int8_t* from;
+  std::int64_t pitch;
+  std::int64_t dim;
+  std::int8_t* to;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const {
+    for (std::int64_t d = 0; d < dim; ++d) {
+      to[i * dim + d] = from[i * pitch + d];
+    }
+  }
+};
+
+/// Puts rows of `dim` integers close together, as their shape has them.
+template <Backend B>
+void pack_rows(Stream<B>& stream, std::int64_t dim, LayerOutput<B>& output) {
+  const std::int64_t floats = floats_of(output.dtype, dim), rows = output.values.size() / floats;
+  const auto pitch = numbers_in<std::int8_t>(floats);
+  if (output.dtype != ValueDtype::int8 || pitch == dim) {
+    return;
+  }
+  Buffer<float, B> packed(stream, floats_of(output.dtype, rows * dim));
+  for_each(stream, rows,
+           PackRow8{numbers_at<std::int8_t>(std::as_const(output.values).data()), pitch, dim,
+                    numbers_at<std::int8_t>(packed.data())});
+  output.values = std::move(packed);
+}
+
+/// What a layer tells its lookup: doubles are delivered as they are, 16-bit floats are rounded by
+/// the layer.
+inline FeatureOptions layer_feature(const std::string& path, const AnyCombiner& combiner,
+                                    ValueDtype compute, bool weighted) {
+  FeatureOptions feature{path, 0, {combiner}, weighted};
+  feature.compute_dtype = is_short(compute) ? ValueDtype::float32 : compute;
+  return feature;
 }
 
 template <Backend B>
@@ -153,13 +102,14 @@ TableLayer<B>::TableLayer(TableSet<B>& tables, const LayerOptions& options, cons
       // What can fail for want of a function comes before the table is made.
       table_((make_regularizer(options.activity_regularizer, functions),
               &layer_table(tables, options_))),
-      lookup_(tables.communicator(), {table_}, {FeatureOptions{path(), 0, {combiner}}}),
+      lookup_(tables.communicator(), {table_},
+              {layer_feature(path(), combiner, value_dtype_of(compute_dtype()), false)}),
       regularizer_(make_regularizer(options.activity_regularizer, functions)),
       compute_dtype_(value_dtype_of(compute_dtype())) {
-  if (takes_weights(combiner)) {
-    weighted_ =
-        std::make_unique<Lookup<B>>(tables.communicator(), std::vector<Table<B>*>{table_},
-                                    std::vector<FeatureOptions>{{path(), 0, {combiner}, true}});
+  if (takes_weights(combiner) && !is_integer(compute_dtype_)) {
+    weighted_ = std::make_unique<Lookup<B>>(
+        tables.communicator(), std::vector<Table<B>*>{table_},
+        std::vector<FeatureOptions>{layer_feature(path(), combiner, compute_dtype_, true)});
   }
 }
 
@@ -282,20 +232,29 @@ void TableLayer<B>::check_flags(const std::vector<std::int64_t>& carried) const 
   }
 }
 
+/// The first bag of each of these samples.
+template <Backend B>
+std::vector<std::int64_t> bag_offsets(Stream<B>& stream, const Bags<B>& bags,
+                                      const std::vector<std::int64_t>& samples) {
+  std::vector<std::int64_t> offsets;
+  for (const std::int64_t sample : samples) {
+    offsets.push_back(bags.firsts == nullptr ? sample * bags.per_sample
+                                             : value_at(stream, bags.firsts + sample));
+  }
+  return offsets;
+}
+
 template <Backend B>
 LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
                                       const BasicCallOptions<B>& call) {
-  const std::int64_t rows = bags.size(), dim = options_.embedding_size;
+  const std::int64_t rows = bags.size(), dim = floats_of(compute_dtype_, options_.embedding_size);
   LayerOutput<B> output;
+  output.dtype = is_short(compute_dtype_) ? ValueDtype::float32 : compute_dtype_;
   output.training = call.training;
   output.trainable = options_.trainable;
   output.weighted = !call.weights.empty();
   output.slices = slices_of(call.slices, bags.samples);
-  std::vector<std::int64_t> offsets;
-  for (const std::int64_t sample : output.slices.offsets) {
-    offsets.push_back(bags.firsts == nullptr ? sample * bags.per_sample
-                                             : value_at(stream, bags.firsts + sample));
-  }
+  const std::vector<std::int64_t> offsets = bag_offsets(stream, bags, output.slices.offsets);
   for (const std::int64_t offset : offsets) {
     output.slice_starts.push_back(offset * dim);
   }
@@ -329,6 +288,7 @@ void TableLayer<B>::finish(Stream<B>& stream, const IdsView& ids, LayerOutput<B>
   record(input, {output.shape.begin(), output.shape.end()});
   round_to(stream, compute_dtype_, output.values.size(), output.values.data(),
            output.values.data());
+  pack_rows(stream, options_.embedding_size, output);
   output.batch = input.size() < 2 ? 1 : output.batch;
   if (output.training && regularizer_ != nullptr) {
     const double batch = static_cast<double>(std::max<std::int64_t>(output.batch, 1));
@@ -344,6 +304,10 @@ void TableLayer<B>::add_loss(Stream<B>& stream, LayerOutput<B>& output,
           "layer {}: expected the output of a call with training = true, and a function of it: "
           "found training = {}",
           path(), output.training);
+  require(output.dtype == ValueDtype::float32, Kind::not_built,
+          "layer {}: losses of outputs of {} are not built in this version; built is a layer whose "
+          "outputs are floats",
+          path(), compute_dtype());
   add_term(stream, output, std::make_shared<const OutputFunction<B>>(function), weight);
 }
 
@@ -358,7 +322,10 @@ void TableLayer<B>::add_term(Stream<B>& stream, LayerOutput<B>& output,
 }
 
 template <Backend B>
-bool TableLayer<B>::begins_backward(const LayerOutput<B>& output) const {
+bool TableLayer<B>::begins_backward(const LayerOutput<B>& output, bool doubles) const {
+  require(doubles == is_double(), Kind::invalid_argument,
+          "layer {}: expected the gradient of its outputs of {} as {}: found {}", path(),
+          compute_dtype(), is_double() ? "doubles" : "floats", doubles ? "doubles" : "floats");
   require(output.training, Kind::invalid_argument,
           "layer {}: expected the output of a call with training = true: found one of inference",
           path());
@@ -368,7 +335,7 @@ bool TableLayer<B>::begins_backward(const LayerOutput<B>& output) const {
 template <Backend B>
 const float* TableLayer<B>::add_terms(Stream<B>& stream, const LayerOutput<B>& output,
                                       const float* upstream, Buffer<float, B>& sum) const {
-  if (compute_dtype_ != ValueDtype::float32) {
+  if (is_short(compute_dtype_)) {
     sum = {stream, output.values.size()};
     round_to(stream, compute_dtype_, sum.size(), upstream, sum.data());
     upstream = sum.data();
@@ -387,7 +354,7 @@ const float* TableLayer<B>::add_terms(Stream<B>& stream, const LayerOutput<B>& o
 template <Backend B>
 void TableLayer<B>::send_back(Stream<B>& stream, const LayerOutput<B>& output, std::int64_t rows,
                               const float* upstream) {
-  const std::int64_t dim = options_.embedding_size;
+  const std::int64_t dim = floats_of(compute_dtype_, options_.embedding_size);
   const MatrixView<const float> gradient{upstream, rows, dim, dim};
   lookup_of(output.weighted)
       .backward(stream, output.trace, Span<const MatrixView<const float>>(&gradient, 1));

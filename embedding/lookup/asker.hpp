@@ -38,6 +38,7 @@ struct AskerState {
   Buffer<float, B> pooled_weights;      ///< the same beside `distinct.inverse`; empty where that is
                                         ///< in the order of the occurrences
   Buffer<BagWeight, B> bag_weights;     ///< [bags]; empty where no feature has weights
+  Buffer<WeightOfBag<double>, B> double_bag_weights;  ///< the same where a table keeps doubles
   Distinct<B> distinct;
   Buffer<std::uint32_t, B> bag_items;  ///< `distinct.inverse` in the order of bags, for combiners
                                        ///< of the program; empty where the inverse is in that order

@@ -7,8 +7,10 @@
 
 #include "embedding/lookup/asker.hpp"
 #include "embedding/lookup/check_bags.hpp"
+#include "embedding/lookup/double_bags.hpp"
 #include "embedding/lookup/merge_parts_impl.hpp"
 #include "embedding/lookup/own_bags.hpp"
+#include "embedding/lookup/weigh_bags.hpp"
 #include "runtime/copy.hpp"
 #include "runtime/error.hpp"
 #include "runtime/primitives.hpp"
@@ -74,22 +76,6 @@ struct ShardsOfKeys {
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t block, const Body& body) const {
     body(Row{this, partitioners + block % tables});
-  }
-};
-
-/// Adds up the weights of the ids of each bag.
-struct WeighBags {
-  BagRanges bags;
-  const float* weights;  ///< of the ids
-  BagWeight* bag_weights;
-
-  KEYSHARD_HD void operator()(std::int64_t bag) const {
-    BagWeight total{0, 0};
-    for (std::int64_t i = bags.begin(bag); i < bags.begin(bag) + bags.size(bag); ++i) {
-      total.sum += weights[i];
-      total.squares += weights[i] * weights[i];
-    }
-    bag_weights[bag] = total;
   }
 };
 
@@ -266,16 +252,6 @@ void order_bags(Stream<B>& stream, const LookupShape& shape, const DeviceShape<B
   }
 }
 
-/// Keeps the weights of the ids, and adds up those of each bag.
-template <Backend B>
-void weigh_bags(Stream<B>& stream, const LookupInput& input, AskerState<B>& asker) {
-  const std::int64_t bags = input.bags.lists();
-  asker.weights = {stream, input.weights.size()};
-  copy(stream, input.weights.data(), input.weights.size(), asker.weights.data());
-  asker.bag_weights = {stream, bags};
-  for_each(stream, bags, WeighBags{asker.bags(), asker.weights.data(), asker.bag_weights.data()});
-}
-
 template <Backend B>
 void plan_batch(Stream<B>& stream, const LookupShape& shape, const LookupInput& input,
                 AskerState<B>& asker) {
@@ -307,8 +283,11 @@ void plan_batch(Stream<B>& stream, const LookupShape& shape, const LookupInput& 
                                              .tables = tables.empty() ? nullptr : tables.data(),
                                              .partitioners = shape.partitioners,
                                              .owners = &shape.owners});
+  if (shape.any_integer() && !single) {
+    check_single(stream, shape, device, asker);
+  }
   if (shape.weighted) {
-    weigh_bags(stream, input, asker);
+    weigh_bags(stream, shape, input, asker);
   }
   order_bags(stream, shape, device, asker);
 }
@@ -370,6 +349,11 @@ void pool_answers(Stream<B>& stream, const LookupShape& shape, AskerState<B>& as
   for_each_row(stream, bags, pool);
   merge_parts(stream, shape, asker, pool, bags);
   pool_own_bags(stream, shape, device, asker, pool.pooled);
+  if constexpr (std::same_as<B, Cpu>) {
+    if (shape.any_double()) {
+      pool_double_bags(stream, bags, PoolDoubleBags{pool, asker.double_bag_weights.data()});
+    }
+  }
 }
 
 }  // namespace keyshard

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "embedding/lookup/shape.hpp"
+#include "embedding/rows/value_dtype.hpp"
 #include "embedding/rules/combine_weighted.hpp"
 #include "runtime/columns.hpp"
 #include "runtime/divider.hpp"
@@ -73,10 +74,10 @@ KEYSHARD_HD auto size_of_bag(const BagRanges& bags, const IdWeights& weights, st
 
 /// What one number of a row adds to a state.
 template <class C>
-KEYSHARD_HD float term_of(float x, [[maybe_unused]] const float* weights,
-                          [[maybe_unused]] std::int64_t j) {
+KEYSHARD_HD auto term_of(typename C::Number x, [[maybe_unused]] const float* weights,
+                         [[maybe_unused]] std::int64_t j) {
   if constexpr (TakesWeights<C>) {
-    return x * weights[j];
+    return x * static_cast<typename C::Number>(weights[j]);
   } else {
     return x;
   }
@@ -125,6 +126,12 @@ struct BagItems {
   const std::uint32_t* items;  ///< [n] distinct keys
   const float* weights;        ///< [n]; null without weights
   std::int64_t n;
+
+  /// The row of id j, numbers of type T.
+  template <class T>
+  KEYSHARD_HD const T* row(std::int64_t j) const {
+    return numbers_at<T>(rows(items[j]));
+  }
 };
 
 /// Adds the rows of a bag into a fold, one state per run of equal numbers(item).
@@ -134,17 +141,19 @@ KEYSHARD_HD void fold_rows(Fold<typename C::State, C, Width>& fold, const BagIte
   fold_terms(
       fold, 0, bag.n, [&](std::int64_t j) { return numbers(bag.items[j]); },
       [&](std::int64_t j, typename C::State* state, bool starts) {
-        const float* row = bag.rows(bag.items[j]) + column;
+        const auto* row = bag.template row<typename C::Number>(j) + column;
         for (std::int64_t d = 0; d < width; ++d) {
-          const float x = term_of<C>(row[d], bag.weights, j);
+          const auto x = term_of<C>(row[d], bag.weights, j);
           state[d] = starts ? C::start(x) : C::add(state[d], x);
         }
       });
 }
 
-/// One column group of one bag: out [dim] = its value, 0 if the bag is empty.
-template <class C, int kColumns, class Size>
+/// One column group of one bag: out [dim] = its value, 0 if the bag is empty. Columns count numbers
+/// of the type of the combiner.
+template <class C, int kColumns, class Size, class Out = typename C::Number*>
 struct PoolBag {
+  using Number = typename C::Number;
   using State = typename C::State;
 
   BagItems bag;
@@ -153,14 +162,14 @@ struct PoolBag {
   std::int64_t dim;
   const std::uint16_t* shards;  ///< of each distinct key; null: pooled in the order of the bag
   State* kept;                  ///< [dim] for backward; null where it needs none
-  float* out;
+  Out out;
 
   template <class Team>
   KEYSHARD_HD void operator()(const Team& team) const {
     for_columns<kColumns, C::kWidths>(team, dim, [&](std::int64_t first, auto width) {
       if (bag.n == 0) {
         for (std::int64_t d = 0; d < width; ++d) {
-          out[first + d] = 0.0f;
+          out[first + d] = Number{0};
         }
       } else if (shards == nullptr || bag.n == 1) {
         pool_in_order(first, width);
@@ -173,12 +182,12 @@ struct PoolBag {
   template <class Width>
   KEYSHARD_HD void pool_in_order(std::int64_t first, Width width) const {
     StateColumns<State, kColumns> state;
-    const float* x = bag.rows(bag.items[0]) + row_offset + first;
+    const Number* x = bag.template row<Number>(0) + row_offset + first;
     for (std::int64_t d = 0; d < width; ++d) {
       state.put(d, C::start(term_of<C>(x[d], bag.weights, 0)));
     }
     for (std::int64_t j = 1; j < bag.n; ++j) {
-      x = bag.rows(bag.items[j]) + row_offset + first;
+      x = bag.template row<Number>(j) + row_offset + first;
       for (std::int64_t d = 0; d < width; ++d) {
         state.put(d, C::add(state[d], term_of<C>(x[d], bag.weights, j)));
       }

@@ -5,7 +5,7 @@
 
 namespace keyshard {
 
-/// Writes what a bag with no ids gives, all groups.
+/// Writes what a bag with no ids gives, all groups. Bags of doubles have it from their pooling.
 struct FillEmpty {
   ShapeRef shape;
   Divider by_features;
@@ -21,7 +21,7 @@ struct FillEmpty {
     for (std::int64_t g = 0; g < shape.num_groups; ++g) {
       const FeatureGroup& group = shape.groups[f * shape.num_groups + g];
       float* out = pooled[g].row(sample) + group.column;
-      for (std::int64_t d = 0; d < group.dim; ++d) {
+      for (std::int64_t d = 0; group.double_kind == kNoCombiner && d < group.dim; ++d) {
         out[d] = group.empty;
       }
     }

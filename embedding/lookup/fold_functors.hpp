@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "embedding/lookup/bag_functors.hpp"
 #include "embedding/lookup/own_pooling.hpp"
@@ -41,7 +42,8 @@ struct ReceivedTerms {
 
 /// Folds what all ranks sent for one column group of distinct key `d`, in the order of slices:
 /// partial sums of nodes, and terms of bags.
-template <int kColumns>
+/// T is the type of the sums, in which columns are counted.
+template <class T, int kColumns>
 struct FoldKey {
   const ReceivedTerms* in;
   std::int64_t group;
@@ -50,34 +52,37 @@ struct FoldKey {
 
   /// `out` is the sum of the key, all groups.
   template <class Team>
-  KEYSHARD_HD void operator()(std::int64_t d, float* out, const Team& team) const {
-    for_columns<kColumns>(team, of_table.dim, [&](std::int64_t column, auto width) {
-      float stack[Fold<float>::kDepth * kColumns];
-      Fold fold(stack, width);
-      const std::int64_t begin = in->key_offsets == nullptr ? d : in->key_offsets[d];
-      const std::int64_t end = in->key_offsets == nullptr ? d + 1 : in->key_offsets[d + 1];
-      for (std::int64_t k = begin; k < end; ++k) {
-        const std::int64_t item = in->key_offsets == nullptr ? k : in->items[k];
-        push_partials(fold, item, column, width);
-        push_terms(fold, d, item, column, width);
-      }
-      const float* sum = fold.finish(Solo{});
-      for (std::int64_t c = 0; c < width; ++c) {
-        out[of_table.offset + column + c] = sum[c];
-      }
-    });
+  KEYSHARD_HD void operator()(std::int64_t d, T* out, const Team& team) const {
+    for_columns<kColumns, usual_for_floats<T>>(
+        team, of_table.dim, [&](std::int64_t column, auto width) {
+          T stack[Fold<T>::kDepth * kColumns];
+          Fold fold(stack, width);
+          const std::int64_t begin = in->key_offsets == nullptr ? d : in->key_offsets[d];
+          const std::int64_t end = in->key_offsets == nullptr ? d + 1 : in->key_offsets[d + 1];
+          for (std::int64_t k = begin; k < end; ++k) {
+            const std::int64_t item = in->key_offsets == nullptr ? k : in->items[k];
+            push_partials(fold, item, column, width);
+            if constexpr (std::is_same_v<T, float>) {
+              push_terms(fold, d, item, column, width);
+            }
+          }
+          const T* sum = fold.finish(Solo{});
+          for (std::int64_t c = 0; c < width; ++c) {
+            out[of_table.offset + column + c] = sum[c];
+          }
+        });
   }
 
   template <class Width>
-  KEYSHARD_HD void push_partials(Fold<float, AddTerms<float>, Width>& fold, std::int64_t item,
+  KEYSHARD_HD void push_partials(Fold<T, AddTerms<T>, Width>& fold, std::int64_t item,
                                  std::int64_t column, Width width) const {
-    const float* partial =
-        reinterpret_cast<const float*>(in->message) + in->partials[item] + of_table.offset + column;
+    const T* partial =
+        numbers_at<T>(reinterpret_cast<const float*>(in->message) + in->partials[item]) +
+        of_table.offset + column;
     std::uint32_t mask = in->masks == nullptr ? 1 : in->masks[item];
     for (int node = 0; mask != 0; ++node, mask >>= 1) {
       if ((mask & 1u) != 0) {
-        float* to =
-            fold.push(Solo{}, in->nodes[in->rank_of[item] * ReceivedTerms::kMostNodes + node]);
+        T* to = fold.push(Solo{}, in->nodes[in->rank_of[item] * ReceivedTerms::kMostNodes + node]);
         for (std::int64_t c = 0; c < width; ++c) {
           to[c] = partial[c];
         }
@@ -126,10 +131,12 @@ struct FoldKey {
 };
 
 /// Folds what all ranks sent for the distinct keys of the tables, table after table. Frozen tables
-/// are left out. Counts the numbers of the sums that are not finite.
+/// are left out, and those whose sums are of another type than T. Counts the numbers of the sums
+/// that are not finite.
+template <class T>
 struct FoldKeys {
   ReceivedTerms in;
-  const std::uint8_t* frozen;  ///< of each table
+  const std::uint8_t* without;  ///< of each table: it is left out
 
   struct Row {
     const ReceivedTerms* in;
@@ -139,14 +146,16 @@ struct FoldKeys {
     template <class Team>
     KEYSHARD_HD void operator()(std::int64_t d, const Team& team) const {
       for (std::int64_t g = 0; g < in->shape.num_groups; ++g) {
-        FoldKey<kLaneColumns<Team>>{in, g, row_dim, groups[g]}(d, in->sums + in->value_offset(d),
-                                                               team);
+        const TableGroup group{numbers_in<T>(groups[g].offset), numbers_in<T>(groups[g].dim)};
+        FoldKey<T, kLaneColumns<Team>>{in, g, numbers_in<T>(row_dim), group}(
+            d, numbers_at<T>(in->sums + in->value_offset(d)), team);
       }
     }
 
     /// How many numbers of the sums of the keys [begin, end) are not finite.
     KEYSHARD_HD std::int64_t after(std::int64_t begin, std::int64_t end) const {
-      return count_not_finite(in->sums + in->value_offset(begin), (end - begin) * row_dim);
+      return count_not_finite(numbers_at<T>(in->sums + in->value_offset(begin)),
+                              (end - begin) * numbers_in<T>(row_dim));
     }
   };
 
@@ -154,7 +163,7 @@ struct FoldKeys {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t table, const Body& body) const {
-    if (frozen[table] == 0) {
+    if (without[table] == 0) {
       body(Row{&in, in.shape.table_groups + table * in.shape.num_groups, in.shape.dims[table]});
     }
   }

@@ -301,6 +301,30 @@ std::shared_ptr<KeptGradients<B>> make_kept(Stream<B>& stream, std::int64_t floa
   return kept;
 }
 
+/// Folds what came for the keys of the tables, those of doubles in a launch of their own. Returns
+/// for each table how many numbers are not finite; for doubles, which the step looks at, one at
+/// least.
+template <Backend B>
+std::vector<std::int64_t> fold_keys(Stream<B>& stream, const LookupShape& shape,
+                                    const OwnerState<B>& owner, const ReceivedTerms& in) {
+  std::vector<std::uint8_t> without = shape.frozen;
+  leave_out(shape, true, without);
+  Buffer<std::uint8_t, B> storage;
+  std::vector<std::int64_t> not_finite =
+      sum_rows(stream, Span<const std::int64_t>(owner.firsts),
+               FoldKeys<float>{in, device_view<std::uint8_t>(stream, without, storage)});
+  if constexpr (std::same_as<B, Cpu>) {
+    if (shape.any_double()) {
+      without = without_doubles(shape);
+      fold_double_keys(stream, owner.firsts, FoldKeys<double>{in, without.data()});
+      for (std::size_t t = 0; t < not_finite.size(); ++t) {
+        not_finite[t] += shape.dtypes[t] == ValueDtype::float64 ? 1 : 0;
+      }
+    }
+  }
+  return not_finite;
+}
+
 template <Backend B>
 void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
                     const OwnerState<B>& owner, const ReceivedGradients<B>& gradients,
@@ -314,9 +338,8 @@ void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* 
   const std::vector<std::uint16_t> nodes = nodes_of_ranks(shape.ranks, gradients.slices);
   Buffer<std::uint16_t, B> nodes_storage;
   Buffer<std::int64_t, B> bases_storage;
-  Buffer<std::uint8_t, B> frozen_storage;
   Buffer<OwnCombiner, B> own_storage;
-  ReceivedTerms in{
+  const ReceivedTerms in{
       .shape = device.ref,
       .key_offsets = owner.distinct.offsets.data(),
       .items = owner.distinct.occurrences.data(),
@@ -334,9 +357,7 @@ void fold_gradients(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* 
       .value_offset = {shape.dims.front(), places.data()},
       .sums = kept->sums.data(),
       .own = device_view<OwnCombiner>(stream, shape.own_combiners, own_storage)};
-  const std::vector<std::int64_t> not_finite =
-      sum_rows(stream, Span<const std::int64_t>(owner.firsts),
-               FoldKeys{in, device_view<std::uint8_t>(stream, shape.frozen, frozen_storage)});
+  const std::vector<std::int64_t> not_finite = fold_keys(stream, shape, owner, in);
   add_to_tables<B>(shape, tables, owner, kept->sums.data(), bases, not_finite, kept);
 }
 

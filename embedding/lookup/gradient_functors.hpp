@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "embedding/lookup/bag_functors.hpp"
+#include "embedding/lookup/key_occurrences.hpp"
 #include "embedding/lookup/reduced.hpp"
 #include "embedding/lookup/shape.hpp"
 #include "runtime/columns.hpp"
@@ -21,59 +23,35 @@ namespace keyshard {
 
 /// Puts or adds the terms of one occurrence: sum[d] = or += the gradient of the row, for columns
 /// [0, width) from `upstream`, `states` and `x` on.
-template <class C>
-KEYSHARD_HD void add_term(float* sum, bool starts, const float* upstream,
-                          const typename C::State* states, const float* x, std::int64_t n,
+template <class C, class T, class Upstream>
+KEYSHARD_HD void add_term(T* sum, bool starts, const Upstream& upstream,
+                          const typename C::State* states, const T* x, std::int64_t n,
                           std::int64_t width) {
   for (std::int64_t d = 0; d < width; ++d) {
-    const typename C::State state = C::kBackNeedsState ? states[d] : C::start(0.0f);
-    const float term =
-        C::gradient(C::back(upstream[d], state, n), C::kBackNeedsState ? x[d] : 0.0f);
+    const typename C::State state = C::kBackNeedsState ? states[d] : C::start(T{0});
+    const T term = C::gradient(C::back(upstream[d], state, n), C::kBackNeedsState ? x[d] : T{0});
     sum[d] = starts ? term : sum[d] + term;
   }
 }
 
-/// The occurrences of the distinct keys of a batch, and the gradients that they get.
-struct KeyOccurrences {
-  ShapeRef shape;
-  Divider by_features;
-  const std::uint32_t* offsets;      ///< [keys + 1] in `occurrences`
-  const std::uint32_t* occurrences;  ///< ascending in each key
-  const std::uint32_t* bag_of;       ///< [occurrences]; null: the occurrence itself
-  BagRanges bags;
-  IdWeights weights;                        ///< beside the occurrences
-  const std::uint16_t* slice_of;            ///< [samples] slice of the global batch
-  const std::uint16_t* node_of;             ///< [slices] first slice of its node of this rank's run
-  const std::uint8_t* terms;                ///< of each group: GroupTerms
-  const MatrixView<const float>* upstream;  ///< of each group
-  const std::byte* kept;                    ///< states of combiners that need them
-  std::int64_t kept_bytes;
-  const float* values;  ///< rows of the keys, for combiners whose gradient needs them
-  ItemOffsets value_offset;
-  float* partials;
-  ItemOffsets partial_offset;
-  const float* own_terms = nullptr;  ///< [occurrences x own_width] gradients of ids by combiners of
-                                     ///< the program
-  std::int64_t own_width = 0;
+/// What a feature gives for a row of doubles: doubles, or floats where it delivers floats.
+struct UpstreamDoubles {
+  const float* at;
+  bool narrow;
 
-  /// Where an occurrence stands.
-  struct Place {
-    std::uint32_t occurrence;
-    std::uint32_t bag;
-    std::uint32_t sample;
-    std::uint32_t feature;
-  };
-
-  KEYSHARD_HD Place place(std::uint32_t occurrence) const {
-    const std::uint32_t bag = bag_of == nullptr ? occurrence : bag_of[occurrence];
-    const std::uint32_t sample = by_features.quotient(bag);
-    return {occurrence, bag, sample, bag - sample * by_features.divisor()};
+  KEYSHARD_HD double operator[](std::int64_t d) const {
+    return narrow ? static_cast<double>(at[d]) : numbers_at<double>(at)[d];
   }
 };
 
 /// Sums the gradients of one column group of distinct key `u` over the slices of this rank: one
-/// partial per node with an occurrence, one after another, `row_dim` apart.
+/// partial per node with an occurrence, one after another, `row_dim` apart. T is the type of the
+/// sums, float or double; columns are counted in it.
+template <class T>
 struct SumOccurrences {
+  static constexpr bool kFloats = std::is_same_v<T, float>;
+  using Upstream = std::conditional_t<kFloats, const float*, UpstreamDoubles>;
+
   const KeyOccurrences* in;
   std::int64_t row_dim;  ///< of all groups: the size of one partial
   TableGroup of_table;   ///< of the group in a row
@@ -88,29 +66,35 @@ struct SumOccurrences {
   KEYSHARD_HD SumOccurrences(const KeyOccurrences& all, std::int64_t group, std::int64_t dim,
                              const TableGroup& place)
       : in(&all),
-        row_dim(dim),
-        of_table(place),
+        row_dim(numbers_in<T>(dim)),
+        of_table{numbers_in<T>(place.offset), numbers_in<T>(place.dim)},
         upstream(all.upstream[group]),
         columns(all.shape.groups + group),
-        sums(all.terms[group] == kUpstreamTerms),
-        weighted(all.terms[group] == kWeightedTerms) {}
+        sums(kFloats && all.terms[group] == kUpstreamTerms),
+        weighted(kFloats && all.terms[group] == kWeightedTerms) {}
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
     const std::uint32_t begin = in->offsets[u], end = in->offsets[u + 1];
-    for_columns<kLaneColumns<Team>>(team, of_table.dim, [&](std::int64_t first, auto width) {
-      float* out = in->partials + in->partial_offset(u) + of_table.offset + first;
-      if (sums && end - begin <= 3) {
-        sum_few<kLaneColumns<Team>>(u, begin, end, first, width, out);
-      } else if (weighted && end - begin == 1) {
-        const Place at = in->place(in->occurrences[begin]);
-        weigh(upstream_of(at, first), in->weights.of_ids[at.occurrence], width, out);
-      } else if (end - begin == 1) {
-        add(out, true, u, in->place(in->occurrences[begin]), first, std::int64_t{width});
-      } else {
-        sum_several<kLaneColumns<Team>>(u, first, width, out);
-      }
-    });
+    constexpr int kColumns = kLaneColumns<Team>;
+    for_columns<kColumns, usual_for_floats<T>>(
+        team, of_table.dim, [&](std::int64_t first, auto width) {
+          T* out = numbers_at<T>(in->partials + in->partial_offset(u)) + of_table.offset + first;
+          if constexpr (kFloats) {
+            if (sums && end - begin <= 3) {
+              return sum_few<kColumns>(u, begin, end, first, width, out);
+            }
+            if (weighted && end - begin == 1) {
+              const Place at = in->place(in->occurrences[begin]);
+              return weigh(upstream_of(at, first), in->weights.of_ids[at.occurrence], width, out);
+            }
+          }
+          if (end - begin == 1) {
+            add(out, true, u, in->place(in->occurrences[begin]), first, std::int64_t{width});
+          } else {
+            sum_several<kColumns>(u, first, width, out);
+          }
+        });
   }
 
   KEYSHARD_HD const FeatureGroup& column_of(const Place& at) const {
@@ -118,11 +102,21 @@ struct SumOccurrences {
   }
 
   KEYSHARD_HD void fetch_row(std::uint32_t k) const {
-    prefetch(upstream_of(in->place(in->occurrences[k]), 0), of_table.dim);
+    prefetch(floats_of_upstream(in->place(in->occurrences[k])), of_table.dim);
   }
 
-  KEYSHARD_HD const float* upstream_of(const Place& at, std::int64_t first) const {
-    return upstream.row(at.sample) + column_of(at).column + first;
+  KEYSHARD_HD const float* floats_of_upstream(const Place& at) const {
+    return upstream.row(at.sample) + column_of(at).column;
+  }
+
+  KEYSHARD_HD Upstream upstream_of(const Place& at, std::int64_t first) const {
+    if constexpr (kFloats) {
+      return floats_of_upstream(at) + first;
+    } else {
+      const bool narrow = in->shape.features[at.feature].narrows;
+      return {floats_of_upstream(at) + (narrow ? first : floats_of(ValueDtype::float64, first)),
+              narrow};
+    }
   }
 
   /// The fold of one to three upstream gradients, without a stack and without a branch on their
@@ -158,8 +152,8 @@ struct SumOccurrences {
   }
 
   template <int kColumns, class Width>
-  KEYSHARD_HD void sum_several(std::int64_t u, std::int64_t first, Width width, float* out) const {
-    float stack[Fold<float>::kDepth * kColumns];
+  KEYSHARD_HD void sum_several(std::int64_t u, std::int64_t first, Width width, T* out) const {
+    T stack[Fold<T>::kDepth * kColumns];
     Fold fold(stack, width);
     std::int64_t node = -1;
     for (std::uint32_t k = in->offsets[u]; k < in->offsets[u + 1];) {
@@ -169,10 +163,18 @@ struct SumOccurrences {
         out += row_dim;
       }
       node = in->node_of[slice];
-      float* sum = fold.push(Solo{}, slice);
-      k = sums       ? sum_upstream<kColumns>(u, k, slice, first, width, sum)
-          : weighted ? sum_weighted<kColumns>(u, k, slice, first, width, sum)
-                     : sum_terms(u, k, slice, first, width, sum);
+      T* sum = fold.push(Solo{}, slice);
+      if constexpr (kFloats) {
+        if (sums) {
+          k = sum_upstream<kColumns>(u, k, slice, first, width, sum);
+          continue;
+        }
+        if (weighted) {
+          k = sum_weighted<kColumns>(u, k, slice, first, width, sum);
+          continue;
+        }
+      }
+      k = sum_terms(u, k, slice, first, width, sum);
     }
     write(fold.finish(Solo{}), width, out);
   }
@@ -194,7 +196,7 @@ struct SumOccurrences {
   /// them.
   template <class Width>
   KEYSHARD_HD std::uint32_t sum_terms(std::int64_t u, std::uint32_t k, std::int64_t slice,
-                                      std::int64_t first, Width width, float* sum) const {
+                                      std::int64_t first, Width width, T* sum) const {
     bool starts = true;
     for (Place at; next_in_slice(u, k, slice, at); ++k) {
       add(sum, starts, u, at, first, std::int64_t{width});
@@ -250,27 +252,30 @@ struct SumOccurrences {
 
   /// Adds the term of an occurrence by whichever combiner its feature has. Compiled for one width,
   /// because there are many combiners.
-  KEYSHARD_NOINLINE KEYSHARD_HD void add(float* sum, bool starts, std::int64_t u, const Place& at,
+  KEYSHARD_NOINLINE KEYSHARD_HD void add(T* sum, bool starts, std::int64_t u, const Place& at,
                                          std::int64_t first, std::int64_t width) const {
     const FeatureGroup& column = column_of(at);
-    const float* g = upstream_of(at, first);
-    if (column.own >= 0) {
-      const float* term = in->own_terms + at.occurrence * in->own_width + column.own_column + first;
-      for (std::int64_t d = 0; d < width; ++d) {
-        sum[d] = starts ? term[d] : sum[d] + term[d];
+    const Upstream g = upstream_of(at, first);
+    if constexpr (kFloats) {
+      if (column.own >= 0) {
+        const float* term =
+            in->own_terms + at.occurrence * in->own_width + column.own_column + first;
+        for (std::int64_t d = 0; d < width; ++d) {
+          sum[d] = starts ? term[d] : sum[d] + term[d];
+        }
+        return;
       }
-      return;
     }
-    with_alternative<BagCombiner>(column.kind, [&](auto c) {
+    with_alternative<BagCombinersOf<T>>(kFloats ? column.kind : column.double_kind, [&](auto c) {
       using C = decltype(c);
       using State = typename C::State;
       if constexpr (TakesWeights<C>) {
         add_weighted<C>(sum, starts, g, at, width);
       } else {
-        const float* x = nullptr;
+        const T* x = nullptr;
         const State* state = nullptr;
         if constexpr (C::kBackNeedsState) {
-          x = in->values + in->value_offset(u) + of_table.offset + first;
+          x = numbers_at<T>(in->values + in->value_offset(u)) + of_table.offset + first;
           state = kept_states<const State>(in->kept, in->kept_bytes, at.sample, column) + first;
         }
         add_term<C>(sum, starts, g, state, x, in->bags.size(at.bag), width);
@@ -280,18 +285,26 @@ struct SumOccurrences {
 
   /// The terms of an occurrence whose id has a weight.
   template <class C>
-  KEYSHARD_HD void add_weighted(float* sum, bool starts, const float* g, const Place& at,
+  KEYSHARD_HD void add_weighted(T* sum, bool starts, const Upstream& g, const Place& at,
                                 std::int64_t width) const {
-    const float weight = in->weights.of_ids[at.occurrence];
-    const BagWeight bag = in->weights.of_bags[at.bag];
+    const T weight = static_cast<T>(in->weights.of_ids[at.occurrence]);
+    const WeightOfBag<T> bag = weight_of_bag(at.bag);
     for (std::int64_t d = 0; d < width; ++d) {
-      const float term = C::gradient(C::back(g[d], C::start(0.0f), bag), 0.0f) * weight;
+      const T term = C::gradient(C::back(g[d], C::start(T{0}), bag), T{0}) * weight;
       sum[d] = starts ? term : sum[d] + term;
     }
   }
 
+  KEYSHARD_HD WeightOfBag<T> weight_of_bag(std::uint32_t bag) const {
+    if constexpr (kFloats) {
+      return in->weights.of_bags[bag];
+    } else {
+      return in->double_weights[bag];
+    }
+  }
+
   template <class Width>
-  KEYSHARD_HD static void write(const float* sum, Width width, float* out) {
+  KEYSHARD_HD static void write(const T* sum, Width width, T* out) {
     for (std::int64_t d = 0; d < width; ++d) {
       out[d] = sum[d];
     }
@@ -300,7 +313,9 @@ struct SumOccurrences {
 
 /// Sums the gradients of the distinct keys of a batch, block after block. Keys of tables whose bags
 /// travel in reduced form are left out, for the owner sums their terms, and those of frozen tables.
-/// Counts the numbers that are not finite, where each key has one partial.
+/// Counts the numbers that are not finite, where each key has one partial. T is the type of the
+/// sums.
+template <class T>
 struct SumKeys {
   KeyOccurrences in;
   const std::uint8_t* without;  ///< of each table: it is left out
@@ -311,16 +326,16 @@ struct SumKeys {
     const SumKeys* all;
     const TableGroup* groups;  ///< of the table
     std::int64_t row_dim;
-    SumOccurrences first;
+    SumOccurrences<T> first;
 
     std::int64_t fetched() const { return all->terms * row_dim; }
 
-    KEYSHARD_HD SumOccurrences other(std::int64_t group) const {
+    KEYSHARD_HD SumOccurrences<T> other(std::int64_t group) const {
       return {all->in, group, row_dim, groups[group]};
     }
 
     KEYSHARD_HD void fetch(std::int64_t u) const {
-      constexpr std::uint32_t kAhead = SumOccurrences::kAhead;
+      constexpr std::uint32_t kAhead = SumOccurrences<T>::kAhead;
       const std::uint32_t begin = all->in.offsets[u], end = all->in.offsets[u + 1];
       for (std::uint32_t k = begin; k < (end - begin < kAhead ? end : begin + kAhead); ++k) {
         first.fetch_row(k);
@@ -340,8 +355,8 @@ struct SumKeys {
 
     /// How many numbers of the keys [begin, end) are not finite, where each has one partial.
     KEYSHARD_HD std::int64_t after(std::int64_t begin, std::int64_t end) const {
-      return count_not_finite(all->in.partials + all->in.partial_offset(begin),
-                              (end - begin) * row_dim);
+      return count_not_finite(numbers_at<T>(all->in.partials + all->in.partial_offset(begin)),
+                              (end - begin) * numbers_in<T>(row_dim));
     }
   };
 

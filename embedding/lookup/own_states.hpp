@@ -20,6 +20,7 @@ namespace keyshard {
 /// The struct of a program as a lookup expects a combiner.
 template <class Rule>
 struct PooledBy : Rule {
+  using Number = float;
   static constexpr bool kBackNeedsState = true;
   static constexpr Widths kWidths = Widths::any;
 };

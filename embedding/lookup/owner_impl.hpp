@@ -81,7 +81,7 @@ struct AnswerRows {
     if (reduced[block] != 0) {
       return;
     }
-    if (table->dtype != ValueDtype::float32) {
+    if (is_short(table->dtype)) {
       body(PackRow{.table = table,
                    .keys = keys,
                    .rows = rows,
@@ -126,7 +126,7 @@ std::vector<std::int64_t> plan_spare(const LookupShape& shape, const OwnerState<
   std::vector<std::int64_t> sizes = sizes_of(owner.blocks);
   for (std::size_t b = 0; b < sizes.size(); ++b) {
     const auto t = static_cast<std::size_t>(shape.table_of(static_cast<std::int64_t>(b)));
-    sizes[b] *= shape.dtypes[t] == ValueDtype::float32 ? 0 : shape.dims[t];
+    sizes[b] *= is_short(shape.dtypes[t]) ? shape.dims[t] : 0;
   }
   return BlockLayout(sizes, shape.ranks).bases;
 }

@@ -25,7 +25,7 @@ struct RoundBags {
       const FeatureGroup& group = shape.groups[f * shape.num_groups + g];
       const float* in = from[g].row(sample) + group.column;
       float* out = to[g].row(sample) + group.column;
-      for (std::int64_t d = 0; d < group.dim; ++d) {
+      for (std::int64_t d = 0; d < shape.output_dim(f, group); ++d) {
         out[d] = rounded_value(shape.features[f].compute_dtype, in[d]);
       }
     }

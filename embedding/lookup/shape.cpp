@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "embedding/lookup/own_pooling.hpp"
 #include "runtime/error.hpp"
@@ -22,7 +23,8 @@ static_assert(std::is_same_v<std::variant_alternative_t<kSum, Combiner>, Sum>);
 /// The terms of a feature that is pooled so.
 std::uint8_t terms_of(CombinerKind kind) {
   constexpr CombinerKind kWeightedSum = std::variant_size_v<Combiner>;
-  static_assert(std::is_same_v<std::variant_alternative_t<kWeightedSum, BagCombiner>, WeightedSum>);
+  static_assert(
+      std::is_same_v<std::variant_alternative_t<kWeightedSum, BagCombiner>, WeightedSum<float>>);
   return kind == kSum ? kUpstreamTerms : kind == kWeightedSum ? kWeightedTerms : kOtherTerms;
 }
 
@@ -44,6 +46,27 @@ void set_kinds(const FeatureOptions& feature, const AnyCombiner& combiner, Featu
                                                                   : kNoCombiner;
   group.weighted_kind = static_cast<CombinerKind>(weighted.value_or(kNoCombiner));
   group.kind = group.kind_of(feature.weighted);
+}
+
+/// Throws where a combiner cannot pool rows of doubles or integers.
+void check_other(const FeatureOptions& feature, const TableOptions& table,
+                 const AnyCombiner& combiner) {
+  require(std::holds_alternative<Combiner>(combiner), Kind::not_built,
+          "feature {}: combiner {} of the program computes in float32: expected one that is built "
+          "in, or value_dtype float32 of table {}: found {}",
+          feature.name, name_of(combiner), table.name, option_name(table.value_dtype));
+  require(!is_integer(table.value_dtype) ||
+              (std::holds_alternative<Sum>(std::get<Combiner>(combiner)) && !feature.weighted),
+          Kind::invalid_argument,
+          "feature {}: rows of integers are looked up one by one, so a feature of table {} has "
+          "combiner sum, no weights, and one id at most in a bag: found {}, value_dtype {}",
+          feature.name, table.name, name_of(combiner), option_name(table.value_dtype));
+}
+
+/// The bags of a table of doubles are pooled by launches of their own.
+void set_double_kind(FeatureGroup& group) {
+  group.double_kind = std::exchange(group.kind, kNoCombiner);
+  group.plain_kind = group.weighted_kind = kNoCombiner;
 }
 
 /// What a combiner needs of messages, per column.
@@ -85,6 +108,18 @@ void place_states(const StateSizes& sizes, FeatureShape& feature, FeatureGroup& 
   feature.back_bytes += rounded(group.dim * sizes.back, shape.alignment);
 }
 
+/// Where the states of a table of doubles are kept for backward; its rows travel whole.
+void place_double_states(const Combiner& combiner, const FeatureShape& feature, FeatureGroup& group,
+                         LookupShape& shape) {
+  group.state = feature.state_bytes;
+  group.back = feature.back_bytes;
+  if (back_needs_state(combiner)) {
+    group.kept = shape.kept_bytes;
+    shape.kept_bytes +=
+        rounded(numbers_in<double>(group.dim) * double_state_bytes(combiner), shape.alignment);
+  }
+}
+
 /// Where the gradients of a combiner of the program lie, which starts at `column` of those of an
 /// id. Where it has no state, its table answers with rows.
 void place_own(const FeatureOptions& feature, const TableOptions& table,
@@ -106,6 +141,48 @@ void place_own(const FeatureOptions& feature, const TableOptions& table,
   shape.own_width = std::max(shape.own_width, column + group.dim);
 }
 
+/// Gives a group its columns in the output of the feature: doubles at even places.
+void place_columns(const FeatureShape& feature, ValueDtype outputs, FeatureGroup& group,
+                   std::int64_t& width) {
+  const bool doubles = outputs == ValueDtype::float64;
+  width += doubles ? width % 2 : 0;
+  group.column = width;
+  width += feature.narrows ? numbers_in<double>(group.dim) : group.dim;
+}
+
+/// Adds group g of a feature, which its table has. Returns how many columns a combiner of the
+/// program pools, which start at `own_column` in the gradients of an id.
+std::int64_t add_group(const FeatureOptions& feature, const TableOptions& table, std::size_t g,
+                       std::int64_t own_column, std::vector<bool>& has_group, LookupShape& shape) {
+  const AnyCombiner& combiner = feature.combiners[g];
+  FeatureShape& added = shape.features.back();
+  FeatureGroup& group = shape.groups.back();
+  set_kinds(feature, combiner, group);
+  const std::size_t table_number = static_cast<std::size_t>(feature.table);
+  const TableGroup& place = shape.table_groups[table_number * shape.widths.size() + g];
+  group.offset = place.offset;
+  group.dim = place.dim;
+  place_columns(added, feature.compute_dtype, group, shape.widths[g]);
+  if (!works_as_float(table.value_dtype)) {
+    check_other(feature, table, combiner);
+  }
+  if (table.value_dtype == ValueDtype::float64) {
+    set_double_kind(group);
+    place_double_states(std::get<Combiner>(combiner), added, group, shape);
+    return 0;
+  }
+  agree(shape.terms[g], terms_of(group.kind), has_group[g]);
+  has_group[g] = true;
+  if (const std::optional<StateSizes> sizes = sizes_of_states(combiner)) {
+    place_states(*sizes, added, group, shape);
+  }
+  if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
+    place_own(feature, table, *own, own_column, group, shape);
+    return group.dim;
+  }
+  return 0;
+}
+
 /// Adds a feature and its groups to a shape whose `widths` has room for all groups; `has_group`
 /// says of each whether a feature has it.
 void add_feature(const FeatureOptions& feature, const TableOptions& table,
@@ -113,35 +190,21 @@ void add_feature(const FeatureOptions& feature, const TableOptions& table,
   require(feature.combiners.size() == table.groups.size(), Kind::invalid_argument,
           "feature {}: expected a combiner for each of the {} column groups of table {}: found {}",
           feature.name, table.groups.size(), table.name, feature.combiners.size());
-  const RowLayout layout(table.groups);
+  const ValueDtype dtype = table.value_dtype;
   FeatureShape& added = shape.features.emplace_back();
   added.table = static_cast<std::uint16_t>(feature.table);
   added.by_shard = table.pool_order == PoolOrder::shard;
   added.weighted = feature.weighted;
   added.compute_dtype = feature.compute_dtype;
-  added.row_dim = table.dim();
+  added.narrows = dtype == ValueDtype::float64 && feature.compute_dtype != ValueDtype::float64;
+  added.row_dim = floats_of(dtype, table.dim());
   added.dealing = shape.owners.dealing(feature.table);
   shape.weighted |= feature.weighted;
   std::int64_t own_column = 0;
   for (std::size_t g = 0; g < shape.widths.size(); ++g) {
-    FeatureGroup& group = shape.groups.emplace_back();
-    if (g >= table.groups.size()) {
-      continue;
-    }
-    const AnyCombiner& combiner = feature.combiners[g];
-    set_kinds(feature, combiner, group);
-    group.column = shape.widths[g];
-    group.offset = layout.groups[g].value_offset;
-    group.dim = table.groups[g].dim;
-    shape.widths[g] += group.dim;
-    agree(shape.terms[g], terms_of(group.kind), has_group[g]);
-    has_group[g] = true;
-    if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
-      place_own(feature, table, *own, own_column, group, shape);
-      own_column += group.dim;
-    }
-    if (const std::optional<StateSizes> sizes = sizes_of_states(combiner)) {
-      place_states(*sizes, added, group, shape);
+    shape.groups.emplace_back();
+    if (g < table.groups.size()) {
+      own_column += add_group(feature, table, g, own_column, has_group, shape);
     }
   }
 }
@@ -190,9 +253,15 @@ void plan_groups(const std::vector<const TableOptions*>& tables,
   }
   shape.terms.assign(shape.widths.size(), kUpstreamTerms);
   for (const TableOptions* table : tables) {
+    if (table->value_dtype == ValueDtype::float64) {
+      shape.alignment = std::max<std::int64_t>(shape.alignment, alignof(double));
+    }
+  }
+  for (const TableOptions* table : tables) {
     std::int64_t offset = 0;
     for (std::size_t g = 0; g < shape.widths.size(); ++g) {
-      const std::int64_t dim = g < table->groups.size() ? table->groups[g].dim : 0;
+      const std::int64_t dim =
+          g < table->groups.size() ? floats_of(table->value_dtype, table->groups[g].dim) : 0;
       shape.table_groups.push_back({offset, dim});
       offset += dim;
     }
@@ -212,13 +281,27 @@ bool LookupShape::all_frozen() const {
 
 bool LookupShape::any_short() const {
   return std::any_of(dtypes.begin(), dtypes.end(),
-                     [](ValueDtype dtype) { return dtype != ValueDtype::float32; });
+                     [](ValueDtype dtype) { return is_short(dtype); });
+}
+
+bool LookupShape::any_double() const {
+  return std::find(dtypes.begin(), dtypes.end(), ValueDtype::float64) != dtypes.end();
+}
+
+bool LookupShape::any_integer() const {
+  return std::any_of(dtypes.begin(), dtypes.end(),
+                     [](ValueDtype dtype) { return is_integer(dtype); });
+}
+
+bool LookupShape::delivers_doubles() const {
+  return std::any_of(features.begin(), features.end(), [](const FeatureShape& feature) {
+    return feature.compute_dtype == ValueDtype::float64;
+  });
 }
 
 bool LookupShape::rounds_outputs() const {
-  return std::any_of(features.begin(), features.end(), [](const FeatureShape& feature) {
-    return feature.compute_dtype != ValueDtype::float32;
-  });
+  return std::any_of(features.begin(), features.end(),
+                     [](const FeatureShape& feature) { return is_short(feature.compute_dtype); });
 }
 
 bool LookupShape::fills_empty() const {
@@ -254,10 +337,11 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
   shape.ranks = ranks;
   for (const TableOptions* table : tables) {
     shape.partitioners.push_back(chosen_partitioner(table->partitioner, table->name));
-    shape.dims.push_back(table->dim());
+    shape.dims.push_back(floats_of(table->value_dtype, table->dim()));
     shape.dtypes.push_back(table->value_dtype);
     shape.shard_order.push_back(table->pool_order == PoolOrder::shard);
-    shape.modes.push_back(table->exchange);
+    shape.modes.push_back(works_as_float(table->value_dtype) ? table->exchange
+                                                             : ExchangeMode::rows);
     shape.frozen.push_back(0);
     for (const GroupOptions& group : table->groups) {
       shape.counts_occurrences |=
@@ -270,6 +354,9 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
   for (const FeatureOptions& feature : features) {
     add_feature(feature, *tables[static_cast<std::size_t>(feature.table)], has_group, shape);
     set_empty(feature, shape.groups.data() + shape.groups.size() - shape.widths.size());
+  }
+  for (std::int64_t& width : shape.widths) {
+    width += shape.delivers_doubles() ? width % 2 : 0;  // every sample begins at an even place
   }
   return shape;
 }

@@ -33,11 +33,13 @@ enum GroupTerms : std::uint8_t {
 };
 
 /// One column group of one feature. A feature whose table has fewer groups than others has dim 0 in
-/// the rest.
+/// the rest. Columns, offsets and dims count floats: doubles and integers lie among them
+/// (floats_of).
 struct FeatureGroup {
-  CombinerKind kind = 0;           ///< as the feature is pooled here
-  CombinerKind plain_kind = 0;     ///< as a part without weights is pooled
-  CombinerKind weighted_kind = 0;  ///< as a part with weights is pooled, or kNoCombiner
+  CombinerKind kind = 0;                   ///< as the feature is pooled here
+  CombinerKind plain_kind = 0;             ///< as a part without weights is pooled
+  CombinerKind weighted_kind = 0;          ///< as a part with weights is pooled, or kNoCombiner
+  CombinerKind double_kind = kNoCombiner;  ///< as rows of doubles are pooled, which have no `kind`
   std::int32_t own = -1;  ///< the combiner of the program, in own_combiners; -1: a built-in one
   std::int32_t own_column = 0;  ///< in the gradients of an id by combiners of the program
   float empty = 0;              ///< what a bag with no ids gives
@@ -61,14 +63,15 @@ struct FeatureShape {
   std::uint16_t table = 0;
   bool by_shard = false;                           ///< bags are added by (shard, position)
   bool weighted = false;                           ///< ids have weights
+  bool narrows = false;                            ///< reads doubles and delivers floats
   ValueDtype compute_dtype = ValueDtype::float32;  ///< of outputs and upstream gradients
-  std::int64_t row_dim = 0;                        ///< of the table
+  std::int64_t row_dim = 0;                        ///< floats of a row of the table
   std::int64_t state_bytes = 0;                    ///< of one partial state of a bag, all groups
   std::int64_t back_bytes = 0;                     ///< of the backward message of a bag, all groups
   std::int64_t dealing = 0;                        ///< of its table's shards (table_owners.hpp)
 };
 
-/// One column group of a table; dim 0 where it has fewer.
+/// One column group of a table, in floats; dim 0 where it has fewer.
 struct TableGroup {
   std::int64_t offset = 0;  ///< in the values of a row
   std::int64_t dim = 0;
@@ -83,13 +86,18 @@ struct ShapeRef {
   std::int64_t tables;
   TableOwnersRef owners;               ///< of the tables
   const TableGroup* table_groups;      ///< [tables x num_groups]
-  const std::int64_t* dims;            ///< of each table, all groups
+  const std::int64_t* dims;            ///< floats of a row of each table, all groups
   const std::uint16_t* node_of_shard;  ///< [dealings x kShards] first shard of the maximal node, in
                                        ///< its owner's run, that holds it
 
   /// The same for the table of a feature: [kShards].
   KEYSHARD_HD const std::uint16_t* nodes_of(std::int64_t feature) const {
     return node_of_shard + features[feature].dealing * kShards;
+  }
+
+  /// Floats of a group of a feature in its output.
+  KEYSHARD_HD std::int64_t output_dim(std::int64_t feature, const FeatureGroup& group) const {
+    return features[feature].narrows ? numbers_in<double>(group.dim) : group.dim;
   }
 };
 
@@ -108,7 +116,7 @@ struct LookupShape {
   std::vector<FeatureGroup> groups;       ///< [features x num_groups()]
   std::vector<TableGroup> table_groups;   ///< [tables x num_groups()]
   std::vector<Partitioner> partitioners;  ///< of each table
-  std::vector<std::int64_t> dims;         ///< of each table
+  std::vector<std::int64_t> dims;         ///< floats of a row of each table (floats_of)
   std::vector<ValueDtype> dtypes;         ///< of each table
   std::vector<bool> shard_order;          ///< of each table: pooled by shard
   std::vector<ExchangeMode> modes;        ///< of each table
@@ -139,10 +147,10 @@ struct LookupShape {
     return dims[static_cast<std::size_t>(table_of(block))];
   }
 
-  /// Bytes of a block of `rows` x `dim` numbers in a message.
+  /// Bytes of a block of `rows` x `dim` floats in a message, half of that for 16-bit floats.
   std::int64_t row_bytes(std::int64_t rows, std::int64_t dim,
                          ValueDtype dtype = ValueDtype::float32) const {
-    const std::int64_t bytes = rows * dim * value_bytes(dtype);
+    const std::int64_t bytes = rows * dim * (is_short(dtype) ? 2 : 4);
     return (bytes + alignment - 1) / alignment * alignment;
   }
 
@@ -160,6 +168,11 @@ struct LookupShape {
   bool all_frozen() const;
   /// Whether a table keeps 16-bit floats.
   bool any_short() const;
+  /// Whether a table keeps doubles, or integers.
+  bool any_double() const;
+  bool any_integer() const;
+  /// Whether outputs of a feature are doubles.
+  bool delivers_doubles() const;
   /// Whether outputs of a feature are rounded to 16-bit floats.
   bool rounds_outputs() const;
   /// Whether a bag with no ids gives another number than 0.

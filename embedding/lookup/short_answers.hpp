@@ -76,7 +76,7 @@ struct UnpackRows {
     template <class Team>
     KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
       const std::int64_t place = (u - first) * dim;
-      if (dtype != ValueDtype::float32) {
+      if (is_short(dtype)) {
         const auto* values = reinterpret_cast<const std::uint16_t*>(answers);
         return widen_values(team, dtype, dim, values + place, out + place);
       }

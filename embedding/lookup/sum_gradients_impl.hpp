@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "embedding/lookup/double_bags.hpp"
 #include "embedding/lookup/gradient_functors.hpp"
 #include "embedding/lookup/gradients.hpp"
 #include "embedding/lookup/make_parts_impl.hpp"
@@ -172,6 +173,15 @@ PartialPlan<B> plan_message(Stream<B>& stream, const LookupShape& shape, const A
   return place_partials(stream, shape, blocks, masks, partials, std::move(layout));
 }
 
+/// Marks the tables of doubles in `without`, or the others.
+inline void leave_out(const LookupShape& shape, bool doubles, std::vector<std::uint8_t>& without) {
+  for (std::size_t t = 0; t < without.size(); ++t) {
+    if ((shape.dtypes[t] == ValueDtype::float64) == doubles) {
+      without[t] = 1;
+    }
+  }
+}
+
 /// The occurrences of the keys of a batch as functors see them, and the memory that they borrow.
 template <Backend B>
 struct OccurrencesView {
@@ -181,7 +191,8 @@ struct OccurrencesView {
   Buffer<MatrixView<const float>, B> upstream_storage;
   KeyOccurrences in;
   std::vector<std::uint8_t> without_host;
-  const std::uint8_t* without;  ///< of each table, on the device: its keys have no partials
+  const std::uint8_t* without;  ///< of each table, on the device: its keys have no partials that
+                                ///< are floats
 
   OccurrencesView(Stream<B>& stream, const LookupShape& shape, const AskerState<B>& asker,
                   Span<const MatrixView<const float>> gradients)
@@ -194,6 +205,7 @@ struct OccurrencesView {
            .bag_of = asker.bag_of.empty() ? nullptr : asker.bag_of.data(),
            .bags = asker.bags(),
            .weights = asker.weights_of_occurrences(),
+           .double_weights = asker.double_bag_weights.data(),
            .slice_of = asker.slice_of.data(),
            .node_of = nodes.first_of(),
            .terms = device_view<std::uint8_t>(stream, shape.terms, terms_storage),
@@ -204,9 +216,18 @@ struct OccurrencesView {
            .value_offset = asker.value_offset(shape),
            .partials = nullptr,
            .partial_offset = {shape.dims.front(), nullptr}},
-        without_host(without_partials(shape, asker.reduced)),
-        without(device_view<std::uint8_t>(stream, without_host, without_storage)) {}
+        without_host(without_partials(shape, asker.reduced)) {
+    leave_out(shape, true, without_host);
+    without = device_view<std::uint8_t>(stream, without_host, without_storage);
+  }
 };
+
+/// For each table, whether it is left out of what is done for tables of doubles.
+inline std::vector<std::uint8_t> without_doubles(const LookupShape& shape) {
+  std::vector<std::uint8_t> without = shape.frozen;
+  leave_out(shape, false, without);
+  return without;
+}
 
 /// Gives `view` the gradients of all ids by combiners of the program, which are returned; empty
 /// where there is none.
@@ -249,6 +270,29 @@ void write_backs(Stream<B>& stream, const LookupShape& shape, const AskerState<B
   for_own_combiners<WriteOwnBacks>(stream, shape, parts, write);
 }
 
+/// Sums the gradients of the keys, those of tables of doubles in a launch of their own. Returns for
+/// each block how many numbers are not finite; for doubles, which the step looks at, one at least.
+template <Backend B>
+std::vector<std::int64_t> sum_keys(Stream<B>& stream, const LookupShape& shape,
+                                   const AskerState<B>& asker, const OccurrencesView<B>& view) {
+  const Span<const std::int64_t> blocks(asker.distinct.blocks);
+  const std::int64_t keys = std::max<std::int64_t>(asker.distinct.size(), 1);
+  const std::int64_t terms = (asker.distinct.inverse.size() + keys - 1) / keys;
+  std::vector<std::int64_t> not_finite =
+      sum_rows(stream, blocks, SumKeys<float>{view.in, view.without, terms});
+  if constexpr (std::same_as<B, Cpu>) {
+    if (shape.any_double()) {
+      const std::vector<std::uint8_t> without = without_doubles(shape);
+      sum_double_keys(stream, blocks, SumKeys<double>{view.in, without.data(), terms});
+      for (std::size_t b = 0; b < not_finite.size(); ++b) {
+        const auto table = static_cast<std::size_t>(shape.table_of(static_cast<std::int64_t>(b)));
+        not_finite[b] += shape.dtypes[table] == ValueDtype::float64 ? 1 : 0;
+      }
+    }
+  }
+  return not_finite;
+}
+
 template <Backend B>
 GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
                                  const AskerState<B>& asker,
@@ -268,10 +312,7 @@ GradientMessage<B> sum_gradients(Stream<B>& stream, const LookupShape& shape,
   in.partials = reinterpret_cast<float*>(message.bytes.data());
   in.partial_offset.offsets = plan.places.empty() ? nullptr : plan.places.data();
   const Buffer<float, B> own = add_own_terms(stream, shape, asker, view);
-  const std::int64_t keys = std::max<std::int64_t>(asker.distinct.size(), 1);
-  const std::int64_t terms = (asker.distinct.inverse.size() + keys - 1) / keys;
-  message.not_finite = sum_rows(stream, Span<const std::int64_t>(asker.distinct.blocks),
-                                SumKeys{in, view.without, terms});
+  message.not_finite = sum_keys(stream, shape, asker, view);
   write_backs(stream, shape, asker, in, message);
   return message;
 }

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "embedding/rows/other_values.hpp"
 #include "embedding/rows/table_ref.hpp"
 #include "runtime/finite.hpp"
 
@@ -18,7 +19,8 @@ struct CallRef {
   float* values;
   const std::uint32_t* occurrences;
   std::int64_t first;
-  std::int64_t dim;
+  std::int64_t dim;                        ///< floats of a gradient
+  ValueDtype dtype = ValueDtype::float32;  ///< of the table
 };
 
 /// Joins the keys of several calls in one array, with their rows, places of their gradients, and
@@ -71,20 +73,26 @@ struct SumCalls {
   float* sums;
   std::uint32_t* counts;
 
+  /// Of a table whose gradients are numbers of type T.
+  template <class T>
   struct Row {
     const SumCalls* all;
     std::int64_t first;
-    std::int64_t dim;
-    float* sums;
+    std::int64_t dim;  ///< numbers of a gradient
+    T* sums;
+
+    KEYSHARD_HD T term(std::uint32_t k, std::int64_t d) const {
+      return numbers_at<T>(all->values[all->terms[k]])[d];
+    }
 
     template <class Team>
     KEYSHARD_HD void operator()(std::int64_t u, const Team& team) const {
-      float* sum = sums + (u - first) * dim;
+      T* sum = sums + (u - first) * dim;
       const std::uint32_t begin = all->offsets[u], end = all->offsets[u + 1];
       for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-        float total = all->values[all->terms[begin]][d];
+        T total = term(begin, d);
         for (std::uint32_t k = begin + 1; k < end; ++k) {
-          total = total + all->values[all->terms[k]][d];
+          total = total + term(k, d);
         }
         sum[d] = total;
       }
@@ -100,7 +108,11 @@ struct SumCalls {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    body(Row{this, starts[t], tables[t].dim, sums + bases[t]});
+    if (tables[t].dtype == ValueDtype::float64) {
+      return body(Row<double>{this, starts[t], numbers_in<double>(tables[t].dim),
+                              numbers_at<double>(sums + bases[t])});
+    }
+    body(Row<float>{this, starts[t], tables[t].dim, sums + bases[t]});
   }
 };
 
@@ -109,8 +121,9 @@ struct NotFinite {
   const CallRef* calls;       ///< of each table
   const std::int64_t* bases;  ///< gradients before those of each table
 
+  template <class T>
   struct Number {
-    const float* values;
+    const T* values;
     std::int64_t first;
 
     KEYSHARD_HD bool operator()(std::int64_t i) const { return not_finite(values[i - first]); }
@@ -118,7 +131,10 @@ struct NotFinite {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    body(Number{calls[t].values, bases[t]});
+    if (calls[t].dtype == ValueDtype::float64) {
+      return body(Number<double>{numbers_at<double>(calls[t].values), bases[t]});
+    }
+    body(Number<float>{calls[t].values, bases[t]});
   }
 };
 

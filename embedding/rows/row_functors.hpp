@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "embedding/rows/other_values.hpp"
 #include "embedding/rows/row_values.hpp"
 #include "embedding/rows/table_ref.hpp"
 #include "embedding/rules/max_norm.hpp"
@@ -69,6 +70,9 @@ KEYSHARD_HD void initialize_group(const Team& team, const GroupRef& group, Key k
 /// Clips the values of a row that were written to the max_norm of each group.
 template <class Team>
 KEYSHARD_HD void clip_groups(const Team& team, const TableRef& table, float* values) {
+  if (!works_as_float(table.dtype)) {
+    return clip_other(team, table, values);
+  }
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
     const GroupRef& group = table.groups[g];
     if (group.max_norm > 0) {
@@ -88,6 +92,9 @@ KEYSHARD_HD void read_absent(const Team& team, const TableRef& table, Key key, b
     }
     return;
   }
+  if (!works_as_float(table.dtype)) {
+    return initialize_other(team, table, key, to);
+  }
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
     initialize_group(team, table.groups[g], key, to);
   }
@@ -97,8 +104,8 @@ KEYSHARD_HD void read_absent(const Team& team, const TableRef& table, Key key, b
   }
 }
 
-/// out + (i - first) * dim gets the values of key which[i] of a table of float32, or of key i where
-/// `which` is null.
+/// out + (i - first) * dim gets the values of key which[i] of a table without 16-bit floats, or of
+/// key i where `which` is null.
 struct ReadRow {
   const TableRef* table;
   const Key* keys;
@@ -134,8 +141,8 @@ struct ReadRow {
   }
 };
 
-/// places[i] = where the values of key i of a table of float32 lie: in the table; for an absent
-/// key, at spare + (i - first) * dim, to which they are written.
+/// places[i] = where the values of key i of a table without 16-bit floats lie: in the table; for an
+/// absent key, at spare + (i - first) * dim, to which they are written.
 struct LocateRow {
   const TableRef* table;
   const Key* keys;
@@ -190,6 +197,18 @@ struct WidenRow {
   }
 };
 
+/// Writes the initial states of a group.
+template <class T, class Team>
+KEYSHARD_HD void initialize_group_states(const Team& team, const GroupRef& group, T* state) {
+  for (int s = 0; s < group.num_states; ++s) {
+    const T initial = static_cast<T>(group.states[s].initial);
+    for (std::int64_t d = team.thread_rank(); d < group.states[s].width; d += team.num_threads()) {
+      state[d] = initial;
+    }
+    state += group.states[s].width;
+  }
+}
+
 /// Writes the initial states and the status of a row.
 template <class Team>
 KEYSHARD_HD void initialize_states(const Team& team, const TableRef& table, RowId id) {
@@ -198,12 +217,10 @@ KEYSHARD_HD void initialize_states(const Team& team, const TableRef& table, RowI
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
     const GroupRef& group = table.groups[g];
     float* state = row + group.state_offset;
-    for (int s = 0; s < group.num_states; ++s) {
-      for (std::int64_t d = team.thread_rank(); d < group.states[s].width;
-           d += team.num_threads()) {
-        state[d] = group.states[s].initial;
-      }
-      state += group.states[s].width;
+    if (table.dtype == ValueDtype::float64) {
+      initialize_group_states(team, group, numbers_at<double>(state));
+    } else {
+      initialize_group_states(team, group, state);
     }
   }
 }
@@ -222,10 +239,26 @@ template <class Team>
 KEYSHARD_NOINLINE KEYSHARD_HD void initialize(const Team& team, const TableRef& table, Key key,
                                               RowId id, float* wide = nullptr) {
   const OpenRow open(table, id, wide);
-  initialize_groups(team, table, 0, key, open.values);
-  open.store(team, table);
+  if (works_as_float(table.dtype)) {
+    initialize_groups(team, table, 0, key, open.values);
+    open.store(team, table);
+  } else {
+    initialize_other(team, table, key, open.values);
+  }
   initialize_states(team, table, id);
 }
+
+/// Initializes the row of new key i of a table of doubles or integers.
+struct InitializeOther {
+  const TableRef* table;
+  const Key* keys;
+  const RowId* rows;
+
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
+    initialize(team, *table, keys[i], rows[i]);
+  }
+};
 
 /// Initializes the row of new key i. `I` is the initializer of the first group, the same for a
 /// whole run.

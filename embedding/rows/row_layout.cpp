@@ -8,11 +8,12 @@ RowLayout::RowLayout(const std::vector<GroupOptions>& options, ValueDtype dtype)
     dim += group.dim;
   }
   constexpr std::int64_t kFloat = sizeof(float);
+  width = floats_of(dtype, dim);
   std::int64_t end = (dim * value_bytes(dtype) + kFloat - 1) / kFloat;
   for (Group& group : groups) {
     group.state_offset = end;
     for (const StateColumn& state : group.states) {
-      end += state.width;
+      end += floats_of(state_dtype(dtype), state.width);
     }
   }
   floats = end;
@@ -26,10 +27,12 @@ std::vector<RowColumn> row_columns(const TableOptions& options, const RowLayout&
     columns.push_back({"values/" + groups[g].name, layout.groups[g].value_offset,
                        layout.groups[g].dim, options.value_dtype});
   }
+  const ValueDtype states = state_dtype(options.value_dtype);
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    std::int64_t offset = layout.groups[g].state_offset;
+    std::int64_t offset = layout.groups[g].state_offset / floats_of(states, 1);
     for (const StateColumn& state : layout.groups[g].states) {
-      columns.push_back({"state/" + groups[g].name + "/" + state.name, offset, state.width});
+      columns.push_back(
+          {"state/" + groups[g].name + "/" + state.name, offset, state.width, states});
       offset += state.width;
     }
   }

@@ -1,5 +1,5 @@
 // Where the parts of a row lie: values of all column groups, padded to whole floats, then the
-// optimizer state of each group, as floats.
+// optimizer state of each group, as floats, or as doubles where the values are doubles.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,7 @@ struct RowLayout {
 
   std::vector<Group> groups;
   std::int64_t dim = 0;     ///< values of all groups
+  std::int64_t width = 0;   ///< floats that these take while they are worked on
   std::int64_t floats = 0;  ///< values and states of all groups
   std::int64_t stride = 0;  ///< floats from one row to the next: a multiple of 4
 };

@@ -55,12 +55,14 @@ class TableRefs {
 
   std::int64_t size() const { return static_cast<std::int64_t>(refs_.size()); }
 
-  /// Floats of a row of a table, all groups.
+  /// Floats that the values of a row of a table take, all groups.
   std::int64_t dim(std::int64_t table) const { return refs_[static_cast<std::size_t>(table)].dim; }
 
   /// Whether a table keeps 16-bit floats.
-  bool is_short(std::int64_t table) const {
-    return refs_[static_cast<std::size_t>(table)].dtype != ValueDtype::float32;
+  bool is_short(std::int64_t table) const { return keyshard::is_short(dtype(table)); }
+
+  ValueDtype dtype(std::int64_t table) const {
+    return refs_[static_cast<std::size_t>(table)].dtype;
   }
 
  private:
@@ -70,20 +72,21 @@ class TableRefs {
   void bring_constants(Stream<B>& stream);
 
   std::vector<GroupRef> groups_;
-  std::vector<float> constants_;
+  std::vector<double> constants_;
   std::vector<TableRef> refs_;
-  Buffer<float, B> constant_storage_;
+  Buffer<double, B> constant_storage_;
   Buffer<GroupRef, B> group_storage_;
   Buffer<TableRef, B> ref_storage_;
   const TableRef* device_ = nullptr;
 };
 
 /// Where the values of each table start, in floats, if the values of all keys lie one after
-/// another; the last entry is their end.
+/// another, doubles at even places; the last entry is their end.
 template <Backend B>
 std::vector<std::int64_t> value_bases(const TableRefs<B>& tables, Span<const std::int64_t> starts) {
   std::vector<std::int64_t> bases{0};
   for (std::int64_t t = 0; t < tables.size(); ++t) {
+    bases.back() += tables.dtype(t) == ValueDtype::float64 ? bases.back() % 2 : 0;
     bases.push_back(bases.back() + (starts[t + 1] - starts[t]) * tables.dim(t));
   }
   return bases;
@@ -94,13 +97,13 @@ template <Backend B>
 std::vector<std::int64_t> find_rows(Stream<B>& stream, const TableRefs<B>& tables,
                                     const TableKeys& keys, RowId* rows);
 
-/// out gets the values of the keys, table after table, [keys of t x dim of t] each. An absent key
-/// reads as its initial value, or as zeros where `inference` and the options say so.
+/// out gets the values of the keys, table after table, [keys of t x dim of t] each (floats_of). An
+/// absent key reads as its initial value, or as zeros where `inference` and the options say so.
 template <Backend B>
 void read_rows(Stream<B>& stream, const TableRefs<B>& tables, const TableKeys& keys,
                const RowId* rows, bool inference, float* out);
 
-/// places[i] = where the values of keys[i] lie as floats: without a copy in the table of the key,
+/// places[i] = where the values of keys[i] lie (floats_of): without a copy in the table of the key,
 /// until that table makes a step; in the buffer that is returned for an absent key, and for every
 /// key of a table of 16-bit floats.
 template <Backend B>

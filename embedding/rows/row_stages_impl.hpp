@@ -50,7 +50,7 @@ struct ReadRows {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    if (tables[t].dtype != ValueDtype::float32) {
+    if (is_short(tables[t].dtype)) {
       return body(WidenRow{.table = tables + t,
                            .keys = keys,
                            .rows = rows,
@@ -83,7 +83,7 @@ struct LocateRows {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
-    if (tables[t].dtype != ValueDtype::float32) {
+    if (is_short(tables[t].dtype)) {
       return body(WidenRow{.table = tables + t,
                            .keys = keys,
                            .rows = rows,
@@ -164,6 +164,9 @@ struct InitializeRows {
 
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
+    if (!works_as_float(tables[t].dtype)) {
+      return body(InitializeOther{tables + t, keys, rows});
+    }
     visit_variant(tables[t].groups[0].initializer, [&](const auto& initializer) {
       body(InitializeRow<std::decay_t<decltype(initializer)>>{.table = tables + t,
                                                               .initializer = initializer,
@@ -213,7 +216,7 @@ void TableRefs<B>::bring_constants(Stream<B>& stream) {
       constants_.insert(constants_.end(), rule->values, rule->values + group.dim);
     }
   }
-  const float* values = device_view<float>(stream, constants_, constant_storage_);
+  const double* values = device_view<double>(stream, constants_, constant_storage_);
   for (GroupRef& group : groups_) {
     if (std::holds_alternative<ConstantVector>(group.initializer)) {
       group.initializer = ConstantVector{values};

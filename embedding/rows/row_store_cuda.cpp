@@ -43,8 +43,10 @@ void with_word(RowPart part, const Body& body) {
   constexpr std::int64_t kFloat = sizeof(float);
   if (part.offset % kFloat == 0 && part.size % kFloat == 0) {
     body(float{});
-  } else {
+  } else if (part.offset % 2 == 0 && part.size % 2 == 0) {
     body(std::uint16_t{});
+  } else {
+    body(std::uint8_t{});
   }
 }
 

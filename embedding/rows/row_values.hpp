@@ -1,5 +1,5 @@
 // The values of a row in a table of 16-bit floats. Whatever computes with the values works on a
-// copy of them as floats and rounds once, at the end. A row of a table of float32 is worked on
+// copy of them as floats and rounds once, at the end. A row of a table of another type is worked on
 // where it lies.
 #pragma once
 
@@ -44,7 +44,7 @@ KEYSHARD_HD void narrow_values(const Team& team, ValueDtype dtype, std::int64_t 
 template <class Team>
 KEYSHARD_NOINLINE KEYSHARD_HD void round_values(const Team& team, ValueDtype dtype, std::int64_t n,
                                                 float* values) {
-  if (dtype == ValueDtype::float32) {
+  if (!is_short(dtype)) {
     return;
   }
   with_short_float(dtype, [&](auto type) {
@@ -60,7 +60,7 @@ KEYSHARD_HD inline std::uint16_t* short_values(float* row) {
 }
 
 /// Where the values of rows of one table are worked on, [rows x dim]; null where the table keeps
-/// float32, which is worked on in its row.
+/// no 16-bit floats: its rows are worked on where they lie.
 struct WideValues {
   float* values = nullptr;
 
@@ -72,9 +72,9 @@ struct WideValues {
 /// A row of a table while it is worked on.
 struct OpenRow {
   float* row;     ///< values and states, as the table keeps them
-  float* values;  ///< as floats: the row itself, or a copy
+  float* values;  ///< the row itself, or a copy as floats
 
-  /// `wide` [dim] is for the copy; null where the table keeps float32.
+  /// `wide` [dim] is for the copy; null where the table keeps no 16-bit floats.
   KEYSHARD_HD OpenRow(const TableRef& table, RowId id, float* wide)
       : row(table.store.row(id)), values(wide == nullptr ? row : wide) {}
 

@@ -35,7 +35,7 @@ struct RowGradients {
   std::int64_t size = 0;
   const Key* keys = nullptr;                   ///< [size], distinct, all owned by this rank
   RowId* rows = nullptr;                       ///< [size], kNoRow for keys without a row
-  float* values = nullptr;                     ///< [size x dim of the table]
+  float* values = nullptr;                     ///< [size x layout().width of the table]
   const std::uint32_t* occurrences = nullptr;  ///< [size] ids of the global batch that each sum is
                                                ///< over; null: not counted
   std::int64_t steps = 0;                      ///< Table::steps when the rows were found
@@ -45,7 +45,7 @@ struct RowGradients {
 
 /// What the update of a step needs to know of the step.
 struct UpdateContext {
-  float learning_rate_scale = 1;   ///< factor of the schedule
+  double learning_rate_scale = 1;  ///< factor of the schedule
   std::int64_t valid_samples = 1;  ///< of the global batch, for L2 per occurrence
 };
 
@@ -54,8 +54,8 @@ struct UpdateContext {
 struct ChangedRows {
   Span<const Key> keys;  ///< [n]
   const RowId* read;     ///< [n] as `find` gave them when the rows were read
-  const float* old;      ///< [n x dim] what was read
-  const float* updated;  ///< [n x dim] what they have become
+  const float* old;      ///< [n x layout().width] what was read
+  const float* updated;  ///< [n x layout().width] what they have become
 };
 
 template <Backend B>
@@ -123,9 +123,9 @@ class Table {
   /// owned by this rank and may come several times.
   void find_or_insert(Stream<B>& stream, Span<const Key> keys, RowId* rows);
 
-  /// out [n x layout().dim] = the values of the keys as floats, where `rows` is as `find` wrote it;
-  /// an absent key reads as its initial value, or as zeros where `inference` and the options say
-  /// so.
+  /// out [n x layout().width] = the values of the keys (floats_of), where `rows` is as `find` wrote
+  /// it; an absent key reads as its initial value, or as zeros where `inference` and the options
+  /// say so.
   void read(Stream<B>& stream, Span<const Key> keys, const RowId* rows, bool inference,
             float* out) const;
 
@@ -143,9 +143,9 @@ class Table {
   /// without gradients, because steps are counted.
   void apply(Stream<B>& stream, const UpdateContext& context);
 
-  /// Sets rows to values [n x layout().dim], clipped to the max_norm of each group, and their
-  /// states to initial; creates missing rows. Keys are distinct and owned by this rank; keys and
-  /// values lie on the device.
+  /// Sets rows to values [n x layout().width] (floats_of), clipped to the max_norm of each group,
+  /// and their states to initial; creates missing rows. Keys are distinct and owned by this rank;
+  /// keys and values lie on the device.
   void assign(Stream<B>& stream, Span<const Key> keys, const float* values);
 
   /// Writes changed rows back, clipped to max_norm; states of existing rows stay. By value: a key

@@ -3,6 +3,7 @@
 #include "embedding/rows/staging_impl.hpp"
 #include "embedding/rows/step_journal_impl.hpp"
 #include "embedding/rows/stored_table_impl.hpp"
+#include "embedding/rows/table_changes_impl.hpp"
 #include "embedding/rows/table_impl.hpp"
 #include "embedding/rows/table_set_impl.hpp"
 #include "embedding/rows/table_step_impl.hpp"

@@ -17,8 +17,8 @@
 namespace keyshard {
 
 /// Throws where the options want another place than that of the table: Error{not_built} where a
-/// rule is a function of the host and rows are not, Error{invalid_argument} where rows are to live
-/// on a device and there is none.
+/// rule is a function of the host and rows are not, and for doubles on a device;
+/// Error{invalid_argument} where rows are to live on a device and there is none.
 template <Backend B>
 void require_place(const TableOptions& options) {
   if constexpr (std::same_as<B, Cpu>) {
@@ -27,6 +27,10 @@ void require_place(const TableOptions& options) {
             "a CPU: found device",
             options.name);
   } else {
+    require(options.value_dtype != ValueDtype::float64, Kind::not_built,
+            "table {}: value_dtype float64 is not built on a device: expected another value_dtype, "
+            "or a table on a CPU",
+            options.name);
     require(!has_own_rules(options), Kind::not_built,
             "table {}: rules of a program are functions of the host and need a table on a CPU",
             options.name);
@@ -98,7 +102,7 @@ TableRef Table<B>::ref(const GroupRef* groups) const {
           .partitioner = partitioner_,
           .groups = groups,
           .num_groups = static_cast<std::int64_t>(layout_.groups.size()),
-          .dim = layout_.dim,
+          .dim = layout_.width,
           .zeros = options_.missing == Missing::zeros,
           .dtype = options_.value_dtype};
 }
@@ -168,18 +172,25 @@ void Table<B>::clear(Stream<B>& stream) {
 template <Backend B>
 void Table<B>::begin_step(const UpdateContext& context, GroupRef* groups) {
   ++steps_;
-  const auto samples = static_cast<float>(std::max<std::int64_t>(context.valid_samples, 1));
+  // Numbers of the type in which a step computes.
+  const auto as_number = [&](double x) {
+    return options_.value_dtype == ValueDtype::float64 ? x
+                                                       : static_cast<double>(static_cast<float>(x));
+  };
+  const double samples =
+      as_number(static_cast<double>(std::max<std::int64_t>(context.valid_samples, 1)));
   for (std::size_t g = 0; g < clocks_.size(); ++g) {
     const Regularization& rule = options_.groups[g].regularization;
-    const float rate = learning_rate_of(options_.groups[g].optimizer) * context.learning_rate_scale;
+    const double rate = as_number(as_number(learning_rate_of(options_.groups[g].optimizer)) *
+                                  as_number(context.learning_rate_scale));
     groups[g].step = clocks_[g].tick(context.learning_rate_scale);
     groups[g].regularized =
         rule.clip_value > 0 || rule.clip_norm > 0 || rule.l2 > 0 || rule.weight_decay > 0;
     groups[g].clip_value = rule.clip_value;
     groups[g].clip_norm = rule.clip_norm;
     groups[g].l2_per_occurrence = rule.l2_per_occurrence;
-    groups[g].l2 = rule.l2_per_occurrence ? rule.l2 / samples : rule.l2;
-    groups[g].decay = rate * rule.weight_decay;
+    groups[g].l2 = rule.l2_per_occurrence ? as_number(as_number(rule.l2) / samples) : rule.l2;
+    groups[g].decay = as_number(rate * as_number(rule.weight_decay));
   }
 }
 
@@ -244,6 +255,10 @@ void Table<B>::find_or_make(Stream<B>& stream, Span<const Key> keys, RowId* rows
 
 template <Backend B>
 void Table<B>::add(RowGradients<B> gradients) {
+  require(!is_integer(options_.value_dtype), Kind::invalid_argument,
+          "table {}: rows of integers are only looked up: expected no gradients, found those of {} "
+          "keys for value_dtype {}",
+          options_.name, gradients.size, option_name(options_.value_dtype));
   calls_.push_back(std::move(gradients));
 }
 
@@ -292,7 +307,7 @@ void Table<B>::assign(Stream<B>& stream, Span<const Key> keys, const float* valu
     const std::int64_t starts[] = {0, part.size()};
     const WideRows<B> wide(stream, refs, starts);
     for_each_row(stream, part.size(),
-                 AssignRow{refs.data(), part.data(), rows.data(), values + begin * layout_.dim,
+                 AssignRow{refs.data(), part.data(), rows.data(), values + begin * layout_.width,
                            wide.tables.front()});
     keep(stream, part, rows.data());
   }
@@ -336,61 +351,6 @@ void Table<B>::load_shard(std::int64_t shard, Span<const Key> keys,
   if (!statuses.empty()) {
     copy_rows_in<B>(statuses_.ref(), {first, keys.size()}, statuses);
   }
-}
-
-/// Sets the number of row i to 0.
-struct ClearChanged {
-  RowStoreRef changed;
-
-  KEYSHARD_HD void operator()(std::int64_t i) const { *changed.row(static_cast<RowId>(i)) = 0.0f; }
-};
-
-template <Backend B>
-void Table<B>::mark_changes(Stream<B>& stream) {
-  if (stored_ != nullptr) {
-    stored_->changes.emplace(shards());
-    return;
-  }
-  if (changed_ == nullptr) {
-    changed_ = std::make_unique<RowStore<B>>(1);
-    changed_->allocate(store_.size());
-  }
-  for_each(stream, store_.size(), ClearChanged{changed_->ref()});
-  removed_keys_.assign(static_cast<std::size_t>(shards().size()), {});
-}
-
-template <Backend B>
-void Table<B>::note_removed(std::int64_t shard, Key key) {
-  if (stored_ != nullptr) {
-    stored_->changes->note_removed(shard, key);
-    return;
-  }
-  removed_keys_[static_cast<std::size_t>(shard - shards().begin)].push_back(key);
-}
-
-template <Backend B>
-ShardChanges Table<B>::changes(std::int64_t shard) const {
-  require(follows_changes(), Kind::invalid_argument,
-          "table {}: expected mark_changes before the changes since the mark are asked for",
-          options_.name);
-  if (stored_ != nullptr) {
-    return stored_changes(shard);
-  }
-  const ShardRows rows = shard_rows(shard);
-  std::vector<float> changed(rows.keys.size());
-  copy_rows_out<B>(changed_->ref(), rows.rows, {0, sizeof(float)}, changed.data());
-  ShardChanges changes;
-  for (std::size_t i = 0; i < changed.size(); ++i) {
-    if (changed[i] != 0.0f) {
-      changes.changed.push_back(rows.keys[i]);
-    }
-  }
-  changes.removed = removed_keys_[static_cast<std::size_t>(shard - shards().begin)];
-  std::erase_if(changes.removed, [&](Key key) {
-    return std::binary_search(rows.keys.begin(), rows.keys.end(), key);
-  });
-  make_distinct(changes.removed);
-  return changes;
 }
 
 }  // namespace keyshard

@@ -33,7 +33,8 @@ const std::vector<std::string>& names_of(Missing) {
 }
 
 const std::vector<std::string>& names_of(ValueDtype) {
-  static const std::vector<std::string> kNames{"float32", "float16", "bfloat16"};
+  static const std::vector<std::string> kNames{"float32", "float16", "bfloat16", "float64",
+                                               "int8",    "int32",   "int64"};
   return kNames;
 }
 
@@ -124,6 +125,14 @@ bool has_own_rules(const TableOptions& options) {
 
 namespace {
 
+/// Whether a rule of a program computes initial values or steps.
+bool has_own_rules_of_numbers(const TableOptions& options) {
+  return std::any_of(options.groups.begin(), options.groups.end(), [](const GroupOptions& group) {
+    return std::holds_alternative<OwnOptimizer>(group.optimizer) ||
+           std::holds_alternative<OwnInitializer>(group.initializer);
+  });
+}
+
 void check_group(const std::string& table, const GroupOptions& group) {
   require(group.dim >= 1 && group.dim <= kMaxDim, Kind::invalid_argument,
           "table {}: group {}: expected 1 <= dim <= {}: found {}", table, group.name, kMaxDim,
@@ -157,6 +166,39 @@ void check_admission(const TableOptions& options) {
   require(options.admit_after <= 1 || options.admit_probability == 1, Kind::invalid_argument,
           "table {}: expected one of admit_after and admit_probability: found {} and {}",
           options.name, options.admit_after, options.admit_probability);
+}
+
+/// What tables of doubles and of integers cannot have. Integers are only looked up.
+void check_dtype(const TableOptions& options) {
+  if (works_as_float(options.value_dtype)) {
+    return;
+  }
+  const std::string& dtype = option_name(options.value_dtype);
+  require(!has_own_rules_of_numbers(options), Kind::not_built,
+          "table {}: optimizers and initializers of a program compute in float32: expected rules "
+          "that are built in, or value_dtype float32: found value_dtype {}",
+          options.name, dtype);
+  if (!is_integer(options.value_dtype)) {
+    require(options.exchange != ExchangeMode::reduced, Kind::not_built,
+            "table {}: exchange \"reduced\" of rows of {} is not built in this version; built are "
+            "\"rows\", and \"auto\", which then takes rows",
+            options.name, dtype);
+    return;
+  }
+  require(!options.trainable, Kind::invalid_argument,
+          "table {}: rows of integers are only looked up: expected trainable = false: found "
+          "value_dtype {}",
+          options.name, dtype);
+  require(options.groups.size() == 1, Kind::invalid_argument,
+          "table {}: expected one column group in a table of integers: found {} and value_dtype {}",
+          options.name, options.groups.size(), dtype);
+  require(options.groups.front().max_norm == 0, Kind::invalid_argument,
+          "table {}: expected no max_norm of rows of integers: found {} and value_dtype {}",
+          options.name, options.groups.front().max_norm, dtype);
+  require(options.exchange != ExchangeMode::reduced, Kind::invalid_argument,
+          "table {}: rows of integers are not pooled, so nothing can be reduced: expected exchange "
+          "\"rows\" or \"auto\", which then takes rows: found \"reduced\"",
+          options.name);
 }
 
 /// What a store cannot do.
@@ -194,6 +236,7 @@ void check(const TableOptions& options) {
           "\"frequency\": found \"none\"",
           options.name);
   check_admission(options);
+  check_dtype(options);
   check_store(options);
   require(options.exchange == ExchangeMode::rows || options.pool_order == PoolOrder::shard,
           Kind::invalid_argument,

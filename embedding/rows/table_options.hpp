@@ -26,7 +26,7 @@ struct GroupOptions {
   std::string name;
   std::int64_t dim = 0;
   Initializer initializer = Normal{};
-  std::vector<float>
+  std::vector<double>
       constant;  ///< a constant per column [dim]; stands in for `initializer` where it is not empty
   Optimizer optimizer = Sgd{};
   Regularization regularization;

@@ -30,13 +30,13 @@ struct MostStates<std::variant<Rule...>> {
 /// The most states that an optimizer of the closed set has.
 inline constexpr int kMaxStates = MostStates<Optimizer>::kValue;
 
-/// One state of a group: `width` floats of every row, `initial` in a new one.
+/// One state of a group: `width` numbers of every row, `initial` in a new one.
 struct StateRef {
   std::int64_t width;
-  float initial;
+  double initial;
 };
 
-/// One column group, and what the present step does to it.
+/// One column group, and what the present step does to it. `offset` and `dim` count values.
 struct GroupRef {
   Initializer initializer;
   std::uint64_t seed;   ///< of initial values
@@ -49,11 +49,11 @@ struct GroupRef {
   Optimizer optimizer;
   StepScalars step;
   bool regularized;        ///< any of what follows is not 0
-  float clip_value;        ///< 0: none
-  float clip_norm;         ///< 0: none
+  double clip_value;       ///< 0: none
+  double clip_norm;        ///< 0: none
   bool l2_per_occurrence;  ///< l2 counts once per occurrence of the key, not once per step
-  float l2;                ///< divided by the valid samples where it counts per occurrence
-  float decay;             ///< learning rate of the step * weight decay
+  double l2;               ///< divided by the valid samples where it counts per occurrence
+  double decay;            ///< learning rate of the step * weight decay
 };
 
 /// The statuses of the rows, and which rows have changed since a mark. They lie apart from values
@@ -132,8 +132,8 @@ struct TableRef {
   Partitioner partitioner;
   const GroupRef* groups;
   std::int64_t num_groups;
-  std::int64_t dim;                        ///< values of all groups
-  bool zeros;                              ///< an absent key reads as zeros in inference
+  std::int64_t dim;  ///< floats that the values of all groups take (floats_of)
+  bool zeros;        ///< an absent key reads as zeros in inference
   ValueDtype dtype = ValueDtype::float32;  ///< of the values in the rows
 
   /// Whether a step of a row is the rule of its one group and nothing else; `first` is groups[0].

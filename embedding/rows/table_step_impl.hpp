@@ -9,6 +9,7 @@
 #include "embedding/rows/admission_impl.hpp"
 #include "embedding/rows/call_functors.hpp"
 #include "embedding/rows/dedup.hpp"
+#include "embedding/rows/double_step.hpp"
 #include "embedding/rows/row_functors.hpp"
 #include "embedding/rows/row_stages.hpp"
 #include "embedding/rows/step_journal.hpp"
@@ -40,6 +41,9 @@ struct UpdateRows {
   template <class Body>
   KEYSHARD_HD void with_run(std::int64_t t, const Body& body) const {
     using Held = std::conditional_t<CallsWithTeam<Body>, const TableRef&, TableRef>;
+    if (!works_as_float(tables[t].dtype)) {
+      return;  // doubles have a launch of their own, integers no step
+    }
     const GroupRef& group = tables[t].groups[0];
     visit_variant(group.optimizer, [&](const auto& optimizer) {
       body(UpdateRow<std::decay_t<decltype(optimizer)>, Held>(tables[t], group, optimizer,
@@ -72,8 +76,9 @@ struct CallRefs {
   std::vector<std::int64_t> starts{0};
   Buffer<CallRef, B> storage;
 
-  void add(const RowGradients<B>& call, std::int64_t dim) {
-    refs.push_back({call.keys, call.rows, call.values, call.occurrences, starts.back(), dim});
+  void add(const RowGradients<B>& call, const Table<B>& table) {
+    refs.push_back({call.keys, call.rows, call.values, call.occurrences, starts.back(),
+                    table.layout().width, table.options().value_dtype});
     starts.push_back(starts.back() + call.size);
   }
 
@@ -112,7 +117,7 @@ struct SeveralCalls {
       partitioners.push_back(table->partitioner());
       bool all_counted = true;
       for (const RowGradients<B>& call : calls[t]) {
-        refs.add(call, table->layout().dim);
+        refs.add(call, *table);
         all_counted = all_counted && (call.size == 0 || call.occurrences != nullptr);
       }
       counted.push_back(all_counted);
@@ -228,7 +233,7 @@ StepGradients<B> gather_gradients(Stream<B>& stream, Span<Table<B>* const> table
   }
   CallRefs<B> refs;
   for (std::size_t t = 0; t < step.calls.size(); ++t) {
-    refs.add(step.calls[t], tables[static_cast<std::int64_t>(t)]->layout().dim);
+    refs.add(step.calls[t], *tables[static_cast<std::int64_t>(t)]);
   }
   step.own_keys = {stream, step.starts.back()};
   step.own_rows = {stream, step.starts.back()};
@@ -239,6 +244,20 @@ StepGradients<B> gather_gradients(Stream<B>& stream, Span<Table<B>* const> table
       JoinCalls{refs.on_device(stream), step.own_keys.data(), step.rows, nullptr, nullptr});
   find_rows(stream, TableRefs<B>(stream, tables), {step.keys, step.starts}, step.rows);
   return step;
+}
+
+/// Throws for the first gradient of a table that is not finite, of numbers of type T.
+template <class T, Backend B>
+[[noreturn]] void refuse_gradient(Stream<B>& stream, const Table<B>& table,
+                                  const RowGradients<B>& call) {
+  const std::int64_t dim = table.layout().dim;
+  const std::vector<T> values =
+      to_host(stream, Span<const T>(numbers_at<T>(call.values), call.size * dim));
+  const auto value =
+      std::find_if(values.begin(), values.end(), [](T x) { return !std::isfinite(x); });
+  const Key key = value_at(stream, call.keys + (value - values.begin()) / dim);
+  fail(Kind::non_finite, "expected finite gradients: found {} for key {} of table {}, read by {}",
+       *value, static_cast<std::int64_t>(key), table.options().name, joined(table.readers(), ", "));
 }
 
 /// Throws Error{non_finite} naming the first key with such a gradient, of the first table that has
@@ -264,16 +283,11 @@ void check_finite(Stream<B>& stream, Span<Table<B>* const> tables, const StepGra
     return;
   }
   const std::int64_t t = bad - found.begin();
-  const Table<B>& table = *tables[t];
   const RowGradients<B>& call = step.calls[static_cast<std::size_t>(t)];
-  const std::int64_t dim = table.layout().dim;
-  const std::vector<float> values =
-      to_host(stream, Span<const float>(call.values, call.size * dim));
-  const auto value =
-      std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-  const Key key = value_at(stream, call.keys + (value - values.begin()) / dim);
-  fail(Kind::non_finite, "expected finite gradients: found {} for key {} of table {}, read by {}",
-       *value, static_cast<std::int64_t>(key), table.options().name, joined(table.readers(), ", "));
+  if (tables[t]->options().value_dtype == ValueDtype::float64) {
+    refuse_gradient<double>(stream, *tables[t], call);
+  }
+  refuse_gradient<float>(stream, *tables[t], call);
 }
 
 template <Backend B>
@@ -282,7 +296,7 @@ void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables, const Upda
   const StepGradients<B> step = gather_gradients(stream, tables);
   CallRefs<B> refs;
   for (std::size_t t = 0; t < step.calls.size(); ++t) {
-    refs.add(step.calls[t], tables[static_cast<std::int64_t>(t)]->layout().dim);
+    refs.add(step.calls[t], *tables[static_cast<std::int64_t>(t)]);
   }
   const CallRef* calls = refs.on_device(stream);
   check_finite(stream, tables, step, calls);
@@ -304,6 +318,11 @@ void apply_gradients(Stream<B>& stream, Span<Table<B>* const> tables, const Upda
                           .rows = step.rows,
                           .first_new = device_view<RowId>(stream, first_new, new_storage),
                           .wide = wide.on_device(stream)});
+  if constexpr (std::same_as<B, Cpu>) {
+    update_double_rows(stream, table_refs,
+                       {table_refs.data(), calls, step.keys, step.rows, first_new.data()},
+                       Span<const std::int64_t>(step.starts));
+  }
 }
 
 }  // namespace keyshard

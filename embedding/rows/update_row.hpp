@@ -18,20 +18,20 @@
 namespace keyshard {
 
 /// Clips the gradient g [dim] of a group by value, then by norm, as Regularization says.
-template <class Team>
-KEYSHARD_HD void clip(const Team& team, const GroupRef& group, float* g) {
-  if (group.clip_value > 0.0f) {
-    const float most = group.clip_value;
+template <class Team, class T>
+KEYSHARD_HD void clip(const Team& team, const GroupRef& group, T* g) {
+  if (group.clip_value > 0) {
+    const T most = static_cast<T>(group.clip_value);
     for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
       g[d] = g[d] > most ? most : g[d] < -most ? -most : g[d];
     }
   }
-  if (group.clip_norm > 0.0f) {
-    const double most = static_cast<double>(group.clip_norm);
+  if (group.clip_norm > 0) {
+    const double most = static_cast<double>(static_cast<T>(group.clip_norm));
     const double norm = row_norm(team, group.dim, [&](std::int64_t d) { return g[d]; });
     if (norm > most) {
       for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
-        g[d] = static_cast<float>(static_cast<double>(g[d]) * (most / norm));
+        g[d] = static_cast<T>(static_cast<double>(g[d]) * (most / norm));
       }
     }
   }
@@ -39,16 +39,16 @@ KEYSHARD_HD void clip(const Team& team, const GroupRef& group, float* g) {
 
 /// Clips the gradient g [dim] of a group, adds L2 to it, and decays the weights w of the group, as
 /// Regularization says.
-template <class Team>
+template <class Team, class T>
 KEYSHARD_HD void regularize(const Team& team, const GroupRef& group, std::uint32_t occurrences,
-                            float* w, float* g) {
+                            T* w, T* g) {
   clip(team, group, g);
-  const float factor =
-      group.l2_per_occurrence ? group.l2 * static_cast<float>(occurrences) : group.l2;
+  const T l2 = static_cast<T>(group.l2), decay = static_cast<T>(group.decay);
+  const T factor = group.l2_per_occurrence ? l2 * static_cast<T>(occurrences) : l2;
   for (std::int64_t d = team.thread_rank(); d < group.dim; d += team.num_threads()) {
-    const float before = w[d];
+    const T before = w[d];
     g[d] = g[d] + factor * before;
-    w[d] = before - group.decay * before;
+    w[d] = before - decay * before;
   }
 }
 

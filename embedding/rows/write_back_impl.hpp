@@ -113,7 +113,7 @@ std::vector<RowGradients<B>> take_calls(Stream<B>& stream, Table<B>& table) {
         select(stream, call.size, StaysAsRead{call.rows, now.data()});
     if (left.size() < call.size) {
       table.count_dropped(call.size - left.size());
-      call = take_gradients(stream, call, table.layout().dim, left);
+      call = take_gradients(stream, call, table.layout().width, left);
     }
   }
   return calls;
@@ -145,13 +145,29 @@ struct WriteBackRow {
     const bool adds = by_increment && read[k] != kNoRow;
     const OpenRow open(*table, rows[i], wide.of_row(i, table->dim));
     open.load(team, *table);
-    float* row = open.values;
-    for (std::int64_t d = team.thread_rank(); d < table->dim; d += team.num_threads()) {
-      const float to = updated[k * table->dim + d];
-      row[d] = adds ? row[d] + (to - old[k * table->dim + d]) : to;
-    }
-    clip_groups(team, *table, row);
+    with_number(table->dtype, [&](auto number) {
+      using T = decltype(number);
+      write(team, numbers_at<T>(open.values), numbers_at<T>(updated + k * table->dim),
+            adds ? numbers_at<T>(old + k * table->dim) : nullptr);
+    });
+    clip_groups(team, *table, open.values);
     open.store(team, *table);
+  }
+
+  /// row = to, or row += to - from. Integers wrap.
+  template <class Team, class T>
+  KEYSHARD_HD void write(const Team& team, T* row, const T* to, const T* from) const {
+    for (std::int64_t d = team.thread_rank(); d < numbers_in<T>(table->dim);
+         d += team.num_threads()) {
+      if (from == nullptr) {
+        row[d] = to[d];
+      } else if constexpr (std::numeric_limits<T>::is_integer) {
+        const auto bits = [](T x) { return static_cast<std::uint64_t>(x); };
+        row[d] = static_cast<T>(bits(row[d]) + (bits(to[d]) - bits(from[d])));
+      } else {
+        row[d] = row[d] + (to[d] - from[d]);
+      }
+    }
   }
 };
 

@@ -31,21 +31,22 @@ inline void advance(BetaPowers& clock, double beta_1, double beta_2) {
 }
 
 /// sqrt(1 - beta_2^t) / (1 - beta_1^t)
-inline float adam_factor(const BetaPowers& clock) {
-  return static_cast<float>(portable_sqrt(1.0 - clock[1]) / (1.0 - clock[0]));
+inline double adam_factor(const BetaPowers& clock) {
+  return portable_sqrt(1.0 - clock[1]) / (1.0 - clock[0]);
 }
 
 /// The means of gradients and of their squares, of one number of a row.
+template <class T>
 struct Moments {
-  float take_1;
-  float take_2;
+  T take_1;
+  T take_2;
 
   KEYSHARD_HD Moments(double beta_1, double beta_2)
-      : take_1(static_cast<float>(1.0 - beta_1)), take_2(static_cast<float>(1.0 - beta_2)) {}
+      : take_1(static_cast<T>(1.0 - beta_1)), take_2(static_cast<T>(1.0 - beta_2)) {}
 
-  KEYSHARD_HD float first(float m, float g) const { return m + take_1 * (g - m); }
+  KEYSHARD_HD T first(T m, T g) const { return m + take_1 * (g - m); }
 
-  KEYSHARD_HD float second(float v, float g) const { return v + take_2 * (g * g - v); }
+  KEYSHARD_HD T second(T v, T g) const { return v + take_2 * (g * g - v); }
 };
 
 /// m += (1 - beta_1) (g - m); v += (1 - beta_2) (g^2 - v); w -= lr sqrt(1 - beta_2^t) / (1 -
@@ -55,10 +56,10 @@ struct Adam {
   static constexpr const char* kName = "adam";
   static constexpr int kStates = 2;
   static constexpr Widths kWidths = Widths::usual;
-  float learning_rate = 0.001f;
+  double learning_rate = 0.001;
   double beta_1 = 0.9;
   double beta_2 = 0.999;
-  float epsilon = 1e-7f;
+  double epsilon = 1e-7;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -75,19 +76,19 @@ struct Adam {
     step.factors[0] = adam_factor(clock);
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float alpha = learning_rate * step.learning_rate_scale * step.factors[0];
-    const Moments moments(beta_1, beta_2);
-    float* second = state + dim;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T alpha = rate_of<T>(learning_rate, step) * static_cast<T>(step.factors[0]);
+    const Moments<T> moments(beta_1, beta_2);
+    const T tiny = static_cast<T>(epsilon);
+    T* second = state + dim;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float m = moments.first(state[d], g[d]);
-      const float v = moments.second(second[d], g[d]);
+      const T m = moments.first(state[d], g[d]);
+      const T v = moments.second(second[d], g[d]);
       state[d] = m;
       second[d] = v;
-      w[d] = w[d] - alpha * m / (std::sqrt(v) + epsilon);
+      w[d] = w[d] - alpha * m / (std::sqrt(v) + tiny);
     }
   }
 };
@@ -99,10 +100,10 @@ struct AmsGrad {
   static constexpr const char* kName = "amsgrad";
   static constexpr int kStates = 3;
   static constexpr Widths kWidths = Widths::any;
-  float learning_rate = 0.001f;
+  double learning_rate = 0.001;
   double beta_1 = 0.9;
   double beta_2 = 0.999;
-  float epsilon = 1e-7f;
+  double epsilon = 1e-7;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -118,22 +119,22 @@ struct AmsGrad {
     step.factors[0] = adam_factor(clock);
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float alpha = learning_rate * step.learning_rate_scale * step.factors[0];
-    const Moments moments(beta_1, beta_2);
-    float* second = state + dim;
-    float* largest = second + dim;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T alpha = rate_of<T>(learning_rate, step) * static_cast<T>(step.factors[0]);
+    const Moments<T> moments(beta_1, beta_2);
+    const T tiny = static_cast<T>(epsilon);
+    T* second = state + dim;
+    T* largest = second + dim;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float m = moments.first(state[d], g[d]);
-      const float v = moments.second(second[d], g[d]);
-      const float x = v > largest[d] ? v : largest[d];
+      const T m = moments.first(state[d], g[d]);
+      const T v = moments.second(second[d], g[d]);
+      const T x = v > largest[d] ? v : largest[d];
       state[d] = m;
       second[d] = v;
       largest[d] = x;
-      w[d] = w[d] - alpha * m / (std::sqrt(x) + epsilon);
+      w[d] = w[d] - alpha * m / (std::sqrt(x) + tiny);
     }
   }
 };
@@ -144,11 +145,11 @@ struct AdamW {
   static constexpr const char* kName = "adamw";
   static constexpr int kStates = 2;
   static constexpr Widths kWidths = Widths::usual;
-  float learning_rate = 0.001f;
+  double learning_rate = 0.001;
   double beta_1 = 0.9;
   double beta_2 = 0.999;
-  float epsilon = 1e-7f;
-  float weight_decay = 0.004f;
+  double epsilon = 1e-7;
+  double weight_decay = 0.004;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -164,11 +165,10 @@ struct AdamW {
 
   void tick(BetaPowers& clock, StepScalars& step) const { adam().tick(clock, step); }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float decay = learning_rate * step.learning_rate_scale * weight_decay;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T decay = rate_of<T>(learning_rate, step) * static_cast<T>(weight_decay);
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
       w[d] = w[d] - decay * w[d];
     }
@@ -182,10 +182,10 @@ struct Adamax {
   static constexpr const char* kName = "adamax";
   static constexpr int kStates = 2;
   static constexpr Widths kWidths = Widths::any;
-  float learning_rate = 0.001f;
+  double learning_rate = 0.001;
   double beta_1 = 0.9;
   double beta_2 = 0.999;
-  float epsilon = 1e-7f;
+  double epsilon = 1e-7;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -198,25 +198,25 @@ struct Adamax {
 
   void tick(std::array<double, 1>& clock, StepScalars& step) const {
     clock[0] *= beta_1;
-    step.factors[0] = static_cast<float>(1.0 / (1.0 - clock[0]));
+    step.factors[0] = 1.0 / (1.0 - clock[0]);
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float alpha = learning_rate * step.learning_rate_scale * step.factors[0];
-    const float keep = static_cast<float>(beta_2);
-    const Moments moments(beta_1, beta_2);
-    float* largest = state + dim;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T alpha = rate_of<T>(learning_rate, step) * static_cast<T>(step.factors[0]);
+    const T keep = static_cast<T>(beta_2);
+    const Moments<T> moments(beta_1, beta_2);
+    const T tiny = static_cast<T>(epsilon);
+    T* largest = state + dim;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float m = moments.first(state[d], g[d]);
-      const float kept = keep * largest[d];
-      const float size = std::abs(g[d]);
-      const float u = kept > size ? kept : size;
+      const T m = moments.first(state[d], g[d]);
+      const T kept = keep * largest[d];
+      const T size = std::abs(g[d]);
+      const T u = kept > size ? kept : size;
       state[d] = m;
       largest[d] = u;
-      w[d] = w[d] - alpha * m / (u + epsilon);
+      w[d] = w[d] - alpha * m / (u + tiny);
     }
   }
 };
@@ -228,10 +228,10 @@ struct Nadam {
   static constexpr const char* kName = "nadam";
   static constexpr int kStates = 2;
   static constexpr Widths kWidths = Widths::usual;
-  float learning_rate = 0.001f;
+  double learning_rate = 0.001;
   double beta_1 = 0.9;
   double beta_2 = 0.999;
-  float epsilon = 1e-7f;
+  double epsilon = 1e-7;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -248,27 +248,27 @@ struct Nadam {
     const double next = beta_1 * (1.0 - 0.5 * (0.96 * clock[0]));
     clock[1] *= now;
     clock[2] *= beta_2;
-    step.factors[0] = static_cast<float>(next / (1.0 - next * clock[1]));
-    step.factors[1] = static_cast<float>((1.0 - now) / (1.0 - clock[1]));
-    step.factors[2] = static_cast<float>(1.0 / (1.0 - clock[2]));
+    step.factors[0] = next / (1.0 - next * clock[1]);
+    step.factors[1] = (1.0 - now) / (1.0 - clock[1]);
+    step.factors[2] = 1.0 / (1.0 - clock[2]);
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
-    const Moments moments(beta_1, beta_2);
-    const float of_m = step.factors[0];
-    const float of_g = step.factors[1];
-    const float of_v = step.factors[2];
-    float* second = state + dim;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T rate = rate_of<T>(learning_rate, step);
+    const Moments<T> moments(beta_1, beta_2);
+    const T tiny = static_cast<T>(epsilon);
+    const T of_m = static_cast<T>(step.factors[0]);
+    const T of_g = static_cast<T>(step.factors[1]);
+    const T of_v = static_cast<T>(step.factors[2]);
+    T* second = state + dim;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float m = moments.first(state[d], g[d]);
-      const float v = moments.second(second[d], g[d]);
+      const T m = moments.first(state[d], g[d]);
+      const T v = moments.second(second[d], g[d]);
       state[d] = m;
       second[d] = v;
-      w[d] = w[d] - rate * (of_m * m + of_g * g[d]) / (std::sqrt(of_v * v) + epsilon);
+      w[d] = w[d] - rate * (of_m * m + of_g * g[d]) / (std::sqrt(of_v * v) + tiny);
     }
   }
 };

@@ -14,56 +14,61 @@
 namespace keyshard {
 
 /// The extreme value, and how many rows of the bag have that value: an exact count below 2^24.
+template <class T>
 struct ExtremeState {
-  float value;
-  float ties;
+  T value;
+  T ties;
 };
 
+template <class T>
 struct ExtremeBack {
-  float share;  ///< the gradient of each row that has the extreme value
-  float value;
+  T share;  ///< the gradient of each row that has the extreme value
+  T value;
 };
 
-template <bool kMax>
+template <bool kMax, class T>
 struct Extreme {
   static constexpr const char* kName = kMax ? "max" : "min";
-  using State = ExtremeState;
-  using Back = ExtremeBack;
+  using Number = T;
+  using State = ExtremeState<T>;
+  using Back = ExtremeBack<T>;
   static constexpr bool kBackNeedsState = true;
   static constexpr Widths kWidths = Widths::any;
 
-  KEYSHARD_HD static State start(float x) { return {x, 1}; }
+  KEYSHARD_HD static State start(T x) { return {x, 1}; }
 
   /// Without a branch. -0 and +0 compare equal: min takes -0 and max takes +0, whatever their
   /// order.
   KEYSHARD_HD static State merge(State a, State b) {
     const bool equal = a.value == b.value;
     const bool first = kMax ? a.value > b.value : a.value < b.value;
-    const auto x = std::bit_cast<std::uint32_t>(a.value), y = std::bit_cast<std::uint32_t>(b.value);
-    const float both = std::bit_cast<float>(kMax ? x & y : x | y);
+    const auto x = bits_of(a.value), y = bits_of(b.value);
+    const T both = std::bit_cast<T>(kMax ? x & y : x | y);
     return {choose(equal, both, choose(first, a.value, b.value)),
-            choose(kMax ? a.value >= b.value : a.value <= b.value, a.ties, 0.0f) +
-                choose(first, 0.0f, b.ties)};
+            choose(kMax ? a.value >= b.value : a.value <= b.value, a.ties, T{0}) +
+                choose(first, T{0}, b.ties)};
   }
 
-  KEYSHARD_HD static State add(State s, float x) { return merge(s, start(x)); }
+  KEYSHARD_HD static State add(State s, T x) { return merge(s, start(x)); }
 
-  KEYSHARD_HD static float value(State s, std::int64_t) { return s.value; }
+  KEYSHARD_HD static T value(State s, std::int64_t) { return s.value; }
 
-  KEYSHARD_HD static Back back(float g, State s, std::int64_t) { return {g / s.ties, s.value}; }
+  KEYSHARD_HD static Back back(T g, State s, std::int64_t) { return {g / s.ties, s.value}; }
 
-  KEYSHARD_HD static float gradient(Back back, float x) {
-    return x == back.value ? back.share : 0.0f;
-  }
+  KEYSHARD_HD static T gradient(Back back, T x) { return x == back.value ? back.share : T{0}; }
 
-  static float empty(EmptyForm form) {
-    using Limits = std::numeric_limits<float>;
-    const float beyond = form == EmptyForm::ragged ? Limits::max() : Limits::infinity();
+  KEYSHARD_HD static constexpr T empty(EmptyForm form) {
+    using Limits = std::numeric_limits<T>;
+    const T beyond = form == EmptyForm::ragged ? Limits::max() : Limits::infinity();
     return kMax ? -beyond : beyond;
   }
 };
 
-using Min = Extreme<false>;
-using Max = Extreme<true>;
+template <class T>
+using MinOf = Extreme<false, T>;
+template <class T>
+using MaxOf = Extreme<true, T>;
+using Min = MinOf<float>;
+using Max = MaxOf<float>;
 
 }  // namespace keyshard

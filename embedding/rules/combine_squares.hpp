@@ -29,16 +29,18 @@ struct MomentBack {
 /// What variance and std share. Sources: B. P. Welford, Technometrics 4 (1962), for the next row;
 /// T. F. Chan, G. H. Golub and R. J. LeVeque, Compstat (1982), for two states. Equal rows have a
 /// mean and deviations without any rounding: their deviations are 0.
+template <class T>
 struct MomentFamily {
+  using Number = T;
   using Family = MomentFamily;
   using State = MomentState;
   using Back = MomentBack;
   static constexpr bool kBackNeedsState = true;
   static constexpr Widths kWidths = Widths::any;
 
-  KEYSHARD_HD static State start(float x) { return {1, static_cast<double>(x), 0}; }
+  KEYSHARD_HD static State start(T x) { return {1, static_cast<double>(x), 0}; }
 
-  KEYSHARD_HD static State add(State s, float x) {
+  KEYSHARD_HD static State add(State s, T x) {
     const double count = s.count + 1;
     const double delta = static_cast<double>(x) - s.mean;
     const double mean = s.mean + delta / count;
@@ -53,36 +55,42 @@ struct MomentFamily {
             a.deviations + b.deviations + delta * delta * (a.count * share)};
   }
 
-  KEYSHARD_HD static float gradient(Back back, float x) {
-    return static_cast<float>(back.scale * (static_cast<double>(x) - back.mean));
+  KEYSHARD_HD static T gradient(Back back, T x) {
+    return static_cast<T>(back.scale * (static_cast<double>(x) - back.mean));
   }
 
-  static float empty(EmptyForm) { return std::numeric_limits<float>::quiet_NaN(); }
+  KEYSHARD_HD static constexpr T empty(EmptyForm) { return std::numeric_limits<T>::quiet_NaN(); }
 };
 
-struct Variance : MomentFamily {
+template <class T>
+struct VarianceOf : MomentFamily<T> {
+  using State = MomentState;
+  using Back = MomentBack;
   static constexpr const char* kName = "variance";
 
-  KEYSHARD_HD static float value(State s, std::int64_t n) {
-    return static_cast<float>(s.deviations / static_cast<double>(n));
+  KEYSHARD_HD static T value(State s, std::int64_t n) {
+    return static_cast<T>(s.deviations / static_cast<double>(n));
   }
 
-  KEYSHARD_HD static Back back(float g, State s, std::int64_t n) {
+  KEYSHARD_HD static Back back(T g, State s, std::int64_t n) {
     return {s.mean, 2 * static_cast<double>(g) / static_cast<double>(n)};
   }
 };
 
 /// The root of the variance. A bag of equal rows has no gradient.
-struct Std : MomentFamily {
+template <class T>
+struct StdOf : MomentFamily<T> {
+  using State = MomentState;
+  using Back = MomentBack;
   static constexpr const char* kName = "std";
 
   KEYSHARD_HD static double root(State s, std::int64_t n) {
     return portable_sqrt(s.deviations / static_cast<double>(n));
   }
 
-  KEYSHARD_HD static float value(State s, std::int64_t n) { return static_cast<float>(root(s, n)); }
+  KEYSHARD_HD static T value(State s, std::int64_t n) { return static_cast<T>(root(s, n)); }
 
-  KEYSHARD_HD static Back back(float g, State s, std::int64_t n) {
+  KEYSHARD_HD static Back back(T g, State s, std::int64_t n) {
     const double scale = static_cast<double>(g) / (static_cast<double>(n) * root(s, n));
     return {s.mean, s.deviations == 0 ? 0.0 : scale};
   }
@@ -97,34 +105,38 @@ struct SquareBack {
 };
 
 /// The root of the sum of squares. A bag of zeros has no gradient.
-struct EuclideanNorm {
+template <class T>
+struct EuclideanNormOf {
+  using Number = T;
   using State = SquareState;
   using Back = SquareBack;
   static constexpr const char* kName = "euclidean_norm";
   static constexpr bool kBackNeedsState = true;
   static constexpr Widths kWidths = Widths::any;
 
-  KEYSHARD_HD static State start(float x) {
-    return {static_cast<double>(x) * static_cast<double>(x)};
-  }
+  KEYSHARD_HD static State start(T x) { return {static_cast<double>(x) * static_cast<double>(x)}; }
 
-  KEYSHARD_HD static State add(State s, float x) { return merge(s, start(x)); }
+  KEYSHARD_HD static State add(State s, T x) { return merge(s, start(x)); }
 
   KEYSHARD_HD static State merge(State a, State b) { return {a.squares + b.squares}; }
 
-  KEYSHARD_HD static float value(State s, std::int64_t) {
-    return static_cast<float>(portable_sqrt(s.squares));
+  KEYSHARD_HD static T value(State s, std::int64_t) {
+    return static_cast<T>(portable_sqrt(s.squares));
   }
 
-  KEYSHARD_HD static Back back(float g, State s, std::int64_t) {
+  KEYSHARD_HD static Back back(T g, State s, std::int64_t) {
     return {s.squares == 0 ? 0.0 : static_cast<double>(g) / portable_sqrt(s.squares)};
   }
 
-  KEYSHARD_HD static float gradient(Back back, float x) {
-    return static_cast<float>(back.scale * static_cast<double>(x));
+  KEYSHARD_HD static T gradient(Back back, T x) {
+    return static_cast<T>(back.scale * static_cast<double>(x));
   }
 
-  static float empty(EmptyForm) { return 0; }
+  KEYSHARD_HD static constexpr T empty(EmptyForm) { return 0; }
 };
+
+using Variance = VarianceOf<float>;
+using Std = StdOf<float>;
+using EuclideanNorm = EuclideanNormOf<float>;
 
 }  // namespace keyshard

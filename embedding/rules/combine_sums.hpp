@@ -12,64 +12,75 @@
 namespace keyshard {
 
 /// The state and the backward message of sums: one number.
+template <class T>
 struct SumState {
-  float sum;
+  T sum;
 };
 
+template <class T>
 struct SumBack {
-  float gradient;  ///< of each row of the bag
+  T gradient;  ///< of each row of the bag
 };
 
 /// What sum, mean and sqrtn share: they differ in the divisor.
+template <class T>
 struct SumFamily {
+  using Number = T;
   using Family = SumFamily;
-  using State = SumState;
-  using Back = SumBack;
+  using State = SumState<T>;
+  using Back = SumBack<T>;
   static constexpr bool kBackNeedsState =
       false;  ///< whether backward needs the state of the bag and the rows
-  static constexpr Widths kWidths = Widths::usual;
+  static constexpr Widths kWidths = usual_for_floats<T>;
 
-  KEYSHARD_HD static State start(float x) { return {x}; }
+  KEYSHARD_HD static State start(T x) { return {x}; }
 
-  KEYSHARD_HD static State add(State s, float x) { return {s.sum + x}; }
+  KEYSHARD_HD static State add(State s, T x) { return {s.sum + x}; }
 
   KEYSHARD_HD static State merge(State a, State b) { return {a.sum + b.sum}; }
 
-  KEYSHARD_HD static float gradient(Back back, float /*x*/) { return back.gradient; }
+  KEYSHARD_HD static T gradient(Back back, T /*x*/) { return back.gradient; }
 
-  static float empty(EmptyForm) { return 0; }
+  KEYSHARD_HD static constexpr T empty(EmptyForm) { return 0; }
 };
 
-struct Sum : SumFamily {
+template <class T>
+struct SumOf : SumFamily<T> {
   static constexpr const char* kName = "sum";
 
-  KEYSHARD_HD static float value(State s, std::int64_t) { return s.sum; }
+  KEYSHARD_HD static T value(SumState<T> s, std::int64_t) { return s.sum; }
 
-  KEYSHARD_HD static Back back(float g, State, std::int64_t) { return {g}; }
+  KEYSHARD_HD static SumBack<T> back(T g, SumState<T>, std::int64_t) { return {g}; }
 };
 
-struct Mean : SumFamily {
+template <class T>
+struct MeanOf : SumFamily<T> {
   static constexpr const char* kName = "mean";
 
-  static float empty(EmptyForm) { return std::numeric_limits<float>::quiet_NaN(); }
+  KEYSHARD_HD static constexpr T empty(EmptyForm) { return std::numeric_limits<T>::quiet_NaN(); }
 
-  KEYSHARD_HD static float value(State s, std::int64_t n) { return s.sum / static_cast<float>(n); }
+  KEYSHARD_HD static T value(SumState<T> s, std::int64_t n) { return s.sum / static_cast<T>(n); }
 
-  KEYSHARD_HD static Back back(float g, State, std::int64_t n) {
-    return {g / static_cast<float>(n)};
+  KEYSHARD_HD static SumBack<T> back(T g, SumState<T>, std::int64_t n) {
+    return {g / static_cast<T>(n)};
   }
 };
 
-struct SqrtN : SumFamily {
+template <class T>
+struct SqrtNOf : SumFamily<T> {
   static constexpr const char* kName = "sqrtn";
 
-  KEYSHARD_HD static float value(State s, std::int64_t n) {
-    return s.sum / std::sqrt(static_cast<float>(n));
+  KEYSHARD_HD static T value(SumState<T> s, std::int64_t n) {
+    return s.sum / std::sqrt(static_cast<T>(n));
   }
 
-  KEYSHARD_HD static Back back(float g, State, std::int64_t n) {
-    return {g / std::sqrt(static_cast<float>(n))};
+  KEYSHARD_HD static SumBack<T> back(T g, SumState<T>, std::int64_t n) {
+    return {g / std::sqrt(static_cast<T>(n))};
   }
 };
+
+using Sum = SumOf<float>;
+using Mean = MeanOf<float>;
+using SqrtN = SqrtNOf<float>;
 
 }  // namespace keyshard

@@ -15,48 +15,61 @@
 namespace keyshard {
 
 /// Sums over the ids of a bag, in their order.
-struct BagWeight {
-  float sum;      ///< of the weights
-  float squares;  ///< of their squares
+template <class T>
+struct WeightOfBag {
+  T sum;      ///< of the weights
+  T squares;  ///< of their squares
 };
+
+using BagWeight = WeightOfBag<float>;
 
 /// Rows are multiplied by their weights before they reach `start` and `add`, and the gradient of a
 /// row is multiplied by its weight.
-struct WeightedFamily : SumFamily {
+template <class T>
+struct WeightedFamily : SumFamily<T> {
   using Family = WeightedFamily;
   static constexpr bool kWeighted = true;
 };
 
-struct WeightedSum : WeightedFamily {
-  KEYSHARD_HD static float value(State s, BagWeight) { return s.sum; }
+template <class T>
+struct WeightedSum : WeightedFamily<T> {
+  KEYSHARD_HD static T value(SumState<T> s, WeightOfBag<T>) { return s.sum; }
 
-  KEYSHARD_HD static Back back(float g, State, BagWeight) { return {g}; }
+  KEYSHARD_HD static SumBack<T> back(T g, SumState<T>, WeightOfBag<T>) { return {g}; }
 };
 
 /// A weighted sum over a divisor of the bag.
-template <class Divisor>
-struct WeightedQuotient : WeightedFamily {
-  KEYSHARD_HD static float value(State s, BagWeight weight) {
-    const float divisor = Divisor::of(weight);
-    return divisor == 0 ? 0.0f : s.sum / divisor;
+template <class T, class Divisor>
+struct WeightedQuotient : WeightedFamily<T> {
+  KEYSHARD_HD static T value(SumState<T> s, WeightOfBag<T> weight) {
+    const T divisor = Divisor::of(weight);
+    return divisor == 0 ? T{0} : s.sum / divisor;
   }
 
-  KEYSHARD_HD static Back back(float g, State, BagWeight weight) {
-    const float divisor = Divisor::of(weight);
-    return {divisor == 0 ? 0.0f : g / divisor};
+  KEYSHARD_HD static SumBack<T> back(T g, SumState<T>, WeightOfBag<T> weight) {
+    const T divisor = Divisor::of(weight);
+    return {divisor == 0 ? T{0} : g / divisor};
   }
 };
 
 struct SumOfWeights {
-  KEYSHARD_HD static float of(BagWeight weight) { return weight.sum; }
+  template <class T>
+  KEYSHARD_HD static T of(WeightOfBag<T> weight) {
+    return weight.sum;
+  }
 };
 
 struct RootOfSquares {
-  KEYSHARD_HD static float of(BagWeight weight) { return std::sqrt(weight.squares); }
+  template <class T>
+  KEYSHARD_HD static T of(WeightOfBag<T> weight) {
+    return std::sqrt(weight.squares);
+  }
 };
 
-using WeightedMean = WeightedQuotient<SumOfWeights>;
-using WeightedSqrtN = WeightedQuotient<RootOfSquares>;
+template <class T>
+using WeightedMean = WeightedQuotient<T, SumOfWeights>;
+template <class T>
+using WeightedSqrtN = WeightedQuotient<T, RootOfSquares>;
 
 template <class C>
 concept TakesWeights = requires {
@@ -72,7 +85,10 @@ struct Append<std::variant<Some...>, More...> {
 };
 
 /// What bags are pooled by: the combiners of the family, then those with weights.
-using BagCombiner = Append<Combiner, WeightedSum, WeightedMean, WeightedSqrtN>::Type;
+template <class T>
+using BagCombinersOf =
+    typename Append<CombinersOf<T>, WeightedSum<T>, WeightedMean<T>, WeightedSqrtN<T>>::Type;
+using BagCombiner = BagCombinersOf<float>;
 
 /// What combiners with one state share, or the combiner itself.
 template <class C>

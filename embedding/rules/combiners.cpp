@@ -64,6 +64,13 @@ std::int64_t state_bytes(const Combiner& combiner) {
   return visit_variant(combiner, [](auto c) { return bytes_of<typename decltype(c)::State>(); });
 }
 
+std::int64_t double_state_bytes(const Combiner& combiner) {
+  std::int64_t bytes = 0;
+  with_alternative<CombinersOf<double>>(
+      combiner.index(), [&](auto c) { bytes = bytes_of<typename decltype(c)::State>(); });
+  return bytes;
+}
+
 std::int64_t back_bytes(const Combiner& combiner) {
   return visit_variant(combiner, [](auto c) { return bytes_of<typename decltype(c)::Back>(); });
 }

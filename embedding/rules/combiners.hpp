@@ -9,7 +9,8 @@
 // a known length before it makes vector instructions of it, so those of a long body come out better
 // where the length is not known.
 //
-// A struct says all that is particular to its combiner, and `Combiner` lists it. States and
+// A struct says all that is particular to its combiner, for rows of numbers of type T, and
+// `CombinersOf` lists it. States and
 // backward messages travel as bytes: both are trivially copyable, aligned to 8 bytes at most, and
 // consist of numbers of one type, float or double.
 //
@@ -33,9 +34,11 @@ namespace keyshard {
 
 class Settings;
 
-/// The table of the family (family.hpp).
-using Combiner =
-    std::variant<Sum, Mean, Min, Max, SqrtN, Prod, Variance, Std, LogSumExp, EuclideanNorm>;
+/// The table of the family (family.hpp), for rows of floats or of doubles.
+template <class T>
+using CombinersOf = std::variant<SumOf<T>, MeanOf<T>, MinOf<T>, MaxOf<T>, SqrtNOf<T>, ProdOf<T>,
+                                 VarianceOf<T>, StdOf<T>, LogSumExpOf<T>, EuclideanNormOf<T>>;
+using Combiner = CombinersOf<float>;
 
 /// What a feature is pooled by: a built-in combiner, or one of a program.
 using AnyCombiner = std::variant<Combiner, OwnCombiner>;
@@ -57,6 +60,8 @@ AnyCombiner read_combiner(Settings& settings, const char* key, const AnyCombiner
 
 /// Bytes per column of a state and of a backward message, for messages between ranks.
 std::int64_t state_bytes(const Combiner& combiner);
+/// Bytes per column of a state of rows of doubles.
+std::int64_t double_state_bytes(const Combiner& combiner);
 std::int64_t back_bytes(const Combiner& combiner);
 /// The alignment that both need, in bytes.
 std::int64_t combiner_alignment(const Combiner& combiner);

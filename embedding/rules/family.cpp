@@ -73,7 +73,7 @@ void FieldReader::operator()(const char* key, float& value, double least, double
 }
 
 void FieldReader::operator()(const char* key, double& value, double least, double most) const {
-  value = settings_.number(key, value, least, most);
+  value = settings_.float_sized(key, value, least, most);
 }
 
 void FieldReader::operator()(const char* key, bool& value) const {

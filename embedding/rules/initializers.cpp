@@ -27,7 +27,7 @@ InitialValues constant_or_vector(Settings& settings, std::int64_t dim) {
   }
   InitialValues result{Constant{}, {}};
   for (const double value : settings.numbers("values")) {
-    result.constant.push_back(static_cast<float>(value));
+    result.constant.push_back(value);
   }
   return result;
 }
@@ -97,16 +97,16 @@ Initializer variance_scaling(double scale, Fan fan, Distribution distribution, s
   const double variance = scale / n;
   switch (distribution) {
     case Distribution::uniform: {
-      const auto limit = static_cast<float>(portable_sqrt(3.0 * variance));
+      const double limit = portable_sqrt(3.0 * variance);
       return Uniform{-limit, limit};
     }
     case Distribution::truncated_normal:
       // The constant is the standard deviation of a normal cut at two standard deviations.
-      return TruncatedNormal{0, static_cast<float>(portable_sqrt(variance) / 0.87962566103423978)};
+      return TruncatedNormal{0, portable_sqrt(variance) / 0.87962566103423978};
     case Distribution::normal:
       break;
   }
-  return Normal{0, static_cast<float>(portable_sqrt(variance))};
+  return Normal{0, portable_sqrt(variance)};
 }
 
 InitialValues read_initializer(Settings settings, const InitialValues& otherwise, std::int64_t dim,
@@ -139,15 +139,14 @@ InitialValues initializer_of(const SettingValue& tree, std::int64_t dim, const O
 }
 
 SettingValue initializer_tree(const InitialValues& initial, std::int64_t dim) {
-  std::vector<float> constant = initial.constant;
+  std::vector<double> constant = initial.constant;
   if (const auto* borrowed = std::get_if<ConstantVector>(&initial.initializer);
       borrowed != nullptr && constant.empty()) {
     constant.assign(borrowed->values, borrowed->values + dim);
   }
   if (!constant.empty()) {
-    return value_of(SettingValue::Table{
-        {"type", value_of(std::string("constant"))},
-        {"values", value_of(std::vector<double>(constant.begin(), constant.end()))}});
+    return value_of(SettingValue::Table{{"type", value_of(std::string("constant"))},
+                                        {"values", value_of(constant)}});
   }
   return visit_variant(initial.initializer, [](const auto& rule) {
     using Rule = std::decay_t<decltype(rule)>;

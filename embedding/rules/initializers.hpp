@@ -23,27 +23,33 @@ struct SettingValue;
 
 /// The same number everywhere (zeros, ones, constant).
 struct Constant {
-  float value = 0;
+  double value = 0;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
     field("value", self.value);
   }
 
-  KEYSHARD_HD float operator()(std::uint32_t, std::int64_t) const { return value; }
+  template <class T>
+  KEYSHARD_HD T at(std::uint32_t, std::int64_t) const {
+    return static_cast<T>(value);
+  }
 };
 
 /// A number per column. `values` [dim] is borrowed from the table that uses the rule.
 struct ConstantVector {
-  const float* values = nullptr;
+  const double* values = nullptr;
 
-  KEYSHARD_HD float operator()(std::uint32_t, std::int64_t column) const { return values[column]; }
+  template <class T>
+  KEYSHARD_HD T at(std::uint32_t, std::int64_t column) const {
+    return static_cast<T>(values[column]);
+  }
 };
 
 /// Uniform in [low, high).
 struct Uniform {
-  float low = -0.05f;
-  float high = 0.05f;
+  double low = -0.05;
+  double high = 0.05;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -51,8 +57,10 @@ struct Uniform {
     field("high", self.high);
   }
 
-  KEYSHARD_HD float operator()(std::uint32_t word, std::int64_t) const {
-    return low + (high - low) * unit_float(word);
+  template <class T>
+  KEYSHARD_HD T at(std::uint32_t word, std::int64_t) const {
+    const T least = static_cast<T>(low), most = static_cast<T>(high);
+    return least + (most - least) * static_cast<T>(unit_float(word));
   }
 };
 
@@ -61,11 +69,18 @@ KEYSHARD_HD inline double middle_of_unit(std::uint32_t word) {
   return (static_cast<double>(static_cast<std::int32_t>(word >> 8)) + 0.5) * 0x1p-24;
 }
 
+/// The number at a quantile of the standard normal, where mean and deviation are numbers of type T.
+template <class T>
+KEYSHARD_HD T quantile_of(double mean, double stddev, double quantile) {
+  return static_cast<T>(static_cast<double>(static_cast<T>(mean)) +
+                        static_cast<double>(static_cast<T>(stddev)) * quantile);
+}
+
 /// Normal with this mean and standard deviation. (k + 1/2) 2^-24 is never 0 or 1, so every value is
 /// finite.
 struct Normal {
-  float mean = 0;
-  float stddev = 0.05f;
+  double mean = 0;
+  double stddev = 0.05;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -75,15 +90,16 @@ struct Normal {
 
   KEYSHARD_HD double probability(std::uint32_t word) const { return middle_of_unit(word); }
 
-  KEYSHARD_HD float at_quantile(double quantile) const {
-    return static_cast<float>(mean + stddev * quantile);
+  template <class T>
+  KEYSHARD_HD T at_quantile(double quantile) const {
+    return quantile_of<T>(mean, stddev, quantile);
   }
 };
 
 /// Normal cut at two standard deviations on each side.
 struct TruncatedNormal {
-  float mean = 0;
-  float stddev = 0.05f;
+  double mean = 0;
+  double stddev = 0.05;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -97,8 +113,9 @@ struct TruncatedNormal {
     return kBelow + middle_of_unit(word) * (1.0 - 2.0 * kBelow);
   }
 
-  KEYSHARD_HD float at_quantile(double quantile) const {
-    return static_cast<float>(mean + stddev * quantile);
+  template <class T>
+  KEYSHARD_HD T at_quantile(double quantile) const {
+    return quantile_of<T>(mean, stddev, quantile);
   }
 };
 
@@ -117,7 +134,7 @@ Initializer variance_scaling(double scale, Fan fan, Distribution distribution, s
 /// What a configuration says of initial values: a rule, or a constant per column in its place.
 struct InitialValues {
   Initializer initializer = Normal{};
-  std::vector<float> constant;  ///< [dim], or empty
+  std::vector<double> constant;  ///< [dim], or empty
 };
 
 /// Reads a table `type = NAME` and the keys of that initializer for rows of `dim`; `otherwise`
@@ -136,9 +153,9 @@ SettingValue initializer_tree(const InitialValues& initial, std::int64_t dim);
 
 /// The values of a rule that is a function of normal quantiles for four words: those of the middle
 /// of the distribution are computed together, the others one by one.
-template <class I>
+template <class I, class T>
 KEYSHARD_HD KEYSHARD_INLINE void four_normals(const I& initializer, const Random4& words,
-                                              float (&values)[4]) {
+                                              T (&values)[4]) {
   double p[4], quantile[4];
   for (int k = 0; k < 4; ++k) {
     p[k] = initializer.probability(words.word[k]);
@@ -148,29 +165,43 @@ KEYSHARD_HD KEYSHARD_INLINE void four_normals(const I& initializer, const Random
     if (!in_normal_middle(p[k])) {
       quantile[k] = normal_quantile(p[k]);
     }
-    values[k] = initializer.at_quantile(quantile[k]);
+    values[k] = initializer.template at_quantile<T>(quantile[k]);
   }
 }
 
-/// Writes the initial values of one row of `dim` columns. Lanes take four columns at a time.
-template <class I, class Team>
-KEYSHARD_HD void initialize_row(const Team& team, const I& initializer, std::uint64_t seed,
-                                std::uint64_t key, std::int64_t dim, float* row) {
+/// Calls put(column, value) for the initial values of one row of `dim` columns, numbers of type T,
+/// float or double. Lanes take four columns at a time. A rule of a program has floats alone.
+template <class T, class I, class Team, class Put>
+KEYSHARD_HD KEYSHARD_INLINE void initial_numbers(const Team& team, const I& initializer,
+                                                 std::uint64_t seed, std::uint64_t key,
+                                                 std::int64_t dim, const Put& put) {
   for (std::int64_t c = 4 * static_cast<std::int64_t>(team.thread_rank()); c < dim;
        c += 4 * static_cast<std::int64_t>(team.num_threads())) {
     const Random4 words = philox(seed, key, static_cast<std::uint64_t>(c / 4));
     if constexpr (requires { initializer.probability(words.word[0]); }) {
-      float values[4];
+      T values[4];
       four_normals(initializer, words, values);
       for (std::int64_t k = c; k < dim && k < c + 4; ++k) {
-        row[k] = values[k - c];
+        put(k, values[k - c]);
+      }
+    } else if constexpr (requires { initializer.template at<T>(words.word[0], c); }) {
+      for (std::int64_t k = c; k < dim && k < c + 4; ++k) {
+        put(k, initializer.template at<T>(words.word[k - c], k));
       }
     } else {
       for (std::int64_t k = c; k < dim && k < c + 4; ++k) {
-        row[k] = initializer(words.word[k - c], k);
+        put(k, initializer(words.word[k - c], k));
       }
     }
   }
+}
+
+/// Writes the initial values of one row of `dim` columns.
+template <class I, class Team>
+KEYSHARD_HD void initialize_row(const Team& team, const I& initializer, std::uint64_t seed,
+                                std::uint64_t key, std::int64_t dim, float* row) {
+  initial_numbers<float>(team, initializer, seed, key, dim,
+                         [row](std::int64_t k, float value) { row[k] = value; });
 }
 
 }  // namespace keyshard

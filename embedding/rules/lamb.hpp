@@ -22,11 +22,11 @@ struct Lamb {
   static constexpr int kStates = 2;
   static constexpr Widths kWidths = Widths::any;
   static constexpr bool kWholeRow = true;
-  float learning_rate = 0.001f;
+  double learning_rate = 0.001;
   double beta_1 = 0.9;
   double beta_2 = 0.999;
-  float epsilon = 1e-6f;
-  float weight_decay = 0;
+  double epsilon = 1e-6;
+  double weight_decay = 0;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -40,18 +40,19 @@ struct Lamb {
 
   void tick(BetaPowers& clock, StepScalars& step) const {
     advance(clock, beta_1, beta_2);
-    step.factors[0] = static_cast<float>(1.0 / (1.0 - clock[0]));
-    step.factors[1] = static_cast<float>(1.0 / (1.0 - clock[1]));
+    step.factors[0] = 1.0 / (1.0 - clock[0]);
+    step.factors[1] = 1.0 / (1.0 - clock[1]);
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float of_m = step.factors[0];
-    const float of_v = step.factors[1];
-    const Moments moments(beta_1, beta_2);
-    float* second = state + dim;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T of_m = static_cast<T>(step.factors[0]);
+    const T of_v = static_cast<T>(step.factors[1]);
+    const Moments<T> moments(beta_1, beta_2);
+    const T tiny = static_cast<T>(epsilon);
+    const T decay = static_cast<T>(weight_decay);
+    T* second = state + dim;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
       state[d] = moments.first(state[d], g[d]);
       second[d] = moments.second(second[d], g[d]);
@@ -59,12 +60,12 @@ struct Lamb {
 
     // A lane reads the moments that it wrote, here and in strided_sum.
     const auto move = [&](std::int64_t d) {
-      return of_m * state[d] / (std::sqrt(of_v * second[d]) + epsilon) + weight_decay * w[d];
+      return of_m * state[d] / (std::sqrt(of_v * second[d]) + tiny) + decay * w[d];
     };
     const double row = row_norm(team, dim, [&](std::int64_t d) { return w[d]; });
     const double moved = row_norm(team, dim, move);
     const double ratio = row > 0.0 && moved > 0.0 ? row / moved : 1.0;
-    const float rate = learning_rate * step.learning_rate_scale * static_cast<float>(ratio);
+    const T rate = rate_of<T>(learning_rate, step) * static_cast<T>(ratio);
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
       w[d] = w[d] - rate * move(d);
     }

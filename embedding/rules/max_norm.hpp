@@ -14,20 +14,22 @@ namespace keyshard {
 inline constexpr double kAtLimit = 1 - 1e-6;
 
 /// A row of at most max_norm times this is within the limit: the rounding of a clipped row to
-/// floats may lengthen it by 2^-24, so clipping twice is clipping once.
-inline constexpr double kWithinLimit = 1 + 0x1p-23;
+/// floats may lengthen it by 2^-24, that of doubles and of the sum of their squares by far less
+/// than 2^-40, so clipping twice is clipping once.
+template <class T>
+inline constexpr double kWithinLimit = 1 + (sizeof(T) == sizeof(float) ? 0x1p-23 : 0x1p-40);
 
 /// v = v max_norm / max(|v|, max_norm). A lane works on the columns lane, lane + width, ... alone.
-template <class Team>
+template <class Team, class T>
 KEYSHARD_NOINLINE KEYSHARD_HD void clip_row(const Team& team, std::int64_t dim, double max_norm,
-                                            float* v) {
+                                            T* v) {
   with_width(dim, [&](auto n) {
     const double squares = row_squares(team, n, [&](std::int64_t d) { return v[d]; });
-    const double most = max_norm * kWithinLimit;
+    const double most = max_norm * kWithinLimit<T>;
     if (squares > most * most) {
       const double factor = max_norm / portable_sqrt(squares);
       for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
-        v[d] = static_cast<float>(static_cast<double>(v[d]) * factor);
+        v[d] = static_cast<T>(static_cast<double>(v[d]) * factor);
       }
     }
   });
@@ -35,11 +37,10 @@ KEYSHARD_NOINLINE KEYSHARD_HD void clip_row(const Team& team, std::int64_t dim, 
 
 /// g = (I - v v^T / |v|^2) g where the row v is at the limit; elsewhere g stays as it is. A lane
 /// works on the columns lane, lane + width, ... alone.
-template <class Team>
+template <class Team, class T>
 KEYSHARD_NOINLINE KEYSHARD_HD void project_gradient(const Team& team, std::int64_t dim,
-                                                    double max_norm,
-                                                    const float* KEYSHARD_RESTRICT v,
-                                                    float* KEYSHARD_RESTRICT g) {
+                                                    double max_norm, const T* KEYSHARD_RESTRICT v,
+                                                    T* KEYSHARD_RESTRICT g) {
   with_width(dim, [&](auto n) {
     const double squares = row_squares(team, n, [&](std::int64_t d) { return v[d]; });
     const double least = max_norm * kAtLimit;
@@ -51,7 +52,7 @@ KEYSHARD_NOINLINE KEYSHARD_HD void project_gradient(const Team& team, std::int64
     });
     const double factor = along / squares;
     for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
-      g[d] = static_cast<float>(static_cast<double>(g[d]) - static_cast<double>(v[d]) * factor);
+      g[d] = static_cast<T>(static_cast<double>(g[d]) - static_cast<double>(v[d]) * factor);
     }
   });
 }

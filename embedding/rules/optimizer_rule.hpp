@@ -1,5 +1,6 @@
-// What the struct of an optimizer has, beside `update`. It says all that is particular to its
-// optimizer; configurations, tables, checkpoints and messages are made from
+// What the struct of an optimizer has, beside `update`, which takes values, states and gradients of
+// type T, float or double, and computes in T. It says all that is particular to its optimizer;
+// configurations, tables, checkpoints and messages are made from
 // - kName: its name in files;
 // - fields(self, field), which calls field(key, member, least, most) for every key of a
 //   configuration; the default of a key is that of the member;
@@ -16,15 +17,22 @@
 #include <cstdint>
 
 #include "runtime/columns.hpp"
+#include "runtime/portable.hpp"
 
 namespace keyshard {
 
 /// What a step gives to every row.
 struct StepScalars {
-  std::int64_t step = 1;          ///< number of the step, from 1
-  float learning_rate_scale = 1;  ///< factor of the schedule
-  float factors[3] = {1, 1, 1};   ///< what `tick` makes of the clock, computed in double
+  std::int64_t step = 1;           ///< number of the step, from 1
+  double learning_rate_scale = 1;  ///< factor of the schedule
+  double factors[3] = {1, 1, 1};   ///< what `tick` makes of the clock
 };
+
+/// The learning rate of a step.
+template <class T>
+KEYSHARD_HD T rate_of(double learning_rate, const StepScalars& step) {
+  return static_cast<T>(learning_rate) * static_cast<T>(step.learning_rate_scale);
+}
 
 /// How many numbers of a state each row has: one per column, or a single one.
 enum class StateWidth { columns, one };
@@ -33,7 +41,7 @@ enum class StateWidth { columns, one };
 /// step.
 struct StateRule {
   const char* name;
-  float initial = 0;
+  double initial = 0;
   StateWidth width = StateWidth::columns;
 };
 

@@ -38,8 +38,8 @@ bool needs_whole_row(const Optimizer& optimizer) {
       optimizer, [](const auto& rule) { return NeedsWholeRow<std::decay_t<decltype(rule)>>; });
 }
 
-float learning_rate_of(const Optimizer& optimizer) {
-  return visit_variant(optimizer, [](const auto& rule) {
+double learning_rate_of(const Optimizer& optimizer) {
+  return visit_variant(optimizer, [](const auto& rule) -> double {
     if constexpr (requires { rule.learning_rate; }) {
       return rule.learning_rate;
     } else {
@@ -126,7 +126,7 @@ OptimizerClock::OptimizerClock(const Optimizer& optimizer) : optimizer_(optimize
   });
 }
 
-StepScalars OptimizerClock::tick(float learning_rate_scale) {
+StepScalars OptimizerClock::tick(double learning_rate_scale) {
   StepScalars step;
   step.step = ++step_;
   step.learning_rate_scale = learning_rate_scale;

@@ -28,13 +28,13 @@ namespace keyshard {
 /// gradient is summed over all occurrences of the key first; then it is clipped by value, then by
 /// norm; then L2 is added, which no clip bounds; then the weights decay.
 struct Regularization {
-  float l2 = 0;  ///< lambda: adds lambda w to the gradient, once per step and touched key
+  double l2 = 0;  ///< lambda: adds lambda w to the gradient, once per step and touched key
   bool l2_per_occurrence =
       false;  ///< adds lambda (occurrences of the key / valid samples of the batch) w instead
-  float weight_decay =
+  double weight_decay =
       0;  ///< w -= learning rate * weight_decay * w, before the step, once per step and touched key
-  float clip_value = 0;  ///< bound of the size of each number of the gradient; 0: none
-  float clip_norm = 0;   ///< bound of the gradient's Euclidean norm over the column group; 0: none
+  double clip_value = 0;  ///< bound of the size of each number of the gradient; 0: none
+  double clip_norm = 0;   ///< bound of the gradient's Euclidean norm over the column group; 0: none
 };
 
 /// w -= lr g
@@ -42,7 +42,7 @@ struct Sgd {
   static constexpr const char* kName = "sgd";
   static constexpr int kStates = 0;
   static constexpr Widths kWidths = Widths::usual;
-  float learning_rate = 0.01f;
+  double learning_rate = 0.01;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -51,11 +51,10 @@ struct Sgd {
 
   std::array<StateRule, kStates> states() const { return {}; }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w, float* /*state*/,
-                          const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* /*state*/,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T rate = rate_of<T>(learning_rate, step);
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
       w[d] = w[d] - rate * g[d];
     }
@@ -67,8 +66,8 @@ struct Momentum {
   static constexpr const char* kName = "momentum";
   static constexpr int kStates = 1;
   static constexpr Widths kWidths = Widths::usual;
-  float learning_rate = 0.01f;
-  float momentum = 0.9f;
+  double learning_rate = 0.01;
+  double momentum = 0.9;
   bool nesterov = false;
 
   template <class Self, class Field>
@@ -80,15 +79,14 @@ struct Momentum {
 
   std::array<StateRule, kStates> states() const { return {{{"m"}}}; }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T rate = rate_of<T>(learning_rate, step), keep = static_cast<T>(momentum);
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float m = momentum * state[d] - rate * g[d];
+      const T m = keep * state[d] - rate * g[d];
       state[d] = m;
-      w[d] = w[d] + (nesterov ? momentum * m - rate * g[d] : m);
+      w[d] = w[d] + (nesterov ? keep * m - rate * g[d] : m);
     }
   }
 };
@@ -99,9 +97,9 @@ struct Adagrad {
   static constexpr const char* kName = "adagrad";
   static constexpr int kStates = 1;
   static constexpr Widths kWidths = Widths::usual;
-  float learning_rate = 0.001f;
-  float initial_accumulator = 0.1f;
-  float epsilon = 1e-7f;
+  double learning_rate = 0.001;
+  double initial_accumulator = 0.1;
+  double epsilon = 1e-7;
   bool epsilon_outside = false;  ///< for programs: no key of a configuration
 
   template <class Self, class Field>
@@ -113,23 +111,22 @@ struct Adagrad {
 
   std::array<StateRule, kStates> states() const { return {{{"accumulator", initial_accumulator}}}; }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T rate = rate_of<T>(learning_rate, step), tiny = static_cast<T>(epsilon);
     if (epsilon_outside) {
       for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-        const float h = state[d] + g[d] * g[d];
+        const T h = state[d] + g[d] * g[d];
         state[d] = h;
-        w[d] = w[d] - rate * g[d] / (std::sqrt(h) + epsilon);
+        w[d] = w[d] - rate * g[d] / (std::sqrt(h) + tiny);
       }
       return;
     }
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float h = state[d] + g[d] * g[d];
+      const T h = state[d] + g[d] * g[d];
       state[d] = h;
-      w[d] = w[d] - rate * g[d] / std::sqrt(h + epsilon);
+      w[d] = w[d] - rate * g[d] / std::sqrt(h + tiny);
     }
   }
 };
@@ -141,9 +138,9 @@ struct RowwiseAdagrad {
   static constexpr int kStates = 1;
   static constexpr Widths kWidths = Widths::usual;
   static constexpr bool kWholeRow = true;
-  float learning_rate = 0.01f;
-  float initial_accumulator = 0;
-  float epsilon = 1e-8f;
+  double learning_rate = 0.01;
+  double initial_accumulator = 0;
+  double epsilon = 1e-8;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -156,17 +153,16 @@ struct RowwiseAdagrad {
     return {{{"row_accumulator", initial_accumulator, StateWidth::one}}};
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float sum = strided_sum<float>(team, dim, [&](std::int64_t d) { return g[d] * g[d]; });
-    const float h = state[0] + sum / static_cast<float>(dim);
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T sum = strided_sum<T>(team, dim, [&](std::int64_t d) { return g[d] * g[d]; });
+    const T h = state[0] + sum / static_cast<T>(dim);
     team.sync();
     if (team.thread_rank() == 0) {
       state[0] = h;
     }
-    const float factor = learning_rate * step.learning_rate_scale / (std::sqrt(h) + epsilon);
+    const T factor = rate_of<T>(learning_rate, step) / (std::sqrt(h) + static_cast<T>(epsilon));
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
       w[d] = w[d] - factor * g[d];
     }
@@ -189,7 +185,7 @@ using Optimizer = OptimizersAnd<OwnOptimizer>;
 struct StateColumn {
   std::string name;
   std::int64_t width = 0;
-  float initial = 0;
+  double initial = 0;
 };
 
 /// The name of an optimizer in files.
@@ -201,7 +197,7 @@ bool needs_whole_row(const Optimizer& optimizer);
 
 /// The configured learning rate, before any schedule; 1 for an optimizer of a program that has
 /// none.
-float learning_rate_of(const Optimizer& optimizer);
+double learning_rate_of(const Optimizer& optimizer);
 
 /// The states of an optimizer for rows of `dim` numbers, in the order in which they lie.
 std::vector<StateColumn> state_columns(const Optimizer& optimizer, std::int64_t dim);
@@ -225,7 +221,7 @@ class OptimizerClock {
   explicit OptimizerClock(const Optimizer& optimizer);
 
   /// Advances by one step and returns what the rows of that step need.
-  StepScalars tick(float learning_rate_scale);
+  StepScalars tick(double learning_rate_scale);
 
   std::int64_t step() const noexcept { return step_; }
 

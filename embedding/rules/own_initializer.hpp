@@ -1,5 +1,5 @@
 // An initializer of a program: a struct with either `float operator()(std::uint32_t word,
-// std::int64_t column) const`, as the built-in ones have it (initializers.hpp), or `void
+// std::int64_t column) const`, as the built-in ones have `at` (initializers.hpp), or `void
 // fill(std::uint64_t seed, Key key, std::int64_t dim, float* row) const`, which writes a whole row.
 // `kName` and `fields` may be absent. own_initializer (own_rules.hpp) makes it from the struct.
 #pragma once

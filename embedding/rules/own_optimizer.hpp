@@ -20,7 +20,7 @@ struct OptimizerFunctions {
   bool whole_row;  ///< the step of a number depends on the other numbers of its row
   void (*update)(const void* rule, float* w, float* state, const float* g, std::int64_t dim,
                  const StepScalars& step);
-  float (*learning_rate)(const void* rule);
+  double (*learning_rate)(const void* rule);
   std::vector<StateRule> (*states)(const void* rule);
   std::vector<double> (*first_clock)();
   void (*tick)(const void* rule, double* clock, StepScalars& step);

@@ -75,9 +75,9 @@ void update_own(const void* rule, float* w, float* state, const float* g, std::i
 }
 
 template <class Rule>
-float own_learning_rate(const void* rule) {
+double own_learning_rate(const void* rule) {
   if constexpr (requires(const Rule& self) { self.learning_rate; }) {
-    return static_cast<float>(rule_as<Rule>(rule).learning_rate);
+    return static_cast<double>(rule_as<Rule>(rule).learning_rate);
   } else {
     return 1;
   }

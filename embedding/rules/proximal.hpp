@@ -14,8 +14,9 @@
 namespace keyshard {
 
 /// x moved towards 0 by `by` >= 0, and 0 where that passes 0.
-KEYSHARD_HD inline float towards_zero(float x, float by) {
-  return x > by ? x - by : x < -by ? x + by : 0.0f;
+template <class T>
+KEYSHARD_HD T towards_zero(T x, T by) {
+  return x > by ? x - by : x < -by ? x + by : T{0};
 }
 
 /// FTRL-proximal with l1, l2, l2_shrinkage and beta. State: accumulator, linear [dim] each. Source:
@@ -24,13 +25,13 @@ struct Ftrl {
   static constexpr const char* kName = "ftrl";
   static constexpr int kStates = 2;
   static constexpr Widths kWidths = Widths::usual;
-  float learning_rate = 0.001f;
-  float learning_rate_power = -0.5f;
-  float initial_accumulator = 0.1f;
-  float l1 = 0;
-  float l2 = 0;
-  float l2_shrinkage = 0;
-  float beta = 0;
+  double learning_rate = 0.001;
+  double learning_rate_power = -0.5;
+  double initial_accumulator = 0.1;
+  double l1 = 0;
+  double l2 = 0;
+  double l2_shrinkage = 0;
+  double beta = 0;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -47,28 +48,30 @@ struct Ftrl {
     return {{{"accumulator", initial_accumulator}, {"linear"}}};
   }
 
-  KEYSHARD_HD float power(float x) const {
-    return learning_rate_power == -0.5f
-               ? std::sqrt(x)
-               : static_cast<float>(portable_power(x, -static_cast<double>(learning_rate_power)));
+  template <class T>
+  KEYSHARD_HD T power(T x) const {
+    const T exponent = static_cast<T>(learning_rate_power);
+    return exponent == T{-0.5} ? std::sqrt(x)
+                               : static_cast<T>(portable_power(static_cast<double>(x),
+                                                               -static_cast<double>(exponent)));
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
-    float* linear = state + dim;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T rate = rate_of<T>(learning_rate, step);
+    const T first = static_cast<T>(l1), second = static_cast<T>(l2);
+    const T shrinkage = static_cast<T>(l2_shrinkage), shift = static_cast<T>(beta);
+    T* linear = state + dim;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float before = state[d];
-      const float after = before + g[d] * g[d];
-      const float root = power(after);
-      const float z =
-          linear[d] + g[d] + 2.0f * l2_shrinkage * w[d] - (root - power(before)) / rate * w[d];
+      const T before = state[d];
+      const T after = before + g[d] * g[d];
+      const T root = power(after);
+      const T z = linear[d] + g[d] + T{2} * shrinkage * w[d] - (root - power(before)) / rate * w[d];
       state[d] = after;
       linear[d] = z;
-      const float clipped = z < -l1 ? -l1 : z > l1 ? l1 : z;
-      w[d] = (clipped - z) / (root / rate + 2.0f * (l2 + beta / (2.0f * rate)));
+      const T clipped = z < -first ? -first : z > first ? first : z;
+      w[d] = (clipped - z) / (root / rate + T{2} * (second + shift / (T{2} * rate)));
     }
   }
 };
@@ -81,10 +84,10 @@ struct AdagradDa {
   static constexpr const char* kName = "adagrad_da";
   static constexpr int kStates = 2;
   static constexpr Widths kWidths = Widths::any;
-  float learning_rate = 0.001f;
-  float initial_accumulator = 0.1f;
-  float l1 = 0;
-  float l2 = 0;
+  double learning_rate = 0.001;
+  double initial_accumulator = 0.1;
+  double l1 = 0;
+  double l2 = 0;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -98,20 +101,20 @@ struct AdagradDa {
     return {{{"gradient_accumulator"}, {"gradient_squared_accumulator", initial_accumulator}}};
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
-    const float t = static_cast<float>(step.step);
-    float* squares = state + dim;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T rate = rate_of<T>(learning_rate, step);
+    const T t = static_cast<T>(step.step);
+    const T first = static_cast<T>(l1), second = static_cast<T>(l2);
+    T* squares = state + dim;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float a = state[d] + g[d];
-      const float h = squares[d] + g[d] * g[d];
+      const T a = state[d] + g[d];
+      const T h = squares[d] + g[d] * g[d];
       state[d] = a;
       squares[d] = h;
-      const float divisor = l2 * t * rate + std::sqrt(h);
-      w[d] = divisor > 0.0f ? -rate * towards_zero(a, l1 * t) / divisor : 0.0f;
+      const T divisor = second * t * rate + std::sqrt(h);
+      w[d] = divisor > T{0} ? -rate * towards_zero(a, first * t) / divisor : T{0};
     }
   }
 };
@@ -122,9 +125,9 @@ struct ProximalSgd {
   static constexpr const char* kName = "proximal_sgd";
   static constexpr int kStates = 0;
   static constexpr Widths kWidths = Widths::any;
-  float learning_rate = 0.01f;
-  float l1 = 0;
-  float l2 = 0;
+  double learning_rate = 0.01;
+  double l1 = 0;
+  double l2 = 0;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -135,13 +138,13 @@ struct ProximalSgd {
 
   std::array<StateRule, kStates> states() const { return {}; }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w, float* /*state*/,
-                          const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* /*state*/,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T rate = rate_of<T>(learning_rate, step);
+    const T first = static_cast<T>(l1), second = static_cast<T>(l2);
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      w[d] = towards_zero(w[d] - rate * g[d], rate * l1) / (1.0f + rate * l2);
+      w[d] = towards_zero(w[d] - rate * g[d], rate * first) / (T{1} + rate * second);
     }
   }
 };
@@ -152,10 +155,10 @@ struct ProximalAdagrad {
   static constexpr const char* kName = "proximal_adagrad";
   static constexpr int kStates = 1;
   static constexpr Widths kWidths = Widths::any;
-  float learning_rate = 0.001f;
-  float initial_accumulator = 0.1f;
-  float l1 = 0;
-  float l2 = 0;
+  double learning_rate = 0.001;
+  double initial_accumulator = 0.1;
+  double l1 = 0;
+  double l2 = 0;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -167,16 +170,17 @@ struct ProximalAdagrad {
 
   std::array<StateRule, kStates> states() const { return {{{"accumulator", initial_accumulator}}}; }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T top = rate_of<T>(learning_rate, step);
+    const T first = static_cast<T>(l1), second = static_cast<T>(l2);
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float h = state[d] + g[d] * g[d];
+      const T h = state[d] + g[d] * g[d];
       state[d] = h;
-      if (h > 0.0f) {
-        const float rate = learning_rate * step.learning_rate_scale / std::sqrt(h);
-        w[d] = towards_zero(w[d] - rate * g[d], rate * l1) / (1.0f + rate * l2);
+      if (h > T{0}) {
+        const T rate = top / std::sqrt(h);
+        w[d] = towards_zero(w[d] - rate * g[d], rate * first) / (T{1} + rate * second);
       }
     }
   }

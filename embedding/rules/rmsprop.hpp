@@ -19,12 +19,12 @@ struct RmsProp {
   static constexpr const char* kName = "rmsprop";
   static constexpr int kStates = 3;
   static constexpr Widths kWidths = Widths::any;
-  float learning_rate = 0.001f;
+  double learning_rate = 0.001;
   double rho = 0.9;
-  float momentum = 0;
-  float epsilon = 1e-7f;
+  double momentum = 0;
+  double epsilon = 1e-7;
   bool centered = false;
-  float initial_velocity = 0;
+  double initial_velocity = 0;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -48,26 +48,27 @@ struct RmsProp {
     return states;
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
-    const float take = static_cast<float>(1.0 - rho);
-    float* average = state + dim;
-    float* moving = centered ? average + dim : average;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T rate = rate_of<T>(learning_rate, step);
+    const T take = static_cast<T>(1.0 - rho);
+    const T tiny = static_cast<T>(epsilon);
+    const T keep = static_cast<T>(momentum);
+    T* average = state + dim;
+    T* moving = centered ? average + dim : average;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      float spread = state[d] + take * (g[d] * g[d] - state[d]);
+      T spread = state[d] + take * (g[d] * g[d] - state[d]);
       state[d] = spread;
       if (centered) {
-        const float a = average[d] + take * (g[d] - average[d]);
+        const T a = average[d] + take * (g[d] - average[d]);
         average[d] = a;
         spread = spread - a * a;
-        spread = spread > 0.0f ? spread : 0.0f;
+        spread = spread > T{0} ? spread : T{0};
       }
-      float move = rate * g[d] / std::sqrt(spread + epsilon);
-      if (momentum > 0.0f) {
-        move = momentum * moving[d] + move;
+      T move = rate * g[d] / std::sqrt(spread + tiny);
+      if (keep > T{0}) {
+        move = keep * moving[d] + move;
         moving[d] = move;
       }
       w[d] = w[d] - move;
@@ -82,9 +83,9 @@ struct Adadelta {
   static constexpr const char* kName = "adadelta";
   static constexpr int kStates = 2;
   static constexpr Widths kWidths = Widths::any;
-  float learning_rate = 0.001f;
+  double learning_rate = 0.001;
   double rho = 0.95;
-  float epsilon = 1e-7f;
+  double epsilon = 1e-7;
 
   template <class Self, class Field>
   static void fields(Self& self, const Field& field) {
@@ -97,17 +98,17 @@ struct Adadelta {
     return {{{"accumulated_grad"}, {"accumulated_delta"}}};
   }
 
-  template <class Team, class Dim>
-  KEYSHARD_HD void update(const Team& team, float* KEYSHARD_RESTRICT w,
-                          float* KEYSHARD_RESTRICT state, const float* KEYSHARD_RESTRICT g, Dim dim,
-                          const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale;
-    const float take = static_cast<float>(1.0 - rho);
-    float* moved = state + dim;
+  template <class Team, class T, class Dim>
+  KEYSHARD_HD void update(const Team& team, T* KEYSHARD_RESTRICT w, T* KEYSHARD_RESTRICT state,
+                          const T* KEYSHARD_RESTRICT g, Dim dim, const StepScalars& step) const {
+    const T rate = rate_of<T>(learning_rate, step);
+    const T take = static_cast<T>(1.0 - rho);
+    const T tiny = static_cast<T>(epsilon);
+    T* moved = state + dim;
     for (std::int64_t d = team.thread_rank(); d < dim; d += team.num_threads()) {
-      const float v = state[d] + take * (g[d] * g[d] - state[d]);
-      const float u = moved[d];
-      const float move = std::sqrt(u + epsilon) * g[d] / std::sqrt(v + epsilon);
+      const T v = state[d] + take * (g[d] * g[d] - state[d]);
+      const T u = moved[d];
+      const T move = std::sqrt(u + tiny) * g[d] / std::sqrt(v + tiny);
       state[d] = v;
       moved[d] = u + take * (move * move - u);
       w[d] = w[d] - rate * move;

@@ -21,7 +21,7 @@ DenseOptimizer<B>::DenseOptimizer(Stream<B>& stream, const Optimizer& optimizer,
   std::vector<std::vector<float>> initial;
   for (const StateColumn& state : state_columns(optimizer, 1)) {
     names_.push_back(state.name);
-    initial.emplace_back(static_cast<std::size_t>(size), state.initial);
+    initial.emplace_back(static_cast<std::size_t>(size), static_cast<float>(state.initial));
   }
   restore(stream, initial);
 }

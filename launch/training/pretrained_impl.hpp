@@ -89,6 +89,15 @@ class CheckpointVectors final : public VectorSource {
       }
       return found == saved.end();
     });
+    for (const std::size_t column : columns) {
+      const ElementType type = saved[column].type;
+      require(
+          type == ElementType::f32 || type == ElementType::f16 || type == ElementType::bf16,
+          Kind::not_built,
+          "{}: table {}: pretrained vectors are read from columns of f32, f16 or bf16: found {} "
+          "in {}",
+          path_, table, name_of(type), saved[column].name);
+    }
     require(!groups.empty() && groups.front().name == first.name, Kind::corrupt_data,
             "{}: table {}: expected a column values/{} of width {}: found none", path_, table,
             first.name, first.width);
@@ -286,6 +295,10 @@ std::int64_t load_pretrained(const Pretrained& from, TableSet<B>& tables, Stream
   Communicator<Cpu>& communicator = host_of(tables.communicator());
   const InPhase phase(communicator.progress(), Phase::loading);
   Table<B>& table = tables.at(from.table);
+  require(works_as_float(table.options().value_dtype), Kind::not_built,
+          "table {}: pretrained vectors are read as float32: expected value_dtype float32, float16 "
+          "or bfloat16: found {}; a program sets rows of other types with set_weights",
+          from.table, option_name(table.options().value_dtype));
   vote(communicator, [&] {
     const std::int64_t rows = table.size();
     require(rows == 0, Kind::invalid_argument,

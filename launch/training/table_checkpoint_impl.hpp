@@ -20,6 +20,14 @@ inline ElementType element_type(const RowColumn& column) {
       return ElementType::f16;
     case ValueDtype::bfloat16:
       return ElementType::bf16;
+    case ValueDtype::float64:
+      return ElementType::f64;
+    case ValueDtype::int8:
+      return ElementType::i8;
+    case ValueDtype::int32:
+      return ElementType::i32;
+    case ValueDtype::int64:
+      return ElementType::i64;
     case ValueDtype::float32:
       break;
   }

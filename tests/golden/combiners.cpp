@@ -7,6 +7,7 @@
 #include <string>
 
 #include "runtime/error.hpp"
+#include "tests/golden/doubles.hpp"
 #include "tests/golden/layer_run.hpp"
 #include "tests/golden/sections.hpp"
 
@@ -156,6 +157,9 @@ void run_bag(const GoldenValue& value, const GoldenValue& bag, GoldenCase& one) 
   const Bounds bounds = bounds_of(combiner, rows, bag["upstream"].tensor().reals, output, gradient);
   one.near("value", found.output, output, bounds.value);
   one.near("gradient", found.gradients, gradient, bounds.gradient);
+  if (!differs) {
+    run_double_bag(value, bag, one);
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "tests/golden/doubles.hpp"
 #include "tests/golden/layer_run.hpp"
 #include "tests/golden/rule_tree.hpp"
 #include "tests/golden/sections.hpp"
@@ -88,6 +89,9 @@ void check_step(Stream<Cpu>& stream, const Table<Cpu>& table, const std::vector<
 }
 
 void run_case(const GoldenValue& file, const GoldenValue& value, GoldenCase& one) {
+  const GoldenValue& hyper = value["hyper"];
+  run_double_steps(file, value, rule_of(value["rule"].text(), hyper),
+                   hyper.has("first_step") ? hyper["first_step"].integer() : 1, one);
   const LayerOptions options = options_of(file, value);
   run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     TableSet<Cpu> tables(communicator);

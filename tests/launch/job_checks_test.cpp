@@ -172,7 +172,7 @@ TEST(RepeatedFiles, AreToldWhereRecordsCountTwiceOrAreTrainedOnAndEvaluated) {
             "those of new data");
 }
 
-float rate_of(const JobConfig& config, std::size_t table, std::size_t group) {
+double rate_of(const JobConfig& config, std::size_t table, std::size_t group) {
   return learning_rate_of(config.embedding.tables[table].groups[group].optimizer);
 }
 
@@ -181,7 +181,7 @@ TEST(LinearWeights, TakeOptimizerAndL2OfTheEmbeddingUnlessTheirTableSaysOtherwis
                    "embedding.l2_per=\"occurrence\""};
   const JobConfig taken = read(kGenerated, both);
   EXPECT_TRUE(std::holds_alternative<Adagrad>(taken.embedding.tables[0].groups[1].optimizer));
-  EXPECT_EQ(rate_of(taken, 0, 1), 0.5f);
+  EXPECT_EQ(rate_of(taken, 0, 1), 0.5);
   EXPECT_EQ(taken.embedding.tables[0].groups[1].regularization.l2, 0.25f);
   EXPECT_TRUE(taken.embedding.tables[0].groups[1].regularization.l2_per_occurrence);
   EXPECT_EQ(std::get<double>(taken.values.at("embedding.linear.optimizer.learning_rate").value),
@@ -193,10 +193,10 @@ TEST(LinearWeights, TakeOptimizerAndL2OfTheEmbeddingUnlessTheirTableSaysOtherwis
   own.push_back("embedding.linear.l2=0");
   own.push_back("tables.C2.optimizer={type=\"adam\",learning_rate=2}");
   const JobConfig given = read(kGenerated, own);
-  EXPECT_EQ(rate_of(given, 0, 1), 0.125f);
+  EXPECT_EQ(rate_of(given, 0, 1), 0.125);
   EXPECT_EQ(given.embedding.tables[0].groups[1].regularization.l2, 0);
   EXPECT_EQ(rate_of(given, 1, 0), 2);
-  EXPECT_EQ(rate_of(given, 1, 1), 0.125f);
+  EXPECT_EQ(rate_of(given, 1, 1), 0.125);
 
   const JobConfig logistic =
       read(kGenerated, {"model.type=logistic", "embedding.optimizer={type=\"adagrad\"}"});
@@ -207,7 +207,7 @@ TEST(LinearWeights, OfANamedTableTakeItsOptimizer) {
   const JobConfig config =
       read(kGenerated, {"tables.C2.optimizer={type=\"adagrad\",learning_rate=2}"});
   EXPECT_EQ(rate_of(config, 1, 1), 2);
-  EXPECT_EQ(rate_of(config, 0, 1), 0.01f);
+  EXPECT_EQ(rate_of(config, 0, 1), 0.01);
   EXPECT_EQ(std::get<double>(config.values.at("tables.C2.linear.optimizer.learning_rate").value),
             2);
 }

@@ -120,7 +120,8 @@ template <Backend B>
 struct PlainTable {
   Table<Cpu> rules;
   std::vector<GroupRef> groups;
-  Buffer<float, B> rows, statuses, constants;
+  Buffer<float, B> rows, statuses;
+  Buffer<double, B> constants;
   Buffer<GroupRef, B> device_groups;
   Buffer<TableRef, B> storage;
   TableRef ref{};
@@ -292,7 +293,8 @@ TEST_F(RowFunctorsOfDevice, InitialValuesReadsAndAssignmentsHaveTheBitsOfOneLane
       TableOptions options = options_of(dim, initializer, Adam{});
       options.missing = Missing::zeros;
       if constexpr (std::is_same_v<I, ConstantVector>) {
-        options.groups[0].constant = random_floats(dim, 9);
+        const std::vector<float> constant = random_floats(dim, 9);
+        options.groups[0].constant.assign(constant.begin(), constant.end());
       }
       PlainTable<B> table(lanes.stream, options, n);
       lanes.rows(n, InitializeRow<I>{.table = table.storage.data(),

@@ -53,7 +53,8 @@ TableOptions options_of(std::size_t number, const Optimizer& optimizer) {
                      .regularization = counts,
                      .max_norm = number == 7 ? 0.2 : 0}};
   if (number == 8) {
-    options.groups[0].constant = testing::random_floats(dim, 3);
+    const std::vector<float> constant = testing::random_floats(dim, 3);
+    options.groups[0].constant.assign(constant.begin(), constant.end());
   }
   if (number % 2 == 1) {
     options.groups.push_back({.name = "linear",

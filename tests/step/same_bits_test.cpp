@@ -30,6 +30,20 @@ TEST(SameBits, HoldWhicheverRanksOwnTheRows) {
   EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "auto", 16, last), 3, 2), one);
 }
 
+TEST(SameBits, HoldForTablesOfDoublesBesideOthers) {
+  const ScratchFolder folder;
+  const std::vector<std::string> doubles{"embedding.value_dtype=float64",
+                                         "tables.C2.value_dtype=float16",
+                                         "tables.C6.value_dtype=float32"};
+  const TinyResult one = train_on_threads(tiny_job(folder.path(""), "auto", 16, doubles), 1, 1);
+
+  EXPECT_NE(one.digest, train_on_threads(tiny_job(folder.path(""), "auto", 16), 1, 1).digest);
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "rows", 16, doubles), 2, 2), one);
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "auto", 16, doubles), 3, 1), one);
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "auto", 16, doubles), 4, 2), one);
+  EXPECT_EQ(train_on_threads(tiny_job(folder.path(""), "auto", 16, doubles), 8, 1), one);
+}
+
 TEST(SameBits, HoldForAJobThatStopsEarly) {
   const ScratchFolder folder;
   const auto job = [&] {

@@ -28,13 +28,14 @@ struct Doubling {
 
   void tick(std::array<double, 1>& clock, StepScalars& step) const {
     clock[0] *= 2;
-    step.factors[0] = static_cast<float>(clock[0]);
+    step.factors[0] = clock[0];
   }
 
   template <class Team, class Dim>
   KEYSHARD_HD void update(const Team& team, float* w, float* state, const float* g, Dim dim,
                           const StepScalars& step) const {
-    const float rate = learning_rate * step.learning_rate_scale * step.factors[0];
+    const float rate = learning_rate * static_cast<float>(step.learning_rate_scale) *
+                       static_cast<float>(step.factors[0]);
     if (team.thread_rank() == 0) {
       state[0] += 1;
     }

@@ -116,12 +116,12 @@ TEST(LayerConfig, RulesComeBackBitForBit) {
             std::get<TruncatedNormal>(options.initializer).stddev);
   EXPECT_EQ(std::get<Adam>(back.optimizer).epsilon, Adam{}.epsilon);
   EXPECT_EQ(std::get<Adam>(back.optimizer).beta_2, Adam{}.beta_2);
-  options.constant = {0.1f, -3};
+  options.constant = {0.1, -3};
   EXPECT_EQ(layer_options(parse_json(text_of(options), "config")).constant, options.constant);
 }
 
 TEST(LayerConfig, KeepsABorrowedConstantOfEachColumn) {
-  const float values[] = {0.25f, -1};
+  const double values[] = {0.25, -1};
   LayerOptions options = items();
   options.initializer = ConstantVector{values};
   EXPECT_EQ(json_text(*member_of(layer_config(options), "initializer")),
@@ -315,10 +315,11 @@ TEST(Layers, AConfigWithAnOptionThatIsNotBuiltSaysSo) {
     TableSet<Cpu> tables(communicator);
     LayerOptions options = items();
     options.value_dtype = "float64";
+    options.activity_regularizer = ActivityOptions{0.1, 0, ""};
     const std::string message = message_of(Kind::not_built, [&] {
       SquashedEmbedding<Cpu>::from_config(tables, layer_config(options));
     });
-    EXPECT_NE(message.find("value_dtype"), std::string::npos) << message;
+    EXPECT_NE(message.find("activity_regularizer"), std::string::npos) << message;
   });
 }
 

@@ -221,9 +221,10 @@ TEST(EmbeddingOptions, OfOneBuiltValueAreCheckedAsALayerChecksThem) {
                                    "dtype_policy": "float32", "kv_creator": "host"}})")
                 .problems,
             Lines{});
-  EXPECT_EQ(read(R"({"tables": {"b": {"value_dtype": "float64"}}})").problems,
-            Lines{"file: tables.b.value_dtype: layer tables.b: option value_dtype = float64 is not "
-                  "built in this version; built is float32 or float16 or bfloat16"});
+  EXPECT_EQ(read(R"({"tables": {"b": {"value_dtype": "int8", "trainable": false}}})").problems,
+            Lines{"file: tables.b.value_dtype: expected float32, float16, bfloat16 or float64, for "
+                  "a model computes with what its features deliver, and rows of integers are "
+                  "looked up by the layer Embedding of a program: found \"int8\""});
   EXPECT_EQ(read(R"({"tables": {"b": {"dtype_policy": "float16"}}})").problems,
             Lines{"file: tables.b.dtype_policy: layer tables.b: dtype_policy float16 keeps rows in "
                   "float16: found value_dtype float32"});

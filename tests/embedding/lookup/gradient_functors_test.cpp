@@ -37,7 +37,7 @@ struct Backward {
         nodes(batch.stream, batch.asker.run, batch.asker.slices),
         plan(plan_message(batch.stream, batch.shape, batch.asker, nodes, masks)) {}
 
-  SumKeys sum_keys(const std::vector<std::uint8_t>& terms, std::vector<std::byte>& message) {
+  SumKeys<float> sum_keys(const std::vector<std::uint8_t>& terms, std::vector<std::byte>& message) {
     const AskerState<Cpu>& asker = batch.asker;
     return {.in = {.shape = device.ref,
                    .by_features = device.by_features,
@@ -138,23 +138,23 @@ void expect_same_folds(std::int64_t dim, const std::vector<Combiner>& combiners,
   expect_same_bits([&](const Lanes& lanes) {
     std::vector<float> sums(masks.size() * static_cast<std::size_t>(batch.row_dim));
     const std::vector<std::uint8_t> frozen(owner.blocks.size());
-    lanes.runs(owner.blocks, FoldKeys{{.shape = back.device.ref,
-                                       .key_offsets = nullptr,
-                                       .items = nullptr,
-                                       .rank_of = ranks.data(),
-                                       .masks = masks.data(),
-                                       .partials = back.plan.places.data(),
-                                       .nodes = nodes.data(),
-                                       .term_offsets = terms.offsets.data(),
-                                       .terms = terms.items.data(),
-                                       .term_weights = terms.weights.data(),
-                                       .parts = owner.parts.parts.data(),
-                                       .message = message.data(),
-                                       .bases = back.plan.layout.bases.data(),
-                                       .values = batch.values.data(),
-                                       .value_offset = {batch.row_dim, nullptr},
-                                       .sums = sums.data()},
-                                      frozen.data()});
+    lanes.runs(owner.blocks, FoldKeys<float>{{.shape = back.device.ref,
+                                              .key_offsets = nullptr,
+                                              .items = nullptr,
+                                              .rank_of = ranks.data(),
+                                              .masks = masks.data(),
+                                              .partials = back.plan.places.data(),
+                                              .nodes = nodes.data(),
+                                              .term_offsets = terms.offsets.data(),
+                                              .terms = terms.items.data(),
+                                              .term_weights = terms.weights.data(),
+                                              .parts = owner.parts.parts.data(),
+                                              .message = message.data(),
+                                              .bases = back.plan.layout.bases.data(),
+                                              .values = batch.values.data(),
+                                              .value_offset = {batch.row_dim, nullptr},
+                                              .sums = sums.data()},
+                                             frozen.data()});
     Bits bits;
     bits.add(sums);
     return bits;

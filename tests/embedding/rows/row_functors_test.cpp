@@ -288,7 +288,8 @@ Bits make_read_and_assign(const TableOptions& options, const Lanes& lanes) {
 }
 
 TEST(RowFunctors, InitialValuesAndReadsHaveTheSameBitsAtEveryWidth) {
-  const std::vector<float> constants = random_floats(70, 9);
+  const std::vector<float> floats = random_floats(70, 9);
+  const std::vector<double> constants(floats.begin(), floats.end());
   for_alternatives<BuiltInInitializer>([&](auto initializer) {
     if constexpr (std::is_same_v<decltype(initializer), ConstantVector>) {
       initializer.values = constants.data();

@@ -103,8 +103,8 @@ TEST(Combiner, TheNumberOfAnOccurrenceGivesTheGradientOfItsCombiner) {
 }
 
 /// The state of a bag.
-ProdState product(const std::vector<float>& rows) {
-  ProdState state = Prod::start(rows.front());
+ProdState<float> product(const std::vector<float>& rows) {
+  ProdState<float> state = Prod::start(rows.front());
   for (std::size_t i = 1; i < rows.size(); ++i) {
     state = Prod::add(state, rows[i]);
   }
@@ -145,8 +145,8 @@ TEST(Prod, OnlyItsResultMustBeInTheRangeOfFloats) {
 }
 
 TEST(Prod, MergesPartsOfABagAsOne) {
-  const ProdState whole = product({2, 0, -3, 5});
-  const ProdState merged = Prod::merge(product({2, 0}), product({-3, 5}));
+  const ProdState<float> whole = product({2, 0, -3, 5});
+  const ProdState<float> merged = Prod::merge(product({2, 0}), product({-3, 5}));
   EXPECT_EQ(merged.mantissa, whole.mantissa);
   EXPECT_EQ(merged.exponent, whole.exponent);
   EXPECT_EQ(merged.zeros, whole.zeros);

@@ -58,9 +58,9 @@ TEST(OptimizerTree, WhatIsNotGivenIsTheDefaultAsItIsWritten) {
   const SettingValue tree = parse_json(R"({"type": "adagrad"})", "");
   const auto adagrad =
       std::get<Adagrad>(read_optimizer(Settings(tree, "optimizer", report), Sgd{}));
-  EXPECT_EQ(adagrad.learning_rate, 0.001f);
-  EXPECT_EQ(adagrad.initial_accumulator, 0.1f);
-  EXPECT_EQ(adagrad.epsilon, 1e-7f);
+  EXPECT_EQ(adagrad.learning_rate, 0.001);
+  EXPECT_EQ(adagrad.initial_accumulator, 0.1);
+  EXPECT_EQ(adagrad.epsilon, 1e-7);
   const auto told = [&](const char* key) {
     return std::get<double>(report->values.at(std::string("optimizer.") + key).value);
   };
@@ -72,10 +72,10 @@ TEST(OptimizerTree, WhatIsNotGivenIsTheDefaultAsItIsWritten) {
 TEST(OptimizerTree, EveryRuleIsReadBackAsItIsWritten) {
   testing::for_alternatives<BuiltInOptimizer>([](auto rule) {
     using Rule = decltype(rule);
-    rule.learning_rate = 0.3f;
+    rule.learning_rate = 0.3;
     const std::string text = json_text(tree_of_rule(Rule::kName, rule));
     const Rule back = std::get<Rule>(optimizer(text));
-    EXPECT_EQ(back.learning_rate, 0.3f) << text;
+    EXPECT_EQ(back.learning_rate, 0.3) << text;
     EXPECT_EQ(json_text(tree_of_rule(Rule::kName, back)), text);
     EXPECT_NE(json_text(tree_of_rule(Rule::kName, Rule{})), text);
   });
@@ -128,17 +128,17 @@ TEST(OptimizerTree, ReadsTheKeysOfTheLaterRules) {
           "centered": true, "initial_velocity": 3})"));
   EXPECT_EQ(rmsprop.learning_rate, 2.0f);
   EXPECT_EQ(rmsprop.rho, 0.5);
-  EXPECT_EQ(rmsprop.momentum, 0.25f);
-  EXPECT_EQ(rmsprop.epsilon, 1.0f);
+  EXPECT_EQ(rmsprop.momentum, 0.25);
+  EXPECT_EQ(rmsprop.epsilon, 1.0);
   EXPECT_TRUE(rmsprop.centered);
-  EXPECT_EQ(rmsprop.initial_velocity, 3.0f);
+  EXPECT_EQ(rmsprop.initial_velocity, 3.0);
   const auto lamb = std::get<Lamb>(
       optimizer(R"({"type": "lamb", "beta_1": 0.5, "beta_2": 0.75, "weight_decay": 2})"));
   EXPECT_EQ(lamb.beta_1, 0.5);
   EXPECT_EQ(lamb.beta_2, 0.75);
-  EXPECT_EQ(lamb.epsilon, 1e-6f);
-  EXPECT_EQ(lamb.weight_decay, 2.0f);
-  EXPECT_EQ(std::get<AdamW>(optimizer(R"({"type": "adamw"})")).weight_decay, 0.004f);
+  EXPECT_EQ(lamb.epsilon, 1e-6);
+  EXPECT_EQ(lamb.weight_decay, 2.0);
+  EXPECT_EQ(std::get<AdamW>(optimizer(R"({"type": "adamw"})")).weight_decay, 0.004);
   const auto dual = std::get<AdagradDa>(
       optimizer(R"({"type": "adagrad_da", "initial_accumulator": 2, "l1": 3, "l2": 4})"));
   EXPECT_EQ(dual.initial_accumulator, 2.0f);
@@ -229,13 +229,13 @@ TEST(InitializerTree, ReadsNamesWithTheirKeys) {
 
 TEST(InitializerTree, AConstantPerColumnStandsBesideTheRule) {
   EXPECT_EQ(initial(R"({"type": "constant", "values": [1, 2]})", 2).constant,
-            (std::vector<float>{1, 2}));
-  EXPECT_EQ(initial(R"({"type": "constant", "value": 1})", 2).constant, std::vector<float>{});
+            (std::vector<double>{1, 2}));
+  EXPECT_EQ(initial(R"({"type": "constant", "value": 1})", 2).constant, std::vector<double>{});
 }
 
 /// The limit of uniform numbers of variance scale / fan: sqrt(3 scale / fan).
 float limit(const std::string& json, std::int64_t dim) {
-  return std::get<Uniform>(initial(json, dim).initializer).high;
+  return static_cast<float>(std::get<Uniform>(initial(json, dim).initializer).high);
 }
 
 TEST(InitializerTree, NamedFormsScaleTheVarianceByTheirFan) {

@@ -18,7 +18,8 @@ struct Row {
   Row(const O& rule, std::vector<float> values) : optimizer(rule), w(std::move(values)) {
     for (const StateColumn& column :
          state_columns(Optimizer(rule), static_cast<std::int64_t>(w.size()))) {
-      state.insert(state.end(), static_cast<std::size_t>(column.width), column.initial);
+      state.insert(state.end(), static_cast<std::size_t>(column.width),
+                   static_cast<float>(column.initial));
     }
   }
 

@@ -30,7 +30,7 @@ struct OwnUniform {
   float low = -2, high = 4;
 
   float operator()(std::uint32_t word, std::int64_t column) const {
-    return Uniform{low, high}(word, column);
+    return Uniform{low, high}.at<float>(word, column);
   }
 };
 

@@ -10,107 +10,13 @@
 #include "embedding/layers/squashed_embedding.hpp"
 #include "launch/training/table_digests.hpp"
 #include "runtime/error.hpp"
+#include "tests/launch/training/saved_program.hpp"
 #include "tests/support/counts.hpp"
 #include "tests/support/damage_row.hpp"
 #include "tests/support/own_rules.hpp"
-#include "tests/support/ranks.hpp"
-#include "tests/support/scratch_folder.hpp"
 
 namespace keyshard::testing {
 namespace {
-
-constexpr std::int64_t kSamples = 16;  // of a step, each a slice of its own
-constexpr std::int64_t kSaved = 3, kTrained = 5;
-
-LayerOptions layer_options(const std::string& name, std::int64_t width,
-                           const Optimizer& optimizer) {
-  LayerOptions options;
-  options.name = name;
-  options.embedding_size = width;
-  options.optimizer = optimizer;
-  return options;
-}
-
-/// A program: one embedding per user, and words that are pooled.
-struct Program {
-  explicit Program(Communicator<Cpu>& communicator,
-                   const LayerOptions& words_options = layer_options("words", 3, Adam{}))
-      : tables(communicator),
-        users(tables, layer_options("users", 2, Adagrad{})),
-        words(tables, words_options) {}
-
-  /// Makes the steps first + 1 .. last. The samples of a step depend on the step alone.
-  void train(Stream<Cpu>& stream, std::int64_t first, std::int64_t last) {
-    const int rank = tables.communicator().rank(), ranks = tables.communicator().size();
-    SliceLayout slices{kSamples, run_of(rank, ranks, kSamples), {0}};
-    for (std::int64_t step = first; step < last; ++step) {
-      std::vector<Key> user_ids, word_ids;
-      slices.offsets = {0};
-      for (std::int64_t s = slices.run.begin; s < slices.run.end; ++s) {
-        const auto id = static_cast<Key>(step * 7 + s);
-        user_ids.push_back(id % 10);
-        word_ids.insert(word_ids.end(), {id % 17, id % 5});
-        slices.offsets.push_back(slices.offsets.back() + 1);
-      }
-      const std::int64_t samples = slices.run.size();
-      const auto of_users = users.forward(stream, {user_ids, {samples}, {}}, true, &slices);
-      const auto of_words = words.forward(stream, {word_ids, {samples, 2}, {}}, true, &slices);
-      users.backward(stream, of_users, of_users.values.data());
-      words.backward(stream, of_words, of_words.values.data());
-      tables.apply(stream, {1.0f, kSamples});
-    }
-  }
-
-  TableSet<Cpu> tables;
-  Embedding<Cpu> users;
-  SquashedEmbedding<Cpu> words;
-};
-
-class TableCheckpoint : public ::testing::Test {
- protected:
-  /// Trains to kSaved steps on some ranks and saves. Returns the digest of the tables.
-  std::string save(int ranks, const LayerOptions& words = layer_options("words", 3, Adam{})) {
-    std::string digest;
-    run_ranks(ranks, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-      Program program(communicator, words);
-      program.train(stream, 0, kSaved);
-      const std::string path =
-          save_tables(folder_.path("saved"), program.tables, stream,
-                      {.step = kSaved, .state = {}, .dense = {}, .retention = {}});
-      const Digest128 own = state_digest(program.tables, stream, kSaved);
-      LocalFileSystem files;
-      EXPECT_EQ(CheckpointReader(files, path, communicator, stream).state_digest(), own);
-      if (communicator.rank() == 0) {
-        path_ = path;
-        digest = own.hex();
-      }
-    });
-    return digest;
-  }
-
-  /// Expects that the tables of a program do not take the checkpoint, on each of two ranks with
-  /// `reason`, and stay as they were.
-  void expect_refused(const LayerOptions& words, const std::string& reason) {
-    run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-      Program program(communicator, words);
-      expect_refused(program.tables, stream, reason);
-    });
-  }
-
-  void expect_refused(TableSet<Cpu>& tables, Stream<Cpu>& stream, const std::string& reason) {
-    const Digest128 before = state_digest(tables, stream, 0);
-    try {
-      load_tables(path_, tables, stream);
-      ADD_FAILURE() << "loaded, in place of: " << reason;
-    } catch (const Error& error) {
-      EXPECT_TRUE(error.text().starts_with("rank 0: " + path_ + reason)) << error.text();
-    }
-    EXPECT_EQ(state_digest(tables, stream, 0), before);
-  }
-
-  ScratchFolder folder_;
-  std::string path_;
-};
 
 TEST_F(TableCheckpoint, SavedByAnyRanksLoadsOnAnyOthersAndTrainsOn) {
   std::string whole;  // trained without a stop
@@ -261,65 +167,6 @@ TEST_F(TableCheckpoint, KeepsTheNamesOfTheRulesOfAProgram) {
       "\"restrict_policy\":\"freshness\",\"optimizer of values\":\"doubling\",\"initializer of "
       "values\":\"keyed_row\"}; a rule of a program is saved by its name: give the table the rule "
       "of that name (kName, own_rules.hpp)");
-}
-
-TEST_F(TableCheckpoint, OfShortFloatsLoadsOnAnyRanksAndTrainsOn) {
-  for (const std::string dtype : {"float16", "bfloat16"}) {
-    LayerOptions words = layer_options("words", 3, Adam{});
-    words.value_dtype = dtype;
-    std::string whole;  // trained without a stop
-    run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-      Program program(communicator, words);
-      program.train(stream, 0, kTrained);
-      whole = state_digest(program.tables, stream, kTrained).hex();
-    });
-    for (const int savers : {1, 3}) {
-      const std::string saved = save(savers, words);
-      for (const int loaders : {1, 2, 4}) {
-        run_ranks(loaders, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-          Program program(communicator, words);
-          load_tables(path_, program.tables, stream);
-          EXPECT_EQ(state_digest(program.tables, stream, kSaved).hex(), saved);
-          program.train(stream, kSaved, kTrained);
-          EXPECT_EQ(state_digest(program.tables, stream, kTrained).hex(), whole);
-        });
-      }
-    }
-    expect_refused(layer_options("words", 3, Adam{}),
-                   ": expected value_dtype of table words float32 of this job: found " + dtype);
-  }
-  LayerOptions words = layer_options("words", 3, Adam{});
-  save(2, words);
-  words.value_dtype = "float16";
-  expect_refused(words, ": expected value_dtype of table words float16 of this job: found float32");
-}
-
-TEST_F(TableCheckpoint, ShortFloatsHaveOneDigestOnAnyRanksInEveryForm) {
-  for (const std::string dtype : {"float16", "bfloat16"}) {
-    LayerOptions words = layer_options("words", 3, Adagrad{0.5f});
-    words.value_dtype = dtype;
-    words.pool_order = PoolOrder::shard;
-    words.max_norm = 0.1;
-    std::string expected;
-    for (const ExchangeMode mode :
-         {ExchangeMode::rows, ExchangeMode::reduced, ExchangeMode::automatic}) {
-      words.exchange = mode;
-      for (const int ranks : {1, 2, 3, 4, 5, 8}) {
-        for (const int threads : thread_counts({1, 2})) {
-          run_ranks(ranks, threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-            Program program(communicator, words);
-            program.train(stream, 0, kTrained);
-            const std::string digest = state_digest(program.tables, stream, kTrained).hex();
-            if (communicator.rank() == 0) {
-              expected = expected.empty() ? digest : expected;
-              EXPECT_EQ(digest, expected)
-                  << dtype << ", " << option_name(mode) << ", " << ranks << " x " << threads;
-            }
-          });
-        }
-      }
-    }
-  }
 }
 
 TEST_F(TableCheckpoint, KeepsTheKeysThatWaitForTheirAdmission) {

@@ -50,8 +50,9 @@ if(KEYSHARD_BUILD_TESTS)
 endif()
 
 # keyshard_library(NAME SOURCES ... COLD ... LINKS ... PRIVATE_LINKS ...): the library keyshard::NAME of the folder NAME. COLD are
-# sources that run once for a job, a file or a command, never for a sample or a row (cold_options). They are an object library of
-# their own, because all sources of a unit in a unity build have the same options.
+# sources that run once for a job, a file or a command, never for a sample or a row (cold_options). A source that instantiates functors
+# is none of them: the linker keeps one copy of a function, which may be the slow one. They are an object library of their own, because
+# all sources of a unit in a unity build have the same options.
 function(keyshard_library NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;COLD;LINKS;PRIVATE_LINKS" ${ARGN})
   set(cold keyshard_${NAME}_cold)

@@ -69,36 +69,40 @@ TEST_F(Quality, OfMatrixFactorisationOnTheFiveFoldsOfMovieLens) {
   EXPECT_LE(sum / 5, 0.920);
 }
 
+/// The best evaluations with seeds 1 and 2, on average: one chain of bits says little, and is
+/// another one on another kind of processor (docs/results.md).
+Best mean_of_seeds(const std::string& name, const std::string& data) {
+  Best mean;
+  for (const int seed : {1, 2}) {
+    const Best best = train_example(name, data, {fmt::format("job.seed={}", seed)});
+    mean.auc += best.auc / 2;
+    mean.loss += best.loss / 2;
+  }
+  return mean;
+}
+
 TEST_F(Quality, OfWideAndDeepOnAdult) {
-  const Best best = train_example("adult-widedeep", "adult");
+  const Best best = mean_of_seeds("adult-widedeep", "adult");
   EXPECT_GE(best.auc, 0.918);
   EXPECT_LE(best.loss, 0.290);
 }
 
 TEST_F(Quality, OfAFactorisationMachineOnFrappe) {
-  EXPECT_GE(train_example("frappe-fm", "frappe_x1r").auc, 0.972);
+  EXPECT_GE(mean_of_seeds("frappe-fm", "frappe_x1r").auc, 0.972);
 }
 
 TEST_F(Quality, OfNetworksOnFrappe) {
   for (const char* name : {"frappe-deepfm", "frappe-widedeep"}) {
-    const Best best = train_example(name, "frappe_x1r");
+    const Best best = mean_of_seeds(name, "frappe_x1r");
     EXPECT_GE(best.auc, 0.983) << name;
     EXPECT_LE(best.loss, 0.155) << name;
   }
 }
 
-/// The loss of DLRM moves between epochs and seeds (docs/results.md), so that a single one says
-/// little.
-TEST_F(Quality, OfDlrmOnFrappeIsThatOfTwoSeedsTogether) {
-  Best sum;
-  for (const int seed : {1, 2}) {
-    const Best best =
-        train_example("frappe-dlrm", "frappe_x1r", {fmt::format("job.seed={}", seed)});
-    sum.auc += best.auc;
-    sum.loss += best.loss;
-  }
-  EXPECT_GE(sum.auc / 2, 0.978);
-  EXPECT_LE(sum.loss / 2, 0.180);
+TEST_F(Quality, OfDlrmOnFrappe) {
+  const Best best = mean_of_seeds("frappe-dlrm", "frappe_x1r");
+  EXPECT_GE(best.auc, 0.978);
+  EXPECT_LE(best.loss, 0.180);
 }
 
 TEST_F(Quality, OfTheParserCasesIsThatTheyTrain) {

@@ -40,8 +40,10 @@ struct CudaBlock {
   }
 };
 
+/// A multiprocessor need not have room for more than one block: without this, ptxas would spill
+/// registers of a large kernel to make room.
 template <class Work>
-__global__ void __launch_bounds__(kBlockLanes) run_work(const Work work) {
+__global__ void __launch_bounds__(kBlockLanes, 1) run_work(const Work work) {
   work(CudaBlock{});
 }
 

@@ -32,6 +32,14 @@
 
 namespace keyshard {
 
+/// Whether code is compiled for the host: what a device cannot have, such as a function of the
+/// program, costs it no registers behind `if constexpr (kHostCode)`.
+#ifdef __CUDA_ARCH__
+inline constexpr bool kHostCode = false;
+#else
+inline constexpr bool kHostCode = true;
+#endif
+
 /// A key (id) of a table: every 64-bit value is legal.
 using Key = std::uint64_t;
 

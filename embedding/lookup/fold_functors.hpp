@@ -113,9 +113,11 @@ struct FoldKey {
                                               float* sum) const {
     const BagPart& part = in->parts[in->terms[t].part];
     const FeatureGroup& at = in->shape.groups[part.feature * in->shape.num_groups + group];
-    if (at.own >= 0) {
-      const std::byte* backs = in->message + in->bases[part.block] + part.back + at.back;
-      return in->own[at.own].functions->pooling->add_term(backs, column, width, x, starts, sum);
+    if constexpr (kHostCode) {
+      if (at.own >= 0) {
+        const std::byte* backs = in->message + in->bases[part.block] + part.back + at.back;
+        return in->own[at.own].functions->pooling->add_term(backs, column, width, x, starts, sum);
+      }
     }
     with_alternative<BagCombiner>(at.kind_of(part.weighted != 0), [&](auto c) {
       using C = decltype(c);

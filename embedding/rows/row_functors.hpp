@@ -217,7 +217,7 @@ KEYSHARD_HD void initialize_states(const Team& team, const TableRef& table, RowI
   for (std::int64_t g = 0; g < table.num_groups; ++g) {
     const GroupRef& group = table.groups[g];
     float* state = row + group.state_offset;
-    if (table.dtype == ValueDtype::float64) {
+    if (!works_as_float(table.dtype)) {  // integers have no states
       initialize_group_states(team, group, numbers_at<double>(state));
     } else {
       initialize_group_states(team, group, state);

@@ -17,7 +17,7 @@
 namespace keyshard {
 
 /// Throws where the options want another place than that of the table: Error{not_built} where a
-/// rule is a function of the host and rows are not, and for doubles on a device;
+/// rule is a function of the host and rows are not, and for doubles and integers on a device;
 /// Error{invalid_argument} where rows are to live on a device and there is none.
 template <Backend B>
 void require_place(const TableOptions& options) {
@@ -27,10 +27,11 @@ void require_place(const TableOptions& options) {
             "a CPU: found device",
             options.name);
   } else {
-    require(options.value_dtype != ValueDtype::float64, Kind::not_built,
-            "table {}: value_dtype float64 is not built on a device: expected another value_dtype, "
-            "or a table on a CPU",
-            options.name);
+    require(
+        works_as_float(options.value_dtype), Kind::not_built,
+        "table {}: expected value_dtype float32, float16 or bfloat16 on a device, or a table on "
+        "a CPU: found {}, which is not built there",
+        options.name, option_name(options.value_dtype));
     require(!has_own_rules(options), Kind::not_built,
             "table {}: rules of a program are functions of the host and need a table on a CPU",
             options.name);

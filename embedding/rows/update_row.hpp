@@ -127,15 +127,19 @@ struct UpdateRun {
 
 /// One step of key i of a run. A row that is new is initialized first; a key without a row was not
 /// admitted and has no step. `O` is the optimizer of the first group, the same for a whole run.
-/// `Held` is how the table is held: a copy, or a reference where lanes of a device share the row,
-/// for each of them would keep the copy in memory of its own.
+/// `Held` is how the table is held, and with it the optimizer and the numbers of the step: a copy,
+/// or a reference where lanes of a device share the row, for each of them would keep the copy in
+/// registers or memory of its own.
 template <class O, class Held = TableRef>
 struct UpdateRow {
+  template <class T>
+  using Kept = std::conditional_t<std::is_reference_v<Held>, const T&, T>;
+
   Held table;
-  O optimizer;
+  Kept<O> optimizer;
   UpdateRun run;
-  StepScalars step;    ///< of the first group, as are width and state_offset
-  std::int64_t width;  ///< of its values, which are the first of a row
+  Kept<StepScalars> step;  ///< of the first group, as are width and state_offset
+  std::int64_t width;      ///< of its values, which are the first of a row
   std::int64_t state_offset;
   bool bare;  ///< TableRef::bare
 

@@ -26,8 +26,10 @@ KEYSHARD_HD constexpr bool is_short(ValueDtype dtype) {
 /// Whether values are integers.
 KEYSHARD_HD constexpr bool is_integer(ValueDtype dtype) { return dtype >= ValueDtype::int8; }
 
-/// Whether values are worked on as floats.
-KEYSHARD_HD constexpr bool works_as_float(ValueDtype dtype) { return dtype < ValueDtype::float64; }
+/// Whether values are worked on as floats: all that a device keeps, and those of 32 and 16 bits.
+KEYSHARD_HD constexpr bool works_as_float(ValueDtype dtype) {
+  return !kHostCode || dtype < ValueDtype::float64;
+}
 
 /// The type of the optimizer states beside such values.
 KEYSHARD_HD constexpr ValueDtype state_dtype(ValueDtype dtype) {

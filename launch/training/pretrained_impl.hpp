@@ -9,6 +9,7 @@
 
 #include "collectives/vote.hpp"
 #include "embedding/layers/table_weights_impl.hpp"
+#include "embedding/rows/staging.hpp"
 #include "io/checkpoint_reader.hpp"
 #include "io/vector_source.hpp"
 #include "launch/training/pretrained.hpp"

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "collectives/vote.hpp"
 #include "embedding/layers/devices.hpp"
 #include "launch/training/table_digests.hpp"
 #include "launch/training/trainer.hpp"

@@ -28,7 +28,7 @@ if(KEYSHARD_SANITIZE)
 endif()
 
 # The external headers that most sources include, parsed once for all libraries. Headers of keyshard are not among them: a change
-# of one would recompile everything. Each source must still include what it uses: .ci/run also builds without precompiled headers.
+# of one would recompile everything. Each source must still include what it uses: clang-tidy reads it without precompiled headers.
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cpp CONTENT "")
 add_library(keyshard_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cpp)
 set_target_properties(keyshard_precompiled PROPERTIES POSITION_INDEPENDENT_CODE ON)

@@ -1,6 +1,7 @@
 #include "io/content_copy.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <vector>

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -28,8 +29,9 @@ class StorePlaces : public ::testing::TestWithParam<std::string> {
     }
   }
 
-  /// Rows of a place of its own for every `part`.
+  /// Rows of a place of its own for every `part`. Ranks may ask at once.
   KvCreator creator(const std::string& part = "rows") {
+    const std::lock_guard lock(mutex_);
     RocksDbRows disk{folder_.path(part)};
     if (GetParam() == "host") {
       return HostRows{};
@@ -58,6 +60,7 @@ class StorePlaces : public ::testing::TestWithParam<std::string> {
   bool is_tiered() const { return GetParam().starts_with("tiered"); }
 
   ScratchFolder folder_;
+  std::mutex mutex_;  // guards what is below it
   std::unique_ptr<RedisServer> server_;
   std::map<std::string, OwnStoreRows> own_;
 };

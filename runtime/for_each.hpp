@@ -21,6 +21,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -74,7 +75,8 @@ std::int64_t piece_of(const F& functor) {
   }
 }
 
-/// Fetches indices, and calls the functor with what it has returned.
+/// Fetches pieces of indices, and calls the functor for them in the same order, each time with what
+/// `fetch` has returned for the index.
 template <class F>
 struct Fetching {
   KEYSHARD_INLINE void fetch(const F& functor, std::int64_t begin, std::int64_t end) {
@@ -89,24 +91,33 @@ struct Fetching {
     }
   }
 
-  KEYSHARD_INLINE void call(const F& functor, std::int64_t i) const { functor(i, Solo{}); }
+  KEYSHARD_INLINE void call(const F& functor, std::int64_t begin, std::int64_t end) {
+    for (; begin < end; ++begin) {
+      functor(begin, Solo{});
+    }
+  }
 };
 
 template <HandsOnFetched F>
 struct Fetching<F> {
-  static constexpr std::int64_t kHeld = 4 * kPieceIndices;  // a power of two above those ahead
-  static_assert(kHeld >= (kPiecesAhead + 1) * kPieceIndices);
+  static constexpr std::uint64_t kHeld = std::bit_ceil(std::uint64_t{kPiecesAhead + 1});  // pieces
 
-  decltype(std::declval<const F&>().fetch(std::int64_t{})) held[kHeld];
+  decltype(std::declval<const F&>().fetch(std::int64_t{})) held[kHeld][kPieceIndices];
+  std::uint64_t fetched = 0;  // pieces
+  std::uint64_t called = 0;   // pieces
 
   KEYSHARD_INLINE void fetch(const F& functor, std::int64_t begin, std::int64_t end) {
+    auto* to = held[fetched++ % kHeld];
     for (; begin < end; ++begin) {
-      held[begin % kHeld] = functor.fetch(begin);
+      *to++ = functor.fetch(begin);
     }
   }
 
-  KEYSHARD_INLINE void call(const F& functor, std::int64_t i) const {
-    functor(i, Solo{}, held[i % kHeld]);
+  KEYSHARD_INLINE void call(const F& functor, std::int64_t begin, std::int64_t end) {
+    const auto* from = held[called++ % kHeld];
+    for (; begin < end; ++begin) {
+      functor(begin, Solo{}, *from++);
+    }
   }
 };
 
@@ -117,16 +128,20 @@ KEYSHARD_INLINE void run_rows(std::int64_t begin, std::int64_t end, const F func
   if constexpr (FetchesRanges<F> || FetchesAhead<F>) {
     const std::int64_t piece = piece_of(functor);
     Fetching<F> fetching;
-    std::int64_t ahead = std::min(begin + kPiecesAhead * piece, end);
-    fetching.fetch(functor, begin, ahead);
+    std::int64_t ahead = begin;
+    const auto fetch_piece = [&] {
+      const std::int64_t stop = std::min(ahead + piece, end);
+      fetching.fetch(functor, ahead, stop);
+      ahead = stop;
+    };
+    for (std::int64_t i = 0; i < kPiecesAhead; ++i) {
+      fetch_piece();
+    }
     while (begin < end) {
+      fetch_piece();
       const std::int64_t stop = std::min(begin + piece, end);
-      const std::int64_t next = std::min(ahead + piece, end);
-      fetching.fetch(functor, ahead, next);
-      ahead = next;
-      for (; begin < stop; ++begin) {
-        fetching.call(functor, begin);
-      }
+      fetching.call(functor, begin, stop);
+      begin = stop;
     }
   } else {
     for (; begin < end; ++begin) {

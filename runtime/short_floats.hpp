@@ -1,13 +1,19 @@
 // Floats of 16 bits: float16 (IEEE 754 binary16: 5 bits of exponent, 10 of fraction) and bfloat16
 // (the upper half of a float: 8 and 7). Numbers are kept in them and computed with as floats. Both
 // conversions are bit arithmetic and one exact sum, so they give the same bits on every machine,
-// and loops over them become vector instructions.
+// and loops over them become vector instructions. Where a CPU has instructions for float16, arrays
+// are converted by them: to the same bits.
 #pragma once
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #include "runtime/portable.hpp"
+
+#if defined(__F16C__) && !defined(__CUDACC__)
+#include <immintrin.h>
+#endif
 
 namespace keyshard {
 
@@ -19,11 +25,12 @@ KEYSHARD_HD KEYSHARD_INLINE std::uint32_t chosen(bool condition, std::uint32_t y
 }
 
 struct Float16 {
-  /// The same number; a NaN keeps its sign and its fraction.
+  /// The same number; a NaN becomes a quiet one, with its sign and the rest of its fraction.
   KEYSHARD_HD KEYSHARD_INLINE static float widen(std::uint16_t half) {
     const std::uint32_t shifted = (half & 0x7FFFu) << 13;
     const std::uint32_t normal = shifted + (112u << 23);
-    const std::uint32_t special = shifted | (0xFFu << 23);  // infinity and NaN
+    const std::uint32_t nan = chosen(shifted > (31u << 23), 1u << 22, 0);
+    const std::uint32_t special = shifted | (0xFFu << 23) | nan;  // infinity and NaN
     // A subnormal is fraction x 2^-24 = (2^-14 + fraction x 2^-24) - 2^-14, without a rounding.
     const std::uint32_t subnormal =
         std::bit_cast<std::uint32_t>(std::bit_cast<float>(shifted + (113u << 23)) - 0x1p-14f);
@@ -63,5 +70,48 @@ struct Bfloat16 {
     return static_cast<std::uint16_t>(chosen(size > (0xFFu << 23), (bits >> 16) | 0x40u, near));
   }
 };
+
+/// to [n] = the numbers `from` [n] of type `Short`, Float16 or Bfloat16; on one lane.
+template <class Short>
+KEYSHARD_HD KEYSHARD_INLINE void widen_all(std::int64_t n,
+                                           const std::uint16_t* KEYSHARD_RESTRICT from,
+                                           float* KEYSHARD_RESTRICT to) {
+#if defined(__F16C__) && !defined(__CUDACC__)
+  if constexpr (std::is_same_v<Short, Float16>) {
+    const std::int64_t eights = n & ~std::int64_t{7};
+    for (std::int64_t i = 0; i < eights; i += 8) {
+      const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
+      _mm256_storeu_ps(to + i, _mm256_cvtph_ps(halves));
+    }
+    from += eights;
+    to += eights;
+    n -= eights;
+  }
+#endif
+  for (std::int64_t i = 0; i < n; ++i) {
+    to[i] = Short::widen(from[i]);
+  }
+}
+
+/// to [n] = the numbers of type `Short` that are nearest to `from` [n]; on one lane.
+template <class Short>
+KEYSHARD_HD KEYSHARD_INLINE void narrow_all(std::int64_t n, const float* KEYSHARD_RESTRICT from,
+                                            std::uint16_t* KEYSHARD_RESTRICT to) {
+#if defined(__F16C__) && !defined(__CUDACC__)
+  if constexpr (std::is_same_v<Short, Float16>) {
+    const std::int64_t eights = n & ~std::int64_t{7};
+    for (std::int64_t i = 0; i < eights; i += 8) {
+      const __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), halves);
+    }
+    from += eights;
+    to += eights;
+    n -= eights;
+  }
+#endif
+  for (std::int64_t i = 0; i < n; ++i) {
+    to[i] = Short::narrow(from[i]);
+  }
+}
 
 }  // namespace keyshard

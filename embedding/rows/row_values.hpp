@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "embedding/rows/table_ref.hpp"
 #include "runtime/columns.hpp"
+#include "runtime/short_floats.hpp"
 #include "runtime/team.hpp"
 
 namespace keyshard {
@@ -17,11 +19,13 @@ KEYSHARD_HD void widen_values(const Team& team, ValueDtype dtype, std::int64_t n
                               const std::uint16_t* KEYSHARD_RESTRICT values,
                               float* KEYSHARD_RESTRICT to) {
   with_short_float(dtype, [&](auto type) {
-    with_width(n, [&](auto width) {
-      for (std::int64_t d = team.thread_rank(); d < width; d += team.num_threads()) {
+    if constexpr (std::is_same_v<Team, Solo>) {
+      with_width(n, [&](auto width) { widen_all<decltype(type)>(width, values, to); });
+    } else {
+      for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
         to[d] = type.widen(values[d]);
       }
-    });
+    }
   });
 }
 
@@ -31,11 +35,13 @@ KEYSHARD_HD void narrow_values(const Team& team, ValueDtype dtype, std::int64_t 
                                const float* KEYSHARD_RESTRICT values,
                                std::uint16_t* KEYSHARD_RESTRICT to) {
   with_short_float(dtype, [&](auto type) {
-    with_width(n, [&](auto width) {
-      for (std::int64_t d = team.thread_rank(); d < width; d += team.num_threads()) {
+    if constexpr (std::is_same_v<Team, Solo>) {
+      with_width(n, [&](auto width) { narrow_all<decltype(type)>(width, values, to); });
+    } else {
+      for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
         to[d] = type.narrow(values[d]);
       }
-    });
+    }
   });
 }
 

@@ -2,8 +2,11 @@
 // it.
 #include "runtime/short_floats.hpp"
 
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -116,6 +119,45 @@ TEST(Bfloat16, IsTheUpperHalfOfAFloat) {
   EXPECT_EQ(Bfloat16::widen(0x3F80), 1.0f);
   EXPECT_EQ(Bfloat16::widen(0xC049), -3.140625f);
   EXPECT_EQ(Bfloat16::narrow(3.14159265f), 0x4049u);
+}
+
+/// Floats of every size, 1,009 apart, and what lies around the bounds of the types.
+std::vector<float> many_floats() {
+  std::vector<float> floats;
+  for (std::uint64_t bits = 0; bits <= 0xFFFFFFFFu; bits += 1009) {
+    floats.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
+  }
+  for (const float bound : {0.0f, 0x1p-14f, 0x1p-24f, 0x1p-25f, 65504.0f, 65520.0f, HUGE_VALF}) {
+    for (const float sign : {1.0f, -1.0f}) {
+      floats.insert(floats.end(), {sign * bound, std::nextafter(sign * bound, 0.0f),
+                                   std::nextafter(sign * bound, sign * HUGE_VALF)});
+    }
+  }
+  return floats;
+}
+
+TYPED_TEST(ShortFloats, ArraysOfAnyLengthAreConvertedAsTheirNumbersAre) {
+  std::vector<std::uint16_t> halves(0x10000);
+  std::iota(halves.begin(), halves.end(), std::uint16_t{0});
+  const std::vector<float> floats = many_floats();
+  for (const std::size_t length :
+       {halves.size(), std::size_t{1}, std::size_t{7}, std::size_t{19}}) {
+    std::vector<float> wide(length);
+    widen_all<TypeParam>(std::ssize(wide), halves.data(), wide.data());
+    for (std::size_t i = 0; i < length; ++i) {
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(wide[i]),
+                std::bit_cast<std::uint32_t>(TypeParam::widen(halves[i])))
+          << halves[i];
+    }
+  }
+  for (const std::size_t length :
+       {floats.size(), std::size_t{1}, std::size_t{7}, std::size_t{19}}) {
+    std::vector<std::uint16_t> narrow(length);
+    narrow_all<TypeParam>(std::ssize(narrow), floats.data(), narrow.data());
+    for (std::size_t i = 0; i < length; ++i) {
+      ASSERT_EQ(narrow[i], TypeParam::narrow(floats[i])) << floats[i];
+    }
+  }
 }
 
 }  // namespace

@@ -16,30 +16,21 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-bool holds(const Names& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-/// Throws unless `value` is one of the `built` names; `later` are the other names of the contract.
+/// Throws unless `value` is one of the names.
 void require_name(const LayerOptions& options, const char* option, const std::string& value,
-                  const Names& built, const Names& later) {
-  require(!holds(later, value), Kind::not_built,
-          "layer {}: option {} = {} is not built in this version; built is {}", options.name,
-          option, value, built.empty() ? "none" : joined(built, " or "));
-  Names all = built;
-  all.insert(all.end(), later.begin(), later.end());
-  require(holds(built, value), Kind::invalid_argument,
-          "layer {}: expected {} of {}: found \"{}\"{}", options.name, option, joined(all, ", "),
-          value, did_you_mean(value, all));
+                  const Names& names) {
+  require(std::find(names.begin(), names.end(), value) != names.end(), Kind::invalid_argument,
+          "layer {}: expected {} of {}: found \"{}\"{}", options.name, option, joined(names, ", "),
+          value, did_you_mean(value, names));
 }
 
 void check_dtypes(const LayerOptions& options) {
-  require_name(options, "key_dtype", options.key_dtype, key_dtype_names(), {});
+  require_name(options, "key_dtype", options.key_dtype, key_dtype_names());
   require(!options.padding_id || holds_key(options.key_dtype, *options.padding_id),
           Kind::invalid_argument, "layer {}: expected a padding_id of key_dtype {}: found {}",
           options.name, options.key_dtype,
           static_cast<std::int64_t>(options.padding_id.value_or(0)));
-  require_name(options, "value_dtype", options.value_dtype, names_of(ValueDtype{}), {});
+  require_name(options, "value_dtype", options.value_dtype, names_of(ValueDtype{}));
   dtype_policy_of(options.name, options.dtype_policy, options.value_dtype);
   const ValueDtype dtype = value_dtype_of(options.value_dtype);
   require(!options.trainable || !is_integer(dtype), Kind::invalid_argument,
@@ -108,7 +99,7 @@ void check(const LayerOptions& options) {
   check_numbers(options);
   layer_combiner(options);
   check_dtypes(options);
-  require_name(options, "empty_bag", options.empty_bag, {"zeros", "tf"}, {});
+  require_name(options, "empty_bag", options.empty_bag, {"zeros", "tf"});
   require(options.empty_bag == "zeros" || !options.combiner.own, Kind::invalid_argument,
           "layer {}: expected empty_bag \"zeros\" with a combiner of the program, which TensorFlow "
           "does not know: found \"{}\"",

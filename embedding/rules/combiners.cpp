@@ -9,8 +9,7 @@ namespace keyshard {
 namespace {
 
 const FamilyNames& combiners() {
-  static const FamilyNames kFamily{
-      "a combiner", names_of_rules<Combiner>(), {}, {{"sqrt_n", "sqrtn"}}};
+  static const FamilyNames kFamily{"a combiner", names_of_rules<Combiner>(), {{"sqrt_n", "sqrtn"}}};
   return kFamily;
 }
 

@@ -29,19 +29,7 @@ FamilyNames FamilyNames::with(const std::vector<std::string>& own) const {
   return all;
 }
 
-std::string FamilyNames::not_built(const std::string& name) const {
-  if (find(name) || std::find(contract.begin(), contract.end(), name) == contract.end()) {
-    return "";
-  }
-  // Without the article of "a combiner".
-  const std::string noun = kind.substr(kind.find(' ') + 1);
-  return fmt::format("{} \"{}\" is not built in this version; built are {}", noun, name,
-                     joined(built, ", "));
-}
-
 std::size_t FamilyNames::at(const std::string& name) const {
-  const std::string later = not_built(name);
-  require(later.empty(), Kind::not_built, "{}", later);
   const std::optional<std::size_t> index = find(name);
   require(index.has_value(), Kind::invalid_argument, "expected {} of {}: found \"{}\"{}", kind,
           joined(built, ", "), name, did_you_mean(name, built));
@@ -53,10 +41,7 @@ std::optional<std::size_t> FamilyNames::read(Settings& settings, const char* key
   const std::string name = settings.text(key, otherwise);
   settings.offer(key, built);
   const std::optional<std::size_t> index = find(name);
-  const std::string later = not_built(name);
-  if (!later.empty()) {
-    settings.problem(key, later);
-  } else if (!index) {
+  if (!index) {
     // Records the problem; a second time where the value is no text.
     settings.choice(key, otherwise, built);
   }

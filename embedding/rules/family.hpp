@@ -21,8 +21,6 @@ namespace keyshard {
 struct FamilyNames {
   std::string kind;                ///< with its article, as "a combiner"
   std::vector<std::string> built;  ///< in the order of the table
-  /// Other names of the contract. A name that is in `built` too counts as built.
-  std::vector<std::string> contract;
   /// Other spellings of built names: (spelling, name).
   std::vector<std::pair<std::string, std::string>> aliases = {};
 
@@ -30,9 +28,8 @@ struct FamilyNames {
   /// there is none.
   std::optional<std::size_t> find(const std::string& name) const;
 
-  /// The same, but throws where there is none: Error{not_built} for a name of the contract,
-  /// Error{invalid_argument} with the nearest name for any other name. Both messages list what is
-  /// built.
+  /// The same, but throws Error{invalid_argument} with all names and the nearest one where there is
+  /// none.
   std::size_t at(const std::string& name) const;
 
   /// The family with the registered rules of a program, which follow in `built`. Throws
@@ -43,10 +40,6 @@ struct FamilyNames {
   /// returns its place. A wrong name is recorded as a problem, and nothing is returned.
   std::optional<std::size_t> read(Settings& settings, const char* key,
                                   const std::string& otherwise) const;
-
- private:
-  /// What to say of a name of the contract that is not built; empty for all other names.
-  std::string not_built(const std::string& name) const;
 };
 
 /// The names of the alternatives of a variant, in its order.

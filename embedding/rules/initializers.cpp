@@ -80,7 +80,7 @@ const char* name_of_rule(const TruncatedNormal&) { return "truncated_normal"; }
 
 const FamilyNames& initializers() {
   static const FamilyNames kFamily = [] {
-    FamilyNames names{"an initializer", {}, {}};
+    FamilyNames names{"an initializer", {}};
     for (const Name& name : kNames) {
       names.built.emplace_back(name.name);
     }

@@ -10,7 +10,7 @@ namespace keyshard {
 namespace {
 
 const FamilyNames& optimizers() {
-  static const FamilyNames kFamily{"an optimizer", names_of_rules<BuiltInOptimizer>(), {}};
+  static const FamilyNames kFamily{"an optimizer", names_of_rules<BuiltInOptimizer>()};
   return kFamily;
 }
 

@@ -7,7 +7,7 @@ namespace keyshard {
 namespace {
 
 const FamilyNames& partitioners() {
-  static const FamilyNames kFamily{"a partitioner", names_of_rules<BuiltInPartitioner>(), {}};
+  static const FamilyNames kFamily{"a partitioner", names_of_rules<BuiltInPartitioner>()};
   return kFamily;
 }
 

@@ -6,7 +6,7 @@ namespace keyshard {
 namespace {
 
 const FamilyNames& policies() {
-  static const FamilyNames kFamily{"a restrict policy", names_of_rules<BuiltInPolicy>(), {}};
+  static const FamilyNames kFamily{"a restrict policy", names_of_rules<BuiltInPolicy>()};
   return kFamily;
 }
 

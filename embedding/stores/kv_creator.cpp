@@ -24,7 +24,7 @@ FamilyNames with_own(const char* kind, const OwnRules& own) {
   for (const auto& store : own.stores) {
     names.push_back(store->name);
   }
-  return FamilyNames{kind, names_of_rules<Family>(), {}}.with(names);
+  return FamilyNames{kind, names_of_rules<Family>()}.with(names);
 }
 
 constexpr KeyMeaning kStoreKeys[] = {

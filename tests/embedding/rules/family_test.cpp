@@ -152,14 +152,6 @@ TEST(OptimizerTree, ReadsTheKeysOfTheLaterRules) {
   EXPECT_EQ(std::get<AmsGrad>(optimizer(R"({"type": "amsgrad", "beta_1": 0.5})")).beta_1, 0.5);
 }
 
-TEST(FamilyNames, OneOfTheContractThatIsNotBuiltIsToldSo) {
-  const FamilyNames names{"a rule", {"first", "second"}, {"second", "third"}};
-  EXPECT_EQ(names.at("second"), 1u);
-  EXPECT_EQ(refusal_of([&] { names.at("third"); }),
-            std::pair(Kind::not_built, std::string("rule \"third\" is not built in this version; "
-                                                   "built are first, second")));
-}
-
 TEST(OptimizerStates, AreNamedAndAsWideAsTheirRuleSays) {
   const auto columns = state_columns(RowwiseAdagrad{1, 7, 0}, 5);
   ASSERT_EQ(columns.size(), 1u);

@@ -22,18 +22,25 @@ StatusMerge status_merge(const RestrictPolicy& policy) {
   return std::holds_alternative<Frequency>(policy) ? StatusMerge::add : StatusMerge::higher;
 }
 
-ShortValues shorts_of(ValueDtype dtype) {
-  return dtype == ValueDtype::float16    ? ShortValues::float16
-         : dtype == ValueDtype::bfloat16 ? ShortValues::bfloat16
-                                         : ShortValues::none;
+/// The limits of the column groups that have one.
+std::vector<RecordLimit> limits_of(const TableOptions& options, const RowLayout& layout) {
+  std::vector<RecordLimit> limits;
+  for (std::size_t g = 0; g < layout.groups.size(); ++g) {
+    if (options.groups[g].max_norm > 0) {
+      limits.push_back(
+          {layout.groups[g].value_offset, layout.groups[g].dim, options.groups[g].max_norm});
+    }
+  }
+  return limits;
 }
 
 }  // namespace
 
 RecordLayout record_layout(const TableOptions& options, const RowLayout& layout) {
   RecordLayout record{options.name, "", layout.floats, status_merge(options.restrict_policy)};
-  record.shorts = shorts_of(options.value_dtype);
-  record.num_shorts = record.shorts == ShortValues::none ? 0 : layout.dim;
+  record.values = static_cast<RecordValues>(options.value_dtype);
+  record.num_values = layout.dim;
+  record.limits = limits_of(options, layout);
   SettingValue::Table columns;
   for (const RowColumn& column : row_columns(options, layout)) {
     columns.emplace_back(column.name, value_of(column.width));

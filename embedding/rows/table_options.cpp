@@ -201,21 +201,6 @@ void check_dtype(const TableOptions& options) {
           options.name);
 }
 
-/// What a store cannot do.
-void check_store(const TableOptions& options) {
-  if (in_memory(options.kv_creator)) {
-    return;
-  }
-  check(options.kv_creator, "table " + options.name);
-  const bool clipped = std::any_of(options.groups.begin(), options.groups.end(),
-                                   [](const GroupOptions& group) { return group.max_norm > 0; });
-  require(!options.bp_v2 || !clipped || !std::holds_alternative<RedisRows>(options.kv_creator),
-          Kind::invalid_argument,
-          "table {}: with bp_v2 a Redis server adds what several writers do to a row, and clips "
-          "nothing: expected no max_norm, or bp_v2 = false",
-          options.name);
-}
-
 }  // namespace
 
 void check(const TableOptions& options) {
@@ -237,7 +222,9 @@ void check(const TableOptions& options) {
           options.name);
   check_admission(options);
   check_dtype(options);
-  check_store(options);
+  if (!in_memory(options.kv_creator)) {
+    check(options.kv_creator, "table " + options.name);
+  }
   require(options.exchange == ExchangeMode::rows || options.pool_order == PoolOrder::shard,
           Kind::invalid_argument,
           "table {}: exchange \"reduced\" and \"auto\" need pool_order \"shard\": found \"bag\"",

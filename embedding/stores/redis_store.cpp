@@ -11,90 +11,12 @@
 
 #include "embedding/rules/partitioners.hpp"
 #include "embedding/stores/make_store.hpp"
+#include "embedding/stores/redis_add_script.hpp"
 #include "embedding/stores/redis_connection.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
 namespace {
-
-/// For keys of one hash, KEYS[1]: the four cases of an update by increment. ARGV: floats of a
-/// record, rule of the status (0 none, 1 higher, 2 add), kind of the floats of 16 bits (0 none, 1
-/// float16, 2 bfloat16) and their number, then field, record before ("" for none) and record after
-/// of each. Sums are rounded where a processor rounds them: `narrow` and `widen` are those of
-/// short_floats.hpp. Returns how many were dropped.
-constexpr const char* kAddScript = R"(
-local floats, rule, dropped = tonumber(ARGV[1]), tonumber(ARGV[2]), 0
-local kind, shorts = tonumber(ARGV[3]), tonumber(ARGV[4])
-local function single(x) return (struct.unpack('<f', struct.pack('<f', x))) end
-local function widen(record, at)
-  if kind == 2 then return (struct.unpack('<f', '\0\0' .. record:sub(at, at + 1))) end
-  local half = struct.unpack('<I2', record, at)
-  local sign = half >= 32768 and -1 or 1
-  local e, f = math.floor(half / 1024) % 32, half % 1024
-  if e == 0 then return sign * math.ldexp(f, -24) end
-  if e == 31 then return f == 0 and sign * math.huge or 0 / 0 end
-  return sign * math.ldexp(1024 + f, e - 25)
-end
-local function to_even(x)
-  local n = math.floor(x)
-  local rest = x - n
-  return (rest > 0.5 or (rest == 0.5 and n % 2 == 1)) and n + 1 or n
-end
-local function narrow(x)
-  local bits = struct.unpack('<I4', struct.pack('<f', x))
-  local upper = math.floor(bits / 65536)
-  if kind == 2 then
-    if x ~= x then
-      return struct.pack('<I2', math.floor(upper / 64) % 2 == 1 and upper or upper + 64)
-    end
-    return struct.pack('<I2', math.floor((bits + 32767 + upper % 2) / 65536))
-  end
-  local sign, size, half = bits >= 2147483648 and 32768 or 0, math.abs(x), 31744
-  if x ~= x then
-    local f = math.floor(bits / 8192) % 1024
-    half = 31744 + (f < 512 and f + 512 or f)
-  elseif size < 2 ^ -14 then
-    half = to_even(size * 2 ^ 24)
-  elseif size < 65520 then
-    local m, e = math.frexp(size)
-    half = (e + 14) * 1024 + to_even((2 * m - 1) * 1024)
-  end
-  return struct.pack('<I2', sign + half)
-end
-for i = 5, #ARGV, 3 do
-  local field, before, after = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local now = redis.call('HGET', KEYS[1], field)
-  if before == '' then
-    if now then dropped = dropped + 1 else redis.call('HSET', KEYS[1], field, after) end
-  elseif not now then
-    dropped = dropped + 1
-  elseif now == before then
-    redis.call('HSET', KEYS[1], field, after)
-  else
-    local out, first = {}, math.ceil(shorts / 2)
-    for s = 0, shorts - 1 do
-      local at = 2 * s + 1
-      local delta = single(widen(after, at) - widen(before, at))
-      out[#out + 1] = narrow(single(widen(now, at) + delta))
-    end
-    out[#out + 1] = now:sub(2 * shorts + 1, 4 * first)
-    for f = first, floats - 1 do
-      local at = 4 * f + 1
-      local delta = single(struct.unpack('<f', after, at) - struct.unpack('<f', before, at))
-      out[#out + 1] = struct.pack('<f', struct.unpack('<f', now, at) + delta)
-    end
-    if rule > 0 then
-      local at = 4 * floats + 1
-      local a, b = struct.unpack('<I4', after, at), struct.unpack('<I4', before, at)
-      local n = struct.unpack('<I4', now, at)
-      local to = math.max(n, a)
-      if rule == 2 then to = math.min(n + math.max(a - b, 0), 4294967295) end
-      out[#out + 1] = struct.pack('<I4', to)
-    end
-    redis.call('HSET', KEYS[1], field, table.concat(out))
-  end
-end
-return dropped)";
 
 /// Arguments of one command, of at most so many keys: a server does one command at a time.
 constexpr std::int64_t kKeysOfCommand = 4096;
@@ -209,13 +131,10 @@ class RedisStore final : public Store {
 
   std::int64_t add(const ChangedRecords& changed) override {
     const ShardOrder order = by_shard(changed.keys);
-    const std::string floats = std::to_string(layout().floats);
-    const std::string rule = std::to_string(static_cast<int>(layout().status));
-    const std::string kind = std::to_string(static_cast<int>(layout().shorts));
-    const std::string shorts = std::to_string(layout().num_shorts);
+    const std::vector<std::string> numbers = numbers_of_layout();
     return transaction(order, [&](const ShardPart& part) {
-      std::vector<std::string_view> command{"EVAL", kAddScript, "1",  part.hash,
-                                            floats, rule,       kind, shorts};
+      std::vector<std::string_view> command{"EVAL", kRedisAddScript, "1", part.hash};
+      command.insert(command.end(), numbers.begin(), numbers.end());
       for (std::int64_t i = part.begin; i < part.end; ++i) {
         const std::int64_t at = order.place(i);
         command.push_back(order.field(i));
@@ -262,6 +181,20 @@ class RedisStore final : public Store {
   }
 
  private:
+  /// The arguments of the script that say what a record is.
+  std::vector<std::string> numbers_of_layout() const {
+    std::vector<std::string> numbers{
+        std::to_string(layout().floats), std::to_string(static_cast<int>(layout().status)),
+        std::to_string(static_cast<int>(layout().values)), std::to_string(layout().num_values),
+        std::to_string(layout().limits.size())};
+    for (const RecordLimit& limit : layout().limits) {
+      numbers.push_back(std::to_string(limit.offset));
+      numbers.push_back(std::to_string(limit.dim));
+      numbers.push_back(fmt::format("{}", limit.max_norm));
+    }
+    return numbers;
+  }
+
   std::string_view hash_of_shard(std::int64_t shard) const {
     return hashes_[static_cast<std::size_t>(shard)];
   }

@@ -32,8 +32,15 @@ enum class StatusMerge {
   add,     ///< what both have counted is added
 };
 
-/// Floats of 16 bits, by which the values of a row begin.
-enum class ShortValues { none, float16, bfloat16 };
+/// The type of the values by which a record begins, in the order of ValueDtype.
+enum class RecordValues { float32, float16, bfloat16, float64, int8, int32, int64 };
+
+/// Values of a record whose Euclidean norm has a limit (rules/max_norm.hpp).
+struct RecordLimit {
+  std::int64_t offset;  ///< of the first one, in values
+  std::int64_t dim;
+  double max_norm;
+};
 
 /// What the records of a table are.
 struct RecordLayout {
@@ -41,8 +48,11 @@ struct RecordLayout {
   std::string text;         ///< columns, dtypes and options: the header of the store
   std::int64_t floats = 0;  ///< values and states
   StatusMerge status = StatusMerge::none;
-  ShortValues shorts = ShortValues::none;
-  std::int64_t num_shorts = 0;  ///< of the floats, the first ones hold so many floats of 16 bits
+  RecordValues values = RecordValues::float32;
+  /// How many values there are; behind them, at the next whole float, are states: doubles where the
+  /// values are doubles, else floats.
+  std::int64_t num_values = 0;
+  std::vector<RecordLimit> limits = {};  ///< none for integers
 
   /// Floats of a record; a status follows as the bits of one float.
   std::int64_t size() const { return floats + (status == StatusMerge::none ? 0 : 1); }
@@ -105,7 +115,8 @@ class Store {
 };
 
 /// now = the record that a writer leaves which read `before` and wrote `after`, where the record is
-/// `now` meanwhile.
+/// `now` meanwhile: numbers are added in their own type, floats of 16 bits as floats, integers
+/// wrap; then values are clipped to their limits, and rounded once.
 void merge_record(const RecordLayout& layout, const float* before, const float* after, float* now);
 
 }  // namespace keyshard

@@ -47,15 +47,23 @@ struct Job {
 
   /// Steps by these gradients of the output.
   void step(Stream<Cpu>& stream, const LayerOutput<Cpu>& output, const std::vector<float>& by) {
-    layer.backward(stream, output, by.data());
+    if (is_double()) {
+      layer.backward(stream, output, std::vector<double>(by.begin(), by.end()).data());
+    } else {
+      layer.backward(stream, output, by.data());
+    }
     tables.apply(stream, {});
   }
 
+  bool is_double() const { return layer.dtype() == "float64"; }
+
+  /// The numbers of the rows, all of which a float has.
   std::map<Key, float> rows() const {
     const LayerWeights weights = layer.get_weights();
     std::map<Key, float> rows;
     for (std::size_t i = 0; i < weights.keys.size(); ++i) {
-      rows[weights.keys[i]] = weights.values[i];
+      rows[weights.keys[i]] =
+          is_double() ? static_cast<float>(weights.doubles[i]) : weights.values[i];
     }
     return rows;
   }
@@ -82,8 +90,9 @@ TEST_P(RedisSteps, TwoWritersSeeEachOtherAtTheNextStep) {
 /// increment both changes count where the row stayed, and what is meant for a row that came or went
 /// is dropped.
 TEST_P(RedisSteps, TwoWritersAtOnceKeepOrAddInTheFourCases) {
-  const std::pair<bool, const char*> cases[] = {
-      {false, "float32"}, {true, "float32"}, {true, "float16"}, {true, "bfloat16"}};
+  const std::pair<bool, const char*> cases[] = {{false, "float32"}, {true, "float32"},
+                                                {true, "float16"},  {true, "bfloat16"},
+                                                {false, "float64"}, {true, "float64"}};
   for (const auto& [added, dtype] : cases) {
     const bool by_increment = added;
     LayerOptions options =
@@ -106,6 +115,24 @@ TEST_P(RedisSteps, TwoWritersAtOnceKeepOrAddInTheFourCases) {
                     ? (std::map<Key, float>{{0, -1.25f}, {1, -3.5f}, {3, 1}, {4, -30}})
                     : (std::map<Key, float>{{0, -1}, {1, -3}, {2, -7}, {3, -14}, {4, -30}}));
       EXPECT_EQ(other.layer.table().dropped(), by_increment ? 2 : 0);
+    });
+  }
+}
+
+/// Two jobs add 2 each to a row of 1 whose norm is at most 4: the server clips the sum, 5.
+TEST_P(RedisSteps, WhatTwoWritersAddIsClippedToTheLimit) {
+  for (const char* dtype : {"float32", "float64", "float16"}) {
+    LayerOptions options = Job::options_of(creator(dtype), true);
+    options.value_dtype = dtype;
+    options.max_norm = 4;
+    run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      const auto another = communicator.duplicate();
+      Job one(communicator, options), other(*another, options);
+      one.step(stream, one.look_up(stream, {0, 1}), {1, 1});  // rows of 1
+      const LayerOutput<Cpu> read = other.look_up(stream, {0, 1});
+      one.step(stream, one.look_up(stream, {0, 1}), {-2, -0.5f});
+      other.step(stream, read, {-2, -0.5f});
+      EXPECT_EQ(one.rows(), (std::map<Key, float>{{0, 4}, {1, 2}})) << dtype;
     });
   }
 }

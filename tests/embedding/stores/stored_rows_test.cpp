@@ -178,19 +178,6 @@ TEST_P(StoredRowsTest, ARestrictionKeepsTheRowsOfTheMostSteps) {
   });
 }
 
-TEST_P(StoredRowsTest, RefuseWhatTheyCannotDoByName) {
-  if (GetParam() == "host") {
-    GTEST_SKIP() << "of stores";
-  }
-  TableOptions clipped = options_of(creator(), true);
-  clipped.groups[0].max_norm = 1;
-  if (GetParam() == "redis") {
-    EXPECT_THROW(check(clipped), Error);
-  } else {
-    check(clipped);
-  }
-}
-
 TEST_P(StoredRowsTest, ThreadsMayMakeInferencesAtOnce) {
   run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     TableSet<Cpu> tables(communicator);

@@ -44,8 +44,7 @@ struct BasicCallOptions {
   /// Of an inference: what this call uses in place of the communicator of the layer, over the same
   /// ranks (Communicator::duplicate, made before by all ranks in one order). It belongs to one
   /// thread at a time; the calls of one communicator come in the same order on all ranks. Borrowed;
-  /// null: that of the layer. Refused on several ranks where a table has a store: one call at a
-  /// time brings its rows.
+  /// null: that of the layer.
   Communicator<B>* communicator = nullptr;
 };
 

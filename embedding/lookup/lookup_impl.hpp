@@ -208,20 +208,29 @@ bool pools_in_place(const LookupShape& shape, const AskerState<B>& asker) {
          asker.parts.parts.empty();
 }
 
-/// Brings the asker rows and states of bags, or where its rows lie if bags are pooled in place.
+/// Finds the rows of the received keys, and brings the asker rows and states of bags, or where its
+/// rows lie if bags are pooled in place.
 template <Backend B>
 void bring_answers(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
                    Span<Table<B>* const> tables, bool inference, LookupState<B>& state) {
   AskerState<B>& asker = state.asker;
   OwnerState<B>& owner = state.owner;
-  if (pools_in_place(shape, asker)) {
-    asker.rows = {stream, owner.rows.size()};
-    state.absent =
-        locate_rows(stream, TableRefs<B>(stream, tables), {owner.distinct_keys(), owner.firsts},
-                    owner.rows.data(), inference, asker.rows.data());
+  const bool in_place = pools_in_place(shape, asker);
+  Buffer<std::byte, B> answers;
+  with_stores(communicator, tables, [&] {
+    find_received(stream, shape, tables, inference, owner);
+    if (in_place) {
+      asker.rows = {stream, owner.rows.size()};
+      state.absent =
+          locate_rows(stream, TableRefs<B>(stream, tables), {owner.distinct_keys(), owner.firsts},
+                      owner.rows.data(), inference, asker.rows.data());
+    } else {
+      answers = answer_keys(stream, shape, tables, inference, owner);
+    }
+  });
+  if (in_place) {
     return;
   }
-  Buffer<std::byte, B> answers = answer_keys(stream, shape, tables, inference, owner);
   asker.answers =
       Exchange<B>(communicator, asker.answers_layout.counts, owner.answers_layout.counts)
           .backward(stream, std::move(answers));
@@ -292,17 +301,6 @@ Lookup<B>::Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
   }
 }
 
-/// Refuses a communicator of a call where the call brings rows from a store: two threads of two
-/// ranks would wait for each other's locks.
-template <Backend B>
-void check_alone(const Communicator<B>* communicator, std::int64_t ranks,
-                 const std::vector<Table<B>*>& tables) {
-  require(communicator == nullptr || ranks == 1 || !any_stored(tables), Kind::invalid_argument,
-          "expected one call at a time, without a communicator of its own, where a table has a "
-          "store and the job has several ranks: found one on {} ranks",
-          ranks);
-}
-
 /// Backward counts on it that the slices of a rank are those of run_of.
 inline void check_run(const LookupInput& input, std::int64_t rank, std::int64_t ranks) {
   require(input.slices >= 1 && input.slices <= kMostSlices, Kind::invalid_argument,
@@ -318,11 +316,9 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
                                   Span<const std::int64_t> carry,
                                   Span<const MatrixView<float>> pooled,
                                   Communicator<B>* communicator) {
-  check_alone<B>(communicator, shape_.ranks, tables_);
   Communicator<B>& ranks = communicator == nullptr ? *communicator_ : *communicator;
   const auto state = std::make_shared<LookupState<B>>();
   AskerState<B>& asker = state->asker;
-  OwnerState<B>& owner = state->owner;
   const Counts counts{shape_.tables(), carry.size()};
 
   // Ids: what is asked, of whom, and in which form.
@@ -342,8 +338,8 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
   if (shape_.any_reducible()) {
     exchange_parts(ranks, stream, shape_, blocks, *state);
   }
-  const StoreLocks<B> locks(tables_);
-  find_received<B>(stream, ranks, shape_, tables_, !training, owner);
+  using Tables = Span<Table<B>* const>;
+  const StoreLocks<B> locks(shape_.ranks == 1 ? Tables(tables_) : Tables());  // see with_stores
   bring_answers<B>(ranks, stream, shape_, tables_, !training, *state);
   pool_answers(stream, shape_, asker, pooled);
   fill_empty(stream, shape_, asker, pooled);

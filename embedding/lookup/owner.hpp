@@ -42,8 +42,8 @@ struct OwnerState {
 /// Deduplicates the received keys (from a single rank they are distinct already), brings their rows
 /// from the stores of the tables that have one, and finds them.
 template <Backend B>
-void find_received(Stream<B>& stream, Communicator<B>& communicator, const LookupShape& shape,
-                   Span<Table<B>* const> tables, bool inference, OwnerState<B>& owner);
+void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
+                   bool inference, OwnerState<B>& owner);
 
 /// Returns the answers, laid out as owner.answers_layout: the row of each received key, or the
 /// states of each part where a block is reduced.

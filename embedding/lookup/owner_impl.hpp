@@ -14,8 +14,8 @@
 namespace keyshard {
 
 template <Backend B>
-void find_received(Stream<B>& stream, Communicator<B>& communicator, const LookupShape& shape,
-                   Span<Table<B>* const> tables, bool inference, OwnerState<B>& owner) {
+void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
+                   bool inference, OwnerState<B>& owner) {
   owner.firsts = owner.blocks;
   if (shape.ranks > 1) {
     owner.distinct = dedup(stream, Occurrences{.keys = std::as_const(owner.keys).span(),
@@ -23,7 +23,7 @@ void find_received(Stream<B>& stream, Communicator<B>& communicator, const Looku
                                                .partitioners = shape.partitioners});
     owner.firsts = owner.distinct.blocks;
   }
-  stage_rows(stream, communicator, tables, {owner.distinct_keys(), owner.firsts}, !inference);
+  stage_rows(stream, tables, {owner.distinct_keys(), owner.firsts}, !inference);
   owner.rows = {stream, owner.firsts.back()};
   owner.missing = find_rows(stream, TableRefs<B>(stream, tables),
                             {owner.distinct_keys(), owner.firsts}, owner.rows.data());

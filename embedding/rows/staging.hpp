@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "collectives/communicator.hpp"
+#include "collectives/vote.hpp"
 #include "embedding/rows/row_stages.hpp"
 #include "embedding/rows/stored_rows.hpp"
 
@@ -21,7 +22,8 @@ bool any_stored(const Tables& tables) {
   return false;
 }
 
-/// Holds the tables that have stores, each once, for a call that brings and reads rows.
+/// Holds the tables that have stores, each once, for a call that brings and reads rows. Where there
+/// are several ranks never over an exchange: threads of other ranks may take them in another order.
 template <Backend B>
 class StoreLocks {
  public:
@@ -31,15 +33,28 @@ class StoreLocks {
   std::vector<std::unique_lock<std::mutex>> locks_;
 };
 
+/// Calls body(), which brings rows from the stores of tables and reads them. Where there are
+/// several ranks the tables are held for it; a rank that is alone holds them itself, as long as it
+/// reads. Where a table has a store, a body that fails on a rank fails on all. Collective then.
+template <Backend B, class Body>
+void with_stores(Communicator<B>& communicator, Span<Table<B>* const> tables, const Body& body) {
+  if (!any_stored(tables)) {
+    return body();
+  }
+  vote(host_of(communicator), [&] {
+    const StoreLocks<B> locks(communicator.size() > 1 ? tables : Span<Table<B>* const>());
+    body();
+  });
+}
+
 /// Brings the rows of the keys of every table that has a store into memory: one request for each of
 /// these tables, which may be listed several times. `trains` says that gradients of these keys may
-/// come. Where that fails on a rank, it fails on all. Collective where a table has a store, and
-/// else nothing.
+/// come. On this rank alone.
 template <Backend B>
-void stage_rows(Stream<B>& stream, Communicator<B>& communicator, Span<Table<B>* const> tables,
-                const TableKeys& keys, bool trains);
+void stage_rows(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
+                bool trains);
 
-/// The same for distinct keys of one table with a store, on this rank alone.
+/// The same for distinct keys of one table with a store.
 template <Backend B>
 void stage_keys(Stream<B>& stream, Table<B>& table, const std::vector<Key>& keys, bool trains);
 

@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "collectives/vote.hpp"
 #include "embedding/rows/restrict_impl.hpp"
 #include "embedding/rows/staging.hpp"
 #include "runtime/copy.hpp"
@@ -254,30 +253,25 @@ void stage_keys(Stream<B>& stream, Table<B>& table, const std::vector<Key>& keys
 }
 
 template <Backend B>
-void stage_rows(Stream<B>& stream, Communicator<B>& communicator, Span<Table<B>* const> tables,
-                const TableKeys& keys, bool trains) {
-  if (!any_stored(tables)) {
-    return;
-  }
-  vote(host_of(communicator), [&] {
-    for (std::int64_t t = 0; t < tables.size(); ++t) {
-      const auto first = std::find(tables.begin(), tables.end(), tables[t]);
-      if (tables[t]->stored() == nullptr || first != tables.begin() + t) {
-        continue;
-      }
-      std::vector<Key> all;
-      for (std::int64_t u = t; u < tables.size(); ++u) {
-        if (tables[u] == tables[t]) {
-          const std::vector<Key> own = to_host(
-              stream,
-              Span<const Key>(keys.keys + keys.starts[u], keys.starts[u + 1] - keys.starts[u]));
-          all.insert(all.end(), own.begin(), own.end());
-        }
-      }
-      make_distinct(all);
-      stage_keys(stream, *tables[t], all, trains);
+void stage_rows(Stream<B>& stream, Span<Table<B>* const> tables, const TableKeys& keys,
+                bool trains) {
+  for (std::int64_t t = 0; t < tables.size(); ++t) {
+    const auto first = std::find(tables.begin(), tables.end(), tables[t]);
+    if (tables[t]->stored() == nullptr || first != tables.begin() + t) {
+      continue;
     }
-  });
+    std::vector<Key> all;
+    for (std::int64_t u = t; u < tables.size(); ++u) {
+      if (tables[u] == tables[t]) {
+        const std::vector<Key> own = to_host(
+            stream,
+            Span<const Key>(keys.keys + keys.starts[u], keys.starts[u + 1] - keys.starts[u]));
+        all.insert(all.end(), own.begin(), own.end());
+      }
+    }
+    make_distinct(all);
+    stage_keys(stream, *tables[t], all, trains);
+  }
 }
 
 template <Backend B>

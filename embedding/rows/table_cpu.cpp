@@ -27,8 +27,7 @@ template void apply_gradients(Stream<Cpu>&, Span<Table<Cpu>* const>, const Updat
 template class StoreLocks<Cpu>;
 template void empty_store(Table<Cpu>&);
 template void stage_keys(Stream<Cpu>&, Table<Cpu>&, const std::vector<Key>&, bool);
-template void stage_rows(Stream<Cpu>&, Communicator<Cpu>&, Span<Table<Cpu>* const>,
-                         const TableKeys&, bool);
+template void stage_rows(Stream<Cpu>&, Span<Table<Cpu>* const>, const TableKeys&, bool);
 
 template Restriction restrict_rows(Stream<Cpu>&, Communicator<Cpu>&, Table<Cpu>&, std::int64_t,
                                    std::int64_t);

@@ -28,8 +28,7 @@ template void apply_gradients(Stream<Cuda>&, Span<Table<Cuda>* const>, const Upd
 template class StoreLocks<Cuda>;
 template void empty_store(Table<Cuda>&);
 template void stage_keys(Stream<Cuda>&, Table<Cuda>&, const std::vector<Key>&, bool);
-template void stage_rows(Stream<Cuda>&, Communicator<Cuda>&, Span<Table<Cuda>* const>,
-                         const TableKeys&, bool);
+template void stage_rows(Stream<Cuda>&, Span<Table<Cuda>* const>, const TableKeys&, bool);
 
 template Restriction restrict_rows(Stream<Cuda>&, Communicator<Cuda>&, Table<Cuda>&, std::int64_t,
                                    std::int64_t);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -61,7 +60,7 @@ std::vector<float> read(Stream<Cpu>& stream, TableSet<Cpu>& tables, const std::v
   Table<Cpu>* const self[] = {&table};
   const std::vector<std::int64_t> starts{0, std::ssize(keys)};
   if (table.stored() != nullptr) {
-    stage_rows<Cpu>(stream, tables.communicator(), self, {keys.data(), starts}, false);
+    stage_rows<Cpu>(stream, self, {keys.data(), starts}, false);
   }
   std::vector<RowId> rows(keys.size());
   std::vector<float> values(keys.size());
@@ -175,37 +174,6 @@ TEST_P(StoredRowsTest, ARestrictionKeepsTheRowsOfTheMostSteps) {
     // A key that is back begins anew.
     step(stream, tables, {{first + 2, 1}});
     EXPECT_EQ(table.size(), communicator.rank() == 0 ? 3 : 2);
-  });
-}
-
-TEST_P(StoredRowsTest, ThreadsMayMakeInferencesAtOnce) {
-  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-    TableSet<Cpu> tables(communicator);
-    LayerOptions options;
-    options.name = "items";
-    options.embedding_size = 1;
-    options.initializer = Constant{2};
-    options.kv_creator = creator();
-    SquashedEmbedding<Cpu> layer(tables, options);
-    Rows rows;
-    for (Key key = 0; key < 100; ++key) {
-      rows[key] = static_cast<float>(key);
-    }
-    assign(stream, layer.table(), rows);
-    std::vector<std::thread> threads;
-    for (int thread = 0; thread < 4; ++thread) {
-      threads.emplace_back([&, thread] {
-        Stream<Cpu> own;
-        for (Key key = 0; key < 100; ++key) {
-          const std::vector<Key> ids{key, 1000 + static_cast<Key>(thread)};
-          const auto output = layer(own, {ids, {2}, {}}, {.training = false});
-          EXPECT_EQ(output.values.data()[0], static_cast<float>(key) + 2);
-        }
-      });
-    }
-    for (std::thread& thread : threads) {
-      thread.join();
-    }
   });
 }
 

@@ -39,10 +39,6 @@ void check_dtypes(const LayerOptions& options) {
   require(!options.max_norm || !is_integer(dtype), Kind::invalid_argument,
           "layer {}: expected no max_norm of rows of integers: found {} and value_dtype {}",
           options.name, options.max_norm.value_or(0), options.value_dtype);
-  require(!options.activity_regularizer || works_as_float(dtype), Kind::not_built,
-          "layer {}: an activity_regularizer of outputs of {} is not built in this version; built "
-          "is value_dtype float32, float16 or bfloat16",
-          options.name, options.value_dtype);
 }
 
 void check_numbers(const LayerOptions& options) {

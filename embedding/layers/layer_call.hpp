@@ -80,7 +80,7 @@ struct LayerOutput {
   std::vector<ReducedStage<B>>
       stages;          ///< reductions after the pooling of bags, in order, of a training call
   SliceLayout slices;  ///< of the call
-  std::vector<std::int64_t> slice_starts;  ///< [slices of this rank + 1] in `values`
+  std::vector<std::int64_t> slice_starts;  ///< [slices of this rank + 1] in numbers
   std::int64_t batch = 1;  ///< samples of all ranks; 1 where the ids have one axis or none
   std::vector<OutputTerm<B>> terms;
 

@@ -69,7 +69,8 @@ class TableLayer : public LayerBase {
 
   /// Adds f(y), added over the outputs y of a training call of all ranks, times `weight`, to the
   /// losses; the backward of that output adds the gradient. `inputs` is accepted and has no effect.
-  /// Throws Error{invalid_argument} for the output of an inference. Collective.
+  /// Throws Error{invalid_argument} for the output of an inference, and for a function that does
+  /// not take the type of the outputs. Collective.
   void add_loss(Stream<B>& stream, LayerOutput<B>& output, const OutputFunction<B>& function,
                 double weight = 1, const IdsView* inputs = nullptr);
 

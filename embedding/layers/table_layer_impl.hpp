@@ -11,6 +11,7 @@
 #include "embedding/layers/key_dtype.hpp"
 #include "embedding/layers/layer_config.hpp"
 #include "embedding/layers/layer_table_impl.hpp"
+#include "embedding/layers/regularizers.hpp"
 #include "embedding/layers/table_layer.hpp"
 #include "embedding/layers/table_weights_impl.hpp"
 #include "runtime/copy.hpp"
@@ -23,19 +24,6 @@ namespace keyshard {
 
 /// What travels with the counts of a call: trainable, training, samples.
 inline constexpr std::int64_t kLayerCarry = 3;
-
-/// The function of an option: one that is built in, or a registered one.
-template <Backend B>
-std::shared_ptr<const OutputFunction<B>> make_regularizer(
-    const std::optional<ActivityOptions>& options, const UserFunctions<B>& functions) {
-  if (!options) {
-    return nullptr;
-  }
-  return std::make_shared<const OutputFunction<B>>(
-      options->function.empty()
-          ? output_function<B>("l1_l2", L1L2{options->l1, options->l2})
-          : registered(functions.output_functions, options->function, "an activity_regularizer"));
-}
 
 /// to[i] = from[i], rounded; they may be the same.
 struct RoundTo {
@@ -100,8 +88,7 @@ TableLayer<B>::TableLayer(TableSet<B>& tables, const LayerOptions& options, cons
       combiner_(combiner),
       device_communicator_(&tables.communicator()),
       // What can fail for want of a function comes before the table is made.
-      table_((make_regularizer(options.activity_regularizer, functions),
-              &layer_table(tables, options_))),
+      table_((checked_regularizer(options, functions), &layer_table(tables, options_))),
       lookup_(tables.communicator(), {table_},
               {layer_feature(path(), combiner, value_dtype_of(compute_dtype()), false)}),
       regularizer_(make_regularizer(options.activity_regularizer, functions)),
@@ -133,15 +120,17 @@ void TableLayer<B>::set_activity_regularizer(const std::optional<ActivityOptions
   require(!options || options->function.empty(), Kind::invalid_argument,
           "layer {}: expected the function of an activity_regularizer itself: found the name {}",
           path(), options ? options->function : "");
-  regularizer_ = make_regularizer<B>(options, {});
+  const auto regularizer = make_regularizer<B>(options, {});
+  if (regularizer != nullptr) {
+    require_takes(path(), options_.value_dtype, *regularizer);
+  }
+  regularizer_ = regularizer;
   options_.activity_regularizer = options;
 }
 
 template <Backend B>
 void TableLayer<B>::set_activity_regularizer(const OutputFunction<B>& function) {
-  require(static_cast<bool>(function), Kind::invalid_argument,
-          "layer {}: expected an activity_regularizer with values and gradients: found none",
-          path());
+  require_takes(path(), options_.value_dtype, function);
   regularizer_ = std::make_shared<const OutputFunction<B>>(function);
   options_.activity_regularizer = ActivityOptions{0, 0, function.name};
 }
@@ -256,7 +245,7 @@ LayerOutput<B> TableLayer<B>::look_up(Stream<B>& stream, const Bags<B>& bags,
   output.slices = slices_of(call.slices, bags.samples);
   const std::vector<std::int64_t> offsets = bag_offsets(stream, bags, output.slices.offsets);
   for (const std::int64_t offset : offsets) {
-    output.slice_starts.push_back(offset * dim);
+    output.slice_starts.push_back(offset * options_.embedding_size);
   }
   output.values = {stream, rows * dim};
   const MatrixView<float> pooled{output.values.data(), rows, dim, dim};
@@ -300,14 +289,11 @@ template <Backend B>
 void TableLayer<B>::add_loss(Stream<B>& stream, LayerOutput<B>& output,
                              const OutputFunction<B>& function, double weight,
                              const IdsView* /*inputs*/) {
-  require(output.training && function, Kind::invalid_argument,
+  require(output.training, Kind::invalid_argument,
           "layer {}: expected the output of a call with training = true, and a function of it: "
-          "found training = {}",
-          path(), output.training);
-  require(output.dtype == ValueDtype::float32, Kind::not_built,
-          "layer {}: losses of outputs of {} are not built in this version; built is a layer whose "
-          "outputs are floats",
-          path(), compute_dtype());
+          "found training = false",
+          path());
+  require_takes(path(), options_.value_dtype, function);
   add_term(stream, output, std::make_shared<const OutputFunction<B>>(function), weight);
 }
 
@@ -316,7 +302,12 @@ void TableLayer<B>::add_term(Stream<B>& stream, LayerOutput<B>& output,
                              std::shared_ptr<const OutputFunction<B>> function, double scale) {
   const Buffer<std::int64_t, B> starts = to_device(stream, output.slice_starts);
   Buffer<double, B> sums(stream, starts.size() - 1);
-  function->add_values(stream, output.values.data(), starts.span(), sums.data());
+  if (is_double()) {
+    function->add_double_values(stream, numbers_at<double>(std::as_const(output.values).data()),
+                                starts.span(), sums.data());
+  } else {
+    function->add_values(stream, output.values.data(), starts.span(), sums.data());
+  }
   add_folded_loss(to_host(stream, sums), output.slices, scale);
   output.terms.push_back({std::move(function), scale});
 }
@@ -344,8 +335,15 @@ const float* TableLayer<B>::add_terms(Stream<B>& stream, const LayerOutput<B>& o
     if (sum.empty()) {
       sum = {stream, output.values.size()};
     }
-    term.function->add_gradient(stream, output.values.data(), output.values.size(), term.scale,
-                                upstream, sum.data());
+    if (is_double()) {
+      term.function->add_double_gradient(stream, numbers_at<double>(output.values.data()),
+                                         numbers_in<double>(output.values.size()), term.scale,
+                                         numbers_at<double>(upstream),
+                                         numbers_at<double>(sum.data()));
+    } else {
+      term.function->add_gradient(stream, output.values.data(), output.values.size(), term.scale,
+                                  upstream, sum.data());
+    }
     upstream = sum.data();
   }
   return upstream;

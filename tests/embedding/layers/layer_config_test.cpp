@@ -315,11 +315,12 @@ TEST(Layers, AConfigWithAnOptionThatIsNotBuiltSaysSo) {
     TableSet<Cpu> tables(communicator);
     LayerOptions options = items();
     options.value_dtype = "float64";
-    options.activity_regularizer = ActivityOptions{0.1, 0, ""};
+    options.pool_order = PoolOrder::shard;
+    options.exchange = ExchangeMode::reduced;
     const std::string message = message_of(Kind::not_built, [&] {
       SquashedEmbedding<Cpu>::from_config(tables, layer_config(options));
     });
-    EXPECT_NE(message.find("activity_regularizer"), std::string::npos) << message;
+    EXPECT_NE(message.find("exchange \"reduced\""), std::string::npos) << message;
   });
 }
 

@@ -25,20 +25,6 @@ LayerOptions named_options() {
   return options;
 }
 
-TEST(LayerOptions, ThatAreNotBuiltAreRefusedByName) {
-  LayerOptions options = named_options();
-  options.value_dtype = "float64";
-  options.activity_regularizer = ActivityOptions{0.1, 0, ""};
-  try {
-    check(options);
-    ADD_FAILURE() << "expected a refusal";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Kind::not_built);
-    EXPECT_NE(error.text().find("activity_regularizer"), std::string::npos) << error.text();
-    EXPECT_NE(error.text().find("not built in this version"), std::string::npos) << error.text();
-  }
-}
-
 /// What a layer over a new table gives for a bag of three ids, and their rows after a step of SGD
 /// at rate 1.
 struct Stepped {

@@ -1,5 +1,6 @@
 // reduce_axis.hpp with a combiner of the program: dense vectors [B, n, inner x D] -> [B, inner x
-// D], and the gradient. Vectors that are absent reach neither function of the combiner.
+// D], and the gradient. Vectors that are absent reach neither function of the combiner. T is float
+// or double.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +10,10 @@
 namespace keyshard {
 
 /// One vector of the result: number r is place r % inner of sample r / inner.
+template <class T>
 struct ReduceOwnAxis {
   OwnCombiner combiner;
-  const float* in;
+  const T* in;
   std::int64_t n;
   std::int64_t inner;
   std::int64_t dim;             ///< D
@@ -21,9 +23,9 @@ struct ReduceOwnAxis {
   KEYSHARD_HD std::int64_t place(std::int64_t r) const { return r / inner * n * inner + r % inner; }
 
   /// The vectors that take part.
-  KEYSHARD_HD BagRows rows_of(std::int64_t r) const {
+  KEYSHARD_HD BagRowsOf<T> rows_of(std::int64_t r) const {
     const std::int64_t columns = inner * dim;
-    BagRows rows{n, dim, in + place(r) * dim, columns, nullptr, nullptr};
+    BagRowsOf<T> rows{n, dim, in + place(r) * dim, columns, nullptr, nullptr};
     if (present != nullptr) {
       std::uint32_t* taken = items + r * n;
       rows.n = 0;
@@ -39,14 +41,15 @@ struct ReduceOwnAxis {
 };
 
 /// out[r] = the combined vector; 0, and absent, where none takes part.
+template <class T>
 struct ReduceOwnAxisForward {
-  ReduceOwnAxis axis;
-  float* out;
+  ReduceOwnAxis<T> axis;
+  T* out;
   std::uint8_t* out_present;  ///< [B x inner]; null: not wanted
 
   KEYSHARD_HD void operator()(std::int64_t r) const {
-    const BagRows rows = axis.rows_of(r);
-    float* value = out + r * axis.dim;
+    const BagRowsOf<T> rows = axis.rows_of(r);
+    T* value = out + r * axis.dim;
     if (out_present != nullptr) {
       out_present[r] = rows.n > 0 ? 1 : 0;
     }
@@ -54,30 +57,31 @@ struct ReduceOwnAxisForward {
       return axis.combiner.forward(rows, value);
     }
     for (std::int64_t d = 0; d < axis.dim; ++d) {
-      value[d] = 0.0f;
+      value[d] = T{0};
     }
   }
 };
 
 /// gradient = the gradients of the vectors `in`, where upstream[r] is the gradient of out[r]; 0
 /// where a vector is absent.
+template <class T>
 struct ReduceOwnAxisGradient {
-  ReduceOwnAxis axis;
-  const float* upstream;
-  float* gradient;
+  ReduceOwnAxis<T> axis;
+  const T* upstream;
+  T* gradient;
 
   KEYSHARD_HD void operator()(std::int64_t r) const {
-    const BagRows rows = axis.rows_of(r);
-    const BagGradients gradients{gradient + axis.place(r) * axis.dim, axis.inner * axis.dim,
-                                 nullptr};
+    const BagRowsOf<T> rows = axis.rows_of(r);
+    const BagGradientsOf<T> gradients{gradient + axis.place(r) * axis.dim, axis.inner * axis.dim,
+                                      nullptr};
     for (std::int64_t j = 0; j < axis.n; ++j) {
       for (std::int64_t d = 0; d < axis.dim; ++d) {
-        gradients[j][d] = 0.0f;
+        gradients[j][d] = T{0};
       }
     }
     if (rows.n > 0) {
       axis.combiner.backward(rows, upstream + r * axis.dim,
-                             {gradients.values, gradients.width, rows.items});
+                             BagGradientsOf<T>{gradients.values, gradients.width, rows.items});
     }
   }
 };

@@ -44,13 +44,32 @@ KEYSHARD_HD ReduceAxis<C> built_in_axis(const AxisVectors& axis, float* out,
 }
 
 /// The reduction by a combiner of the program, and its scratch in `items`.
-template <Backend B>
-ReduceOwnAxis own_axis(Stream<B>& stream, const OwnCombiner& combiner, const AxisVectors& axis,
-                       Buffer<std::uint32_t, B>& items) {
+template <class T, Backend B>
+ReduceOwnAxis<T> own_axis(Stream<B>& stream, const OwnCombiner& combiner, const AxisVectors& axis,
+                          Buffer<std::uint32_t, B>& items) {
   if (axis.present != nullptr) {
     items = {stream, axis.samples * axis.inner * axis.n};
   }
-  return {combiner, axis.in, axis.n, axis.inner, axis.dim, axis.present, items.data()};
+  return {combiner, numbers_at<T>(axis.in), axis.n,      axis.inner,
+          axis.dim, axis.present,           items.data()};
+}
+
+template <class T, Backend B>
+void reduce_own_axis(Stream<B>& stream, const OwnCombiner& combiner, const AxisVectors& axis,
+                     float* out, std::uint8_t* out_present) {
+  Buffer<std::uint32_t, B> items;
+  for_each(stream, axis.samples * axis.inner,
+           ReduceOwnAxisForward<T>{own_axis<T>(stream, combiner, axis, items), numbers_at<T>(out),
+                                   out_present});
+}
+
+template <class T, Backend B>
+void reduce_own_axis_back(Stream<B>& stream, const OwnCombiner& combiner, const AxisVectors& axis,
+                          const float* upstream, float* gradient) {
+  Buffer<std::uint32_t, B> items;
+  for_each(stream, axis.samples * axis.inner,
+           ReduceOwnAxisGradient<T>{own_axis<T>(stream, combiner, axis, items),
+                                    numbers_at<T>(upstream), numbers_at<T>(gradient)});
 }
 
 /// The same for vectors of doubles, by the built-in combiner of that place in its family: launches
@@ -64,16 +83,16 @@ void reduce_double_axis_back(Stream<Cpu>& stream, std::size_t combiner, const Ax
 template <Backend B>
 void reduce_axis(Stream<B>& stream, const AnyCombiner& combiner, ValueDtype dtype,
                  const AxisVectors& axis, float* out, std::uint8_t* out_present) {
+  const auto* own = std::get_if<OwnCombiner>(&combiner);
   if constexpr (std::same_as<B, Cpu>) {
     if (dtype == ValueDtype::float64) {
-      return reduce_double_axis(stream, std::get<Combiner>(combiner).index(), axis, out,
-                                out_present);
+      return own != nullptr ? reduce_own_axis<double>(stream, *own, axis, out, out_present)
+                            : reduce_double_axis(stream, std::get<Combiner>(combiner).index(), axis,
+                                                 out, out_present);
     }
   }
-  if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
-    Buffer<std::uint32_t, B> items;
-    return for_each(stream, axis.samples * axis.inner,
-                    ReduceOwnAxisForward{own_axis(stream, *own, axis, items), out, out_present});
+  if (own != nullptr) {
+    return reduce_own_axis<float>(stream, *own, axis, out, out_present);
   }
   visit_variant(std::get<Combiner>(combiner), [&](auto c) {
     for_each_row(stream, axis.samples, built_in_axis<decltype(c)>(axis, out, out_present));
@@ -84,16 +103,16 @@ void reduce_axis(Stream<B>& stream, const AnyCombiner& combiner, ValueDtype dtyp
 template <Backend B>
 void reduce_axis_back(Stream<B>& stream, const AnyCombiner& combiner, ValueDtype dtype,
                       const AxisVectors& axis, const float* upstream, float* gradient) {
+  const auto* own = std::get_if<OwnCombiner>(&combiner);
   if constexpr (std::same_as<B, Cpu>) {
     if (dtype == ValueDtype::float64) {
-      return reduce_double_axis_back(stream, std::get<Combiner>(combiner).index(), axis, upstream,
-                                     gradient);
+      return own != nullptr ? reduce_own_axis_back<double>(stream, *own, axis, upstream, gradient)
+                            : reduce_double_axis_back(stream, std::get<Combiner>(combiner).index(),
+                                                      axis, upstream, gradient);
     }
   }
-  if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
-    Buffer<std::uint32_t, B> items;
-    return for_each(stream, axis.samples * axis.inner,
-                    ReduceOwnAxisGradient{own_axis(stream, *own, axis, items), upstream, gradient});
+  if (own != nullptr) {
+    return reduce_own_axis_back<float>(stream, *own, axis, upstream, gradient);
   }
   visit_variant(std::get<Combiner>(combiner), [&](auto c) {
     using C = decltype(c);

@@ -256,15 +256,13 @@ struct SumOccurrences {
                                          std::int64_t first, std::int64_t width) const {
     const FeatureGroup& column = column_of(at);
     const Upstream g = upstream_of(at, first);
-    if constexpr (kFloats) {
-      if (column.own >= 0) {
-        const float* term =
-            in->own_terms + at.occurrence * in->own_width + column.own_column + first;
-        for (std::int64_t d = 0; d < width; ++d) {
-          sum[d] = starts ? term[d] : sum[d] + term[d];
-        }
-        return;
+    if (column.own >= 0) {
+      const T* term =
+          numbers_at<T>(in->own_terms + at.occurrence * in->own_width + column.own_column) + first;
+      for (std::int64_t d = 0; d < width; ++d) {
+        sum[d] = starts ? term[d] : sum[d] + term[d];
       }
+      return;
     }
     with_alternative<BagCombinersOf<T>>(kFloats ? column.kind : column.double_kind, [&](auto c) {
       using C = decltype(c);

@@ -31,11 +31,12 @@ struct OwnBags {
   BagRanges bags;
   std::int64_t kept_bytes;  ///< of the states that a sample keeps
 
-  KEYSHARD_HD BagRows rows_of(std::int64_t bag, const FeatureGroup& group) const {
+  template <class T>
+  KEYSHARD_HD BagRowsOf<T> rows_of(std::int64_t bag, const FeatureGroup& group) const {
     return {.n = bags.size(bag),
-            .dim = group.dim,
-            .values = values + group.offset,
-            .width = offset.width,
+            .dim = numbers_in<T>(group.dim),
+            .values = numbers_at<T>(values + group.offset),
+            .width = numbers_in<T>(offset.width),
             .offsets = offset.offsets,
             .items = items + bags.begin(bag)};
   }
@@ -81,13 +82,16 @@ struct PoolOwnBags {
   KEYSHARD_HD void operator()(std::int64_t bag) const {
     in.for_groups(bag, [&](const FeatureGroup& group, std::int64_t g, std::uint32_t sample) {
       float* out = pooled[g].row(sample) + group.column;
-      if (in.bags.size(bag) > 0) {
-        return group.plain_kind == kOwnState
-                   ? in.pool(bag, group, sample, kept, out)
-                   : in.combiners[group.own].forward(in.rows_of(bag, group), out);
-      }
-      for (std::int64_t d = 0; d < group.dim; ++d) {
-        out[d] = 0.0f;
+      if (in.bags.size(bag) == 0) {
+        for (std::int64_t d = 0; d < group.dim; ++d) {
+          out[d] = 0.0f;
+        }
+      } else if (group.plain_kind == kOwnState) {
+        in.pool(bag, group, sample, kept, out);
+      } else if (group.double_kind == kOwnDoubles) {
+        in.combiners[group.own].forward(in.rows_of<double>(bag, group), numbers_at<double>(out));
+      } else {
+        in.combiners[group.own].forward(in.rows_of<float>(bag, group), out);
       }
     });
   }
@@ -110,19 +114,27 @@ struct BackOwnBags {
           gradients[j][d] = 0.0f;
         }
       }
-      if (in.bags.size(bag) == 0) {
-        return;
-      }
-      const float* gradient = upstream[g].row(sample) + group.column;
-      const OwnCombiner& combiner = in.combiners[group.own];
-      if (group.plain_kind == kOwnState) {
-        combiner.functions->pooling->back(
-            in.rows_of(bag, group),
-            kept_states<const std::byte>(kept, in.kept_bytes, sample, group), gradient, gradients);
-      } else {
-        combiner.backward(in.rows_of(bag, group), gradient, gradients);
+      if (in.bags.size(bag) > 0) {
+        write(bag, group, sample, upstream[g].row(sample) + group.column, gradients);
       }
     });
+  }
+
+ private:
+  KEYSHARD_HD void write(std::int64_t bag, const FeatureGroup& group, std::uint32_t sample,
+                         const float* gradient, const BagGradients& gradients) const {
+    const OwnCombiner& combiner = in.combiners[group.own];
+    if (group.plain_kind == kOwnState) {
+      combiner.functions->pooling->back(
+          in.rows_of<float>(bag, group),
+          kept_states<const std::byte>(kept, in.kept_bytes, sample, group), gradient, gradients);
+    } else if (group.double_kind == kOwnDoubles) {
+      combiner.backward(in.rows_of<double>(bag, group), numbers_at<double>(gradient),
+                        BagGradientsOf<double>{numbers_at<double>(gradients.values),
+                                               numbers_in<double>(width), nullptr});
+    } else {
+      combiner.backward(in.rows_of<float>(bag, group), gradient, gradients);
+    }
   }
 };
 

@@ -51,12 +51,19 @@ void set_kinds(const FeatureOptions& feature, const AnyCombiner& combiner, Featu
 /// Throws where a combiner cannot pool rows of doubles or integers.
 void check_other(const FeatureOptions& feature, const TableOptions& table,
                  const AnyCombiner& combiner) {
-  require(std::holds_alternative<Combiner>(combiner), Kind::not_built,
-          "feature {}: combiner {} of the program computes in float32: expected one that is built "
-          "in, or value_dtype float32 of table {}: found {}",
-          feature.name, name_of(combiner), table.name, option_name(table.value_dtype));
+  const auto* own = std::get_if<OwnCombiner>(&combiner);
+  require(
+      own == nullptr || is_integer(table.value_dtype) ||
+          (own->functions->forward_doubles != nullptr &&
+           feature.compute_dtype == ValueDtype::float64),
+      Kind::not_built,
+      "feature {}: combiner {} of the program: expected one that is built in, or in a layer one "
+      "without a state whose functions are templates over BagRowsOf<T>, or value_dtype float32 "
+      "of table {}: found {}",
+      feature.name, name_of(combiner), table.name, option_name(table.value_dtype));
+  const auto* built_in = std::get_if<Combiner>(&combiner);
   require(!is_integer(table.value_dtype) ||
-              (std::holds_alternative<Sum>(std::get<Combiner>(combiner)) && !feature.weighted),
+              (built_in != nullptr && std::holds_alternative<Sum>(*built_in) && !feature.weighted),
           Kind::invalid_argument,
           "feature {}: rows of integers are looked up one by one, so a feature of table {} has "
           "combiner sum, no weights, and one id at most in a bag: found {}, value_dtype {}",
@@ -168,6 +175,11 @@ std::int64_t add_group(const FeatureOptions& feature, const TableOptions& table,
   }
   if (table.value_dtype == ValueDtype::float64) {
     set_double_kind(group);
+    if (const auto* own = std::get_if<OwnCombiner>(&combiner)) {
+      group.double_kind = kOwnDoubles;
+      place_own(feature, table, *own, own_column, group, shape);
+      return group.dim;
+    }
     place_double_states(std::get<Combiner>(combiner), added, group, shape);
     return 0;
   }
@@ -355,6 +367,7 @@ LookupShape make_lookup_shape(const std::vector<const TableOptions*>& tables,
     add_feature(feature, *tables[static_cast<std::size_t>(feature.table)], has_group, shape);
     set_empty(feature, shape.groups.data() + shape.groups.size() - shape.widths.size());
   }
+  shape.own_width += shape.any_double() ? shape.own_width % 2 : 0;
   for (std::int64_t& width : shape.widths) {
     width += shape.delivers_doubles() ? width % 2 : 0;  // every sample begins at an even place
   }

@@ -25,6 +25,9 @@ inline constexpr CombinerKind kNoCombiner = 255;
 /// The kind of a combiner of the program that has a state.
 inline constexpr CombinerKind kOwnState = 254;
 
+/// The double_kind of a combiner of the program.
+inline constexpr CombinerKind kOwnDoubles = 253;
+
 /// What a column group's gradients of an id are, where all features that have the group agree.
 enum GroupTerms : std::uint8_t {
   kOtherTerms,     ///< what the combiner of each feature says

@@ -17,11 +17,8 @@ KEYSHARD_HD void step_doubles(const Team& team, const GroupRef& group, std::uint
   if (group.regularized) {
     regularize(team, group, occurrences, w, g);
   }
-  visit_variant(group.optimizer, [&](const auto& rule) {
-    if constexpr (!HostOnly<std::decay_t<decltype(rule)>>) {
-      rule.update(team, w, state, g, group.dim, group.step);
-    }
-  });
+  visit_variant(group.optimizer,
+                [&](const auto& rule) { rule.update(team, w, state, g, group.dim, group.step); });
   if (group.max_norm > 0) {
     clip_row(team, group.dim, group.max_norm, w);
   }

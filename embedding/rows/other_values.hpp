@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "embedding/rows/table_ref.hpp"
 #include "embedding/rules/max_norm.hpp"
@@ -32,10 +33,13 @@ KEYSHARD_HD T value_as(double x) {
 template <class T, class Team>
 KEYSHARD_HD void initialize_numbers(const Team& team, const GroupRef& group, Key key, T* values) {
   visit_variant(group.initializer, [&](const auto& initializer) {
-    if constexpr (!HostOnly<std::decay_t<decltype(initializer)>>) {
+    using I = std::decay_t<decltype(initializer)>;
+    if constexpr (!std::is_same_v<I, OwnInitializer>) {
       initial_numbers<double>(
           team, initializer, group.seed, key, group.dim,
           [values](std::int64_t k, double value) { values[k] = value_as<T>(value); });
+    } else if constexpr (std::is_same_v<T, double>) {  // integers refuse it
+      initialize_row(team, initializer, group.seed, key, group.dim, values);
     }
   });
   if constexpr (!std::numeric_limits<T>::is_integer) {

@@ -125,14 +125,6 @@ bool has_own_rules(const TableOptions& options) {
 
 namespace {
 
-/// Whether a rule of a program computes initial values or steps.
-bool has_own_rules_of_numbers(const TableOptions& options) {
-  return std::any_of(options.groups.begin(), options.groups.end(), [](const GroupOptions& group) {
-    return std::holds_alternative<OwnOptimizer>(group.optimizer) ||
-           std::holds_alternative<OwnInitializer>(group.initializer);
-  });
-}
-
 void check_group(const std::string& table, const GroupOptions& group) {
   require(group.dim >= 1 && group.dim <= kMaxDim, Kind::invalid_argument,
           "table {}: group {}: expected 1 <= dim <= {}: found {}", table, group.name, kMaxDim,
@@ -168,16 +160,37 @@ void check_admission(const TableOptions& options) {
           options.name, options.admit_after, options.admit_probability);
 }
 
+/// Throws where a rule of the program computes in floats alone, and rows are doubles or integers.
+void check_own_numbers(const TableOptions& options, const GroupOptions& group) {
+  const std::string& dtype = option_name(options.value_dtype);
+  const auto* optimizer = std::get_if<OwnOptimizer>(&group.optimizer);
+  require(optimizer == nullptr || is_integer(options.value_dtype) ||
+              optimizer->functions->update_doubles != nullptr,
+          Kind::invalid_argument,
+          "table {}: expected an optimizer of the program whose update takes T* for doubles, too, "
+          "or value_dtype float32: found {} of floats and value_dtype {}",
+          options.name, name_of(group.optimizer), dtype);
+  if (const auto* initializer = std::get_if<OwnInitializer>(&group.initializer)) {
+    require(!is_integer(options.value_dtype), Kind::invalid_argument,
+            "table {}: expected an initializer that is built in for rows of integers: found {} of "
+            "the program and value_dtype {}",
+            options.name, rule_name(*initializer), dtype);
+    require(initializer->functions->fill_doubles != nullptr, Kind::invalid_argument,
+            "table {}: expected an initializer of the program whose fill takes T* for doubles, "
+            "too, or value_dtype float32: found {} of floats and value_dtype {}",
+            options.name, rule_name(*initializer), dtype);
+  }
+}
+
 /// What tables of doubles and of integers cannot have. Integers are only looked up.
 void check_dtype(const TableOptions& options) {
   if (works_as_float(options.value_dtype)) {
     return;
   }
   const std::string& dtype = option_name(options.value_dtype);
-  require(!has_own_rules_of_numbers(options), Kind::not_built,
-          "table {}: optimizers and initializers of a program compute in float32: expected rules "
-          "that are built in, or value_dtype float32: found value_dtype {}",
-          options.name, dtype);
+  for (const GroupOptions& group : options.groups) {
+    check_own_numbers(options, group);
+  }
   if (!is_integer(options.value_dtype)) {
     require(options.exchange != ExchangeMode::reduced, Kind::not_built,
             "table {}: exchange \"reduced\" of rows of {} is not built in this version; built are "

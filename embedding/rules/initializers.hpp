@@ -170,7 +170,8 @@ KEYSHARD_HD KEYSHARD_INLINE void four_normals(const I& initializer, const Random
 }
 
 /// Calls put(column, value) for the initial values of one row of `dim` columns, numbers of type T,
-/// float or double. Lanes take four columns at a time. A rule of a program has floats alone.
+/// float or double. Lanes take four columns at a time. A rule of a program says which numbers it
+/// makes.
 template <class T, class I, class Team, class Put>
 KEYSHARD_HD KEYSHARD_INLINE void initial_numbers(const Team& team, const I& initializer,
                                                  std::uint64_t seed, std::uint64_t key,

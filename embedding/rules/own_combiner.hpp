@@ -4,8 +4,10 @@
 // in parts, in every exchange mode. A struct has
 //   void forward(const BagRows& rows, float* out) const;
 //   void backward(const BagRows& rows, const float* gradient, const BagGradients& gradients) const;
-// and a `kName`, which may be absent. own_combiner (own_rules.hpp) makes it from the struct. A bag
-// without ids gives zeros and no gradient, and reaches neither function. Threads call both.
+// or, for rows of doubles, too, templates over the number T of the row, with BagRowsOf<T>, T* and
+// BagGradientsOf<T>; and a `kName`, which may be absent. own_combiner (own_rules.hpp) makes it from
+// the struct. A bag without ids gives zeros and no gradient, and reaches neither function. Threads
+// call both.
 #pragma once
 
 #include <cstdint>
@@ -15,32 +17,38 @@
 namespace keyshard {
 
 /// The rows of one bag; row j has `dim` numbers at rows[j].
-struct BagRows {
+template <class T>
+struct BagRowsOf {
   std::int64_t n;
   std::int64_t dim;
-  const float* values;
-  std::int64_t width;           ///< floats from one item to the next, where `offsets` is null
+  const T* values;
+  std::int64_t width;           ///< numbers from one item to the next, where `offsets` is null
   const std::int64_t* offsets;  ///< floats before each item
   const std::uint32_t* items;   ///< [n]; null: row j is item j
 
   KEYSHARD_HD std::int64_t size() const { return n; }
 
-  KEYSHARD_HD const float* operator[](std::int64_t j) const {
+  KEYSHARD_HD const T* operator[](std::int64_t j) const {
+    constexpr std::int64_t kFloats = sizeof(T) / sizeof(float);
     const std::int64_t item = items == nullptr ? j : items[j];
-    return values + (offsets == nullptr ? item * width : offsets[item]);
+    return values + (offsets == nullptr ? item * width : offsets[item] / kFloats);
   }
 };
 
 /// Where the gradient of each row of a bag belongs: `dim` numbers at gradients[j], 0 before.
-struct BagGradients {
-  float* values;
+template <class T>
+struct BagGradientsOf {
+  T* values;
   std::int64_t width;
   const std::uint32_t* items;  ///< [n]; null: row j is item j
 
-  KEYSHARD_HD float* operator[](std::int64_t j) const {
+  KEYSHARD_HD T* operator[](std::int64_t j) const {
     return values + (items == nullptr ? j : std::int64_t{items[j]}) * width;
   }
 };
+
+using BagRows = BagRowsOf<float>;
+using BagGradients = BagGradientsOf<float>;
 
 struct PoolingFunctions;
 
@@ -51,6 +59,10 @@ struct CombinerFunctions {
   void (*backward)(const void* rule, const BagRows& rows, const float* gradient,
                    const BagGradients& gradients);
   const PoolingFunctions* pooling = nullptr;  ///< of its state (lookup/own_pooling.hpp); null: none
+  /// Of rows of doubles; null where the struct takes floats alone.
+  void (*forward_doubles)(const void* rule, const BagRowsOf<double>& rows, double* out) = nullptr;
+  void (*backward_doubles)(const void* rule, const BagRowsOf<double>& rows, const double* gradient,
+                           const BagGradientsOf<double>& gradients) = nullptr;
 };
 
 struct OwnCombiner : OwnRule<CombinerFunctions> {
@@ -61,6 +73,15 @@ struct OwnCombiner : OwnRule<CombinerFunctions> {
   KEYSHARD_HD void backward(const BagRows& rows, const float* gradient,
                             const BagGradients& gradients) const {
     functions->backward(rule(), rows, gradient, gradients);
+  }
+
+  KEYSHARD_HD void forward(const BagRowsOf<double>& rows, double* out) const {
+    functions->forward_doubles(rule(), rows, out);
+  }
+
+  KEYSHARD_HD void backward(const BagRowsOf<double>& rows, const double* gradient,
+                            const BagGradientsOf<double>& gradients) const {
+    functions->backward_doubles(rule(), rows, gradient, gradients);
   }
 };
 

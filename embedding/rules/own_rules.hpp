@@ -64,14 +64,31 @@ SettingValue own_tree(const void* rule) {
   return value_of(std::move(table));
 }
 
-template <class Rule>
-void update_own(const void* rule, float* w, float* state, const float* g, std::int64_t dim,
+template <class Rule, class T>
+void update_own(const void* rule, T* w, T* state, const T* g, std::int64_t dim,
                 const StepScalars& step) {
   if constexpr (requires { requires Rule::kWidths == Widths::usual; }) {
     with_width(dim, [&](auto n) { rule_as<Rule>(rule).update(Solo{}, w, state, g, n, step); });
   } else {
     rule_as<Rule>(rule).update(Solo{}, w, state, g, dim, step);
   }
+}
+
+/// Whether the struct of an optimizer steps rows of doubles.
+template <class Rule>
+concept StepsDoubles = requires(const Rule& rule, double* w, const double* g, std::int64_t dim,
+                                const StepScalars& step) {
+  rule.update(Solo{}, w, w, g, dim, step);
+};
+
+/// update_own of doubles; null where the struct steps rows of floats alone.
+template <class Rule>
+constexpr auto own_double_update() {
+  decltype(OptimizerFunctions::update_doubles) update = nullptr;
+  if constexpr (StepsDoubles<Rule>) {
+    update = update_own<Rule, double>;
+  }
+  return update;
 }
 
 template <class Rule>
@@ -115,7 +132,8 @@ OwnOptimizer own_optimizer(const Rule& rule) {
   constexpr bool kWholeRow = requires { Rule::kWholeRow; };
   static constexpr OptimizerFunctions kFunctions{.name = own_name<Rule>(),
                                                  .whole_row = kWholeRow,
-                                                 .update = update_own<Rule>,
+                                                 .update = update_own<Rule, float>,
+                                                 .update_doubles = own_double_update<Rule>(),
                                                  .learning_rate = own_learning_rate<Rule>,
                                                  .states = own_states<Rule>,
                                                  .first_clock = own_first_clock<Rule>,
@@ -125,39 +143,75 @@ OwnOptimizer own_optimizer(const Rule& rule) {
   return make_own<OwnOptimizer>(rule, kFunctions);
 }
 
-template <class Rule>
-void fill_own(const void* rule, std::uint64_t seed, Key key, std::int64_t dim, float* row) {
+template <class Rule, class T>
+void fill_own(const void* rule, std::uint64_t seed, Key key, std::int64_t dim, T* row) {
   if constexpr (requires(const Rule& self) { self.fill(seed, key, dim, row); }) {
     rule_as<Rule>(rule).fill(seed, key, dim, row);
   } else {
-    initialize_row(Solo{}, rule_as<Rule>(rule), seed, key, dim, row);
+    initial_numbers<T>(Solo{}, rule_as<Rule>(rule), seed, key, dim,
+                       [row](std::int64_t k, auto value) { row[k] = static_cast<T>(value); });
   }
+}
+
+/// fill_own of doubles; null where the struct fills rows of floats alone.
+template <class Rule>
+constexpr auto own_double_fill() {
+  decltype(InitializerFunctions::fill_doubles) fill = nullptr;
+  constexpr bool kFloats = requires(const Rule& rule, float* row) {
+    rule.fill(std::uint64_t{}, Key{}, std::int64_t{}, row);
+  };
+  constexpr bool kDoubles = requires(const Rule& rule, double* row) {
+    rule.fill(std::uint64_t{}, Key{}, std::int64_t{}, row);
+  };
+  if constexpr (kDoubles || !kFloats) {
+    fill = fill_own<Rule, double>;
+  }
+  return fill;
 }
 
 /// The initializer of a struct.
 template <class Rule>
 OwnInitializer own_initializer(const Rule& rule) {
-  static constexpr InitializerFunctions kFunctions{own_name<Rule>(), fill_own<Rule>,
-                                                   read_own_fields<Rule>, own_tree<Rule>};
+  static constexpr InitializerFunctions kFunctions{own_name<Rule>(), fill_own<Rule, float>,
+                                                   own_double_fill<Rule>(), read_own_fields<Rule>,
+                                                   own_tree<Rule>};
   return make_own<OwnInitializer>(rule, kFunctions);
 }
 
-template <class Rule>
-void forward_own(const void* rule, const BagRows& rows, float* out) {
+template <class Rule, class T>
+void forward_own(const void* rule, const BagRowsOf<T>& rows, T* out) {
   rule_as<Rule>(rule).forward(rows, out);
 }
 
-template <class Rule>
-void backward_own(const void* rule, const BagRows& rows, const float* gradient,
-                  const BagGradients& gradients) {
+template <class Rule, class T>
+void backward_own(const void* rule, const BagRowsOf<T>& rows, const T* gradient,
+                  const BagGradientsOf<T>& gradients) {
   rule_as<Rule>(rule).backward(rows, gradient, gradients);
+}
+
+/// Whether the struct of a combiner pools rows of doubles.
+template <class Rule>
+concept PoolsDoubles = requires(const Rule& rule, const BagRowsOf<double>& rows, double* out,
+                                const double* gradient, const BagGradientsOf<double>& gradients) {
+  rule.forward(rows, out);
+  rule.backward(rows, gradient, gradients);
+};
+
+template <class Rule>
+constexpr CombinerFunctions own_combiner_functions() {
+  CombinerFunctions functions{own_name<Rule>(), forward_own<Rule, float>,
+                              backward_own<Rule, float>};
+  if constexpr (PoolsDoubles<Rule>) {
+    functions.forward_doubles = forward_own<Rule, double>;
+    functions.backward_doubles = backward_own<Rule, double>;
+  }
+  return functions;
 }
 
 /// The combiner of a struct.
 template <class Rule>
 OwnCombiner own_combiner(const Rule& rule) {
-  static constexpr CombinerFunctions kFunctions{own_name<Rule>(), forward_own<Rule>,
-                                                backward_own<Rule>};
+  static constexpr CombinerFunctions kFunctions = own_combiner_functions<Rule>();
   return make_own<OwnCombiner>(rule, kFunctions);
 }
 

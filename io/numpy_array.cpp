@@ -224,7 +224,8 @@ void NumpyArray::read_keys(std::int64_t first, std::int64_t n, Key* out) const {
   }
 }
 
-void NumpyArray::read_floats(std::int64_t first, std::int64_t n, float* out) const {
+template <class T>
+void NumpyArray::read_numbers(std::int64_t first, std::int64_t n, T* out) const {
   const std::string bytes = bytes_of(first, n);
   if (type_ == "<f4") {
     convert<float>(bytes, n, out);
@@ -240,5 +241,8 @@ void NumpyArray::read_floats(std::int64_t first, std::int64_t n, float* out) con
     }
   }
 }
+
+template void NumpyArray::read_numbers(std::int64_t, std::int64_t, float*) const;
+template void NumpyArray::read_numbers(std::int64_t, std::int64_t, double*) const;
 
 }  // namespace keyshard

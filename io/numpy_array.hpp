@@ -29,9 +29,10 @@ class NumpyArray {
   /// integers of 64 or 32 bits, which become keys with their sign.
   void read_keys(std::int64_t first, std::int64_t n, Key* out) const;
 
-  /// The same for floating-point numbers of 16, 32 or 64 bits; a number that no float32 can hold
-  /// becomes infinite.
-  void read_floats(std::int64_t first, std::int64_t n, float* out) const;
+  /// The same for floating-point numbers of 16, 32 or 64 bits, as T, float or double; a number that
+  /// no float can hold becomes infinite.
+  template <class T>
+  void read_numbers(std::int64_t first, std::int64_t n, T* out) const;
 
  private:
   std::string bytes_of(std::int64_t first, std::int64_t n) const;

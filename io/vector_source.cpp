@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,10 @@ class Words {
  private:
   std::string_view line_;
 };
+
+const char* number_type(const VectorFormat& format) {
+  return format.doubles ? "float64" : "float32";
+}
 
 /// Line ends in a range of bytes.
 std::int64_t count_lines(const ByteSource& source, Range bytes, Progress& progress) {
@@ -118,11 +123,11 @@ class TextVectors final : public VectorSource {
     std::int64_t numbers = 0;
     for (std::string_view word = words.next(); !word.empty(); word = words.next(), ++numbers) {
       const std::optional<double> number = parse_number(word);
-      const auto value = static_cast<float>(number.value_or(0));
-      require(number && std::isfinite(value), Kind::bad_input,
-              "{}: expected numbers that are finite as float32: found \"{}\"", place(line_),
-              shown(word));
-      piece.values.push_back(value);
+      const double value = number.value_or(0);
+      require(number && (format_.doubles || std::isfinite(static_cast<float>(value))),
+              Kind::bad_input, "{}: expected numbers that are finite as {}: found \"{}\"",
+              place(line_), number_type(format_), shown(word));
+      add_number(value, format_.doubles, piece.values);
     }
     require(numbers == format_.width, Kind::bad_input,
             "{}: expected a key and {} numbers, the dim of table {}: found {} numbers{}",
@@ -164,7 +169,7 @@ class NumpyVectors final : public VectorSource {
             "{}: expected the shape [{}], for the keys and the dim of table {}: found [{}]",
             values_.path(), joined(expected, ", "), format.table, joined(values_.shape(), ", "));
     keys_.read_keys(0, 0, nullptr);  // refuses types that are none of keys and values
-    values_.read_floats(0, 0, nullptr);
+    values_.read_numbers<float>(0, 0, nullptr);
   }
 
   void take(std::int64_t rank, std::int64_t ranks) {
@@ -175,20 +180,19 @@ class NumpyVectors final : public VectorSource {
     const std::int64_t n = std::min(piece_size(format_.width), rows_.size());
     piece.keys.resize(static_cast<std::size_t>(n));
     piece.places.resize(piece.keys.size());
-    piece.values.resize(static_cast<std::size_t>(n * format_.width));
     if (n == 0) {
+      piece.values.clear();
       return false;
     }
     keys_.read_keys(rows_.begin, n, piece.keys.data());
-    values_.read_floats(rows_.begin * format_.width, n * format_.width, piece.values.data());
+    if (format_.doubles) {
+      read_values<double>(n, piece);
+    } else {
+      read_values<float>(n, piece);
+    }
     for (std::size_t i = 0; i < piece.keys.size(); ++i) {
       piece.places[i] = rows_.begin + static_cast<std::int64_t>(i);
     }
-    const auto bad = std::find_if(piece.values.begin(), piece.values.end(),
-                                  [](float x) { return !std::isfinite(x); });
-    require(bad == piece.values.end(), Kind::bad_input,
-            "{}[{}]: expected numbers that are finite as float32: found another one",
-            values_.path(), rows_.begin + (bad - piece.values.begin()) / format_.width);
     rows_.begin += n;
     return true;
   }
@@ -198,6 +202,20 @@ class NumpyVectors final : public VectorSource {
   }
 
  private:
+  /// Reads the numbers of the next n vectors, of type T.
+  template <class T>
+  void read_values(std::int64_t n, VectorPiece& piece) const {
+    std::vector<T> numbers(static_cast<std::size_t>(n * format_.width));
+    values_.read_numbers(rows_.begin * format_.width, std::ssize(numbers), numbers.data());
+    const auto bad =
+        std::find_if(numbers.begin(), numbers.end(), [](T x) { return !std::isfinite(x); });
+    require(bad == numbers.end(), Kind::bad_input,
+            "{}[{}]: expected numbers that are finite as {}: found another one", values_.path(),
+            rows_.begin + (bad - numbers.begin()) / format_.width, number_type(format_));
+    piece.values.resize(numbers.size() * sizeof(T) / sizeof(float));
+    std::memcpy(piece.values.data(), numbers.data(), numbers.size() * sizeof(T));
+  }
+
   NumpyArray keys_, values_;
   VectorFormat format_;
   Range rows_{0, 0};

@@ -2,6 +2,8 @@
 // of numpy. Each rank reads a part of the file, piece by piece; no rank holds the file.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,9 +18,19 @@ namespace keyshard {
 /// Some vectors in the order of the file.
 struct VectorPiece {
   std::vector<Key> keys;
-  std::vector<float> values;         ///< [keys x width]
+  std::vector<float> values;         ///< [keys x width], or doubles, each in the place of two
   std::vector<std::int64_t> places;  ///< of each key: a line from 1, a row from 0
 };
+
+/// Adds a number to the values of vectors: as a double, or rounded to a float.
+inline void add_number(double number, bool as_double, std::vector<float>& values) {
+  if (as_double) {
+    const auto halves = std::bit_cast<std::array<float, 2>>(number);
+    values.insert(values.end(), halves.begin(), halves.end());
+  } else {
+    values.push_back(static_cast<float>(number));
+  }
+}
 
 /// What the vectors are for.
 struct VectorFormat {
@@ -26,6 +38,7 @@ struct VectorFormat {
   std::int64_t width = 0;  ///< numbers of a vector
   bool strings = false;    ///< keys of text are strings, hashed as those of data; else integers
   TextHash hash = TextHash::xxh3;  ///< of strings
+  bool doubles = false;  ///< the numbers are read as doubles, and lie bit for bit in floats
 };
 
 class VectorSource {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -22,8 +23,8 @@ namespace keyshard {
 /// A column group of a table that vectors have numbers of, in the order in which they have them.
 struct VectorGroup {
   std::string name;
-  std::int64_t offset = 0;  ///< in a row
-  std::int64_t width = 0;
+  std::int64_t offset = 0;  ///< in the values of a row
+  std::int64_t width = 0;   ///< numbers
 };
 
 /// The column groups of a table, in its order.
@@ -42,10 +43,10 @@ std::vector<VectorGroup> vector_groups(const Table<B>& table) {
 class CheckpointVectors final : public VectorSource {
  public:
   /// Takes the groups that the checkpoint has with the same width, and drops the others from
-  /// `groups`; it must have the first. Collective.
-  CheckpointVectors(CheckpointReader& reader, const std::string& table,
+  /// `groups`; it must have the first. `doubles` as in VectorFormat. Collective.
+  CheckpointVectors(CheckpointReader& reader, const std::string& table, bool doubles,
                     Communicator<Cpu>& communicator, std::vector<VectorGroup>& groups)
-      : path_(reader.path()) {
+      : path_(reader.path()), doubles_(doubles) {
     std::vector<std::size_t> columns;
     vote(communicator, [&] { columns = columns_of(reader.manifest(), table, groups); });
     std::vector<ElementType> types;
@@ -92,12 +93,11 @@ class CheckpointVectors final : public VectorSource {
     });
     for (const std::size_t column : columns) {
       const ElementType type = saved[column].type;
-      require(
-          type == ElementType::f32 || type == ElementType::f16 || type == ElementType::bf16,
-          Kind::not_built,
-          "{}: table {}: pretrained vectors are read from columns of f32, f16 or bf16: found {} "
-          "in {}",
-          path_, table, name_of(type), saved[column].name);
+      require(type == ElementType::f64 || type == ElementType::f32 || type == ElementType::f16 ||
+                  type == ElementType::bf16,
+              Kind::bad_input,
+              "{}: table {}: expected vectors in columns of f64, f32, f16 or bf16: found {} in {}",
+              path_, table, name_of(type), saved[column].name);
     }
     require(!groups.empty() && groups.front().name == first.name, Kind::corrupt_data,
             "{}: table {}: expected a column values/{} of width {}: found none", path_, table,
@@ -105,18 +105,34 @@ class CheckpointVectors final : public VectorSource {
     return columns;
   }
 
-  /// Adds the numbers [first, first + width) of a column as floats.
-  void add_row(ElementType type, const std::byte* column, std::int64_t first, std::int64_t width) {
-    const auto* floats = reinterpret_cast<const float*>(column);
+  /// Number d of a column.
+  static double number_of(ElementType type, const std::byte* column, std::int64_t d) {
     const auto* shorts = reinterpret_cast<const std::uint16_t*>(column);
+    switch (type) {
+      case ElementType::f16:
+        return Float16::widen(shorts[d]);
+      case ElementType::bf16:
+        return Bfloat16::widen(shorts[d]);
+      case ElementType::f64:
+        return reinterpret_cast<const double*>(column)[d];
+      default:
+        return reinterpret_cast<const float*>(column)[d];
+    }
+  }
+
+  /// Adds the numbers [first, first + width) of a column.
+  void add_row(ElementType type, const std::byte* column, std::int64_t first, std::int64_t width) {
     for (std::int64_t d = first; d < first + width; ++d) {
-      all_.values.push_back(type == ElementType::f16    ? Float16::widen(shorts[d])
-                            : type == ElementType::bf16 ? Bfloat16::widen(shorts[d])
-                                                        : floats[d]);
+      const double number = number_of(type, column, d);
+      require(doubles_ || std::isfinite(static_cast<float>(number)) || !std::isfinite(number),
+              Kind::bad_input, "{}: expected numbers that float32 can hold: found {}", path_,
+              number);
+      add_number(number, doubles_, all_.values);
     }
   }
 
   std::string path_;
+  bool doubles_;
   VectorPiece all_;
 };
 
@@ -167,6 +183,12 @@ inline VectorPiece vectors_to_owners(Communicator<Cpu>& communicator, Stream<Cpu
        source.place(std::min(first, second)));
 }
 
+/// Floats in whose place a number of a vector lies: two for a double.
+template <Backend B>
+std::int64_t floats_of_number(const Table<B>& table) {
+  return floats_of(table.options().value_dtype, 1);
+}
+
 /// Puts vectors into the rows of a table that had none, and remembers where they came from.
 template <Backend B>
 class VectorLoader {
@@ -200,7 +222,7 @@ class VectorLoader {
   }
 
   void add(const VectorPiece& mine, std::int64_t width) {
-    const std::int64_t n = std::ssize(mine.keys), dim = table_.layout().dim;
+    const std::int64_t n = std::ssize(mine.keys), dim = table_.layout().width;
     const Buffer<Key, B> keys = to_device(stream_, mine.keys);
     const Buffer<float, B> vectors = to_device(stream_, mine.values);
     Buffer<RowId, B> none(stream_, n);
@@ -209,10 +231,11 @@ class VectorLoader {
     table_.read(stream_, keys.span(), none.data(), false, rows.data());
     std::int64_t from = 0;
     for (const VectorGroup& group : groups_) {
-      for_each(
-          stream_, n,
-          PlaceColumns{vectors.data(), width, from, group.width, rows.data(), dim, group.offset});
-      from += group.width;
+      const std::int64_t each = floats_of_number(table_), columns = group.width * each;
+      for_each(stream_, n,
+               PlaceColumns{vectors.data(), width, from, columns, rows.data(), dim,
+                            group.offset * each});
+      from += columns;
     }
     table_.assign(stream_, keys.span(), rows.data());
     if (table_.stored() != nullptr) {
@@ -267,7 +290,7 @@ std::int64_t load_vectors(VectorSource& source, const std::vector<VectorGroup>& 
   Communicator<Cpu>& communicator = host_of(device_communicator);
   std::int64_t width = 0;
   for (const VectorGroup& group : groups) {
-    width += group.width;
+    width += group.width * floats_of_number(table);
   }
   const ShardOwners owners = owners_of(table.options(), communicator.size());
   VectorLoader<B> loader(source, groups, table, stream);
@@ -296,10 +319,11 @@ std::int64_t load_pretrained(const Pretrained& from, TableSet<B>& tables, Stream
   Communicator<Cpu>& communicator = host_of(tables.communicator());
   const InPhase phase(communicator.progress(), Phase::loading);
   Table<B>& table = tables.at(from.table);
-  require(works_as_float(table.options().value_dtype), Kind::not_built,
-          "table {}: pretrained vectors are read as float32: expected value_dtype float32, float16 "
-          "or bfloat16: found {}; a program sets rows of other types with set_weights",
-          from.table, option_name(table.options().value_dtype));
+  const ValueDtype dtype = table.options().value_dtype;
+  require(!is_integer(dtype), Kind::invalid_argument,
+          "table {}: expected rows of floats or doubles for pretrained vectors: found value_dtype "
+          "{}; a program sets rows of integers with set_weights",
+          from.table, option_name(dtype));
   vote(communicator, [&] {
     const std::int64_t rows = table.size();
     require(rows == 0, Kind::invalid_argument,
@@ -310,11 +334,13 @@ std::int64_t load_pretrained(const Pretrained& from, TableSet<B>& tables, Stream
   if (form == VectorForm::checkpoint) {
     LocalFileSystem files;
     CheckpointReader reader(files, from.path, communicator, host_of(stream));
-    CheckpointVectors source(reader, from.table, communicator, groups);
+    CheckpointVectors source(reader, from.table, dtype == ValueDtype::float64, communicator,
+                             groups);
     return load_vectors<B>(source, groups, table, tables.communicator(), stream);
   }
   groups.resize(1);
-  const VectorFormat format{from.table, groups.front().width, from.strings, from.hash};
+  const VectorFormat format{from.table, groups.front().width, from.strings, from.hash,
+                            dtype == ValueDtype::float64};
   const std::unique_ptr<VectorSource> source = form == VectorForm::numpy
                                                    ? numpy_vectors(from.path, format, communicator)
                                                    : text_vectors(from.path, format, communicator);

@@ -245,6 +245,26 @@ TEST_F(NumpyArrays, OfAnotherTypeOrShapeAreToldWhatWasFound) {
        "values.npy: expected a shape that the file has room for");
 }
 
+TEST_F(NumpyArrays, AndTextsGiveDoublesEveryBitOfTheirNumbers) {
+  const std::vector<double> expected{0.1, -1e300, 1.0 / 3, 5e-324};
+  const std::string name = arrays(keys, npy(header("<f8", "2, 2"), bytes_of<double>(expected)));
+  folder_.write("v.txt", fmt::format("1 {} {}\n2 {} {}\n", expected[0], expected[1], expected[2],
+                                     expected[3]));
+  VectorFormat format{"t", 2, false};
+  format.doubles = true;
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>&) {
+    VectorPiece from_arrays, from_text;
+    numpy_vectors(folder_.path(name), format, communicator)->next(from_arrays);
+    text_vectors(folder_.path("v.txt"), format, communicator)->next(from_text);
+    for (const VectorPiece& piece : {from_arrays, from_text}) {
+      ASSERT_EQ(piece.values.size(), 8u);
+      std::vector<double> found(4);
+      std::memcpy(found.data(), piece.values.data(), 8 * sizeof(float));
+      EXPECT_EQ(found, expected);
+    }
+  });
+}
+
 TEST_F(NumpyArrays, ThatAreNoneAreToldWhatWasFound) {
   told(keys, "PK\x03\x04 and so on", "values.npy: expected a file of numpy");
   std::string newer = values;

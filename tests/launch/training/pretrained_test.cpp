@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "io/vector_source.hpp"
 #include "launch/training/table_checkpoint.hpp"
 #include "launch/training/table_digests.hpp"
 #include "runtime/error.hpp"
@@ -82,8 +83,11 @@ class PretrainedRows : public ::testing::Test {
     return loaded;
   }
 
-  /// Saves keys 0 .. 400 with the values (key, 2, 3). Returns the name of the checkpoint.
-  std::string save_items(const TableOptions& options = items()) {
+  /// Saves keys 0 .. 400 with the values (key, 2, 3), and for doubles (key / 10, 2, 3), in a folder
+  /// of that name. Returns the name of the checkpoint.
+  std::string save_items(const TableOptions& options = items(),
+                         const std::string& place = "saved") {
+    const bool doubles = options.value_dtype == ValueDtype::float64;
     std::string path;
     run_ranks(3, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
       TableSet<Cpu> tables(communicator);
@@ -93,11 +97,14 @@ class PretrainedRows : public ::testing::Test {
       for (Key key = 0; key < 400; ++key) {
         if (table.shards().contains(shard_of(table.partitioner(), key))) {
           keys.push_back(key);
-          values.insert(values.end(), {static_cast<float>(key), 2, 3});
+          const double first = static_cast<double>(key) / (doubles ? 10 : 1);
+          for (const double number : {first, 2.0, 3.0}) {
+            add_number(number, doubles, values);
+          }
         }
       }
       table.assign(stream, keys, values.data());
-      const std::string made = save_tables(folder_.path("saved"), tables, stream,
+      const std::string made = save_tables(folder_.path(place), tables, stream,
                                            {.step = 1, .state = {}, .dense = {}, .retention = {}});
       if (communicator.rank() == 0) {
         path = made;
@@ -203,6 +210,73 @@ TEST_F(PretrainedRows, OfACheckpointMayHaveAnotherTypeThanTheTable) {
     EXPECT_EQ(loaded.contents.at(399)[2], 3);
     EXPECT_EQ(loaded.contents.at(7)[0], 7);
   }
+}
+
+TableOptions doubles() {
+  TableOptions options = items();
+  options.value_dtype = ValueDtype::float64;
+  return options;
+}
+
+/// The first two numbers of each row of a table of doubles, and a third that is not of the vectors.
+std::map<Key, std::vector<double>> doubles_of(const Table<Cpu>& table) {
+  std::map<Key, std::vector<double>> all;
+  for (std::int64_t shard = table.shards().begin; shard < table.shards().end; ++shard) {
+    const ShardRows rows = table.shard_rows(shard);
+    for (std::size_t i = 0; i < rows.keys.size(); ++i) {
+      std::vector<double>& row = all[rows.keys[i]];
+      row.resize(3);
+      table.copy_column(Span<const RowId>(&rows.rows[i], 1), table.columns()[0], row.data());
+      table.copy_column(Span<const RowId>(&rows.rows[i], 1), table.columns()[1], row.data() + 2);
+    }
+  }
+  return all;
+}
+
+TEST_F(PretrainedRows, OfDoublesHaveEveryBitOfTheFile) {
+  std::string text;
+  for (Key key = 0; key < 300; ++key) {
+    text += fmt::format("{} {} -1e-300\n", key, static_cast<double>(key) / 10);
+  }
+  folder_.write("v.txt", text);
+  const std::string saved = save_items(doubles(), "doubles"), of_floats = save_items();
+  for (const std::string& name : {std::string("v.txt"), saved, of_floats}) {
+    std::string digest;
+    for (const int ranks : {1, 3}) {
+      run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+        TableSet<Cpu> tables(communicator);
+        const Table<Cpu>& table = tables.create(doubles());
+        load_pretrained({"items", folder_.path(name)}, tables, stream);
+        for (const auto& [key, row] : doubles_of(table)) {
+          EXPECT_EQ(row[0], static_cast<double>(key) / (name == of_floats ? 1 : 10)) << name;
+          EXPECT_EQ(row[1], name == "v.txt" ? -1e-300 : 2) << name;
+          EXPECT_EQ(row[2] == 3, name != "v.txt") << name;
+        }
+        const std::string found = state_digest(tables, stream, 0).hex();
+        if (communicator.rank() == 0) {
+          EXPECT_TRUE(digest.empty() || digest == found) << name;
+          digest = found;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(load(2, saved).contents.at(7)[0], 0.7f);  // a table of floats rounds them
+}
+
+TEST_F(PretrainedRows, OfDoublesThatNoFloatHoldsAreRefusedWhereRowsAreFloats) {
+  folder_.write("v.txt", "1 1e300 0\n");
+  EXPECT_NE(
+      problem(2, "v.txt").find("expected numbers that are finite as float32: found \"1e300\""),
+      std::string::npos)
+      << problem(2, "v.txt");
+  TableOptions integers = items();
+  integers.groups.resize(1);
+  integers.groups[0].optimizer = Sgd{};
+  integers.value_dtype = ValueDtype::int32;
+  integers.trainable = false;
+  EXPECT_NE(problem(2, "v.txt", integers).find("expected rows of floats or doubles for pretrained"),
+            std::string::npos)
+      << problem(2, "v.txt", integers);
 }
 
 TEST_F(PretrainedRows, NeedAFile) {

@@ -33,7 +33,7 @@ struct LayerOptions {
   std::optional<double> max_norm;         ///< > 0: the norm that a row has at most
   bool bp_v2 = false;                     ///< as TableOptions::bp_v2
   std::int64_t init_capacity = 0;         ///< rows to make room for, over all ranks
-  std::optional<std::uint64_t> seed;      ///< of the table; by default a hash of its name
+  std::optional<std::uint64_t> seed;      ///< by default a hash of TableSet::seed and the path
   RuleChoice<OwnPolicy> restrict_policy;  ///< a name of rules/policies.hpp or a registered one, or
                                           ///< an own_policy; empty: no row leaves
   std::int64_t max_rows = 0;              ///< over all ranks, by `restrict_policy`; 0: no limit

@@ -56,9 +56,10 @@ Table<B>& shared_table(const TableSet<B>& tables, const LayerOptions& options,
   return shared;
 }
 
-/// The options of the table of a layer; `path` is the name of the layer after its scopes.
+/// The options of the table of a layer; `path` is the name of the layer after its scopes, `seed`
+/// that of the job.
 inline TableOptions table_options(const LayerOptions& options, const std::string& path,
-                                  const std::vector<std::int64_t>& owners) {
+                                  const std::vector<std::int64_t>& owners, std::uint64_t seed) {
   TableOptions table;
   table.name = path;
   table.groups = {{.name = "values",
@@ -71,7 +72,7 @@ inline TableOptions table_options(const LayerOptions& options, const std::string
   table.value_dtype = value_dtype_of(options.value_dtype);
   table.trainable = !is_integer(table.value_dtype);
   table.partitioner = options.partitioner;
-  table.seed = options.seed.value_or(hash_bytes(path));
+  table.seed = options.seed.value_or(hash_bytes(path, seed));
   table.exchange = options.exchange;
   table.pool_order = options.pool_order;
   table.missing = options.missing;
@@ -98,8 +99,9 @@ Table<B>& layer_table(TableSet<B>& tables, const LayerOptions& options) {
           "layer {}: expected another name inside a scope, for a checkpoint has the sightings of a "
           "table beside it under this one",
           options.name);
-  Table<B>& table = options.share.empty() ? tables.create(table_options(options, path, owners))
-                                          : shared_table(tables, options, owners);
+  Table<B>& table = options.share.empty()
+                        ? tables.create(table_options(options, path, owners, tables.seed()))
+                        : shared_table(tables, options, owners);
   tables.scopes()->add_reader(path, table.options().name, options.key_dtype);
   return table;
 }

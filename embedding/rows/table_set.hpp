@@ -2,6 +2,7 @@
 // one table, and a layer that reads a table of another layer says so.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -16,9 +17,14 @@ template <Backend B>
 class TableSet {
  public:
   /// Tables hold the shards that this rank of the communicator owns. The communicator is borrowed.
-  explicit TableSet(Communicator<B>& communicator) : communicator_(&communicator) {}
+  /// `seed` is that of the job, the same on all ranks: a layer without a seed of its own gives its
+  /// table a hash of it and of the name.
+  explicit TableSet(Communicator<B>& communicator, std::uint64_t seed = 0)
+      : communicator_(&communicator), seed_(seed) {}
 
   Communicator<B>& communicator() const noexcept { return *communicator_; }
+
+  std::uint64_t seed() const noexcept { return seed_; }
 
   /// Makes a table, which the set owns. Throws Error{invalid_argument} for bad options, or where
   /// the name is taken. Collective where the table has a store, which is opened.
@@ -48,6 +54,7 @@ class TableSet {
 
  private:
   Communicator<B>* communicator_;
+  std::uint64_t seed_;
   std::shared_ptr<NameScopes> scopes_ = std::make_shared<NameScopes>();
   std::vector<std::unique_ptr<Table<B>>> tables_;
 };

@@ -83,7 +83,7 @@ Trainer<B>::Trainer(const TrainerOptions& options, const DataSchema& schema,
       slices_(options.slices),
       max_bad_lines_(options.max_bad_lines),
       groups_(column_groups(options.model.type)),
-      tables_(communicator),
+      tables_(communicator, options.seed),
       bad_lines_(options.max_bad_lines) {
   require(!options.embedding.features.empty(), Kind::invalid_argument,
           "expected at least one column of ids in the data: found none");

@@ -9,6 +9,7 @@
 #include "embedding/layers/field_wise_embedding.hpp"
 #include "embedding/rows/restrict.hpp"
 #include "runtime/copy.hpp"
+#include "runtime/digest.hpp"
 #include "tests/embedding/layers/layer_on_ranks.hpp"
 #include "tests/support/own_rules.hpp"
 
@@ -103,6 +104,27 @@ TEST(Contract, AMissingKeyReadsTheSameOnEveryRankAndAtEveryPlace) {
   EXPECT_NE(reads.at(5), first.at(5));
   EXPECT_NE(first.at(5), first.at(9));
   EXPECT_NE(first.at(5)[0], first.at(5)[1]);
+}
+
+/// What keys 5 and 9 read as in a layer without a seed of its own.
+std::vector<float> initial_rows(std::uint64_t job_seed, const std::string& name) {
+  std::vector<float> rows;
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator, job_seed);
+    LayerOptions options = items(name);
+    options.initializer = Normal{};
+    Embedding<Cpu> layer(tables, options);
+    EXPECT_EQ(layer.table().options().seed, hash_bytes(name, job_seed));
+    const std::vector<Key> ids{5, 9};
+    rows = to_host(stream, layer(stream, {ids, {2}, {}}).values);
+  });
+  return rows;
+}
+
+TEST(Contract, TheSeedOfATableIsAHashOfThatOfTheJobAndOfTheName) {
+  EXPECT_EQ(initial_rows(7, "items"), initial_rows(7, "items"));
+  EXPECT_NE(initial_rows(7, "items"), initial_rows(8, "items"));
+  EXPECT_NE(initial_rows(7, "items"), initial_rows(7, "others"));
 }
 
 struct OneSlot {

@@ -38,6 +38,7 @@ class StoredRows {
   /// Whether rows leave memory with the end of the step. Else they stay, up to `most_rows`.
   bool writes_through() const noexcept { return most_rows_ == 0; }
 
+  /// 0 where none stay.
   std::int64_t most_rows() const noexcept { return most_rows_; }
 
   std::int64_t fast_bytes() const noexcept { return fast_bytes_; }

@@ -57,12 +57,13 @@ Table<B>::Table(TableOptions options, Range shards, std::int64_t rank, std::int6
     sightings_.emplace(shards, hash_of(options_.seed, 0x516),
                        static_cast<std::uint32_t>(options_.admit_after));
   }
-  if (in_memory(options_.kv_creator)) {
-    index_.reserve(options_.init_capacity * shards.size() / kShards);
-  } else {
+  std::int64_t room = options_.init_capacity * shards.size() / kShards;
+  if (!in_memory(options_.kv_creator)) {
     stored_ = std::make_unique<StoredRows>(options_, layout_,
                                            StoreOwner{rank, owners_of(options_, ranks)});
+    room = std::min(room, stored_->most_rows());
   }
+  index_.reserve(room);
 }
 
 template <Backend B>

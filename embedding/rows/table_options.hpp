@@ -70,7 +70,9 @@ struct TableOptions {
   Missing missing = Missing::initial;
   bool bp_v2 = false;  ///< a step adds to rows as they are, and drops what is meant for a row that
                        ///< came or went since it was read; without another writer there is none
-  std::int64_t init_capacity = 0;  ///< rows to make room for, over all ranks
+  /// Rows to make room for, over all ranks; in front of a store as many of them as may stay in
+  /// memory.
+  std::int64_t init_capacity = 0;
   RestrictPolicy restrict_policy = KeepAll{};
   std::int64_t max_rows = 0;           ///< over all ranks, kept by `restrict_every`; 0: no limit
   std::int64_t restrict_every = 1000;  ///< steps from one look at the number of rows to the next

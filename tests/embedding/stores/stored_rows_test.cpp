@@ -187,6 +187,26 @@ TEST_P(StoredRowsTest, NothingStaysInMemoryButWhatTieredMay) {
   });
 }
 
+TEST_P(StoredRowsTest, RoomIsMadeForTheRowsThatMayStayInMemory) {
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>&) {
+    const auto bytes_with = [&](std::int64_t capacity) {
+      TableSet<Cpu> tables(communicator);
+      TableOptions options = options_of(creator(std::to_string(capacity)));
+      options.init_capacity = capacity;
+      return tables.create(options).bytes();
+    };
+    const std::size_t none = bytes_with(0);
+    if (GetParam() == "host") {
+      EXPECT_GT(bytes_with(1'000'000), none + (12 << 20));  // a key and a row id take 12 bytes
+    } else if (is_tiered()) {
+      EXPECT_GT(bytes_with(4000), none);
+      EXPECT_LE(bytes_with(1'000'000), static_cast<std::size_t>(kLeastFastBytes));
+    } else {
+      EXPECT_EQ(bytes_with(1'000'000), none);
+    }
+  });
+}
+
 /// A gradient of 1 for each of consecutive keys.
 Rows ones_from(Key first, std::int64_t count) {
   Rows rows;

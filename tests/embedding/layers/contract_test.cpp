@@ -187,6 +187,96 @@ TEST(Contract, RowsThatWereSetByHandHaveAStatusAndLeaveFirst) {
       options);
 }
 
+TEST(Contract, AScalarIsARowOfAnEmbeddingAndNoBag) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+    const std::vector<Key> ids{7};
+    const IdsView scalar{ids, {}, {}};
+    EXPECT_EQ(message_of([&] { layer.build({}); }),
+              "Input 0 of layer items is incompatible with the layer: expected min_ndim=1, found "
+              "ndim=0. Full shape received: []");
+    EXPECT_EQ(message_of([&] { layer.compute_output_shape(FreeShape{}); }),
+              "layer items: expected ids of rank 1 or more: found a scalar (shape [])");
+    EXPECT_THROW(layer(stream, scalar), Error);
+    LayerOptions options = items("rows");
+    Embedding<Cpu> rows(tables, options);
+    const LayerOutput<Cpu> output = rows(stream, scalar);
+    EXPECT_EQ(output.shape, std::vector<std::int64_t>{2});
+    EXPECT_EQ(to_host(stream, output.values), (std::vector<float>{0.5f, 0.5f}));
+    EXPECT_EQ(layer(stream, {ids, {1}, {}}).shape, std::vector<std::int64_t>{2});
+  });
+}
+
+TEST(Contract, StdOfThreeAxesIsAStdOfStds) {
+  LayerOptions options = items();
+  options.combiner = "std";
+  on_ranks(
+      [](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+        layer.build({1, 1});
+        LayerWeights weights{"float32", 2, {}, {}};
+        if (tables.communicator().rank() == 0) {
+          weights = {"float32", 2, {1, 2, 3, 6}, {1, 1, 2, 2, 3, 3, 6, 6}};
+        }
+        layer.set_weights(stream, weights);
+        // Axis 1 goes first: the stds of (1, 2) and of (3, 6) are 0.5 and 1.5, and theirs is 0.5;
+        // the std of all four is 1.87.
+        const std::vector<Key> ids{1, 3, 2, 6};
+        EXPECT_EQ(to_host(stream, layer(stream, {ids, {1, 2, 2}, {}}).values),
+                  (std::vector<float>{0.5f, 0.5f}));
+      },
+      options);
+}
+
+TEST(Contract, ALayerThatSharesATableIsFrozenAlone) {
+  on_ranks([](SquashedEmbedding<Cpu>& layer, TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+    LayerOptions options = items("frozen");
+    options.share = "items";
+    options.trainable = false;
+    SquashedEmbedding<Cpu> frozen(tables, options);
+    layer.build({1, 1});
+    const Batch batch(tables.communicator());
+    const std::vector<float> ones(batch.ids.size() * 2, 1);
+    const auto train = [&](SquashedEmbedding<Cpu>& which) {
+      which.backward(stream, which(stream, batch.view(), batch.call()), ones.data());
+    };
+    train(frozen);
+    tables.apply(stream, {});
+    EXPECT_EQ(layer.count_params() + frozen.count_params(), 0);
+    EXPECT_TRUE(frozen.trainable_weights().empty());
+    EXPECT_EQ(layer.trainable_weights().size(), 1u);
+    train(frozen);
+    train(layer);
+    tables.apply(stream, {});
+    for (const float value : frozen.get_weights().values) {
+      EXPECT_EQ(value, 0.5f - 1);  // of the one layer that trains
+    }
+  });
+}
+
+TEST(Contract, GrowthMovesNoRow) {
+  run_ranks(1, 1, [](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    LayerOptions options = items();
+    options.init_capacity = 10;
+    Embedding<Cpu> layer(tables, options);
+    Table<Cpu>& table = layer.table();
+    std::vector<Key> keys(100'000);
+    std::iota(keys.begin(), keys.end(), Key{0});
+    const Span<const Key> first = Span<const Key>(keys).first(100);
+    std::vector<RowId> before(100), after(100), all(keys.size());
+    table.find_or_insert(stream, first, before.data());
+    std::vector<const float*> places;
+    for (const RowId row : before) {
+      places.push_back(table.ref(nullptr).store.row(row));
+    }
+    table.find_or_insert(stream, keys, all.data());
+    table.find(stream, first, after.data());
+    EXPECT_EQ(after, before);
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      EXPECT_EQ(table.ref(nullptr).store.row(after[i]), places[i]);
+    }
+  });
+}
+
 /// Tables answered in reduced form on rank 0, where a bag on each of two ranks has 512 keys.
 std::int64_t reduced_tables(const LayerOptions& options) {
   std::int64_t reduced = -1;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "collectives/communicator.hpp"
@@ -69,6 +70,7 @@ class CheckpointReader {
   template <class Read>
   void read_checked(std::int64_t writer, const Read& read);
   std::string path_of(std::int64_t writer) const;
+  const ManifestTable& table_of(const std::string& name) const;
   void read_shards(const ManifestTable& table, Range shards, const ShardSink& take);
 
   FileSystem& files_;
@@ -77,6 +79,7 @@ class CheckpointReader {
   Stream<Cpu>& stream_;
   FileCheck check_;
   Manifest manifest_;
+  std::unordered_map<std::string, std::size_t> table_numbers_;  // by name
   CheckpointTimes times_;
 };
 

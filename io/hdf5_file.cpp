@@ -42,6 +42,34 @@ void write_attribute(hid_t object, const std::string& name, hid_t type, const vo
   close_checked(attribute, "close an attribute", place);
 }
 
+/// Properties of what is made. Times would make the bytes of a file differ from run to run.
+Hdf5Id without_times(hid_t kind, const std::string& place) {
+  Hdf5Id properties = property_list(kind, place);
+  checked(H5Pset_obj_track_times(properties.get(), false), "set properties", place);
+  return properties;
+}
+
+Hdf5Id link_properties(const std::string& place) {
+  Hdf5Id links = property_list(H5P_LINK_CREATE, place);
+  checked(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "set properties", place);
+  return links;
+}
+
+Hdf5Id dataset_properties(const std::string& place) {
+  Hdf5Id properties = without_times(H5P_DATASET_CREATE, place);
+  // Room for attributes, which a dataset of keyshard has none of, would take 130 bytes.
+  checked(H5Pset_dset_no_attrs_hint(properties.get(), true), "set properties", place);
+  return properties;
+}
+
+Hdf5Id contiguous_properties(const std::string& place) {
+  Hdf5Id properties = dataset_properties(place);
+  checked(H5Pset_layout(properties.get(), H5D_CONTIGUOUS), "set properties", place);
+  checked(H5Pset_alloc_time(properties.get(), H5D_ALLOC_TIME_EARLY), "set properties", place);
+  checked(H5Pset_fill_time(properties.get(), H5D_FILL_TIME_NEVER), "set properties", place);
+  return properties;
+}
+
 /// Opens an attribute of one element of a class of types.
 std::pair<Hdf5Id, Hdf5Id> open_attribute(hid_t object, const std::string& name, H5T_class_t kind,
                                          const std::string& place) {
@@ -64,10 +92,17 @@ Hdf5File Hdf5File::create(const std::string& path) {
   const Hdf5Id properties = property_list(H5P_FILE_ACCESS, path);
   checked(H5Pset_fclose_degree(properties.get(), H5F_CLOSE_STRONG), "set properties", path);
   checked(H5Pset_file_locking(properties.get(), false, true), "set properties", path);
-  return {path,
-          {checked(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, properties.get()),
-                   "create the file", path),
-           H5Fclose}};
+  // Groups of the oldest layout take over a KB each. Of a newer layout than that of 1.8, a file
+  // that was not closed could not be opened.
+  checked(H5Pset_libver_bounds(properties.get(), H5F_LIBVER_V18, H5F_LIBVER_V110), "set properties",
+          path);
+  const Hdf5Id root = without_times(H5P_FILE_CREATE, path);
+  Hdf5File file(path, {checked(H5Fcreate(path.c_str(), H5F_ACC_EXCL, root.get(), properties.get()),
+                               "create the file", path),
+                       H5Fclose});
+  file.properties_ = {link_properties(path), without_times(H5P_GROUP_CREATE, path),
+                      contiguous_properties(path)};
+  return file;
 }
 
 Hdf5File Hdf5File::open(const std::string& path) {
@@ -80,15 +115,43 @@ Hdf5File Hdf5File::open(const std::string& path) {
            H5Fclose}};
 }
 
+/// Closes the innermost group that is open.
+void Hdf5File::leave_group() {
+  close_checked(groups_.back().id, "close the group", place(groups_.back().name));
+  groups_.pop_back();
+}
+
+/// The group in which a dataset of this name lies; it and those around it are made where missing.
+std::int64_t Hdf5File::group_of(const std::string& name) {
+  while (!groups_.empty() && !name.starts_with(groups_.back().name + "/")) {
+    leave_group();
+  }
+  std::size_t end = groups_.empty() ? 0 : groups_.back().name.size();
+  std::int64_t group = groups_.empty() ? id_.get() : groups_.back().id.get();
+  for (;;) {
+    const std::size_t begin = name[end] == '/' ? end + 1 : end;
+    end = name.find('/', begin);
+    if (end == std::string::npos) {
+      return group;
+    }
+    const std::string part = name.substr(begin, end - begin), where = place(name.substr(0, end));
+    const bool found = checked(H5Lexists(group, part.c_str(), H5P_DEFAULT), "find", where) > 0;
+    const hid_t id = found ? H5Gopen2(group, part.c_str(), H5P_DEFAULT)
+                           : H5Gcreate2(group, part.c_str(), properties_.link.get(),
+                                        properties_.group.get(), H5P_DEFAULT);
+    groups_.push_back(
+        {name.substr(0, end),
+         {checked(id, found ? "open the group" : "create the group", where), H5Gclose}});
+    group = id;
+  }
+}
+
 Hdf5Id Hdf5File::make_dataset(const std::string& name, ElementType type, const Hdf5Id& space,
                               const Hdf5Id& properties) {
-  const Hdf5Id links = property_list(H5P_LINK_CREATE, path_);
-  checked(H5Pset_create_intermediate_group(links.get(), 1), "set properties", place(name));
-  checked(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "set properties", place(name));
-  // Times would make the bytes of a file differ from run to run.
-  checked(H5Pset_obj_track_times(properties.get(), false), "set properties", place(name));
-  return {checked(H5Dcreate2(id_.get(), name.c_str(), hdf5_type(type, place(name)).get(),
-                             space.get(), links.get(), properties.get(), H5P_DEFAULT),
+  const std::int64_t group = group_of(name);
+  const std::string part = name.substr(name.rfind('/') + 1);
+  return {checked(H5Dcreate2(group, part.c_str(), hdf5_type(type, place(name)).get(), space.get(),
+                             properties_.link.get(), properties.get(), H5P_DEFAULT),
                   "create the dataset", place(name)),
           H5Dclose};
 }
@@ -96,12 +159,8 @@ Hdf5Id Hdf5File::make_dataset(const std::string& name, ElementType type, const H
 Hdf5Dataset Hdf5File::create_dataset(const std::string& name, ElementType type,
                                      const std::vector<std::int64_t>& shape) {
   const Hdf5Silence silence;
-  const Hdf5Id properties = property_list(H5P_DATASET_CREATE, place(name));
-  checked(H5Pset_layout(properties.get(), H5D_CONTIGUOUS), "set properties", place(name));
-  checked(H5Pset_alloc_time(properties.get(), H5D_ALLOC_TIME_EARLY), "set properties", place(name));
-  checked(H5Pset_fill_time(properties.get(), H5D_FILL_TIME_NEVER), "set properties", place(name));
   Hdf5Dataset dataset;
-  dataset.id_ = make_dataset(name, type, make_space(shape, place(name)), properties);
+  dataset.id_ = make_dataset(name, type, make_space(shape, place(name)), properties_.dataset);
   dataset.name_ = place(name);
   dataset.type_ = type;
   dataset.shape_ = shape;
@@ -122,7 +181,7 @@ void Hdf5File::create_virtual(const std::string& name, ElementType type,
                               const std::vector<Hdf5Source>& sources) {
   const Hdf5Silence silence;
   const Hdf5Id space = make_space(shape, place(name));
-  const Hdf5Id properties = property_list(H5P_DATASET_CREATE, place(name));
+  const Hdf5Id properties = dataset_properties(place(name));
   std::int64_t begin = 0;
   for (const Hdf5Source& source : sources) {
     if (source.rows > 0) {
@@ -139,6 +198,15 @@ void Hdf5File::create_virtual(const std::string& name, ElementType type,
   checked(H5Sselect_all(space.get()), "select all", place(name));
   Hdf5Id dataset = make_dataset(name, type, space, properties);
   close_checked(dataset, "close the dataset", place(name));
+}
+
+void Hdf5File::create_link(const std::string& name, const Hdf5Source& source) {
+  const Hdf5Silence silence;
+  const std::int64_t group = group_of(name);
+  checked(H5Lcreate_external(source.file.c_str(), source.dataset.c_str(), group,
+                             name.substr(name.rfind('/') + 1).c_str(), properties_.link.get(),
+                             H5P_DEFAULT),
+          "make the link", place(name));
 }
 
 void Hdf5File::require_hard_links(const std::string& name) const {
@@ -244,6 +312,9 @@ std::int64_t Hdf5File::integer(const std::string& object, const std::string& nam
 
 void Hdf5File::close() {
   const Hdf5Silence silence;
+  while (!groups_.empty()) {
+    leave_group();
+  }
   // H5Fclose returns success on a full disk; the flush before it does not.
   checked(H5Fflush(id_.get(), H5F_SCOPE_GLOBAL), "flush", path_);
   close_checked(id_, "close the file", path_);

@@ -1,7 +1,8 @@
 // HDF5 files with only what keyshard writes in them: groups, contiguous datasets of explicit
-// little-endian types, and small attributes (the one home of <hdf5.h>). Every return value is
-// checked and every size bounded by the file's. What can point outside the file (external storage,
-// links, virtual datasets) is refused when read. HDF5 prints nothing.
+// little-endian types, and small attributes (the one home of <hdf5.h>). Groups and datasets are of
+// the compact layout of HDF5 1.8, without times, so equal content has equal bytes. Every return
+// value is checked and every size bounded by the file's. What can point outside the file (external
+// storage, links, virtual datasets) is refused when read. HDF5 prints nothing.
 #pragma once
 
 #include <cstddef>
@@ -114,6 +115,9 @@ class Hdf5File {
                       const std::vector<std::int64_t>& shape,
                       const std::vector<Hdf5Source>& sources);
 
+  /// Makes a link to a dataset of another file, for other programs: `open_dataset` refuses it.
+  void create_link(const std::string& name, const Hdf5Source& source);
+
   /// Opens a dataset. Throws Error{corrupt_data} naming file, dataset and reason where it is
   /// missing, is reached by a link that is not hard, or is not contiguous inside this file.
   Hdf5Dataset open_dataset(const std::string& name) const;
@@ -134,6 +138,13 @@ class Hdf5File {
   void close();
 
  private:
+  /// Properties of what is made in a file: each costs more to make than what is made by it.
+  struct Properties {
+    Hdf5Id link;
+    Hdf5Id group;
+    Hdf5Id dataset;  // of a contiguous one
+  };
+
   Hdf5File(std::string path, Hdf5Id id) : path_(std::move(path)), id_(std::move(id)) {}
 
   std::string place(const std::string& name) const { return path_ + ":" + name; }
@@ -141,9 +152,19 @@ class Hdf5File {
   void require_hard_links(const std::string& name) const;
   Hdf5Id make_dataset(const std::string& name, ElementType type, const Hdf5Id& space,
                       const Hdf5Id& properties);
+  std::int64_t group_of(const std::string& name);
+  void leave_group();
+
+  /// A group that is open, by its name from the root on.
+  struct Group {
+    std::string name;
+    Hdf5Id id;
+  };
 
   std::string path_;
   Hdf5Id id_;
+  Properties properties_;      // of a file that is written
+  std::vector<Group> groups_;  // that of the dataset made last, and before it those around it
 };
 
 /// A name as one part of a dataset's name: '/' becomes %2F, '%' becomes %25, a first '.' %2E.

@@ -353,21 +353,28 @@ std::string rank_file_name(std::int64_t rank, std::int64_t ranks) {
 }
 
 std::string manifest_text(const Manifest& manifest) {
-  const auto tree = [](const auto& entry) { return tree_of(entry); };
-  const SettingValue::Table root{{"format", value_of(kCheckpointFormat)},
-                                 {"step", value_of(manifest.step)},
-                                 {"ranks", value_of(manifest.ranks)},
-                                 {"state_digest", value_of(manifest.state_digest().hex())},
-                                 {"state", manifest.state},
-                                 {"config", manifest.config},
-                                 {"files", list_of(manifest.files, tree)},
-                                 {"dense", list_of(manifest.dense, tree)},
-                                 {"tables", list_of(manifest.tables, tree)}};
-  std::string body = "{";
-  for (const auto& [name, value] : root) {
-    body += fmt::format("{}\n  \"{}\": {}", body.size() > 1 ? "," : "", name, json_text(value));
-  }
-  return body + tail_of(body);
+  std::string text = "{";
+  const auto add = [&](const char* name, const std::string& value) {
+    text += fmt::format("{}\n  \"{}\": {}", text.size() > 1 ? "," : "", name, value);
+  };
+  // Entry by entry: the trees of thousands of tables would take ten times the text.
+  const auto list_text = [](const auto& entries) {
+    std::string list;
+    for (const auto& entry : entries) {
+      list += (list.empty() ? "[" : ",") + json_text(tree_of(entry));
+    }
+    return list.empty() ? "[]" : list + "]";
+  };
+  add("format", std::to_string(kCheckpointFormat));
+  add("step", std::to_string(manifest.step));
+  add("ranks", std::to_string(manifest.ranks));
+  add("state_digest", json_text(value_of(manifest.state_digest().hex())));
+  add("state", json_text(manifest.state));
+  add("config", json_text(manifest.config));
+  add("files", list_text(manifest.files));
+  add("dense", list_text(manifest.dense));
+  add("tables", list_text(manifest.tables));
+  return text += tail_of(text);
 }
 
 Manifest parse_manifest(const std::string& text, const std::string& place,

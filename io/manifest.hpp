@@ -16,10 +16,10 @@
 
 namespace keyshard {
 
-/// The version of the format that this version of keyshard writes. It reads version 2 too, whose
-/// manifest does not say where datasets lie and knows no owners, and version 1, which lists shards
-/// without rows besides.
-inline constexpr std::int64_t kCheckpointFormat = 3;
+/// The version of the format that this version of keyshard writes. It reads version 3 too, whose
+/// files list shards without rows, version 2, whose manifest does not say where datasets lie and
+/// knows no owners, and version 1, whose manifest lists shards without rows besides.
+inline constexpr std::int64_t kCheckpointFormat = 4;
 /// The first format that says where datasets lie.
 inline constexpr std::int64_t kPlacedFormat = 3;
 

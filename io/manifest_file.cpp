@@ -12,11 +12,12 @@ constexpr std::int64_t kBaseBytes = std::int64_t{8} << 20;
 /// A shard with rows has 8 bytes of keys at least, and in the manifest, of each column, a digest of
 /// 32 letters for 1 byte or more in a file; numbers take less than half as much again.
 constexpr std::int64_t kPerByte = 32;
-/// checkpoint.h5 has over 256 bytes of each dataset, and the manifest at most 1,024 digests.
-constexpr std::int64_t kPerByteOfOverview = 160;
+/// checkpoint.h5 has over 45.5 bytes of each dataset, as a link has that names its file, and the
+/// manifest at most 1,024 digests.
+constexpr std::int64_t kPerByteOfOverview = 900;
 /// A value takes at most 104 bytes of memory: of so many bytes in the files, one value is allowed.
-/// A column of ids has some 70 values, and two datasets, each of over 256 bytes in each of two
-/// files.
+/// A column of ids has some 70 values; the file of a rank has four datasets of it, each of over 130
+/// bytes, and checkpoint.h5 as many links; two groups in each of the two have as much together.
 constexpr std::int64_t kBytesOfValue = 12;
 
 }  // namespace

@@ -12,6 +12,8 @@ namespace {
 
 /// Bytes that go to HDF5 at once.
 constexpr std::int64_t kWrittenBytes = std::int64_t{16} << 20;
+/// Bytes that are worth a call to send them to the disk while others are made.
+constexpr std::int64_t kSyncedBytes = std::int64_t{1} << 20;
 /// Bytes that a thread reads before it works on them: they stay in its cache.
 constexpr std::int64_t kCachedBytes = std::int64_t{1} << 19;
 
@@ -30,6 +32,15 @@ void copy_shard(RankFileWork& work, const TableSource& table, ShardBatch& batch,
   for (std::size_t c = 0; c < batch.columns().size(); ++c) {
     digests[c] = batch.digest(shard, c);
   }
+}
+
+/// Bytes of the rows of a batch.
+std::int64_t bytes_of(const ShardBatch& batch) {
+  std::int64_t bytes = 0;
+  for (std::size_t c = 0; c < batch.columns().size(); ++c) {
+    bytes += batch.rows() * batch.row_bytes(c);
+  }
+  return bytes;
 }
 
 /// The datasets of a table's columns, written batch by batch.
@@ -64,20 +75,6 @@ class TableColumns {
   RankFileWork& work_;
   std::vector<Hdf5Dataset> datasets_;
 };
-
-/// Writes where the rows of each shard begin. Returns the number of all rows.
-std::int64_t write_index(Hdf5File& file, const TableSource& table, Range shards) {
-  std::vector<std::int64_t> begins{0};
-  for (const std::int64_t rows : table.rows) {
-    begins.push_back(begins.back() + rows);
-  }
-  file.write(table_dataset(table.shape.name, "shard_begin"), ElementType::i64,
-             {static_cast<std::int64_t>(begins.size())}, begins.data());
-  const std::string group = "/tables/" + hdf5_part(table.shape.name);
-  file.set_text(group, "name", table.shape.name);
-  file.set_integer(group, "first_shard", shards.begin);
-  return begins.back();
-}
 
 /// The manifest of the shards that a rank brings, without digests and offsets.
 ManifestTable begin_manifest(const TableSource& table) {
@@ -114,11 +111,12 @@ void read_whole(const RankFile& file, const std::string& dataset, std::int64_t o
 void check_column(RankFileWork& work, const std::string& path, const ManifestTable& table,
                   ShardBatch& batch, std::size_t c) {
   const TimedPart timed(work.times.digest);
-  for (std::int64_t shard = batch.shards().begin; shard < batch.shards().end; ++shard) {
-    if (batch.rows_of(shard) == 0) {
-      continue;
-    }
-    const Digest128 expected = table.digests_of(shard)[c], found = batch.digest(shard, c);
+  const Range filled = filled_in(table, batch.shards());
+  for (std::int64_t place = filled.begin; place < filled.end; ++place) {
+    const std::int64_t shard = table.filled[static_cast<std::size_t>(place)];
+    const Digest128 expected =
+        table.digests[static_cast<std::size_t>(place) * batch.columns().size() + c];
+    const Digest128 found = batch.digest(shard, c);
     require(found == expected, Kind::corrupt_data,
             "{}: table {}, shard {}, column {}: expected digest {}: found {}", path,
             table.shape.name, shard, batch.columns()[c].name, expected.hex(), found.hex());
@@ -161,13 +159,31 @@ void take_shard(RankFileWork& work, ShardBatch& batch, std::int64_t shard, const
 
 }  // namespace
 
+void write_shards(Hdf5File& file, const ManifestTable& table, std::int64_t first) {
+  std::vector<std::int64_t> shards, begins{0};
+  for (std::size_t i = 0; i < table.filled.size(); ++i) {
+    shards.push_back(first + table.filled[i]);
+    begins.push_back(begins.back() + table.rows[i]);
+  }
+  const std::string& name = table.shape.name;
+  file.write(table_dataset(name, "shards"), ElementType::i64, {std::ssize(shards)}, shards.data());
+  file.write(table_dataset(name, "shard_begin"), ElementType::i64, {std::ssize(begins)},
+             begins.data());
+}
+
+void write_name(Hdf5File& file, const std::string& table) {
+  file.set_text("/tables/" + hdf5_part(table), "name", table);
+}
+
 ManifestTable write_table(RankFileWork work, Hdf5File& file, const TableSource& table,
                           Range shards) {
   require(std::ssize(table.rows) == shards.size(), Kind::invalid_argument,
           "table {}: expected the rows of {} shards: found {}", table.shape.name, shards.size(),
           table.rows.size());
   ManifestTable manifest = begin_manifest(table);
-  TableColumns columns(work, file, table.shape, write_index(file, table, shards));
+  write_shards(file, manifest, shards.begin);
+  write_name(file, table.shape.name);
+  TableColumns columns(work, file, table.shape, manifest.rows_in({0, manifest.shards}));
   const std::size_t width = table.shape.columns.size() + 1;
   const std::vector<Range> parts =
       batches_of(table.shape, {0, shards.size()}, table.rows, kWrittenBytes);
@@ -188,8 +204,10 @@ ManifestTable write_table(RankFileWork work, Hdf5File& file, const TableSource& 
                    manifest.digests.data() + place * width);
       } else if (i > 0) {
         columns.write(before, written);
-        const TimedPart timed(work.times.sync);
-        work.files.start_sync(file.path());
+        if (bytes_of(before) >= kSyncedBytes) {
+          const TimedPart timed(work.times.sync);
+          work.files.start_sync(file.path());
+        }
       }
       work.progress.advance();
     });

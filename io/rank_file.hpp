@@ -43,6 +43,12 @@ struct RankFileWork {
   CheckpointTimes& times;
 };
 
+/// Writes which shards of a table have rows in a file whose first shard is `first`, and where the
+/// rows of each begin.
+void write_shards(Hdf5File& file, const ManifestTable& table, std::int64_t first);
+/// Writes the name of a table that has datasets in the file.
+void write_name(Hdf5File& file, const std::string& table);
+
 /// Writes the rows of `shards`. Returns the manifest of a table that has these shards alone,
 /// counted from 0, in one file.
 ManifestTable write_table(RankFileWork work, Hdf5File& file, const TableSource& table,

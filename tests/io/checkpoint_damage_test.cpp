@@ -245,9 +245,11 @@ TEST_F(CheckpointDamage, OptionsOfAllTablesAreCountedTogether) {
 }
 
 TEST_F(CheckpointDamage, CheckpointsOfEarlierFormatsLoad) {
-  make_format(path_, 2);
-  expect_loads(path_, state_, 2);
-  expect_loads(path_, state_, 3);
+  for (const int format : {3, 2}) {
+    make_format(path_, format);
+    expect_loads(path_, state_, 2);
+    expect_loads(path_, state_, 3);
+  }
 }
 
 TEST_F(CheckpointDamage, AnOffsetThatIsNotThatOfItsDatasetIsRefusedByFileAndDataset) {
@@ -278,8 +280,8 @@ TEST_F(CheckpointDamage, WhatHdf5AloneUsesIsNotReadByALoad) {
 }
 
 TEST_F(CheckpointDamage, ANewerFormatIsRefused) {
-  edit_manifest("\"format\": 3", "\"format\": 4");
-  expect_refused("manifest.json", "expected format version 1 to 3");
+  edit_manifest("\"format\": 4", "\"format\": 5");
+  expect_refused("manifest.json", "expected format version 1 to 4");
 }
 
 TEST_F(CheckpointDamage, AManifestThatContradictsItselfIsRefused) {

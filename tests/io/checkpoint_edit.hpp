@@ -61,15 +61,15 @@ inline void replace_file(const std::string& checkpoint, const std::string& name,
                 begin + fmt::format("{},\"digest\":\"{}\"", bytes, digest.hex()));
 }
 
-/// Makes a checkpoint one of format 1 or 2, which name no places.
+/// Makes a checkpoint one of an earlier format: 1 or 2, which name no places, or 3.
 inline void make_format(const std::string& checkpoint, int format) {
   const std::string path = checkpoint + "/manifest.json";
   std::string body = body_of(read_all(path));
-  body.replace(body.find("\"format\": 3"), 11, fmt::format("\"format\": {}", format));
-  for (std::size_t at; (at = body.find("\"offsets\":[")) != std::string::npos;) {
+  body.replace(body.find("\"format\": ") + 10, 1, std::to_string(format));
+  for (std::size_t at; format < 3 && (at = body.find("\"offsets\":[")) != std::string::npos;) {
     body.erase(at, body.find("],", at) + 2 - at);
   }
-  for (std::size_t at; (at = body.find("\"offset\":")) != std::string::npos;) {
+  for (std::size_t at; format < 3 && (at = body.find("\"offset\":")) != std::string::npos;) {
     body.erase(at, body.find(',', at) + 1 - at);
   }
   write_all(path, sealed(body));

@@ -195,11 +195,11 @@ int open_files_in(const std::string& folder) {
 
 TEST(CheckpointFailure, OfAFullDiskAtAnyPointLeavesTheCheckpointBeforeIt) {
   const TestState state{1, 4, 4000};
-  const std::int64_t step = 32 << 10;
+  const std::int64_t step = 16 << 10;
   LocalFileSystem files;
   int failed = 0;
   bool fitted = false;
-  for (std::int64_t room = 160 << 10; !fitted && room < (2 << 20); room += step) {
+  for (std::int64_t room = 112 << 10; !fitted && room < (2 << 20); room += step) {
     SCOPED_TRACE(room);
     const TestFolder folder;
     const SmallDisk disk(folder / "disk", room);

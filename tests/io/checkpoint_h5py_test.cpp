@@ -135,8 +135,8 @@ import h5py
 with h5py.File(sys.argv[1] + "/checkpoint.h5", "r") as f:
     table = f["tables/item%2F100%25"]
     begin = table["shard_begin"][:]
-    for shard in range(len(begin) - 1):
-        for row in range(begin[shard], begin[shard + 1]):
+    for i, shard in enumerate(table["shards"]):
+        for row in range(begin[i], begin[i + 1]):
             print(shard, table["keys"][row], table["count"][row][0])
 )";
   EXPECT_EQ(run(program), expected);

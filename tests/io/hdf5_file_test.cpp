@@ -1,8 +1,10 @@
 #include "io/hdf5_file.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -94,6 +96,42 @@ TEST_F(Hdf5FileTest, KeepsAttributes) {
   EXPECT_EQ(read.integer("/", "count"), -3);
   expect_error(Kind::corrupt_data, "@count", [&] { read.text("/", "count"); });
   expect_error(Kind::corrupt_data, "@missing", [&] { read.integer("/", "missing"); });
+}
+
+TEST_F(Hdf5FileTest, MakesGroupsWhereverADatasetNeedsThem) {
+  const std::vector<std::string> names{"/a/b/x", "/a/b/y", "/a/c/d/x", "top",
+                                       "/a/b/z", "/ab/x",  "a/x",      "/a/bc/x"};
+  Hdf5File file = Hdf5File::create(path_);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto value = static_cast<std::int64_t>(i);
+    file.write(names[i], ElementType::i64, {1}, &value);
+  }
+  expect_error(Kind::io, "file.h5:/a/b/x: HDF5 cannot open the group",
+               [&] { file.write("/a/b/x/y", ElementType::u8, {0}, nullptr); });
+  file.close();
+  const Hdf5File read = Hdf5File::open(path_);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    std::int64_t value = -1;
+    read.open_dataset(names[i]).read(0, 1, &value);
+    EXPECT_EQ(value, static_cast<std::int64_t>(i)) << names[i];
+  }
+  EXPECT_EQ(read.members("/a"), (std::vector<std::string>{"b", "bc", "c", "x"}));
+}
+
+TEST_F(Hdf5FileTest, OfTheSameContentHasTheSameBytesAtAnyTime) {
+  const auto content_of = [&](const std::string& path) {
+    Hdf5File file = Hdf5File::create(path);
+    const float value = 1;
+    file.write("/group/v", ElementType::f32, {1}, &value);
+    file.set_text("/group", "name", "group");
+    file.create_virtual("/group/all", ElementType::f32, {1}, {{"other.h5", "v", 1}});
+    file.close();
+    std::ifstream in(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::string first = content_of(path_);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // times of HDF5 count seconds
+  EXPECT_EQ(content_of(folder_ / "second.h5"), first);
 }
 
 TEST_F(Hdf5FileTest, RefusesToOverwriteAFile) {

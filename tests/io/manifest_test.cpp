@@ -263,9 +263,9 @@ TEST(Manifest, FilesAreThoseOfItsRanksAndTheOverview) {
 }
 
 TEST(Manifest, AnotherFormatIsSaidWithBothNumbers) {
-  const std::string message = complaint(with("\"format\": 3", "\"format\": 4"));
-  EXPECT_NE(message.find("expected format version 1 to 3,"), std::string::npos) << message;
-  EXPECT_TRUE(message.ends_with("found 4")) << message;
+  const std::string message = complaint(with("\"format\": 4", "\"format\": 5"));
+  EXPECT_NE(message.find("expected format version 1 to 4,"), std::string::npos) << message;
+  EXPECT_TRUE(message.ends_with("found 5")) << message;
 }
 
 /// The text of some_manifest after these changes, sealed.
@@ -280,7 +280,7 @@ std::string changed(const std::vector<std::pair<std::string, std::string>>& chan
 
 TEST(Manifest, OfFormatTwoNamesNoPlaces) {
   const Manifest read =
-      parse_manifest(changed({{"\"format\": 3", "\"format\": 2"},
+      parse_manifest(changed({{"\"format\": 4", "\"format\": 2"},
                               {"\"offsets\":[40,64,112,0,0,0],\"owners\":[],", ""},
                               {"\"offset\":200,", ""}}),
                      "M");
@@ -295,7 +295,7 @@ TEST(Manifest, OfFormatTwoNamesNoPlaces) {
 TEST(Manifest, OfFormatOneListsShardsWithoutRows) {
   const std::string last = (Digest128{2, ~2ull}).hex(), empty = digest_of("", 0).hex();
   const Manifest read =
-      parse_manifest(changed({{"\"format\": 3", "\"format\": 1"},
+      parse_manifest(changed({{"\"format\": 4", "\"format\": 1"},
                               {"\"shards\":2,\"filled\":[0],\"rows\":[3]", "\"rows\":[3,0]"},
                               {"\"offsets\":[40,64,112,0,0,0],\"owners\":[],", ""},
                               {last, last + empty + empty + empty}}),

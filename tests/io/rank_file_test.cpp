@@ -95,18 +95,24 @@ class RankFileTest : public ::testing::Test {
   CheckpointTimes times_;
 };
 
+/// A dataset of so many integers.
+std::vector<std::int64_t> integers(const Hdf5File& file, const std::string& name,
+                                   std::int64_t count) {
+  const Hdf5Dataset dataset = file.open_dataset(name);
+  dataset.expect(ElementType::i64, {count});
+  std::vector<std::int64_t> values(static_cast<std::size_t>(count));
+  dataset.read(0, count, values.data());
+  return values;
+}
+
 TEST_F(RankFileTest, HasTheLayoutOfItsFormat) {
   write({5, 9});
   const Hdf5File file = Hdf5File::open(path_);
   // Shards 5 to 8 have 1, 2, 3 and 0 rows; the name is escaped.
   const std::string group = "/tables/user%2Fid";
   EXPECT_EQ(file.text(group, "name"), "user/id");
-  EXPECT_EQ(file.integer(group, "first_shard"), 5);
-  const Hdf5Dataset begins = file.open_dataset(group + "/shard_begin");
-  begins.expect(ElementType::i64, {5});
-  std::vector<std::int64_t> begin(5);
-  begins.read(0, 5, begin.data());
-  EXPECT_EQ(begin, (std::vector<std::int64_t>{0, 1, 3, 6, 6}));
+  EXPECT_EQ(integers(file, group + "/shards", 3), (std::vector<std::int64_t>{5, 6, 7}));
+  EXPECT_EQ(integers(file, group + "/shard_begin", 4), (std::vector<std::int64_t>{0, 1, 3, 6}));
   const Hdf5Dataset keys = file.open_dataset(group + "/keys");
   keys.expect(ElementType::u64, {6});
   std::vector<Key> key(6);

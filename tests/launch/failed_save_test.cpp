@@ -8,8 +8,8 @@
 namespace keyshard::testing {
 namespace {
 
-/// A save of this job needs about 120 KB, and the previous checkpoint still takes as much.
-constexpr std::int64_t kRoomForOne = 180 << 10;
+/// A save of this job needs about 44 KB, and the previous checkpoint still takes as much.
+constexpr std::int64_t kRoomForOne = 64 << 10;
 
 class FailedSave : public ProgramTest {
  protected:

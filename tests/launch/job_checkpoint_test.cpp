@@ -104,11 +104,11 @@ TEST_F(JobCheckpoint, WithFilesThatAreNotItsOwnIsRefused) {
 TEST_F(JobCheckpoint, OfANewerFormatIsRefused) {
   const std::string name = step_ + "/manifest.json";
   std::string text = folder_.read(name);
-  const std::string before = "\"format\": 3,";
+  const std::string before = "\"format\": 4,";
   ASSERT_NE(text.find(before), std::string::npos);
-  text.replace(text.find(before), before.size(), "\"format\": 4,");
+  text.replace(text.find(before), before.size(), "\"format\": 5,");
   write_manifest(name, text);
-  expect_refused("", {name, "expected format version 1 to 3", "found 4"});
+  expect_refused("", {name, "expected format version 1 to 4", "found 5"});
 }
 
 TEST_F(JobCheckpoint, OfAnotherModelIsRefused) {

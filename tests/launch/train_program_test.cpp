@@ -308,7 +308,7 @@ TEST_F(Train, TheEndOfItsTerminalSavesAsTermDoes) {
 
 TEST_F(Train, ALimitOfTheSizeOfFilesIsAFullDisk) {
   const Ending limited =
-      shell("bash -c 'ulimit -f 20; exec " KEYSHARD_PROGRAM
+      shell("bash -c 'ulimit -f 6; exec " KEYSHARD_PROGRAM
             " train job.toml --output out --steps 2 --set checkpoint.at_end=true'");
   EXPECT_EQ(limited.code, kExitFailure) << limited.error;
   EXPECT_NE(limited.error.find("out/checkpoints/step-000002.tmp-"), std::string::npos)

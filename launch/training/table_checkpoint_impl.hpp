@@ -93,16 +93,37 @@ TableSource sightings_of(const Table<B>& table) {
   return source;
 }
 
+/// Throws where a key stands in a shard that is not its own, where no lookup would find it.
+inline void require_own_keys(const CheckpointReader& reader, const std::string& table,
+                             const Partitioner& partitioner, std::int64_t shard,
+                             Span<const Key> keys) {
+  visit_variant(partitioner, [&](const auto& rule) {
+    const auto stranger = std::find_if(keys.begin(), keys.end(), [&](Key key) {
+      return static_cast<std::int64_t>(rule.shard(key)) != shard;
+    });
+    if (stranger != keys.end()) {
+      fail(Kind::corrupt_data,
+           "{}: table {}, shard {}: expected keys of this shard, by the partitioner {}: found key "
+           "{} of shard {}",
+           reader.path(), table, shard, name_of(partitioner), *stranger, rule.shard(*stranger));
+    }
+  });
+}
+
 template <Backend B>
 void load_table(CheckpointReader& reader, Table<B>& table) {
   using Columns = std::vector<const std::byte*>;
-  reader.read_table(table.options().name, table.shards(),
+  const std::string& name = table.options().name;
+  reader.read_table(name, table.shards(),
                     [&](std::int64_t shard, Span<const Key> keys, const Columns& columns) {
+                      require_own_keys(reader, name, table.partitioner(), shard, keys);
                       table.load_shard(shard, keys, {columns.begin(), columns.end()});
                     });
   if (table.sightings() != nullptr) {
-    reader.read_table(sightings_name(table.options().name), table.shards(),
+    reader.read_table(sightings_name(name), table.shards(),
                       [&](std::int64_t shard, Span<const Key> keys, const Columns& columns) {
+                        require_own_keys(reader, sightings_name(name), table.partitioner(), shard,
+                                         keys);
                         table.sightings()->load_shard(
                             shard, keys, reinterpret_cast<const std::uint32_t*>(columns[0]));
                       });

@@ -2,12 +2,14 @@
 // nothing had happened; and what is refused, on every rank.
 #include "launch/training/table_checkpoint.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
 #include <gtest/gtest.h>
 
 #include "embedding/layers/squashed_embedding.hpp"
+#include "launch/training/optimizer_clocks.hpp"
 #include "launch/training/table_digests.hpp"
 #include "runtime/error.hpp"
 #include "tests/launch/training/saved_program.hpp"
@@ -123,6 +125,46 @@ TEST_F(TableCheckpoint, WithADamagedRowLeavesTheTablesWithoutRows) {
     Program program(communicator);
     expect_refused(program.tables, stream, "/rank-0000-of-0002.h5: expected the digest ");
   });
+}
+
+TEST_F(TableCheckpoint, WithAKeyOfAnotherShardIsRefusedByTableShardAndKey) {
+  LayerOptions words = layer_options("words", 3, Adam{});
+  words.admit_after = 3;
+  for (const std::string name : {"users", "words/sightings"}) {
+    std::string expected;
+    run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      Program program(communicator, words);
+      program.train(stream, 0, kSaved);
+      CheckpointContent content;
+      content.step = kSaved;
+      content.shards = kShards;
+      content.config = value_of(SettingValue::Table{});
+      content.state = value_of(SettingValue::Table{
+          {"table_clocks", clocks_value(clocks_of(program.tables))}, {"program", {}}});
+      content.tables = table_sources(program.tables);
+      TableSource& source =
+          *std::find_if(content.tables.begin(), content.tables.end(),
+                        [&](const TableSource& table) { return table.shape.name == name; });
+      const std::int64_t first = std::find_if(source.rows.begin(), source.rows.end(),
+                                              [](std::int64_t rows) { return rows > 0; }) -
+                                 source.rows.begin();
+      source.copy = [&, copy = source.copy](std::int64_t shard, Span<Key> keys,
+                                            const std::vector<std::byte*>& columns) {
+        copy(shard, keys, columns);
+        if (shard == first) {
+          keys[keys.size() - 1] += 1000;  // still ascending
+          expected = fmt::format(
+              ": table {}, shard {}: expected keys of this shard, by the partitioner hash: found "
+              "key {} of shard ",
+              name, shard, keys[keys.size() - 1]);
+        }
+      };
+      LocalFileSystem files;
+      CheckpointWriter(files, folder_.path("saved"), communicator, stream).save(content, {});
+    });
+    path_ = folder_.path("saved/step-000003");
+    expect_refused(words, expected);
+  }
 }
 
 TEST_F(TableCheckpoint, OfOtherTablesIsRefusedOnAllRanks) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <filesystem>
 #include <iterator>
+#include <map>
+#include <string_view>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -134,12 +136,14 @@ ColumnOptions read_column(Settings& settings, bool header,
 void check_columns(Settings& settings, const DataOptions& options) {
   std::int64_t labels = 0;
   std::int64_t weights = 0;
+  std::map<std::string_view, std::int64_t> counts;  // of names
+  for (const ColumnOptions& column : options.columns) {
+    ++counts[column.name];
+  }
   for (const ColumnOptions& column : options.columns) {
     labels += column.role == ColumnRole::label;
     weights += column.role == ColumnRole::weight;
-    const auto same =
-        std::count_if(options.columns.begin(), options.columns.end(),
-                      [&](const ColumnOptions& other) { return other.name == column.name; });
+    const std::int64_t same = counts[column.name];
     if (same > 1) {
       settings.problem(
           "columns",
@@ -202,12 +206,14 @@ void check_hashes(std::vector<Settings>& tables, const std::vector<ColumnOptions
   const auto has_strings = [](const ColumnOptions& column) {
     return column.has_ids() && !column.integer;
   };
+  std::map<std::string_view, const ColumnOptions*> first_of_table;
   for (std::size_t c = 0; c < columns.size(); ++c) {
-    const auto first =
-        std::find_if(columns.begin(), columns.end(), [&](const ColumnOptions& other) {
-          return has_strings(other) && other.key_space == columns[c].key_space;
-        });
-    if (has_strings(columns[c]) && first->hash != columns[c].hash) {
+    if (!has_strings(columns[c])) {
+      continue;
+    }
+    const ColumnOptions* first =
+        first_of_table.emplace(columns[c].key_space, &columns[c]).first->second;
+    if (first->hash != columns[c].hash) {
       const auto name = [](TextHash hash) {
         return text_hash_names()[static_cast<std::size_t>(hash)];
       };

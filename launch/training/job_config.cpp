@@ -39,7 +39,7 @@ std::vector<std::string> list_features(const DataOptions& data) {
             ? number >= data.generator.features - data.generator.ragged
             : std::any_of(data.columns.begin(), data.columns.end(),
                           [&](const ColumnOptions& column) {
-                            return column.name == features[f] && column.role == ColumnRole::ids;
+                            return column.role == ColumnRole::ids && column.name == features[f];
                           });
     if (is_list) {
       lists.push_back(features[f]);

@@ -43,7 +43,7 @@ void link_table(Hdf5File& file, const TableShape& table, const RowsOfFile& from)
 }
 
 /// Makes virtual datasets of the rows of several files.
-void join_table(Hdf5File& file, const ManifestTable& table, const std::vector<RowsOfFile>& from) {
+void map_table(Hdf5File& file, const ManifestTable& table, const std::vector<RowsOfFile>& from) {
   write_shards(file, table, 0);
   const std::int64_t rows = table.rows_in({0, table.shards});
   for (const ColumnShape& column : file_columns(table.shape)) {
@@ -66,7 +66,7 @@ void write_overview(const std::string& path, const Manifest& manifest) {
     if (from.size() == 1) {
       link_table(file, table.shape, from.front());
     } else {
-      join_table(file, table, from);
+      map_table(file, table, from);
     }
     write_name(file, table.shape.name);
   }

@@ -35,7 +35,7 @@ void copy_shard(RankFileWork& work, const TableSource& table, ShardBatch& batch,
 }
 
 /// Bytes of the rows of a batch.
-std::int64_t bytes_of(const ShardBatch& batch) {
+std::int64_t batch_bytes(const ShardBatch& batch) {
   std::int64_t bytes = 0;
   for (std::size_t c = 0; c < batch.columns().size(); ++c) {
     bytes += batch.rows() * batch.row_bytes(c);
@@ -204,7 +204,7 @@ ManifestTable write_table(RankFileWork work, Hdf5File& file, const TableSource& 
                    manifest.digests.data() + place * width);
       } else if (i > 0) {
         columns.write(before, written);
-        if (bytes_of(before) >= kSyncedBytes) {
+        if (batch_bytes(before) >= kSyncedBytes) {
           const TimedPart timed(work.times.sync);
           work.files.start_sync(file.path());
         }

@@ -50,6 +50,31 @@ struct LookupTraffic {
 template <Backend B>
 struct LookupState;
 
+/// What a forward learns from the ids of a batch alone: which keys and parts of bags each rank asks
+/// of each owner. It holds no row and no place of a row, so tables may change before its forward.
+/// A value that is moved.
+template <Backend B>
+class PreparedLookup {
+ public:
+  PreparedLookup() = default;
+
+  explicit PreparedLookup(std::shared_ptr<LookupState<B>> state) : state_(std::move(state)) {}
+
+  PreparedLookup(PreparedLookup&&) noexcept = default;
+  PreparedLookup& operator=(PreparedLookup&&) noexcept = default;
+
+  const std::shared_ptr<LookupState<B>>& state() const { return state_; }
+
+  /// Hands on what was learned; nothing is left here.
+  std::shared_ptr<LookupState<B>> take() { return std::move(state_); }
+
+  /// The sum over all ranks of each number that prepare was given to carry.
+  const std::vector<std::int64_t>& carried() const;
+
+ private:
+  std::shared_ptr<LookupState<B>> state_;
+};
+
 /// What backward needs to know of a forward. A value: a program may move, drop and keep several.
 template <Backend B>
 class LookupTrace {
@@ -101,9 +126,25 @@ class Lookup {
                          Span<const std::int64_t> carry, Span<const MatrixView<float>> pooled,
                          Communicator<B>* communicator = nullptr);
 
-  /// In place of `forward`, on a rank whose ids were refused: throws `failure` here, and
-  /// Error{communication} with its message on the ranks that call `forward`, whose `carry` has
-  /// `carried` numbers.
+  /// The first half of a forward: learns the ids of a batch, and sends them to the owners of their
+  /// rows. Reads and changes nothing of tables, so another thread may use and change them
+  /// meanwhile; where such a thread calls collectives too, `stream` and `communicator` are others
+  /// than its own. The batch is borrowed for the call alone. Throws as the whole forward does.
+  /// Collective.
+  PreparedLookup<B> prepare(Stream<B>& stream, const LookupInput& input,
+                            Span<const std::int64_t> carry,
+                            Communicator<B>* communicator = nullptr);
+
+  /// The second half: finds and reads the rows as they are now, and pools them. The work of the
+  /// prepare is done, or `stream` holds it. Both halves together are the whole forward, bit for
+  /// bit. Collective.
+  LookupTrace<B> forward(Stream<B>& stream, PreparedLookup<B> prepared, bool training,
+                         Span<const MatrixView<float>> pooled,
+                         Communicator<B>* communicator = nullptr);
+
+  /// In place of `forward` or `prepare`, on a rank whose ids were refused: throws `failure` here,
+  /// and Error{communication} with its message on the ranks that call `forward` or `prepare`, whose
+  /// `carry` has `carried` numbers.
   [[noreturn]] void refuse(Stream<B>& stream, std::exception_ptr failure, std::int64_t carried = 0,
                            Communicator<B>* communicator = nullptr);
 

@@ -2,6 +2,7 @@
 
 namespace keyshard {
 
+template class PreparedLookup<Cpu>;
 template class LookupTrace<Cpu>;
 template class Lookup<Cpu>;
 

@@ -3,6 +3,7 @@
 
 namespace keyshard {
 
+template class PreparedLookup<Cuda>;
 template class LookupTrace<Cuda>;
 template class Lookup<Cuda>;
 

@@ -6,14 +6,11 @@
 #include <numeric>
 #include <utility>
 
-#include "collectives/texts.hpp"
-#include "embedding/lookup/asker_impl.hpp"
 #include "embedding/lookup/empty_bags.hpp"
 #include "embedding/lookup/fold_gradients_impl.hpp"
 #include "embedding/lookup/frozen.hpp"
 #include "embedding/lookup/lookup.hpp"
-#include "embedding/lookup/owner_impl.hpp"
-#include "embedding/lookup/read_parts_impl.hpp"
+#include "embedding/lookup/prepare_impl.hpp"
 #include "embedding/lookup/rounded_bags.hpp"
 #include "embedding/lookup/short_answers.hpp"
 #include "runtime/error.hpp"
@@ -21,156 +18,6 @@
 #include "runtime/primitives.hpp"
 
 namespace keyshard {
-
-/// What a lookup holds between its stages and from forward to backward.
-template <Backend B>
-struct LookupState {
-  AskerState<B> asker;
-  OwnerState<B> owner;
-  Buffer<float, B> absent;  // values of absent keys, where bags are pooled in place
-  std::vector<std::int64_t> carried;
-  LookupTraffic traffic;
-};
-
-/// What two ranks tell each other before a forward: keys, parts and items of parts for each table,
-/// then the numbers that are carried. The first number is kRefused where a rank refused its batch.
-struct Counts {
-  static constexpr std::int64_t kRefused = -1;
-
-  std::int64_t tables;
-  std::int64_t carried;
-
-  std::int64_t width() const { return 3 * tables + carried; }
-};
-
-/// What this rank tells each rank; zeros where `asker` has learned no batch.
-template <Backend B>
-std::vector<std::int64_t> own_counts(const Counts& counts, std::int64_t ranks,
-                                     const AskerState<B>& asker, Span<const std::int64_t> carry) {
-  std::vector<std::int64_t> sent;
-  const auto add = [&](const std::vector<std::int64_t>& of_blocks, std::int64_t rank) {
-    for (std::int64_t t = 0; t < counts.tables; ++t) {
-      sent.push_back(
-          of_blocks.empty() ? 0 : of_blocks[static_cast<std::size_t>(rank * counts.tables + t)]);
-    }
-  };
-  const std::vector<std::int64_t> keys =
-      asker.distinct.blocks.empty() ? asker.distinct.blocks : sizes_of(asker.distinct.blocks);
-  for (std::int64_t rank = 0; rank < ranks; ++rank) {
-    add(keys, rank);
-    add(asker.parts.part_counts, rank);
-    add(asker.parts.item_counts, rank);
-    sent.insert(sent.end(), carry.begin(), carry.end());
-  }
-  return sent;
-}
-
-inline std::string text_of(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const Error& error) {
-    return error.text();
-  } catch (const std::exception& other) {
-    return other.what();
-  }
-}
-
-/// Tells the others that this rank has no batch for them, and why; then fails.
-template <Backend B>
-[[noreturn]] void refuse_batch(Communicator<B>& communicator, const Counts& counts,
-                               const std::exception_ptr& failure) {
-  const std::vector<std::int64_t> carry(static_cast<std::size_t>(counts.carried));
-  std::vector<std::int64_t> sent = own_counts(counts, communicator.size(), AskerState<B>(), carry);
-  for (std::size_t first = 0; first < sent.size();
-       first += static_cast<std::size_t>(counts.width())) {
-    sent[first] = Counts::kRefused;
-  }
-  std::vector<std::int64_t> received(sent.size());
-  communicator.all_to_all_values(sent, received);
-  gather_texts(host_of(communicator), text_of(failure));
-  std::rethrow_exception(failure);
-}
-
-/// Tells the others the counts of this rank and learns theirs. Throws Error{communication} where
-/// another rank refused its batch, with the reason of that rank.
-template <Backend B>
-std::vector<std::int64_t> exchange_counts(Communicator<B>& communicator, const Counts& counts,
-                                          const AskerState<B>& asker,
-                                          Span<const std::int64_t> carry) {
-  const std::vector<std::int64_t> sent = own_counts(counts, communicator.size(), asker, carry);
-  std::vector<std::int64_t> received(sent.size());
-  communicator.all_to_all_values(sent, received);
-  const auto width = static_cast<std::size_t>(counts.width());
-  for (std::size_t rank = 0; rank * width < received.size(); ++rank) {
-    if (received[rank * width] == Counts::kRefused) {
-      fail(Kind::communication, "expected a batch from every rank: rank {} refused its own: {}",
-           rank, gather_texts(host_of(communicator), "")[rank]);
-    }
-  }
-  return received;
-}
-
-/// Reads the counts of all ranks: returns where the blocks start that this rank receives, and sets
-/// `owner.reduced`, `owner.blocks` and `carried` of the state.
-template <Backend B>
-ReceivedBlocks read_counts(const std::vector<std::int64_t>& received, const Counts& counts,
-                           LookupState<B>& state) {
-  ReceivedBlocks blocks{{0}, {0}, {0}};
-  state.carried.assign(static_cast<std::size_t>(counts.carried), 0);
-  for (auto row = received.begin(); row != received.end(); row += counts.width()) {
-    for (std::int64_t t = 0; t < counts.tables; ++t) {
-      blocks.key_starts.push_back(blocks.key_starts.back() + row[t]);
-      blocks.part_starts.push_back(blocks.part_starts.back() + row[counts.tables + t]);
-      blocks.item_starts.push_back(blocks.item_starts.back() + row[2 * counts.tables + t]);
-      state.owner.reduced.push_back(row[counts.tables + t] > 0 ? 1 : 0);
-    }
-    for (std::int64_t c = 0; c < counts.carried; ++c) {
-      state.carried[static_cast<std::size_t>(c)] += row[3 * counts.tables + c];
-    }
-  }
-  state.owner.blocks = blocks.key_starts;
-  return blocks;
-}
-
-/// Sums consecutive groups of numbers: per block -> per rank.
-inline std::vector<std::int64_t> per_rank(const std::vector<std::int64_t>& of_blocks,
-                                          std::int64_t ranks) {
-  return BlockLayout(of_blocks, ranks).counts;
-}
-
-/// Sends the distinct keys to their owners. The asker needs its own copy no more.
-template <Backend B>
-void exchange_keys(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
-                   LookupState<B>& state) {
-  AskerState<B>& asker = state.asker;
-  OwnerState<B>& owner = state.owner;
-  asker.keys = Exchange<B>(communicator, per_rank(sizes_of(asker.distinct.blocks), shape.ranks),
-                           per_rank(sizes_of(owner.blocks), shape.ranks));
-  owner.keys = asker.keys.forward(stream, std::move(asker.distinct.keys));
-}
-
-/// Sends the parts of bags of reduced tables to their owners, and reads the parts that this rank
-/// receives.
-template <Backend B>
-void exchange_parts(Communicator<B>& communicator, Stream<B>& stream, const LookupShape& shape,
-                    const ReceivedBlocks& blocks, LookupState<B>& state) {
-  const BagParts<B>& sent = state.asker.parts;
-  OwnerState<B>& owner = state.owner;
-  const std::vector<std::int64_t> none(static_cast<std::size_t>(shape.ranks * shape.tables()));
-  const auto send = [&](const std::vector<std::int64_t>& counts,
-                        const std::vector<std::int64_t>& starts) {
-    return Exchange<B>(communicator, per_rank(counts.empty() ? none : counts, shape.ranks),
-                       per_rank(sizes_of(starts), shape.ranks));
-  };
-  const Exchange<B> headers = send(sent.part_counts, blocks.part_starts);
-  const Exchange<B> items = send(sent.item_counts, blocks.item_starts);
-  owner.parts.headers = {stream, headers.received()};
-  owner.parts.items = {stream, items.received()};
-  headers.forward(stream, sent.headers.data(), owner.parts.headers.data());
-  items.forward(stream, sent.items.data(), owner.parts.items.data());
-  owner.shards = shards_of(stream, shape, owner.keys.data(), owner.blocks);
-  read_parts(stream, shape, blocks, owner.shards.data(), owner.parts);
-}
 
 inline std::int64_t to_others(const std::vector<std::int64_t>& counts, int rank) {
   std::int64_t items = 0;
@@ -180,15 +27,14 @@ inline std::int64_t to_others(const std::vector<std::int64_t>& counts, int rank)
   return items;
 }
 
+/// Adds to the traffic of the ids what is known once rows have come.
 template <Backend B>
-LookupTraffic traffic_of(const LookupShape& shape, int rank, const LookupInput& input,
-                         const LookupState<B>& state) {
+void count_traffic(const LookupShape& shape, int rank, LookupState<B>& state) {
   std::vector<std::int64_t> words;
   for (std::int64_t b = 0; b < shape.ranks * shape.tables(); ++b) {
     words.push_back(state.asker.parts.words(static_cast<std::size_t>(b)));
   }
-  LookupTraffic traffic;
-  traffic.ids = input.bags.values.size();
+  LookupTraffic& traffic = state.traffic;
   traffic.distinct = state.asker.distinct.size();
   traffic.missing =
       std::accumulate(state.owner.missing.begin(), state.owner.missing.end(), std::int64_t{0});
@@ -197,7 +43,6 @@ LookupTraffic traffic_of(const LookupShape& shape, int rank, const LookupInput& 
       to_others(state.asker.keys.send_counts(), rank) * static_cast<std::int64_t>(sizeof(Key)) +
       to_others(per_rank(words, shape.ranks), rank) * 4 +
       to_others(state.owner.answers_layout.counts, rank);
-  return traffic;
 }
 
 /// Whether bags are pooled in place, from the rows of the tables without a copy: on a rank that is
@@ -218,7 +63,7 @@ void bring_answers(Communicator<B>& communicator, Stream<B>& stream, const Looku
   const bool in_place = pools_in_place(shape, asker);
   Buffer<std::byte, B> answers;
   with_stores(communicator, tables, [&] {
-    find_received(stream, shape, tables, inference, owner);
+    find_received(stream, tables, inference, owner);
     if (in_place) {
       asker.rows = {stream, owner.rows.size()};
       state.absent =
@@ -262,6 +107,11 @@ SentNumbers<B> exchange_numbers(Communicator<B>& communicator, Stream<B>& stream
 }
 
 template <Backend B>
+const std::vector<std::int64_t>& PreparedLookup<B>::carried() const {
+  return state_->carried;
+}
+
+template <Backend B>
 const std::vector<std::int64_t>& LookupTrace<B>::carried() const {
   return state_->carried;
 }
@@ -301,43 +151,23 @@ Lookup<B>::Lookup(Communicator<B>& communicator, std::vector<Table<B>*> tables,
   }
 }
 
-/// Backward counts on it that the slices of a rank are those of run_of.
-inline void check_run(const LookupInput& input, std::int64_t rank, std::int64_t ranks) {
-  require(input.slices >= 1 && input.slices <= kMostSlices, Kind::invalid_argument,
-          "expected 1 to {} slices: found {}", kMostSlices, input.slices);
-  const Range run = run_of(rank, ranks, input.slices);
-  require(input.run == run, Kind::invalid_argument,
-          "expected the slices {} to {} of {} on rank {} of {}: found {} to {}", run.begin, run.end,
-          input.slices, rank, ranks, input.run.begin, input.run.end);
+template <Backend B>
+PreparedLookup<B> Lookup<B>::prepare(Stream<B>& stream, const LookupInput& input,
+                                     Span<const std::int64_t> carry,
+                                     Communicator<B>* communicator) {
+  Communicator<B>& ranks = communicator == nullptr ? *communicator_ : *communicator;
+  auto state = std::make_shared<LookupState<B>>();
+  learn_ids(ranks, stream, shape_, input, carry, *state);
+  return PreparedLookup<B>(std::move(state));
 }
 
 template <Backend B>
-LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, bool training,
-                                  Span<const std::int64_t> carry,
+LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, PreparedLookup<B> prepared, bool training,
                                   Span<const MatrixView<float>> pooled,
                                   Communicator<B>* communicator) {
   Communicator<B>& ranks = communicator == nullptr ? *communicator_ : *communicator;
-  const auto state = std::make_shared<LookupState<B>>();
+  const std::shared_ptr<LookupState<B>> state = prepared.take();
   AskerState<B>& asker = state->asker;
-  const Counts counts{shape_.tables(), carry.size()};
-
-  // Ids: what is asked, of whom, and in which form.
-  try {
-    check_run(input, ranks.rank(), shape_.ranks);
-    plan_batch(stream, shape_, input, asker);
-  } catch (const Error&) {
-    refuse_batch(ranks, counts, std::current_exception());
-  }
-  plan_parts(stream, shape_, ranks.rank(), asker);
-  plan_answers(stream, shape_, asker);
-  const ReceivedBlocks blocks =
-      read_counts(exchange_counts(ranks, counts, asker, carry), counts, *state);
-
-  // There: keys and parts. And back: rows and states.
-  exchange_keys(ranks, stream, shape_, *state);
-  if (shape_.any_reducible()) {
-    exchange_parts(ranks, stream, shape_, blocks, *state);
-  }
   using Tables = Span<Table<B>* const>;
   const StoreLocks<B> locks(shape_.ranks == 1 ? Tables(tables_) : Tables());  // see with_stores
   bring_answers<B>(ranks, stream, shape_, tables_, !training, *state);
@@ -346,8 +176,17 @@ LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, b
   round_outputs(stream, shape_, asker.samples, pooled);
   asker.rows = {};  // rows change from here on
   state->absent = {};
-  state->traffic = traffic_of(shape_, ranks.rank(), input, *state);
+  count_traffic(shape_, ranks.rank(), *state);
   return LookupTrace<B>(state);
+}
+
+template <Backend B>
+LookupTrace<B> Lookup<B>::forward(Stream<B>& stream, const LookupInput& input, bool training,
+                                  Span<const std::int64_t> carry,
+                                  Span<const MatrixView<float>> pooled,
+                                  Communicator<B>* communicator) {
+  return forward(stream, prepare(stream, input, carry, communicator), training, pooled,
+                 communicator);
 }
 
 template <Backend B>

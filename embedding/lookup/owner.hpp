@@ -39,11 +39,15 @@ struct OwnerState {
   }
 };
 
-/// Deduplicates the received keys (from a single rank they are distinct already), brings their rows
-/// from the stores of the tables that have one, and finds them.
+/// Deduplicates the received keys; from a single rank they are distinct already.
 template <Backend B>
-void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
-                   bool inference, OwnerState<B>& owner);
+void distinguish_received(Stream<B>& stream, const LookupShape& shape, OwnerState<B>& owner);
+
+/// Brings the rows of the distinct keys from the stores of the tables that have one, and finds
+/// them.
+template <Backend B>
+void find_received(Stream<B>& stream, Span<Table<B>* const> tables, bool inference,
+                   OwnerState<B>& owner);
 
 /// Returns the answers, laid out as owner.answers_layout: the row of each received key, or the
 /// states of each part where a block is reduced.

@@ -14,8 +14,7 @@
 namespace keyshard {
 
 template <Backend B>
-void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* const> tables,
-                   bool inference, OwnerState<B>& owner) {
+void distinguish_received(Stream<B>& stream, const LookupShape& shape, OwnerState<B>& owner) {
   owner.firsts = owner.blocks;
   if (shape.ranks > 1) {
     owner.distinct = dedup(stream, Occurrences{.keys = std::as_const(owner.keys).span(),
@@ -23,6 +22,11 @@ void find_received(Stream<B>& stream, const LookupShape& shape, Span<Table<B>* c
                                                .partitioners = shape.partitioners});
     owner.firsts = owner.distinct.blocks;
   }
+}
+
+template <Backend B>
+void find_received(Stream<B>& stream, Span<Table<B>* const> tables, bool inference,
+                   OwnerState<B>& owner) {
   stage_rows(stream, tables, {owner.distinct_keys(), owner.firsts}, !inference);
   owner.rows = {stream, owner.firsts.back()};
   owner.missing = find_rows(stream, TableRefs<B>(stream, tables),

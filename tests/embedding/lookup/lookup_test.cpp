@@ -39,7 +39,9 @@ TEST_P(LookupOnRanks, HasTheBitsOfItsDefinition) {
   for (unsigned seed = 1; seed <= 5; ++seed) {
     const Problem p = make_problem(seed, c.mode, c.order);
 
-    EXPECT_TRUE(run(p, c.ranks, c.threads) == reference(p)) << "seed " << seed;
+    const Outcome expected = reference(p);
+    EXPECT_TRUE(run(p, c.ranks, c.threads) == expected) << "seed " << seed;
+    EXPECT_TRUE(run(p, c.ranks, c.threads, testing::Ids::ahead) == expected) << "seed " << seed;
   }
 }
 
@@ -212,6 +214,38 @@ TEST(Lookup, RefusesBagsThatDoNotFitTheBatch) {
     EXPECT_THROW(look_up({0, 1, 2, 3}, slices), Error);
   }
   EXPECT_THROW(look_up({0, 1, 2, 3}, {0, 3}, 3), Error);  // a lone rank has all slices
+}
+
+/// A rank with bad ids says so while they are sent ahead; the tables are as they were, and the next
+/// lookup is as any other.
+TEST(Lookup, RefusesABatchThatIsSentAheadOnAllRanks) {
+  const Problem p = make_problem(1, ExchangeMode::rows, PoolOrder::bag);
+  testing::run_ranks(3, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    const std::int64_t rank = communicator.rank();
+    Table<Cpu> table(p.tables[1], run_of(rank, 3, kShards));
+    Lookup<Cpu> lookup(communicator, {&table}, {{"b", 0, {Sum{}, Sum{}}}});
+    const std::unique_ptr<Communicator<Cpu>> beside = communicator.duplicate();
+    const std::vector<Key> ids{1, 2};
+    const std::vector<std::int64_t> good{0, 1, 2}, bad{0, 2, 1}, slices{0, 2};
+    const auto prepare = [&](const std::vector<std::int64_t>& offsets) {
+      const LookupInput input{{ids, offsets}, 2, 3, {rank, rank + 1}, slices};
+      return lookup.prepare(stream, input, {}, beside.get());
+    };
+    try {
+      prepare(rank == 1 ? bad : good);
+      ADD_FAILURE() << "expected an error on rank " << rank;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), rank == 1 ? Kind::invalid_argument : Kind::communication);
+      EXPECT_NE(
+          error.text().find("expected bag offsets from 0 to the number of ids 2: found 0 to 1"),
+          std::string::npos)
+          << error.text();
+    }
+    EXPECT_EQ(table.size(), 0);
+    std::vector<float> out(12);
+    const MatrixView<float> views[] = {{out.data(), 2, 5, 5}, {out.data() + 10, 2, 1, 1}};
+    EXPECT_EQ(lookup.forward(stream, prepare(good), true, views).traffic().ids, 2);
+  });
 }
 
 /// The traffic of each of two ranks in a lookup of these bags in one table, pooled by shard.

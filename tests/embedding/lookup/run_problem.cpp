@@ -1,8 +1,10 @@
 #include "tests/embedding/lookup/run_problem.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -94,29 +96,70 @@ void make_even_rows(const Problem& p, int number, Table<Cpu>& table, Stream<Cpu>
   table.find_or_insert(stream, keys, rows.data());
 }
 
-/// Looks up and steps what belongs to one rank; results are put into `out` under a lock.
-void run_rank(const Problem& p, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
-              std::mutex& mutex, Outcome& out) {
-  const RankPart part(p, communicator);
-  std::vector<std::unique_ptr<Table<Cpu>>> tables;
+/// Sends the ids on a thread while `change` changes the tables; the ids are gone afterwards.
+PreparedLookup<Cpu> prepare_beside(Lookup<Cpu>& lookup, Communicator<Cpu>& communicator,
+                                   RankPart& part, const LookupInput& input,
+                                   Span<const std::int64_t> carry,
+                                   const std::function<void()>& change) {
+  const std::unique_ptr<Communicator<Cpu>> ranks = communicator.duplicate();
+  PreparedLookup<Cpu> prepared;
+  std::thread thread([&] {
+    Stream<Cpu> stream;  // which ends before its buffers
+    prepared = lookup.prepare(stream, input, carry, ranks.get());
+  });
+  change();
+  thread.join();
+  std::fill(part.ids.begin(), part.ids.end(), 0);
+  std::fill(part.offsets.begin(), part.offsets.end(), 0);
+  return prepared;
+}
+
+using Tables = std::vector<std::unique_ptr<Table<Cpu>>>;
+
+/// Looks up and steps what belongs to one rank.
+Matrices step_of_rank(const Problem& p, Communicator<Cpu>& communicator, Stream<Cpu>& stream,
+                      Ids ids, RankPart& part, Tables& tables) {
   std::vector<Table<Cpu>*> borrowed;
-  for (const TableOptions& options : p.tables) {
-    tables.push_back(std::make_unique<Table<Cpu>>(
-        options, owners_of(options, communicator.size()).shards_of(communicator.rank())));
-    borrowed.push_back(tables.back().get());
-    make_even_rows(p, static_cast<int>(tables.size()) - 1, *tables.back(), stream);
+  for (const auto& table : tables) {
+    borrowed.push_back(table.get());
   }
+  const auto make_rows = [&] {
+    for (std::size_t t = 0; t < tables.size(); ++t) {
+      make_even_rows(p, static_cast<int>(t), *tables[t], stream);
+    }
+  };
   Lookup<Cpu> lookup(communicator, borrowed, p.features);
-  const Matrices matrices(p, part, lookup, stream);
+  Matrices matrices(p, part, lookup, stream);
   const std::int64_t carry[] = {part.samples, 1};
   const LookupInput input{
       {part.ids, part.offsets}, part.samples, p.slices, part.run, part.slice_offsets};
-  const LookupTrace<Cpu> trace = lookup.forward(stream, input, true, carry, matrices.outputs);
+  LookupTrace<Cpu> trace;
+  if (ids == Ids::ahead) {
+    PreparedLookup<Cpu> prepared =
+        prepare_beside(lookup, communicator, part, input, carry, make_rows);
+    trace = lookup.forward(stream, std::move(prepared), true, matrices.outputs);
+  } else {
+    make_rows();
+    trace = lookup.forward(stream, input, true, carry, matrices.outputs);
+  }
   EXPECT_EQ(trace.carried(), (std::vector<std::int64_t>{p.samples(), communicator.size()}));
   lookup.backward(stream, trace, matrices.gradients);
   for (Table<Cpu>* table : borrowed) {
     table->apply(stream, UpdateContext{});
   }
+  return matrices;
+}
+
+/// Puts the results of one rank into `out` under a lock.
+void run_rank(const Problem& p, Communicator<Cpu>& communicator, Stream<Cpu>& stream, Ids ids,
+              std::mutex& mutex, Outcome& out) {
+  RankPart part(p, communicator);
+  Tables tables;
+  for (const TableOptions& options : p.tables) {
+    tables.push_back(std::make_unique<Table<Cpu>>(
+        options, owners_of(options, communicator.size()).shards_of(communicator.rank())));
+  }
+  const Matrices matrices = step_of_rank(p, communicator, stream, ids, part, tables);
 
   const std::lock_guard lock(mutex);
   for (std::size_t g = 0; g < 2; ++g) {
@@ -126,20 +169,20 @@ void run_rank(const Problem& p, Communicator<Cpu>& communicator, Stream<Cpu>& st
           Vector(rows.row(b), rows.row(b) + rows.cols);
     }
   }
-  for (std::size_t t = 0; t < borrowed.size(); ++t) {
-    collect_rows(*borrowed[t], out.rows[t]);
+  for (std::size_t t = 0; t < tables.size(); ++t) {
+    collect_rows(*tables[t], out.rows[t]);
   }
 }
 
 }  // namespace
 
-Outcome run(const Problem& p, int ranks, int threads) {
+Outcome run(const Problem& p, int ranks, int threads, Ids ids) {
   Outcome out;
   out.pooled.assign(2, std::vector<Vector>(static_cast<std::size_t>(p.samples())));
   out.rows.resize(p.tables.size());
   std::mutex mutex;
   run_ranks(ranks, threads, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
-    run_rank(p, communicator, stream, mutex, out);
+    run_rank(p, communicator, stream, ids, mutex, out);
   });
   return out;
 }

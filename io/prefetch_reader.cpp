@@ -9,7 +9,7 @@
 namespace keyshard {
 namespace {
 
-class PrefetchReader final : public DataReader {
+class PrefetchReader final : public AheadReader {
  public:
   PrefetchReader(std::unique_ptr<DataReader> reader, int depth)
       : reader_(std::move(reader)),
@@ -49,6 +49,20 @@ class PrefetchReader final : public DataReader {
     lock.lock();
     spare_.push_back(std::move(item.batch));
     return item.more;
+  }
+
+  const Batch* peek() override {
+    std::unique_lock lock(mutex_);
+    for (std::size_t i = 0; i < 2; ++i) {
+      ready_.wait(lock, [&] { return items_.size() > i; });
+      if (items_[i].error) {
+        std::rethrow_exception(items_[i].error);
+      }
+      if (items_[i].more) {
+        return &items_[i].batch;
+      }
+    }
+    return nullptr;
   }
 
   ReaderPosition position() const override { return position_; }
@@ -91,12 +105,17 @@ class PrefetchReader final : public DataReader {
     thread_.join();
   }
 
+  /// An end of an epoch in front is no batch that is ready.
+  std::size_t most_items() const {
+    return depth_ + (items_.empty() || items_.front().more ? 0 : 1);
+  }
+
   void work() {
     for (;;) {
       Item item;
       {
         std::unique_lock lock(mutex_);
-        room_.wait(lock, [&] { return stopping_ || items_.size() < depth_; });
+        room_.wait(lock, [&] { return stopping_ || items_.size() < most_items(); });
         if (stopping_) {
           return;
         }
@@ -139,7 +158,7 @@ class PrefetchReader final : public DataReader {
 
 }  // namespace
 
-std::unique_ptr<DataReader> read_ahead(std::unique_ptr<DataReader> reader, int depth) {
+std::unique_ptr<AheadReader> read_ahead(std::unique_ptr<DataReader> reader, int depth) {
   return std::make_unique<PrefetchReader>(std::move(reader), depth);
 }
 

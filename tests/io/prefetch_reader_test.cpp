@@ -89,6 +89,40 @@ TEST(PrefetchReader, GoesOnAtThePlaceThatIsSought) {
   EXPECT_EQ(reader->position(), (ReaderPosition{8, 0, {}}));
 }
 
+/// The end of an epoch is no batch: the first one behind it is next.
+TEST(PrefetchReader, ShowsTheNextBatchAndStaysWhereItIs) {
+  for (const int depth : {1, 2, 5}) {
+    const auto reader = read_ahead(std::make_unique<CountingReader>(), depth);
+    reader->seek({0, 2, {}});
+    Batch batch;
+    for (const std::int64_t step : {2, 3, 4, 0, 1}) {
+      const std::int64_t before = reader->position().step;
+      const Batch* next = reader->peek();
+      ASSERT_NE(next, nullptr);
+      EXPECT_EQ(next->labels, std::vector<float>{static_cast<float>(step)});
+      EXPECT_EQ(reader->position().step, before);
+      const float* labels = next->labels.data();
+      EXPECT_EQ(reader->next(batch), step > 0);
+      if (step == 0) {
+        ASSERT_TRUE(reader->next(batch));
+      }
+      EXPECT_EQ(batch.labels.data(), labels);
+    }
+    EXPECT_EQ(reader->position(), (ReaderPosition{1, 2, {}}));
+  }
+}
+
+TEST(PrefetchReader, ShowsTheErrorOfTheNextBatchWithoutTakingIt) {
+  const auto reader = read_ahead(std::make_unique<CountingReader>(), 2);
+  Batch batch;
+  for (int step = 0; step < 3; ++step) {
+    ASSERT_TRUE(reader->next(batch));
+  }
+  EXPECT_THROW(reader->peek(), Error);
+  EXPECT_EQ(reader->position().step, 3);
+  EXPECT_THROW(reader->next(batch), Error);
+}
+
 TEST(PrefetchReader, EndsWhileBatchesAreStillReady) {
   for (int i = 0; i < 50; ++i) {
     const auto reader = read_ahead(std::make_unique<CountingReader>(), 1 + i % 3);

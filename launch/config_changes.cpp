@@ -24,6 +24,7 @@ const std::vector<std::string>& free_keys() {
       "job.metrics.*",
       "job.numerics",  // the fingerprint is compared
       "job.output",
+      "job.overlap",
       "job.patience",
       "job.report_every_seconds",
       "job.report_every_steps",

@@ -8,7 +8,6 @@
 
 #include "collectives/vote.hpp"
 #include "io/make_reader.hpp"
-#include "io/prefetch_reader.hpp"
 #include "launch/make_training.hpp"
 #include "launch/training/models/batch_norm.hpp"
 #include "runtime/error.hpp"
@@ -370,8 +369,10 @@ RunEnd TrainingRun::run_steps(const std::function<bool()>& stop) {
     if (!labels_told_) {
       labels_.add(batch);
     }
+    const bool overlaps = config_.job.overlap > 0 && training_->steps() + 1 < total_steps_;
+    const NextBatch next = overlaps ? peek_next(*train_, communicator_.progress()) : NextBatch();
     training_->clock().stop(StepPart::read);
-    const StepResult result = training_->step(batch, rate_scale(), stop && stop());
+    const StepResult result = training_->step(batch, rate_scale(), stop && stop(), next);
     finish_step(result);
     if (result.stop) {
       return RunEnd::stopped_by_signal;

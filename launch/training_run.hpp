@@ -10,6 +10,7 @@
 
 #include "io/data_reader.hpp"
 #include "io/label_counts.hpp"
+#include "io/prefetch_reader.hpp"
 #include "launch/job_saves.hpp"
 #include "launch/reporter.hpp"
 #include "launch/training/job_config.hpp"
@@ -95,7 +96,7 @@ class TrainingRun {
   Communicator<Cpu>& communicator_;
   Reporter& reporter_;
   JobSaves saves_;
-  std::unique_ptr<DataReader> train_;
+  std::unique_ptr<AheadReader> train_;
   std::unique_ptr<DataReader> valid_;
   std::unique_ptr<UnseenIds> unseen_;  // null: not asked for
   Device device_;

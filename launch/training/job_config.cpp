@@ -149,7 +149,8 @@ TrainerOptions trainer_options(const JobConfig& config) {
           .model = config.model,
           .seed = config.job.seed,
           .slices = config.job.slices,
-          .max_bad_lines = config.data.max_bad_lines};
+          .max_bad_lines = config.data.max_bad_lines,
+          .overlap = config.job.overlap};
 }
 
 ReadPlan read_plan(const JobConfig& config, bool training) {

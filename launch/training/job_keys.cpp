@@ -23,6 +23,9 @@ constexpr KeyMeaning kJobKeys[] = {
     {"batch_size", "samples", "of a step, over all ranks; a multiple of `slices`"},
     {"slices", "", "parts of a batch whose sums have a fixed order: a power of two"},
     {"threads", "threads", "of a rank; 0: as many as it has cores"},
+    {"overlap", "batches",
+     "whose ids travel to the owners of their rows while the step before them runs, by a thread of "
+     "its own; no result depends on it; 0: none"},
     {"numerics", "",
      "the code path of dense products: the widest of the processor, or AVX2 on any processor"},
     {"evaluate_every_steps", "steps", "0: by epochs alone"},

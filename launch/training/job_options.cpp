@@ -75,6 +75,7 @@ JobOptions read_job_options(Settings settings, const FeatureNames& features,
   job.batch_size = settings.integer("batch_size", job.batch_size, 1, std::int64_t{1} << 31);
   job.slices = settings.integer("slices", job.slices, 1, kMostSlices);
   job.threads = settings.integer("threads", job.threads, 0, 4096);
+  job.overlap = settings.integer("overlap", job.overlap, 0, 1);
   job.numerics = settings.choice("numerics", job.numerics, {"native", "avx2"});
   read_steering(settings, job);
   read_metrics(settings, features, usual, job);

@@ -20,6 +20,7 @@ struct JobOptions {
   std::int64_t batch_size = 4096;   ///< of the global batch
   std::int64_t slices = 16;         ///< V: a power of two that divides batch_size
   std::int64_t threads = 0;         ///< of a rank; 0: as many as it has cores
+  std::int64_t overlap = 0;         ///< batches whose ids travel during the step before: 0 or 1
   std::string numerics = "native";  ///< or "avx2": pins the code path of dense products
   std::int64_t evaluate_every_steps = 0;
   std::int64_t evaluate_every_epochs = 1;  ///< and after the last step; 0: never

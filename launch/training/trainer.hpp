@@ -15,6 +15,8 @@
 #include "io/state_digest.hpp"
 #include "launch/training/activity_terms.hpp"
 #include "launch/training/dense_side.hpp"
+#include "launch/training/look_ahead.hpp"
+#include "launch/training/next_batch.hpp"
 #include "launch/training/step_clock.hpp"
 #include "launch/training/step_trace.hpp"
 #include "launch/training/trainer_options.hpp"
@@ -38,9 +40,13 @@ class Trainer {
           Stream<B>& stream);
 
   /// One step on a global batch. `stop` is this rank's wish to stop, sent along with the counts.
-  /// Collective. Throws Error{non_finite} naming the step and the feature, table or the dense part,
-  /// and Error{bad_input} where more lines are bad than allowed.
-  StepResult step(const Batch& batch, double learning_rate_scale, bool stop = false);
+  /// `next` is the batch of the step after it, borrowed for the call, where all ranks have one:
+  /// with the option `overlap` its ids travel during this step, and the next call takes that batch,
+  /// moved but not copied. No result depends on `next`. Collective. Throws Error{non_finite} naming
+  /// the step and the feature, table or the dense part, and Error{bad_input} where more lines are
+  /// bad than allowed; what is wrong with the next batch is thrown by the next step.
+  StepResult step(const Batch& batch, double learning_rate_scale, bool stop = false,
+                  const NextBatch& next = {});
 
   /// The logits of this rank's samples, on the host; counts the bad lines of the batch. Collective.
   std::vector<float> predict(const Batch& batch, BadLines& bad_lines);
@@ -82,16 +88,24 @@ class Trainer {
 
  private:
   struct Pooled;
-  Pooled look_up(const Batch& batch, bool training, bool stop, BadLines& bad_lines);
+  Pooled look_up(const Batch& batch, PreparedLookup<B> prepared, bool training,
+                 BadLines& bad_lines);
+  StepResult train_on(const Batch& batch, PreparedLookup<B> prepared, double learning_rate_scale);
+  void finish_next();
+  bool any_rank(bool wish);
   [[noreturn]] void refuse_loss(double loss, const Pooled& pooled);
   void update(double learning_rate_scale, std::int64_t valid_samples);
   NamedDigests digests_of_dense();
   void end_part(StepPart part);
 
+  /// Of the stream, and of what was prepared ahead.
+  std::int64_t launches() const noexcept { return stream_.launches() + launches_ahead_; }
+
   Communicator<B>& communicator_;
   Stream<B>& stream_;
   std::uint64_t seed_;
   std::int64_t slices_;
+  bool overlaps_;
   std::int64_t max_bad_lines_;
   std::vector<std::string> groups_;
   std::vector<std::string> features_;
@@ -99,6 +113,8 @@ class Trainer {
   std::unique_ptr<Lookup<B>> lookup_;
   std::unique_ptr<DenseSide<B>> dense_;
   std::unique_ptr<ActivityTerms<B>> activity_;
+  std::unique_ptr<LookAhead<B>> ahead_;  // null: no batch was prepared ahead so far
+  std::int64_t launches_ahead_ = 0;      // up to the last batch that was prepared ahead
   std::int64_t steps_ = 0;
   BadLines bad_lines_;
   StepClock clock_;

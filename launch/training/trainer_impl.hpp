@@ -7,6 +7,7 @@
 
 #include "collectives/vote.hpp"
 #include "embedding/layers/devices.hpp"
+#include "launch/training/look_ahead_impl.hpp"
 #include "launch/training/table_digests.hpp"
 #include "launch/training/trainer.hpp"
 #include "runtime/copy.hpp"
@@ -63,6 +64,33 @@ struct Trainer<B>::Pooled {
   LookupTrace<B> trace;
 };
 
+/// Waits at its end for the batch that is prepared ahead, which is borrowed until then.
+template <Backend B>
+struct FinishAtEnd {
+  LookAhead<B>& ahead;
+
+  ~FinishAtEnd() { ahead.finish(); }
+};
+
+/// Keeps what was prepared ahead to its own end, where all work on it has been given to the stream
+/// of the steps, also where a step fails.
+template <Backend B>
+struct TakenBatch {
+  LookAhead<B>* ahead;  ///< null: prepared by the step itself
+  std::shared_ptr<LookupState<B>> state;
+
+  ~TakenBatch() {
+    if (ahead != nullptr) {
+      ahead->release();
+    }
+  }
+};
+
+template <Backend B>
+std::int64_t carried_by(const LookupTrace<B>& trace, Carried number) {
+  return trace.carried()[static_cast<std::size_t>(number)];
+}
+
 /// The options of the tables, with the owners that `devices` names.
 template <Backend B>
 std::vector<TableOptions> owned_tables(const EmbeddingOptions& options, int ranks) {
@@ -81,10 +109,13 @@ Trainer<B>::Trainer(const TrainerOptions& options, const DataSchema& schema,
       stream_(stream),
       seed_(options.seed),
       slices_(options.slices),
+      overlaps_(options.overlap > 0),
       max_bad_lines_(options.max_bad_lines),
       groups_(column_groups(options.model.type)),
       tables_(communicator, options.seed),
       bad_lines_(options.max_bad_lines) {
+  require(options.overlap == 0 || options.overlap == 1, Kind::invalid_argument,
+          "expected an overlap of 0 or 1 batches: found {}", options.overlap);
   require(!options.embedding.features.empty(), Kind::invalid_argument,
           "expected at least one column of ids in the data: found none");
   for (const FeatureOptions& feature : options.embedding.features) {
@@ -102,46 +133,70 @@ Trainer<B>::Trainer(const TrainerOptions& options, const DataSchema& schema,
 }
 
 template <Backend B>
-typename Trainer<B>::Pooled Trainer<B>::look_up(const Batch& batch, bool training, bool stop,
-                                                BadLines& bad_lines) {
-  const std::int64_t carry[] = {batch.samples(), stop ? 1 : 0, batch.bad_lines};
+typename Trainer<B>::Pooled Trainer<B>::look_up(const Batch& batch, PreparedLookup<B> prepared,
+                                                bool training, BadLines& bad_lines) {
   Pooled pooled{GroupMatrices<B>(stream_, *lookup_, batch.samples()), {}};
-  const RaggedView<const Key> bags = batch.bags();
-  Buffer<Key, B> ids_copy;
-  Buffer<std::int64_t, B> offsets_copy;
-  Buffer<float, B> weights_copy;
-  const LookupInput input{
-      .bags = {{device_view<Key>(stream_, bags.values, ids_copy), bags.values.size()},
-               {device_view<std::int64_t>(stream_, bags.offsets, offsets_copy),
-                bags.offsets.size()}},
-      .samples = batch.samples(),
-      .slices = slices_,
-      .run = batch.slices,
-      .slice_offsets = batch.slice_offsets,
-      .weights = {device_view<float>(stream_, batch.id_weights, weights_copy),
-                  std::ssize(batch.id_weights)}};
-  pooled.trace = lookup_->forward(stream_, input, training, carry, pooled.rows.views);
-  bad_lines.add(host_of(communicator_), batch, pooled.trace.carried()[2]);
+  pooled.trace = lookup_->forward(stream_, std::move(prepared), training, pooled.rows.views);
+  bad_lines.add(host_of(communicator_), batch, carried_by(pooled.trace, Carried::bad_lines));
   return pooled;
 }
 
 template <Backend B>
 void Trainer<B>::end_part(StepPart part) {
   clock_.stop(part);
-  clock_.count(part, stream_.launches());
+  clock_.count(part, launches());
 }
 
 template <Backend B>
-StepResult Trainer<B>::step(const Batch& batch, double learning_rate_scale, bool stop) {
+StepResult Trainer<B>::step(const Batch& batch, double learning_rate_scale, bool stop,
+                            const NextBatch& next) {
   const InPhase phase(communicator_.progress(), Phase::computing);
-  clock_.count(StepPart::read, stream_.launches());
-  Pooled pooled = look_up(batch, true, stop, bad_lines_);
+  clock_.count(StepPart::read, launches());
+  const bool ahead = ahead_ && ahead_->holds_batch();
+  PreparedLookup<B> prepared =
+      ahead ? ahead_->take(batch) : prepare_batch<B>(*lookup_, stream_, batch, slices_, stop);
+  const TakenBatch<B> taken{ahead ? ahead_.get() : nullptr, prepared.state()};
+  if (!overlaps_ || !next) {
+    StepResult result = train_on(batch, std::move(prepared), learning_rate_scale);
+    result.stop = ahead ? any_rank(stop) : result.stop;
+    return result;
+  }
+  if (!ahead_) {
+    ahead_ = std::make_unique<LookAhead<B>>(*lookup_, communicator_, stream_, slices_);
+  }
+  ahead_->begin(next, ahead && stop);
+  const FinishAtEnd<B> finish{*ahead_};  // where the step fails, too
+  StepResult result = train_on(batch, std::move(prepared), learning_rate_scale);
+  finish_next();
+  result.stop = ahead ? ahead_->stop_wished() : result.stop;
+  return result;
+}
+
+/// Waits for what is prepared of the next batch; counts it as lookup.
+template <Backend B>
+void Trainer<B>::finish_next() {
+  ahead_->finish();
+  launches_ahead_ = ahead_->launches();
+  end_part(StepPart::lookup);
+}
+
+template <Backend B>
+bool Trainer<B>::any_rank(bool wish) {
+  std::int64_t any = wish ? 1 : 0;
+  communicator_.all_reduce(Span<std::int64_t>(&any, 1), Reduction::max);
+  return any > 0;
+}
+
+template <Backend B>
+StepResult Trainer<B>::train_on(const Batch& batch, PreparedLookup<B> prepared,
+                                double learning_rate_scale) {
+  Pooled pooled = look_up(batch, std::move(prepared), true, bad_lines_);
   const auto embeddings = pooled.rows.template of<const float>(groups_);
   end_part(StepPart::lookup);
 
   StepResult result;
-  result.valid_samples = pooled.trace.carried()[0];
-  result.stop = pooled.trace.carried()[1] > 0;
+  result.valid_samples = carried_by(pooled.trace, Carried::samples);
+  result.stop = carried_by(pooled.trace, Carried::stop) > 0;
   result.traffic = pooled.trace.traffic();
   if (trace_ != nullptr) {
     trace_->batch(steps_ + 1, batch);
@@ -202,9 +257,9 @@ void Trainer<B>::update(double learning_rate_scale, std::int64_t valid_samples) 
   const auto scale = static_cast<float>(learning_rate_scale);
   try {
     tables_.apply(stream_, {scale, valid_samples});
-    clock_.count(StepPart::update, stream_.launches());
+    clock_.count(StepPart::update, launches());
     dense_->update(scale);
-    clock_.count(StepPart::model, stream_.launches());
+    clock_.count(StepPart::model, launches());
   } catch (const Error& error) {
     require(error.kind() != Kind::non_finite, Kind::non_finite, "step {}: {}", steps_ + 1,
             error.text());
@@ -219,7 +274,8 @@ void Trainer<B>::update(double learning_rate_scale, std::int64_t valid_samples) 
 
 template <Backend B>
 std::vector<float> Trainer<B>::predict(const Batch& batch, BadLines& bad_lines) {
-  const Pooled pooled = look_up(batch, false, false, bad_lines);
+  const Pooled pooled =
+      look_up(batch, prepare_batch<B>(*lookup_, stream_, batch, slices_, false), false, bad_lines);
   return dense_->predict(batch, pooled.rows.template of<const float>(groups_));
 }
 

@@ -16,6 +16,7 @@ struct TrainerOptions {
   std::uint64_t seed = 1;          ///< of the dense parameters and of dropout
   std::int64_t slices = 16;        ///< V of every global batch: a power of two
   std::int64_t max_bad_lines = 0;  ///< that an epoch may have
+  std::int64_t overlap = 0;  ///< batches whose ids travel while the step before them runs: 0 or 1
 };
 
 }  // namespace keyshard

@@ -32,7 +32,8 @@ class Training {
   virtual ~Training() = default;
 
   /// Trainer::step, Trainer::digest and the other members of these names (trainer.hpp).
-  virtual StepResult step(const Batch& batch, double learning_rate_scale, bool stop) = 0;
+  virtual StepResult step(const Batch& batch, double learning_rate_scale, bool stop,
+                          const NextBatch& next) = 0;
   virtual std::int64_t steps() const noexcept = 0;
   virtual void restore_steps(std::int64_t steps) noexcept = 0;
   virtual StepClock& clock() noexcept = 0;

@@ -17,8 +17,9 @@ class TrainingOn : public Training {
 
   Trainer<B>& trainer() noexcept { return trainer_; }
 
-  StepResult step(const Batch& batch, double learning_rate_scale, bool stop) override {
-    return trainer_.step(batch, learning_rate_scale, stop);
+  StepResult step(const Batch& batch, double learning_rate_scale, bool stop,
+                  const NextBatch& next) override {
+    return trainer_.step(batch, learning_rate_scale, stop, next);
   }
 
   std::int64_t steps() const noexcept override { return trainer_.steps(); }

@@ -30,6 +30,7 @@ TEST(ConfigChanges, OfWhereAndHowLongAJobRunsAreFree) {
   for (const char* key : {"job.steps",
                           "job.epochs",
                           "job.output",
+                          "job.overlap",
                           "job.threads",
                           "job.patience",
                           "job.unseen",

@@ -25,10 +25,10 @@ StepCounts count_step(std::int64_t tables) {
                                         communicator, stream);
     Batch batch;
     ASSERT_TRUE(reader->next(batch));
-    training->step(batch, 1, false);  // makes the rows of the same keys
+    training->step(batch, 1, false, {});  // makes the rows of the same keys
     training->clock().reset();
     const sim::Work before = sim::work();
-    training->step(batch, 1, false);
+    training->step(batch, 1, false, {});
     const sim::Work after = sim::work();
     const StepClock& clock = training->clock();
     counts.sparse = clock.launches(StepPart::lookup) + clock.launches(StepPart::backward) +

@@ -44,9 +44,10 @@ class BadLinesOfAJob : public ::testing::Test {
   }
 
   /// The error of the job on `ranks` ranks; empty: none.
-  std::string complaint(std::int64_t allowed, int ranks, const std::string& from = "") const {
+  std::string complaint(std::int64_t allowed, int ranks, const std::string& from = "",
+                        std::vector<std::string> more = {}) const {
     try {
-      train_on_threads(job(allowed), ranks, 1, false, from);
+      train_on_threads(job(allowed, std::move(more)), ranks, 1, false, from);
     } catch (const Error& error) {
       return error.text();
     }
@@ -73,6 +74,7 @@ TEST_F(BadLinesOfAJob, OneMoreThanAllowedEndsTheJobAlikeOnAnyNumberOfRanks) {
   for (const int ranks : {2, 3}) {
     EXPECT_EQ(complaint(0, ranks), none);
     EXPECT_EQ(complaint(6, ranks), six);
+    EXPECT_EQ(complaint(6, ranks, "", {"job.overlap=1"}), six);
   }
 }
 

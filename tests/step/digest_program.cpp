@@ -1,7 +1,7 @@
 // Trains the tiny job on the ranks of mpirun and prints losses and state digest on rank 0, so that
 // scripts can compare different numbers of processes and different compilers.
 //
-//   digest_program EXCHANGE THREADS [SLICES]
+//   digest_program EXCHANGE THREADS [SLICES [OVERLAP]]
 #include <cstdlib>
 #include <exception>
 
@@ -16,12 +16,14 @@ int main(int argc, char** argv) {
   const std::string exchange = argc > 1 ? argv[1] : "rows";
   const int threads = argc > 2 ? std::atoi(argv[2]) : 1;
   const int slices = argc > 3 ? std::atoi(argv[3]) : 16;
+  const std::string overlap = argc > 4 ? argv[4] : "0";
   MpiSession session;
   const auto world = session.world();
   try {
     const testing::ScratchFolder folder;
     Stream<Cpu> stream(threads, 0);
-    const JobConfig config = testing::tiny_job(folder.path(""), exchange, slices);
+    const JobConfig config =
+        testing::tiny_job(folder.path(""), exchange, slices, {"job.overlap=" + overlap});
     const testing::TinyResult result = testing::train_tiny(config, *world, stream);
     if (world->rank() == 0) {
       for (const double loss : result.losses) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that the digest program under mpirun prints the same losses and digest on 1 2 3 4 5 8 processes x 1 2 threads in every
-# exchange mode; and the same for 4 slices (1 thread, auto), so that there are more processes than slices.
+# exchange mode; the same for 4 slices (1 thread, auto), so that there are more processes than slices; and with overlap.
 #
 #   tests/step/same_bits_mpi.sh DIGEST_PROGRAM MPIRUN
 set -euo pipefail
@@ -28,5 +28,7 @@ for ranks in 1 2 3 4 5 8; do
     done
   done
   expect "$four" "$ranks" auto 1 4
+  expect "$sixteen" "$ranks" auto 1 16 1
+  expect "$four" "$ranks" rows 2 4 1
 done
 echo "$sixteen" | tail -n 1

@@ -29,6 +29,33 @@ TEST_F(SimTraining, HasTheBitsOfCpusOnAnyNumberOfRanks) {
   }
 }
 
+/// The ids of the next batch travel by queues and a communicator of their own.
+TEST_F(SimTraining, HasTheSameBitsWithOverlapOnAnyNumberOfRanks) {
+  sim::reset_device({.guard = false});
+  const ScratchFolder folder;
+  const TinyResult expected =
+      train_on_threads(tiny_job(folder.path(""), "auto", 16, {"job.steps=9"}), 1, 1);
+  for (const char* exchange : {"rows", "reduced", "auto"}) {
+    const JobConfig config =
+        tiny_job(folder.path(""), exchange, 16, {"job.steps=9", "job.overlap=1"});
+    for (const int ranks : {1, 2, 3, 4}) {
+      SCOPED_TRACE(::testing::Message() << exchange << " on " << ranks << " ranks");
+      expect_same(train_on_threads(config, ranks, 1, false, "", simulated()), expected);
+    }
+  }
+}
+
+TEST_F(SimTraining, HasTheSameBitsWithOverlapInAnyOrderOfQueuesAndThroughHostMemory) {
+  const ScratchFolder folder;
+  const TinyResult expected =
+      train_on_threads(tiny_job(folder.path(""), "auto", 16, {"job.steps=3"}), 1, 1);
+  const JobConfig config = tiny_job(folder.path(""), "auto", 16, {"job.steps=3", "job.overlap=1"});
+  for_seeds(1, [&](int) {
+    expect_same(train_on_threads(config, 2, 1, false, "", simulated()), expected);
+  });
+  expect_same(train_on_threads(config, 2, 1, false, "", simulated(true)), expected);
+}
+
 TEST_F(SimTraining, HasTheSameBitsWhicheverRanksOwnTheRows) {
   sim::reset_device({.guard = false});
   const ScratchFolder folder;

@@ -68,7 +68,7 @@ class ForwardingCommunicator : public HostMessages<Cpu> {
     inner().all_to_all(stream, send, send_bytes, receive, receive_bytes);
   }
 
-  std::unique_ptr<Communicator<Cpu>> duplicate() final { return inner().duplicate(); }
+  std::unique_ptr<Communicator<Cpu>> duplicate() override { return inner().duplicate(); }
 
   Communicator<Cpu>& host() noexcept final { return *this; }
 };

@@ -1,77 +1,23 @@
 // The whole training step of W1 with a network 429-256-128-1, beside its nine products and the
-// sparse floor.
+// sparse floor; and with overlap beside without.
 #include <fmt/format.h>
 
+#include "launch/bench/distant_communicator.hpp"
 #include "launch/bench/floors.hpp"
 #include "launch/bench/measures.hpp"
+#include "launch/bench/model_step.hpp"
 #include "launch/bench/sparse_step.hpp"
-#include "launch/training/job_config.hpp"
 #include "launch/training/models/gemm.hpp"
-#include "launch/training/trainer.hpp"
 
 namespace keyshard {
 namespace {
-
-const std::vector<std::int64_t> kHidden{256, 128};
-
-JobConfig model_config(const IdBatches& whole, std::int64_t dim, const Optimizer& optimizer) {
-  JobConfig config;
-  config.job.batch_size = whole.samples;
-  config.model.type = ModelType::mlp;
-  config.model.hidden = kHidden;
-  TableOptions table;
-  table.name = "table";
-  table.groups = {{"factor", dim, Constant{}, {}, optimizer, {}}};
-  config.embedding.tables = {table};
-  for (std::int64_t f = 0; f < whole.features; ++f) {
-    config.embedding.features.push_back({fmt::format("feature{}", f), 0, {Sum{}}});
-  }
-  return config;
-}
-
-DataSchema schema_of(const IdBatches& batches, const JobConfig& config) {
-  DataSchema schema;
-  for (const FeatureOptions& feature : config.embedding.features) {
-    schema.features.push_back(feature.name);
-  }
-  for (std::int64_t d = 0; d < batches.dense_columns; ++d) {
-    schema.dense.push_back(fmt::format("dense{}", d));
-  }
-  return schema;
-}
-
-/// A step of this rank as a reader would give it.
-Batch batch_of(const IdBatches& own, std::int64_t step, Range slices, std::int64_t first_sample) {
-  Batch batch;
-  batch.slices = slices;
-  for (std::int64_t slice = 0; slice <= slices.size(); ++slice) {
-    batch.slice_offsets.push_back(slice * own.samples / slices.size());
-  }
-  for (std::int64_t b = 0; b < own.samples; ++b) {
-    batch.sample_numbers.push_back(first_sample + b);
-    batch.records.push_back(step * own.samples + b);
-  }
-  const auto rows = [&](const std::vector<float>& from, std::int64_t columns) {
-    const auto begin = from.begin() + step * own.samples * columns;
-    return std::vector<float>(begin, begin + own.samples * columns);
-  };
-  batch.labels = rows(own.labels, 1);
-  batch.dense_columns = own.dense_columns;
-  batch.dense = rows(own.dense, own.dense_columns);
-  batch.features = own.features;
-  const Span<const Key> ids = own.keys_of(step);
-  batch.ids.assign(ids.begin(), ids.end());
-  const Span<const std::int64_t> offsets = own.offsets_of(step);
-  batch.id_offsets.assign(offsets.begin(), offsets.end());
-  return batch;
-}
 
 /// The products of a step: forward, gradients of weights and of inputs of three layers, each thread
 /// on its share of the samples.
 class NineProducts {
  public:
   NineProducts(Stream<Cpu>& stream, std::int64_t samples, std::int64_t inputs)
-      : stream_(stream), samples_(samples), widths_{inputs, kHidden[0], kHidden[1], 1} {
+      : stream_(stream), samples_(samples), widths_{inputs, kModelHidden[0], kModelHidden[1], 1} {
     for (std::size_t layer = 0; layer < widths_.size(); ++layer) {
       activations_.emplace_back(static_cast<std::size_t>(samples * widths_[layer]), 0.01f);
       gradients_.emplace_back(activations_.back());
@@ -117,18 +63,6 @@ class NineProducts {
   std::vector<std::int64_t> widths_;
   std::vector<std::vector<float>> activations_, gradients_, weights_, weight_gradients_;
 };
-
-/// The batches of the steps that a race makes, as a reader would give them, by step number.
-std::vector<Batch> batches_of(const BenchContext& context, const IdBatches& own,
-                              std::int64_t slices) {
-  const int rank = context.communicator().rank();
-  const Range run = run_of(rank, context.communicator().size(), slices);
-  std::vector<Batch> batches(static_cast<std::size_t>(own.steps()));
-  for (std::int64_t step = context.first_step(own.steps()); step < own.steps(); ++step) {
-    batches[static_cast<std::size_t>(step)] = batch_of(own, step, run, rank * own.samples);
-  }
-  return batches;
-}
 
 /// The sparse floor and the products, one after another.
 class ModelFloor {
@@ -179,31 +113,42 @@ std::string shares_of(const StepClock& clock) {
 void race_model(BenchContext& context, const std::string& name, const Optimizer& optimizer,
                 FloorOptimizer floor_optimizer) {
   const IdBatches& own = context.own("W1");
-  const JobConfig config = model_config(context.whole("W1"), context.dim(), optimizer);
-  Trainer<Cpu> trainer(trainer_options(config), schema_of(own, config), context.communicator(),
-                       context.stream());
-  fill_rows<Cpu>(context.stream(), *trainer.tables().tables().front(), context.whole("W1").keys);
-  const std::vector<Batch> batches = batches_of(context, own, config.job.slices);
+  ModelStep model(context, context.communicator(), optimizer);
   ModelFloor floor(context, own, floor_optimizer);
 
   std::vector<double> losses;
-  trainer.clock().reset();
   std::vector<BenchResult> results =
       context.race(fmt::format("W1 model {}", name), own.steps(),
-                   {{context.own_name(),
-                     [&](std::int64_t s) {
-                       trainer.clock().stop(StepPart::read);
-                       losses.push_back(trainer.step(batches[static_cast<std::size_t>(s)], 1).loss);
-                     }},
+                   {{context.own_name(), [&](std::int64_t s) { losses.push_back(model.train(s)); }},
                     {"products + floor", [&](std::int64_t s) { floor.step(s); }}});
   results[0].extra = {
-      {"samples_per_s", 1e3 * static_cast<double>(config.job.batch_size) / results[0].median()},
+      {"samples_per_s", 1e3 * static_cast<double>(model.batch_size()) / results[0].median()},
       {"loss_first", losses.front()},
       {"loss_last", mean_of_last(losses, 10)}};
-  context.report().compare(results[0], results[1], shares_of(trainer.clock()));
+  context.report().compare(results[0], results[1], shares_of(model.clock()));
+}
+
+/// The same step with the next batch on its way meanwhile, by turns with one that sends its ids
+/// itself.
+void race_overlap(BenchContext& context, const std::string& name, Communicator<Cpu>& communicator) {
+  ModelStep none(context, communicator, bench_adagrad(), 0),
+      one(context, communicator, bench_adagrad(), 1);
+  const std::vector<BenchResult> results =
+      context.race(fmt::format("W1 overlap{}", name), context.own("W1").steps(),
+                   {{context.own_name("overlap 1"), [&](std::int64_t s) { one.train(s); }},
+                    {context.own_name("overlap 0"), [&](std::int64_t s) { none.train(s); }}});
+  context.report().compare(results[0], results[1], shares_of(one.clock()));
 }
 
 }  // namespace
+
+void measure_overlap(BenchContext& context) {
+  race_overlap(context, "", context.communicator());
+  if (context.communicator().size() > 1) {
+    DistantCommunicator distant(context.communicator(), std::chrono::microseconds(500));
+    race_overlap(context, ", 0.5 ms away", distant);
+  }
+}
 
 void measure_model(BenchContext& context) {
   race_model(context, "adagrad", bench_adagrad(), FloorOptimizer::adagrad);

@@ -26,6 +26,8 @@ const std::vector<NamedMeasure>& all_measures() {
       {"same-bits", "the step with 16 slices against one slice", &measure_same_bits},
       {"exchange", "what a step sends between ranks, alone", &measure_exchange},
       {"model", "whole training step with a network", &measure_model},
+      {"overlap", "the same with the ids of the next batch under way, against without",
+       &measure_overlap},
       {"scale", "bytes between ranks, counted and by formula", &measure_scale},
       {"rows", "memory of a row", &measure_rows},
       {"save", "save and load of ten million rows", &measure_checkpoint},

@@ -47,17 +47,24 @@ std::int64_t batch_bytes(const ShardBatch& batch) {
 class TableColumns {
  public:
   TableColumns(RankFileWork& work, Hdf5File& file, const TableShape& table, std::int64_t rows)
-      : work_(work) {
+      : work_(work), path_(file.path()) {
     for (const ColumnShape& column : file_columns(table)) {
       datasets_.push_back(file.create_dataset(table_dataset(table.name, column.name), column.type,
                                               file_shape(column, rows)));
     }
   }
 
+  /// Writes the rows of a batch from row `begin` on; large ones start on their way to the disk.
   void write(ShardBatch& batch, std::int64_t begin) {
-    const TimedPart timed(work_.times.write);
-    for (std::size_t c = 0; c < datasets_.size(); ++c) {
-      datasets_[c].write(begin, batch.rows(), batch.column(c));
+    {
+      const TimedPart timed(work_.times.write);
+      for (std::size_t c = 0; c < datasets_.size(); ++c) {
+        datasets_[c].write(begin, batch.rows(), batch.column(c));
+      }
+    }
+    if (batch_bytes(batch) >= kSyncedBytes) {
+      const TimedPart timed(work_.times.sync);
+      work_.files.start_sync(path_);
     }
   }
 
@@ -73,6 +80,7 @@ class TableColumns {
 
  private:
   RankFileWork& work_;
+  std::string path_;
   std::vector<Hdf5Dataset> datasets_;
 };
 
@@ -204,10 +212,6 @@ ManifestTable write_table(RankFileWork work, Hdf5File& file, const TableSource& 
                    manifest.digests.data() + place * width);
       } else if (i > 0) {
         columns.write(before, written);
-        if (batch_bytes(before) >= kSyncedBytes) {
-          const TimedPart timed(work.times.sync);
-          work.files.start_sync(file.path());
-        }
       }
       work.progress.advance();
     });

@@ -1,5 +1,6 @@
 // A job that sends the ids of a batch during the step before it has the result of one that does
 // not, whatever happens between two steps: also its ends, its errors and its checkpoints.
+#include <atomic>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -102,7 +103,7 @@ TEST(Overlap, EndsAJobThatStopsEarlyAtTheSameStep) {
 std::int64_t last_step(int batches, int ranks, std::int64_t wish) {
   const ScratchFolder folder;
   const JobConfig config = tiny_job(folder.path(""), "auto", 16, with_overlap({}, batches));
-  std::int64_t last = 0;
+  std::atomic<std::int64_t> last = 0;  // the same of all ranks
   run_ranks(ranks, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     Reporter reporter(communicator.rank(), ProgressStyle::off, "");
     TrainingRun run(config, communicator, stream, reporter, nullptr);

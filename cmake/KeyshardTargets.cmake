@@ -23,7 +23,8 @@ endif()
 if(KEYSHARD_SANITIZE)
   target_compile_options(keyshard_private_flags INTERFACE
     -fsanitize=${KEYSHARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g
-    -Wno-maybe-uninitialized)  # g++ 12 warns wrongly in instrumented code of the standard library
+    # g++ 12 warns wrongly in instrumented code of the standard library.
+    -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict)
   target_link_options(keyshard_private_flags INTERFACE -fsanitize=${KEYSHARD_SANITIZE})
 endif()
 

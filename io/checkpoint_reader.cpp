@@ -46,16 +46,8 @@ CheckpointReader::CheckpointReader(FileSystem& files, std::string path,
       check_(check) {
   const InPhase phase(communicator_.progress(), Phase::loading);
   const TimedPart timed(times_.total);
-  ManifestText found;
+  manifest_ = read_manifest(files_, path_, communicator_);
   vote(communicator_, [&] {
-    if (communicator_.rank() == 0) {
-      found = read_manifest_text(files_, path_);
-    }
-  });
-  found.text = broadcast_text(communicator_, std::move(found.text));
-  communicator_.broadcast(std::as_writable_bytes(Span<std::int64_t>(&found.most_values, 1)), 0);
-  vote(communicator_, [&] {
-    manifest_ = parse_manifest(found.text, path_ + "/" + kManifestName, found.most_values);
     check_ = manifest_.format < kPlacedFormat ? FileCheck::before : check_;
     for (std::size_t t = 0; t < manifest_.tables.size(); ++t) {
       table_numbers_.emplace(manifest_.tables[t].shape.name, t);  // the first of a name

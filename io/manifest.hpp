@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -110,12 +111,19 @@ std::string manifest_text(const Manifest& manifest);
 
 /// Values that the configuration, the state and the tables of a checkpoint with small files have at
 /// most.
-inline constexpr std::int64_t kValuesOfManifest = std::int64_t{1} << 17;
+inline constexpr std::int64_t kValuesOfManifest = std::int64_t{3} << 15;
+
+/// Reads the bytes of a text from `offset` on into `out`: all that `out` holds.
+using ReadText = std::function<void(std::int64_t offset, Span<char> out)>;
 
 /// Throws Error{corrupt_data} with `place` where the text is not as manifest_text made it, is of
 /// another format, or contradicts itself: a dataset that does not lie whole in its file, or shares
 /// bytes with another one, is named with its file. Refuses a text that would need more than about
-/// `most_values` values in memory at once (JsonParts), before they are there.
+/// `most_values` values in memory at once (JsonParts), before they are there. The text of `bytes`
+/// bytes is read twice, first for its digest, and never whole.
+Manifest parse_manifest(const ReadText& read, std::int64_t bytes, const std::string& place,
+                        std::int64_t most_values = kValuesOfManifest);
+/// The same of a text in memory.
 Manifest parse_manifest(const std::string& text, const std::string& place,
                         std::int64_t most_values = kValuesOfManifest);
 

@@ -1,8 +1,11 @@
 #include "io/manifest_file.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
+#include "collectives/texts.hpp"
+#include "collectives/vote.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
@@ -15,10 +18,9 @@ constexpr std::int64_t kPerByte = 32;
 /// checkpoint.h5 has over 45.5 bytes of each dataset, as a link has that names its file, and the
 /// manifest at most 1,024 digests.
 constexpr std::int64_t kPerByteOfOverview = 900;
-/// A value takes at most 104 bytes of memory: of so many bytes in the files, one value is allowed.
-/// A column of ids has some 70 values; the file of a rank has four datasets of it, each of over 130
-/// bytes, and checkpoint.h5 as many links; two groups in each of the two have as much together.
-constexpr std::int64_t kBytesOfValue = 12;
+/// Of so many bytes in the files one value of memory is allowed. A column of ids has some 90
+/// values; the file of a rank has three datasets of it, and with checkpoint.h5 over 3,000 bytes.
+constexpr std::int64_t kFileBytesOfValue = 24;
 
 }  // namespace
 
@@ -34,11 +36,38 @@ ManifestLimits manifest_limits(const std::vector<FileEntry>& files) {
   ManifestLimits limits;
   limits.bytes = kBaseBytes + std::min(kPerByte * std::min(all, kLargest),
                                        kPerByteOfOverview * std::min(overview, kLargest));
-  limits.values = kValuesOfManifest + all / kBytesOfValue;
+  limits.values = kValuesOfManifest + all / kFileBytesOfValue;
   return limits;
 }
 
-ManifestText read_manifest_text(FileSystem& files, const std::string& checkpoint) {
+namespace {
+
+/// A manifest that may be read: it is a file, and no larger than its limits.
+struct OpenManifest {
+  std::string name;
+  std::unique_ptr<OpenFile> file;
+  std::int64_t bytes = 0;
+  std::int64_t most_values = 0;
+
+  void read(std::int64_t offset, Span<char> out) const {
+    const std::int64_t got = file->read(offset, std::as_writable_bytes(out));
+    require(got == out.size(), Kind::corrupt_data, "{}: expected {} bytes: found {}", name, bytes,
+            offset + got);
+  }
+
+  Manifest parsed() const {
+    const auto read_piece = [this](std::int64_t offset, Span<char> out) { read(offset, out); };
+    return parse_manifest(read_piece, bytes, name, most_values);
+  }
+
+  std::string text() const {
+    std::string whole(static_cast<std::size_t>(bytes), '\0');
+    read(0, Span<char>(whole));
+    return whole;
+  }
+};
+
+OpenManifest open_manifest(FileSystem& files, const std::string& checkpoint) {
   const std::string name = checkpoint + "/" + kManifestName;
   const std::vector<FileEntry> entries =
       files.exists(checkpoint) ? files.list(checkpoint) : std::vector<FileEntry>();
@@ -53,16 +82,36 @@ ManifestText read_manifest_text(FileSystem& files, const std::string& checkpoint
   require(found->bytes <= limits.bytes, Kind::corrupt_data,
           "{}: expected at most {} bytes, for these files of a checkpoint: found {}", name,
           limits.bytes, found->bytes);
-  std::string text(static_cast<std::size_t>(found->bytes), '\0');
-  const std::int64_t got = files.open(name)->read(0, std::as_writable_bytes(Span<char>(text)));
-  require(got == found->bytes, Kind::corrupt_data, "{}: expected {} bytes: found {}", name,
-          found->bytes, got);
-  return {std::move(text), limits.values};
+  return {name, files.open(name), found->bytes, limits.values};
 }
 
+}  // namespace
+
 Manifest read_manifest(FileSystem& files, const std::string& checkpoint) {
-  const ManifestText found = read_manifest_text(files, checkpoint);
-  return parse_manifest(found.text, checkpoint + "/" + kManifestName, found.most_values);
+  return open_manifest(files, checkpoint).parsed();
+}
+
+Manifest read_manifest(FileSystem& files, const std::string& checkpoint,
+                       Communicator<Cpu>& communicator) {
+  Manifest manifest;
+  std::string text;
+  std::int64_t most_values = 0;
+  vote(communicator, [&] {
+    if (communicator.rank() == 0) {
+      const OpenManifest found = open_manifest(files, checkpoint);
+      manifest = found.parsed();
+      text = communicator.size() > 1 ? found.text() : "";
+      most_values = found.most_values;
+    }
+  });
+  text = broadcast_text(communicator, std::move(text));
+  communicator.broadcast(std::as_writable_bytes(Span<std::int64_t>(&most_values, 1)), 0);
+  vote(communicator, [&] {
+    if (communicator.rank() > 0) {
+      manifest = parse_manifest(text, checkpoint + "/" + kManifestName, most_values);
+    }
+  });
+  return manifest;
 }
 
 }  // namespace keyshard

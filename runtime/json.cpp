@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -64,6 +65,13 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   /// What was wrong; empty: nothing.
   const std::string& problem() const { return problem_; }
 
+  /// The parser has read a piece of so many letters, which it keeps where no value has ended in
+  /// it. Returns whether there is room for more.
+  bool has_read(std::int64_t letters) {
+    letters_ = std::exchange(value_ended_, false) ? 0 : letters_ + letters;
+    return has_room();
+  }
+
   bool null() override { return put(std::monostate()); }
 
   bool boolean(bool value) override { return put(value); }
@@ -78,7 +86,9 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
 
   bool number_float(number_float_t value, const string_t&) override { return put(value); }
 
-  bool string(string_t& value) override { return put(std::move(value)); }
+  bool string(string_t& value) override {
+    return is_counted(std::ssize(value) / kLettersOfValue) && put(std::move(value));
+  }
 
   bool binary(binary_t&) override { return refuse("found binary data"); }
 
@@ -87,6 +97,9 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   bool start_array(std::size_t) override { return open(SettingValue::Array()); }
 
   bool key(string_t& name) override {
+    if (!is_counted(std::ssize(name) / kLettersOfValue)) {
+      return false;
+    }
     std::get<SettingValue::Table>(open_.back()->value)
         .emplace_back(std::move(name), SettingValue());
     return true;
@@ -114,6 +127,11 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     return false;
   }
 
+  bool has_room() {
+    return values_ + letters_ / kLettersOfValue <= parts_.most_values ||
+           refuse(fmt::format("found more than {} values", parts_.most_values));
+  }
+
   SettingValue& place_of_next() {
     if (open_.empty()) {
       return root_;
@@ -124,9 +142,11 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     return std::get<SettingValue::Table>(open_.back()->value).back().second;
   }
 
-  bool is_counted() {
-    return ++values_ <= parts_.most_values ||
-           refuse(fmt::format("found more than {} values", parts_.most_values));
+  bool is_counted(std::int64_t values) {
+    values_ += values;
+    value_ended_ = true;
+    letters_ = 0;
+    return has_room();
   }
 
   /// Whether the entries of the list that begins now are taken.
@@ -150,7 +170,7 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   }
 
   bool put(SettingValue::Variant value) {
-    if (!is_counted()) {
+    if (!is_counted(1)) {
       return false;
     }
     SettingValue& next = place_of_next();
@@ -160,7 +180,7 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   }
 
   bool open(SettingValue::Variant value) {
-    if (!is_counted()) {
+    if (!is_counted(1)) {
       return false;
     }
     if (open_.size() == kDepthLimit) {
@@ -188,16 +208,66 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   std::int64_t values_ = 0;          // in memory, with those that were kept
   std::int64_t values_of_tree_ = 0;  // where a list is taken, those that stay in the tree
   std::int64_t kept_ = 0;
+  std::int64_t letters_ = 0;  // of whole pieces that the parser keeps
+  bool value_ended_ = false;  // in the piece that is being read
   SettingValue root_;
   SettingValue* taken_ = nullptr;  // the list whose entries are taken
   std::vector<SettingValue*> open_;
   std::string problem_;
 };
 
-SettingValue parsed(const std::string& text, const std::string& place,
+/// A text that comes piece by piece.
+struct Letters {
+  const TextSource& pieces;
+  TreeBuilder& builder;
+  const std::string& place;
+  Span<const char> piece = {};
+  const char* at = nullptr;
+  const char* end = nullptr;
+
+  /// Whether `at` is a letter.
+  bool more() {
+    if (at == end) {
+      require(builder.has_read(piece.size()), Kind::corrupt_data, "{}: expected JSON: {}", place,
+              builder.problem());
+      piece = pieces();
+      at = piece.data();
+      end = at + piece.size();
+    }
+    return at != end;
+  }
+};
+
+/// Goes over the letters of a text once, as the parser wants it.
+struct LetterIterator {
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  Letters* letters = nullptr;  // none: the end
+
+  reference operator*() const { return *letters->at; }
+
+  LetterIterator& operator++() {
+    ++letters->at;
+    return *this;
+  }
+
+  bool operator!=(const LetterIterator&) const { return letters->more(); }
+};
+
+/// A text as one piece.
+TextSource one_piece(const std::string& text) {
+  return [piece = Span<const char>(text)]() mutable { return std::exchange(piece, {}); };
+}
+
+SettingValue parsed(const TextSource& text, const std::string& place,
                     const std::string& place_of_values, const JsonParts& parts) {
   TreeBuilder builder(place_of_values, parts);
-  const bool good = Json::sax_parse(text, &builder);
+  Letters letters{text, builder, place};
+  const bool good = Json::sax_parse(LetterIterator{&letters}, LetterIterator{}, &builder);
   require(good, Kind::corrupt_data, "{}: expected JSON: {}", place, builder.problem());
   return builder.take();
 }
@@ -211,10 +281,10 @@ std::string json_text(const SettingValue& tree, bool indented) {
 SettingValue parse_json(const std::string& text, const std::string& place) {
   JsonParts all;
   all.most_values = std::numeric_limits<std::int64_t>::max();
-  return parsed(text, place, place, all);
+  return parsed(one_piece(text), place, place, all);
 }
 
-SettingValue parse_json_in_parts(const std::string& text, const std::string& place,
+SettingValue parse_json_in_parts(const TextSource& text, const std::string& place,
                                  const JsonParts& parts) {
   return parsed(text, place, "", parts);
 }

@@ -1,8 +1,11 @@
 // JSON text of a tree of values and back: numbers keep their bits, keys their order.
 #include "runtime/json.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -81,6 +84,24 @@ TEST(Json, HasAtMostOneHundredValuesInsideOneAnother) {
   EXPECT_NE(refusal(objects), "");
 }
 
+/// A text in pieces of so many letters; `given` counts them.
+TextSource in_pieces(const std::string& text, std::int64_t letters, std::int64_t* given = nullptr) {
+  return [&text, letters, given, at = std::int64_t{0}]() mutable {
+    const Span<const char> rest = Span<const char>(text).subspan(at);
+    const Span<const char> piece = rest.first(std::min(letters, std::int64_t{rest.size()}));
+    at += piece.size();
+    if (given != nullptr) {
+      *given = at;
+    }
+    return piece;
+  };
+}
+
+SettingValue parse_in_parts(const std::string& text, const std::string& place,
+                            const JsonParts& parts) {
+  return parse_json_in_parts(in_pieces(text, 7), place, parts);
+}
+
 JsonParts at_most(std::int64_t values) {
   JsonParts parts;
   parts.most_values = values;
@@ -90,8 +111,8 @@ JsonParts at_most(std::int64_t values) {
 TEST(Json, ValuesKeepTheirPlaceOrTheOneThatIsAskedFor) {
   const std::string text = R"({"list": [1, {"name": "x"}]})";
   for (const std::string& place : {std::string("file.json"), std::string()}) {
-    const SettingValue tree = place.empty() ? parse_json_in_parts(text, "file.json", at_most(5))
-                                            : parse_json(text, place);
+    const SettingValue tree =
+        place.empty() ? parse_in_parts(text, "file.json", at_most(5)) : parse_json(text, place);
     const auto& list = std::get<SettingValue::Array>(member_of(tree, "list")->value);
     EXPECT_EQ(tree.place, place);
     EXPECT_EQ(list[0].place, place);
@@ -101,7 +122,7 @@ TEST(Json, ValuesKeepTheirPlaceOrTheOneThatIsAskedFor) {
 }
 
 /// What parse_json_in_parts says; empty: nothing.
-std::string refusal_in_parts(const std::string& text, const JsonParts& parts) {
+std::string refusal_in_parts(const TextSource& text, const JsonParts& parts) {
   try {
     parse_json_in_parts(text, "m", parts);
   } catch (const Error& error) {
@@ -111,10 +132,45 @@ std::string refusal_in_parts(const std::string& text, const JsonParts& parts) {
   return "";
 }
 
+std::string refusal_in_parts(const std::string& text, const JsonParts& parts) {
+  return refusal_in_parts(in_pieces(text, 7), parts);
+}
+
 TEST(Json, MoreValuesThanAreAllowedAreRefused) {
   const std::string text = R"({"list": [1, {"name": "x"}]})";  // five values
   EXPECT_EQ(refusal_in_parts(text, at_most(5)), "");
   EXPECT_EQ(refusal_in_parts(text, at_most(4)), "m: expected JSON: found more than 4 values");
+}
+
+TEST(Json, PiecesOfAnySizeAreTheSameText) {
+  const std::string text =
+      R"({"a": [1, -2.5e3, "b\u00e4\"c"], "long": {"name": null}, "t": true} )";
+  for (const std::int64_t letters : {1, 2, 3, 5, 8, 13, 100}) {
+    EXPECT_EQ(json_text(parse_json_in_parts(in_pieces(text, letters), "m", at_most(8))),
+              json_text(parse_json(text, "m")))
+        << letters;
+  }
+  EXPECT_EQ("place" + refusal_in_parts("[1, x]", at_most(9)).substr(1), refusal("[1, x]"));
+}
+
+TEST(Json, LongTextsAndNamesCountAsSeveralValues) {
+  const std::string letters(320, 'x');  // ten values more
+  for (const std::string& text :
+       {fmt::format("[\"{}\"]", letters), fmt::format("{{\"{}\":0}}", letters)}) {
+    EXPECT_EQ(refusal_in_parts(text, at_most(12)), "") << text;
+    EXPECT_EQ(refusal_in_parts(text, at_most(11)), "m: expected JSON: found more than 11 values");
+  }
+}
+
+TEST(Json, ATextThatHasNoRoomIsNotReadToItsEnd) {
+  const std::string many(1'000'000, '7'), blank(1'000'000, ' ');
+  for (const std::string& text : {"[\"" + many + "\"]", "[" + many + "]", "[" + blank + "]",
+                                  "{\"" + many + "\":0}", "\"" + many, blank}) {
+    std::int64_t given = 0;
+    EXPECT_EQ(refusal_in_parts(in_pieces(text, 1'000, &given), at_most(100)),
+              "m: expected JSON: found more than 100 values");
+    EXPECT_LE(given, 32 * 101 + 2 * 1'000);
+  }
 }
 
 TEST(Json, EntriesOfAListAreTakenOneByOneAndLeaveNothingInTheTree) {
@@ -127,7 +183,7 @@ TEST(Json, EntriesOfAListAreTakenOneByOneAndLeaveNothingInTheTree) {
     taken.push_back(json_text(root) + " " + json_text(entry));
     return 0;
   };
-  EXPECT_EQ(json_text(parse_json_in_parts(text, "m", parts)),
+  EXPECT_EQ(json_text(parse_in_parts(text, "m", parts)),
             R"({"a":1,"list":[],"b":{"list":[5]},"others":[]})");
   const std::string root = R"({"a":1,"list":[]} )";
   EXPECT_EQ(taken, (std::vector<std::string>{root + "1", root + R"({"list":[2,3]})", root + "[[4]]",

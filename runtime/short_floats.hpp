@@ -1,8 +1,7 @@
 // Floats of 16 bits: float16 (IEEE 754 binary16: 5 bits of exponent, 10 of fraction) and bfloat16
 // (the upper half of a float: 8 and 7). Numbers are kept in them and computed with as floats. Both
 // conversions are bit arithmetic and one exact sum, so they give the same bits on every machine,
-// and loops over them become vector instructions. Where a CPU has instructions for float16, arrays
-// are converted by them: to the same bits.
+// and loops over them become vector instructions.
 #pragma once
 
 #include <bit>
@@ -68,35 +67,81 @@ struct Bfloat16 {
   }
 };
 
-#if defined(__F16C__) && !defined(__CUDACC__)
-/// Eight numbers. The instructions are called by their built-in names: where this header included
-/// <immintrin.h>, g++ 12 made no vector instructions of the loops of min and max
-/// (embedding/lookup/bag_functors.hpp), which then took 1.8 times as long.
+#if defined(__AVX2__) && defined(__F16C__) && !defined(__CUDACC__)
+#define KEYSHARD_EIGHT_FLOATS
 using EightFloats [[gnu::vector_size(32)]] = float;
-using EightHalves [[gnu::vector_size(16)]] = short;
+using EightWords [[gnu::vector_size(32)]] = std::uint32_t;
+using EightHalves [[gnu::vector_size(16)]] = std::uint16_t;
+
+/// Eight numbers at once, to the same bits. The instructions are called by their built-in names:
+/// where this header included <immintrin.h>, g++ 12 made no vector instructions of the loops of min
+/// and max (embedding/lookup/bag_functors.hpp), which then took 1.8 times as long.
+template <class Short>
+struct Eight;
+
+template <>
+struct Eight<Float16> {
+  static constexpr int kNearest = 0;
+  using Halves [[gnu::vector_size(16)]] = short;
+
+  KEYSHARD_INLINE static EightFloats widen(EightHalves halves) {
+    return __builtin_ia32_vcvtph2ps256(reinterpret_cast<Halves>(halves));
+  }
+
+  KEYSHARD_INLINE static EightHalves narrow(EightFloats floats) {
+    return reinterpret_cast<EightHalves>(__builtin_ia32_vcvtps2ph256(floats, kNearest));
+  }
+};
+
+template <>
+struct Eight<Bfloat16> {
+  KEYSHARD_INLINE static EightFloats widen(EightHalves halves) {
+    return reinterpret_cast<EightFloats>(__builtin_convertvector(halves, EightWords) << 16);
+  }
+
+  KEYSHARD_INLINE static EightHalves narrow(EightFloats floats) {
+    const EightWords bits = reinterpret_cast<EightWords>(floats);
+    const EightWords near = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+    const EightWords nan = reinterpret_cast<EightWords>(floats != floats);
+    return __builtin_convertvector((((bits >> 16) | 0x40u) & nan) | (near & ~nan), EightHalves);
+  }
+};
 #endif
+
+/// What is left of a row when its eights are done; not expanded where it is called.
+template <class Short>
+KEYSHARD_NOINLINE KEYSHARD_HD void widen_rest(std::int64_t n,
+                                              const std::uint16_t* KEYSHARD_RESTRICT from,
+                                              float* KEYSHARD_RESTRICT to) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    to[i] = Short::widen(from[i]);
+  }
+}
+
+template <class Short>
+KEYSHARD_NOINLINE KEYSHARD_HD void narrow_rest(std::int64_t n, const float* KEYSHARD_RESTRICT from,
+                                               std::uint16_t* KEYSHARD_RESTRICT to) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    to[i] = Short::narrow(from[i]);
+  }
+}
 
 /// to [n] = the numbers `from` [n] of type `Short`, Float16 or Bfloat16; on one lane.
 template <class Short>
 KEYSHARD_HD KEYSHARD_INLINE void widen_all(std::int64_t n,
                                            const std::uint16_t* KEYSHARD_RESTRICT from,
                                            float* KEYSHARD_RESTRICT to) {
-#if defined(__F16C__) && !defined(__CUDACC__)
-  if constexpr (std::is_same_v<Short, Float16>) {
-    const std::int64_t eights = n & ~std::int64_t{7};
-    for (std::int64_t i = 0; i < eights; i += 8) {
-      EightHalves halves;
-      std::memcpy(&halves, from + i, sizeof halves);
-      const EightFloats floats = __builtin_ia32_vcvtph2ps256(halves);
-      std::memcpy(to + i, &floats, sizeof floats);
-    }
-    from += eights;
-    to += eights;
-    n -= eights;
+  std::int64_t i = 0;
+#ifdef KEYSHARD_EIGHT_FLOATS
+  for (; i + 8 <= n; i += 8) {
+    EightHalves halves;
+    std::memcpy(&halves, from + i, sizeof halves);
+    const EightFloats floats = Eight<Short>::widen(halves);
+    std::memcpy(to + i, &floats, sizeof floats);
   }
 #endif
-  for (std::int64_t i = 0; i < n; ++i) {
-    to[i] = Short::widen(from[i]);
+  if (i < n) {
+    widen_rest<Short>(n - i, from + i, to + i);
   }
 }
 
@@ -104,23 +149,17 @@ KEYSHARD_HD KEYSHARD_INLINE void widen_all(std::int64_t n,
 template <class Short>
 KEYSHARD_HD KEYSHARD_INLINE void narrow_all(std::int64_t n, const float* KEYSHARD_RESTRICT from,
                                             std::uint16_t* KEYSHARD_RESTRICT to) {
-#if defined(__F16C__) && !defined(__CUDACC__)
-  if constexpr (std::is_same_v<Short, Float16>) {
-    const std::int64_t eights = n & ~std::int64_t{7};
-    for (std::int64_t i = 0; i < eights; i += 8) {
-      EightFloats floats;
-      std::memcpy(&floats, from + i, sizeof floats);
-      constexpr int kNearest = 0;
-      const EightHalves halves = __builtin_ia32_vcvtps2ph256(floats, kNearest);
-      std::memcpy(to + i, &halves, sizeof halves);
-    }
-    from += eights;
-    to += eights;
-    n -= eights;
+  std::int64_t i = 0;
+#ifdef KEYSHARD_EIGHT_FLOATS
+  for (; i + 8 <= n; i += 8) {
+    EightFloats floats;
+    std::memcpy(&floats, from + i, sizeof floats);
+    const EightHalves halves = Eight<Short>::narrow(floats);
+    std::memcpy(to + i, &halves, sizeof halves);
   }
 #endif
-  for (std::int64_t i = 0; i < n; ++i) {
-    to[i] = Short::narrow(from[i]);
+  if (i < n) {
+    narrow_rest<Short>(n - i, from + i, to + i);
   }
 }
 

@@ -7,7 +7,6 @@
 #include <type_traits>
 
 #include "embedding/rows/table_ref.hpp"
-#include "runtime/columns.hpp"
 #include "runtime/short_floats.hpp"
 #include "runtime/team.hpp"
 
@@ -15,34 +14,36 @@ namespace keyshard {
 
 /// to [n] = the values [n] of a row of 16-bit floats.
 template <class Team>
-KEYSHARD_HD void widen_values(const Team& team, ValueDtype dtype, std::int64_t n,
-                              const std::uint16_t* KEYSHARD_RESTRICT values,
-                              float* KEYSHARD_RESTRICT to) {
-  with_short_float(dtype, [&](auto type) {
-    if constexpr (std::is_same_v<Team, Solo>) {
-      with_width(n, [&](auto width) { widen_all<decltype(type)>(width, values, to); });
-    } else {
+KEYSHARD_HD KEYSHARD_INLINE void widen_values(const Team& team, ValueDtype dtype, std::int64_t n,
+                                              const std::uint16_t* KEYSHARD_RESTRICT values,
+                                              float* KEYSHARD_RESTRICT to) {
+  if constexpr (std::is_same_v<Team, Solo>) {
+    dtype == ValueDtype::float16 ? widen_all<Float16>(n, values, to)
+                                 : widen_all<Bfloat16>(n, values, to);
+  } else {
+    with_short_float(dtype, [&](auto type) {
       for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
         to[d] = type.widen(values[d]);
       }
-    }
-  });
+    });
+  }
 }
 
 /// to [n] = the 16-bit floats nearest to values [n].
 template <class Team>
-KEYSHARD_HD void narrow_values(const Team& team, ValueDtype dtype, std::int64_t n,
-                               const float* KEYSHARD_RESTRICT values,
-                               std::uint16_t* KEYSHARD_RESTRICT to) {
-  with_short_float(dtype, [&](auto type) {
-    if constexpr (std::is_same_v<Team, Solo>) {
-      with_width(n, [&](auto width) { narrow_all<decltype(type)>(width, values, to); });
-    } else {
+KEYSHARD_HD KEYSHARD_INLINE void narrow_values(const Team& team, ValueDtype dtype, std::int64_t n,
+                                               const float* KEYSHARD_RESTRICT values,
+                                               std::uint16_t* KEYSHARD_RESTRICT to) {
+  if constexpr (std::is_same_v<Team, Solo>) {
+    dtype == ValueDtype::float16 ? narrow_all<Float16>(n, values, to)
+                                 : narrow_all<Bfloat16>(n, values, to);
+  } else {
+    with_short_float(dtype, [&](auto type) {
       for (std::int64_t d = team.thread_rank(); d < n; d += team.num_threads()) {
         to[d] = type.narrow(values[d]);
       }
-    }
-  });
+    });
+  }
 }
 
 /// Rounds values [n] to what a table of this type keeps of them. A lane rounds the columns lane,
@@ -84,35 +85,23 @@ struct OpenRow {
   KEYSHARD_HD OpenRow(const TableRef& table, RowId id, float* wide)
       : row(table.store.row(id)), values(wide == nullptr ? row : wide) {}
 
-  /// Brings the values of the row.
+  /// Brings the values of the row. Not expanded where a row of floats is worked on, which would
+  /// take longer for it.
   template <class Team>
-  KEYSHARD_HD KEYSHARD_INLINE void load(const Team& team, const TableRef& table) const {
+  KEYSHARD_NOINLINE KEYSHARD_HD void load(const Team& team, const TableRef& table) const {
     if (values != row) {
-      load_short(team, table.dtype, table.dim);
+      widen_values(team, table.dtype, table.dim, short_values(row), values);
+      team.sync();
     }
   }
 
   /// Keeps the values, rounded; every lane has written its columns.
   template <class Team>
-  KEYSHARD_HD KEYSHARD_INLINE void store(const Team& team, const TableRef& table) const {
+  KEYSHARD_NOINLINE KEYSHARD_HD void store(const Team& team, const TableRef& table) const {
     if (values != row) {
-      store_short(team, table.dtype, table.dim);
+      team.sync();
+      narrow_values(team, table.dtype, table.dim, values, short_values(row));
     }
-  }
-
- private:
-  template <class Team>
-  KEYSHARD_NOINLINE KEYSHARD_HD void load_short(const Team& team, ValueDtype dtype,
-                                                std::int64_t dim) const {
-    widen_values(team, dtype, dim, short_values(row), values);
-    team.sync();
-  }
-
-  template <class Team>
-  KEYSHARD_NOINLINE KEYSHARD_HD void store_short(const Team& team, ValueDtype dtype,
-                                                 std::int64_t dim) const {
-    team.sync();
-    narrow_values(team, dtype, dim, values, short_values(row));
   }
 };
 

@@ -73,6 +73,9 @@ struct StatusRef {
   /// Whether rows have a status.
   KEYSHARD_HD bool kept() const { return policy.index() != 0; }
 
+  /// Whether a step leaves a trace of a row.
+  KEYSHARD_HD bool traced() const { return kept() || follows; }
+
   /// Of a row that may be kNoRow, where rows have a status.
   KEYSHARD_HD void fetch(RowId row) const {
     if (row != kNoRow) {
@@ -136,10 +139,10 @@ struct TableRef {
   bool zeros;        ///< an absent key reads as zeros in inference
   ValueDtype dtype = ValueDtype::float32;  ///< of the values in the rows
 
-  /// Whether a step of a row is the rule of its one group and nothing else; `first` is groups[0].
-  KEYSHARD_HD bool bare(const GroupRef& first) const {
-    return num_groups == 1 && dtype == ValueDtype::float32 && !status.kept() && !status.follows &&
-           !(first.max_norm > 0) && !first.regularized;
+  /// Whether a step of the values of a row, as floats, is the rule of its one group and nothing
+  /// else; `first` is groups[0].
+  KEYSHARD_HD bool has_rule_alone(const GroupRef& first) const {
+    return num_groups == 1 && !(first.max_norm > 0) && !first.regularized;
   }
 };
 

@@ -141,7 +141,8 @@ struct UpdateRow {
   Kept<StepScalars> step;  ///< of the first group, as are width and state_offset
   std::int64_t width;      ///< of its values, which are the first of a row
   std::int64_t state_offset;
-  bool bare;  ///< TableRef::bare
+  bool rule_alone;  ///< TableRef::has_rule_alone
+  bool traced;      ///< StatusRef::traced
 
   /// `group` is of.groups[0], which a host can read.
   KEYSHARD_HD KEYSHARD_INLINE UpdateRow(const TableRef& of, const GroupRef& group, const O& rule,
@@ -152,7 +153,8 @@ struct UpdateRow {
         step(group.step),
         width(group.dim),
         state_offset(group.state_offset),
-        bare(of.bare(group)) {}
+        rule_alone(of.has_rule_alone(group)),
+        traced(of.status.traced()) {}
 
   KEYSHARD_HD void fetch_range(std::int64_t begin, std::int64_t end) const {
     for (std::int64_t i = begin; i < end; ++i) {
@@ -185,17 +187,23 @@ struct UpdateRow {
     const OpenRow open(table, id, copy);
     const RowStep one{open.row, open.values, run.gradients + (i - run.first) * table.dim,
                       run.occurrences == nullptr ? 1 : run.occurrences[i - run.first]};
-    if (!bare) {
+    if (copy != nullptr) {
       open.load(team, table);
+    }
+    if (!rule_alone) {
       one.prepare(team, table.groups[0]);
     }
     run_rule(team, optimizer, one.values, one.row + state_offset, one.gradient, width, step);
-    if (!bare) {
+    if (!rule_alone) {
       one.finish(team, table.groups[0]);
       if (table.num_groups > 1) {
         one.step_others(team, table);
       }
+    }
+    if (copy != nullptr) {
       open.store(team, table);
+    }
+    if (traced) {
       table.status.touch(team, id);
     }
   }

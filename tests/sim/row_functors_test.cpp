@@ -178,7 +178,7 @@ void expect_same_updates(const O& optimizer, bool bare) {
       options.groups[0].max_norm = 0;
     }
     PlainTable<B> table(lanes.stream, options, n);
-    EXPECT_EQ(table.ref.bare(table.groups[0]), bare);
+    EXPECT_EQ(table.ref.has_rule_alone(table.groups[0]), bare);
     Buffer<float, B> gradients = to_device(lanes.stream, random_floats(n * table.ref.dim, 5));
     const Buffer<std::uint32_t, B> occurrences = to_device(lanes.stream, ids_of(n));
     lanes.rows(n, UpdateRow<O>(table.ref, table.groups[0], optimizer,

@@ -326,6 +326,14 @@ void TrainingRun::tell_dropped() {
   }
 }
 
+void TrainingRun::tell_fast_rows() {
+  if (const auto counts = training_->fast_counts()) {
+    reporter_.note(fmt::format(
+        "tiered tables: {:.1f} % of the rows that steps used lay in fast memory ({} of {})",
+        100 * counts->share(), counts->found, counts->found + counts->fetched));
+  }
+}
+
 void TrainingRun::finish_step(const StepResult& result) {
   losses_.push_back(result.loss);
   tell_removed();
@@ -380,6 +388,7 @@ RunEnd TrainingRun::run_steps(const std::function<bool()>& stop) {
   }
   saves_.finish();
   tell_labels();
+  tell_fast_rows();
   if (schedule_.stopped()) {
     reporter_.note(fmt::format("stopped early: {} was best at step {}: {:.4f}",
                                name_of(config_.job.metric), schedule_.state().best_step,

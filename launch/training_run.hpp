@@ -72,6 +72,8 @@ class TrainingRun {
   void tell_labels_of(const Metrics& valid);
   void tell_removed();
   void tell_dropped();
+  /// How often rows of tables with `tiered` lay in fast memory, in this run.
+  void tell_fast_rows();
   void tell_no_restriction();
   void refuse_small_slices() const;
   void refuse_no_evaluation() const;

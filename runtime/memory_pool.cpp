@@ -51,6 +51,16 @@ void unmap_memory<Cpu>(void* block, std::size_t bytes) noexcept {
   munmap(block, bytes);
 }
 
+template <>
+void* map_host_memory<Cpu>(std::size_t bytes) {
+  return map_memory<Cpu>(bytes);
+}
+
+template <>
+void unmap_host_memory<Cpu>(void* block, std::size_t bytes) noexcept {
+  unmap_memory<Cpu>(block, bytes);
+}
+
 template <Backend B>
 MemoryPool<B>::~MemoryPool() {
   for (auto& [capacity, blocks] : classes_) {

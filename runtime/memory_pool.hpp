@@ -32,6 +32,22 @@ void* map_memory<Cuda>(std::size_t bytes);
 template <>
 void unmap_memory<Cuda>(void* block, std::size_t bytes) noexcept;
 
+/// Memory of the host that kernels of a device may read and write, and that it copies from and to
+/// without a detour: pinned memory for a CUDA device. Content and errors are those of map_memory.
+template <Backend B>
+void* map_host_memory(std::size_t bytes);
+template <Backend B>
+void unmap_host_memory(void* block, std::size_t bytes) noexcept;
+
+template <>
+void* map_host_memory<Cpu>(std::size_t bytes);
+template <>
+void unmap_host_memory<Cpu>(void* block, std::size_t bytes) noexcept;
+template <>
+void* map_host_memory<Cuda>(std::size_t bytes);
+template <>
+void unmap_host_memory<Cuda>(void* block, std::size_t bytes) noexcept;
+
 /// The smallest multiple of `unit` that is at least `bytes`.
 inline std::size_t round_up(std::size_t bytes, std::size_t unit) {
   return (bytes + unit - 1) / unit * unit;

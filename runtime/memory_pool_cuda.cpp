@@ -19,6 +19,18 @@ void unmap_memory<Cuda>(void* block, std::size_t /*bytes*/) noexcept {
   cudaFree(block);
 }
 
+template <>
+void* map_host_memory<Cuda>(std::size_t bytes) {
+  void* block = nullptr;
+  check_cuda(cudaMallocHost(&block, bytes), "cudaMallocHost");
+  return block;
+}
+
+template <>
+void unmap_host_memory<Cuda>(void* block, std::size_t /*bytes*/) noexcept {
+  cudaFreeHost(block);
+}
+
 MemoryPool<Cuda>::MemoryPool(int device) {
   check_cuda(cudaSetDevice(device), "cudaSetDevice");
   check_cuda(cudaStreamCreateWithFlags(&queue_, cudaStreamNonBlocking),

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "runtime/cuda_call.hpp"
+#include "runtime/memory_pool.hpp"
 #include "runtime/pinned_memory.hpp"
 
 namespace keyshard {
@@ -13,9 +14,7 @@ Span<std::byte> PinnedMemory::room(std::int64_t bytes) {
     check_cuda(cudaFreeHost(data_), "cudaFreeHost");
     data_ = nullptr;
     bytes_ = 0;
-    void* block = nullptr;
-    check_cuda(cudaMallocHost(&block, static_cast<std::size_t>(more)), "cudaMallocHost");
-    data_ = static_cast<std::byte*>(block);
+    data_ = static_cast<std::byte*>(map_host_memory<Cuda>(static_cast<std::size_t>(more)));
     bytes_ = more;
   }
   return {data_, bytes};

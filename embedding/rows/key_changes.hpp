@@ -8,15 +8,9 @@
 #include <vector>
 
 #include "embedding/stores/store.hpp"
-#include "runtime/hash.hpp"
 #include "runtime/runs.hpp"
 
 namespace keyshard {
-
-/// Hashes keys, which programs choose.
-struct KeyHash {
-  std::size_t operator()(Key key) const { return mix64(key); }
-};
 
 /// What has happened to the keys of one shard since a mark, ascending, on the host.
 struct ShardChanges {

@@ -3,6 +3,7 @@
 // doubling size (on huge pages, where a CPU has them); growth moves no row.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <mutex>
@@ -44,11 +45,16 @@ class RowStore {
   RowStore(const RowStore&) = delete;
   RowStore& operator=(const RowStore&) = delete;
 
+  /// There will be no more than `rows` rows: the last slab has room for no others. Before the first
+  /// row.
+  void limit(std::int64_t rows) noexcept { most_ = std::min(rows, most_); }
+
   /// Good for the rows handed out so far.
   const RowStoreRef& ref() const { return ref_; }
 
   /// The first of `rows` consecutive rows for new keys, uninitialised. Throws Error{out_of_memory}
-  /// where the system has no memory, or for more than 2^32 - 1 rows in all. Thread-safe.
+  /// where the system has no memory, or for more than 2^32 - 1 rows in all, or than its limit.
+  /// Thread-safe.
   RowId allocate(std::int64_t rows);
 
   /// Takes back all rows but the first `rows`, and gives the memory of empty slabs back.
@@ -60,11 +66,13 @@ class RowStore {
   std::size_t bytes() const noexcept { return bytes_; }
 
  private:
+  std::int64_t slab_rows(int slab) const;
   std::size_t slab_bytes(int slab) const;
 
   RowStoreRef ref_{};
   std::mutex mutex_;  // of allocate
   int slabs_ = 0;
+  std::int64_t most_ = kNoRow;
   std::int64_t size_ = 0;
   std::int64_t capacity_ = 0;
   std::size_t bytes_ = 0;

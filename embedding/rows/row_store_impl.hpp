@@ -20,9 +20,14 @@ RowStore<B>::RowStore(std::int64_t stride) {
 }
 
 template <Backend B>
+std::int64_t RowStore<B>::slab_rows(int slab) const {
+  const std::int64_t first = ref_.first_rows, before = (first << slab) - first;
+  return std::min(first << slab, most_ - before);
+}
+
+template <Backend B>
 std::size_t RowStore<B>::slab_bytes(int slab) const {
-  return (std::size_t{ref_.first_rows} << slab) * static_cast<std::size_t>(ref_.stride) *
-         sizeof(float);
+  return static_cast<std::size_t>(slab_rows(slab) * ref_.stride) * sizeof(float);
 }
 
 template <Backend B>
@@ -36,13 +41,13 @@ template <Backend B>
 RowId RowStore<B>::allocate(std::int64_t rows) {
   const std::lock_guard lock(mutex_);
   require(
-      rows <= std::int64_t{kNoRow} - size_, Kind::out_of_memory,
-      "a table holds at most 2^32 - 1 rows on one rank; use more ranks: rows {}, wanted {} more",
-      size_, rows);
+      rows <= most_ - size_, Kind::out_of_memory,
+      "expected at most {} rows of a table on one rank; use more ranks: rows {}, wanted {} more",
+      most_, size_, rows);
   while (size_ + rows > capacity_) {
     ref_.slabs[slabs_] = static_cast<float*>(map_memory<B>(slab_bytes(slabs_)));
     bytes_ += slab_bytes(slabs_);
-    capacity_ += std::int64_t{ref_.first_rows} << slabs_;
+    capacity_ += slab_rows(slabs_);
     ++slabs_;
   }
   const auto first = static_cast<RowId>(size_);
@@ -54,12 +59,12 @@ template <Backend B>
 void RowStore<B>::truncate(std::int64_t rows) {
   const std::lock_guard lock(mutex_);
   size_ = rows;
-  while (slabs_ > 0 && capacity_ - (std::int64_t{ref_.first_rows} << (slabs_ - 1)) >= rows) {
+  while (slabs_ > 0 && capacity_ - slab_rows(slabs_ - 1) >= rows) {
     --slabs_;
     unmap_memory<B>(ref_.slabs[slabs_], slab_bytes(slabs_));
     ref_.slabs[slabs_] = nullptr;
     bytes_ -= slab_bytes(slabs_);
-    capacity_ -= std::int64_t{ref_.first_rows} << slabs_;
+    capacity_ -= slab_rows(slabs_);
   }
 }
 

@@ -121,15 +121,20 @@ Leaving choose_leaving(Table<B>& table, const std::vector<Key>& keys,
 
 /// Writes the rows that leave and differ from their records; they are not removed yet.
 template <Backend B>
-void write_leaving(Table<B>& table, const Leaving& leaving, const std::vector<Key>& keys,
-                   const std::vector<RowId>& rows) {
+void write_leaving(Stream<B>& stream, Table<B>& table, const Leaving& leaving,
+                   const std::vector<Key>& keys, const std::vector<RowId>& rows) {
   std::vector<Key> left;
   std::vector<RowId> left_rows;
   for (const std::size_t place : leaving.changed) {
     left.push_back(keys[place]);
     left_rows.push_back(rows[place]);
   }
-  table.stored()->store().put(store_keys(table, left), table.records(left_rows).data());
+  StoredRows& held = *table.stored();
+  if (held.host_store() != nullptr) {
+    table.copy_records(stream, left_rows, held.host_store()->make(store_keys(table, left)));
+  } else {
+    held.store().put(store_keys(table, left), table.records(left_rows).data());
+  }
 }
 
 template <Backend B>
@@ -147,7 +152,7 @@ void write_down(Stream<B>& stream, Table<B>& table) {
         all.changed.push_back(place);
       }
     }
-    write_leaving(table, all, to_host(stream, device_keys), rows);
+    write_leaving(stream, table, all, to_host(stream, device_keys), rows);
   }
   drop_rows(table);
 }
@@ -173,7 +178,7 @@ void make_room(Stream<B>& stream, Table<B>& table, const std::vector<std::uint8_
   const std::vector<RowId> rows = to_host(stream, device_rows);
   // An eighth more leaves, so that not every step has to look for old rows.
   const Leaving leaving = choose_leaving(table, keys, rows, in_use, n + more - most + most / 8);
-  write_leaving(table, leaving, keys, rows);
+  write_leaving(stream, table, leaving, keys, rows);
   const Buffer<RowId, B> stay =
       keep_rows(stream, table, Selection<B>{to_device(stream, leaving.kept), leaving.starts},
                 device_keys.data(), device_rows.data());
@@ -212,24 +217,57 @@ Presence presence_of(Stream<B>& stream, const Table<B>& table, const std::vector
   return found;
 }
 
-/// Makes rows of the records that a store has found, and notes the other keys.
+/// Where each of the records lies that stand one after another.
+inline std::vector<float*> places_of(float* records, std::int64_t count, std::int64_t size) {
+  std::vector<float*> places;
+  for (std::int64_t i = 0; i < count; ++i) {
+    places.push_back(records + i * size);
+  }
+  return places;
+}
+
+/// Where the device can reach the records of keys: of a store in the memory of the host they are
+/// used where they lie, of another one a copy in `copied`. Null for keys that the store lacks.
+template <Backend B>
+std::vector<float*> reach_records(Stream<B>& stream, const Table<B>& table,
+                                  const std::vector<Key>& keys, Buffer<float, B>& copied) {
+  StoredRows& held = *table.stored();
+  if (keys.empty()) {
+    return {};
+  }
+  if (held.host_store() != nullptr) {
+    return held.host_store()->find(store_keys(table, keys));
+  }
+  const std::int64_t size = held.store().layout().size();
+  std::vector<float> records(keys.size() * static_cast<std::size_t>(size));
+  std::vector<std::uint8_t> found(keys.size());
+  held.store().get(store_keys(table, keys), records.data(), found.data());
+  copied = to_device(stream, records);
+  std::vector<float*> places = places_of(copied.data(), std::ssize(keys), size);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    places[i] = found[i] != 0 ? places[i] : nullptr;
+  }
+  return places;
+}
+
+/// Makes rows of the records at `places`, and notes the keys that have none.
 template <Backend B>
 void take_found(Stream<B>& stream, Table<B>& table, const std::vector<Key>& asked,
-                const std::vector<std::uint8_t>& found, std::vector<float>& records) {
+                const std::vector<float*>& places) {
   StoredRows& held = *table.stored();
-  const std::int64_t size = held.store().layout().size();
   std::vector<Key> loaded;
+  std::vector<float*> from;
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    if (found[i] == 0) {
+    if (places[i] == nullptr) {
       held.absent.insert(asked[i]);
       continue;
     }
-    const auto from = records.begin() + static_cast<std::ptrdiff_t>(i) * size;
-    std::copy_n(from, size, records.begin() + std::ssize(loaded) * size);
     loaded.push_back(asked[i]);
+    from.push_back(places[i]);
   }
   if (!loaded.empty()) {
-    held.use(table.insert_records(stream, loaded, records.data()));
+    held.use(table.insert_records(stream, loaded, from));
+    held.count_fetched(std::ssize(loaded));
   }
 }
 
@@ -241,15 +279,12 @@ void stage_keys(Stream<B>& stream, Table<B>& table, const std::vector<Key>& keys
   }
   held.trains |= trains;
   const Presence present = presence_of(stream, table, keys);
-  const std::vector<Key>& asked = present.asked;
-  std::vector<float> records(asked.size() * static_cast<std::size_t>(held.store().layout().size()));
-  std::vector<std::uint8_t> found(asked.size());
-  if (!asked.empty()) {
-    held.store().get(store_keys(table, asked), records.data(), found.data());
-  }
+  Buffer<float, B> copied;
+  const std::vector<float*> places = reach_records(stream, table, present.asked, copied);
+  held.count_found(present.rows);
   held.use(present.rows);
   make_room(stream, table, present.in_use, present.missing);
-  take_found(stream, table, asked, found, records);
+  take_found(stream, table, present.asked, places);
 }
 
 template <Backend B>

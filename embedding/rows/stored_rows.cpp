@@ -12,8 +12,8 @@ namespace {
 
 /// Bytes of the index for a row, at most: a segment is at least a fifth full.
 constexpr std::int64_t kIndexBytes = 64;
-/// Bytes of an index with few keys in every shard.
-constexpr std::int64_t kLeastIndexBytes = 256 << 10;
+/// Bytes that an index with few keys in every shard takes from the system.
+constexpr std::int64_t kLeastIndexBytes = 512 << 10;
 
 StatusMerge status_merge(const RestrictPolicy& policy) {
   if (!has_status(policy)) {
@@ -56,21 +56,22 @@ RecordLayout record_layout(const TableOptions& options, const RowLayout& layout)
 }
 
 StoredRows::StoredRows(const TableOptions& options, const RowLayout& layout,
-                       const StoreOwner& owner) {
+                       const StoreOwner& owner, const HostMemory& memory) {
   const RecordLayout record = record_layout(options, layout);
   visit_variant(options.kv_creator, [&](const auto& creator) {
     using Rows = std::decay_t<decltype(creator)>;
     if constexpr (std::is_same_v<Rows, TieredRows>) {
-      store_ = make_store(creator.slow, record, owner);
+      store_ = make_store(creator.slow, record, owner, memory);
       store_->clear(owner.shards());  // without the memory of that time, old rows are of no use
       const std::int64_t row_bytes =
           layout.stride * 4 + 4 + static_cast<std::int64_t>(sizeof(HeldRow)) + kIndexBytes;
       fast_bytes_ = creator.fast_bytes;
       most_rows_ = std::max<std::int64_t>((fast_bytes_ - kLeastIndexBytes) / row_bytes, 1);
     } else if constexpr (std::is_constructible_v<SlowRows, Rows>) {
-      store_ = make_store(creator, record, owner);
+      store_ = make_store(creator, record, owner, memory);
     }
   });
+  host_store_ = dynamic_cast<HostStore*>(store_.get());
 }
 
 std::int64_t StoredRows::piece() const noexcept {
@@ -83,6 +84,12 @@ void StoredRows::use(const std::vector<RowId>& used) {
     if (row != kNoRow) {
       rows[row].used = step_;
     }
+  }
+}
+
+void StoredRows::count_found(const std::vector<RowId>& used) {
+  for (const RowId row : used) {
+    counts_.found += row != kNoRow && rows[row].used != step_ ? 1 : 0;
   }
 }
 

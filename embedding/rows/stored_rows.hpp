@@ -28,12 +28,30 @@ struct HeldRow {
   bool stored = false;     ///< it has a record
 };
 
+/// Rows that steps have used, each once a step: those that lay in memory, and those that came from
+/// the store.
+struct FastCounts {
+  std::int64_t found = 0;
+  std::int64_t fetched = 0;
+
+  /// Of these rows, how many lay in memory; 1 where no row was used.
+  double share() const {
+    const auto all = static_cast<double>(found + fetched);
+    return all > 0 ? static_cast<double>(found) / all : 1;
+  }
+};
+
 class StoredRows {
  public:
-  /// Opens the store of `options`. Throws as make_store.
-  StoredRows(const TableOptions& options, const RowLayout& layout, const StoreOwner& owner);
+  /// Opens the store of `options`; one in the memory of the host takes it from `memory`. Throws as
+  /// make_store.
+  StoredRows(const TableOptions& options, const RowLayout& layout, const StoreOwner& owner,
+             const HostMemory& memory);
 
   Store& store() noexcept { return *store_; }
+
+  /// The store, where its records lie in the memory of the host, else null.
+  HostStore* host_store() const noexcept { return host_store_; }
 
   /// Whether rows leave memory with the end of the step. Else they stay, up to `most_rows`.
   bool writes_through() const noexcept { return most_rows_ == 0; }
@@ -56,6 +74,13 @@ class StoredRows {
   /// Notes that a step uses these rows.
   void use(const std::vector<RowId>& rows);
 
+  /// Counts those of these rows that the present step has not used yet as found in memory.
+  void count_found(const std::vector<RowId>& rows);
+
+  void count_fetched(std::int64_t n) noexcept { counts_.fetched += n; }
+
+  const FastCounts& counts() const noexcept { return counts_; }
+
   /// The next step begins.
   void end_step();
 
@@ -69,9 +94,11 @@ class StoredRows {
 
  private:
   std::unique_ptr<Store> store_;
+  HostStore* host_store_ = nullptr;
   std::int64_t fast_bytes_ = 0;
   std::int64_t most_rows_ = 0;
-  std::uint32_t step_ = 0;
+  std::uint32_t step_ = 1;  // 0: before the first one
+  FastCounts counts_;
   std::mutex mutex_, shard_mutex_;
 };
 

@@ -118,55 +118,78 @@ std::vector<float> Table<B>::records(const std::vector<RowId>& rows) const {
   return records;
 }
 
-/// Sets row rows[i] and its status to record i.
-struct SetRecord {
+/// Copies row rows[i] and its status to the record at places[i], or from there.
+template <bool kOut>
+struct MoveRecord {
   RowStoreRef store;
   RowStoreRef statuses;
   const RowId* rows;
-  const float* records;
+  float* const* places;
   std::int64_t floats;
   bool has_status;
 
   template <class Team>
   KEYSHARD_HD void operator()(std::int64_t i, const Team& team) const {
-    const float* from = records + i * (floats + (has_status ? 1 : 0));
+    float* record = places[i];
     float* row = store.row(rows[i]);
     for (std::int64_t d = team.thread_rank(); d < floats; d += team.num_threads()) {
-      row[d] = from[d];
+      move(row[d], record[d]);
     }
     if (has_status && team.thread_rank() == 0) {
-      *statuses.row(rows[i]) = from[floats];
+      move(*statuses.row(rows[i]), record[floats]);
+    }
+  }
+
+  KEYSHARD_HD static void move(float& of_row, float& of_record) {
+    if constexpr (kOut) {
+      of_record = of_row;
+    } else {
+      of_row = of_record;
     }
   }
 };
 
 template <Backend B>
-void Table<B>::set_records(Stream<B>& stream, const std::vector<RowId>& rows,
-                           const float* records) {
-  const bool status = has_status(options_.restrict_policy);
+template <bool kOut>
+void Table<B>::move_records(Stream<B>& stream, const std::vector<RowId>& rows,
+                            const std::vector<float*>& places) const {
   const Buffer<RowId, B> device_rows = to_device(stream, rows);
-  const Buffer<float, B> from = to_device(
-      stream, Span<const float>(records, std::ssize(rows) * (layout_.floats + (status ? 1 : 0))));
+  const Buffer<float*, B> device_places = to_device(stream, places);
   for_each_row(stream, std::ssize(rows),
-               SetRecord{.store = store_.ref(),
-                         .statuses = statuses_.ref(),
-                         .rows = device_rows.data(),
-                         .records = from.data(),
-                         .floats = layout_.floats,
-                         .has_status = status});
+               MoveRecord<kOut>{.store = store_.ref(),
+                                .statuses = statuses_.ref(),
+                                .rows = device_rows.data(),
+                                .places = device_places.data(),
+                                .floats = layout_.floats,
+                                .has_status = has_status(options_.restrict_policy)});
   stream.wait();
 }
 
 template <Backend B>
+void Table<B>::copy_records(Stream<B>& stream, const std::vector<RowId>& rows,
+                            const std::vector<float*>& places) const {
+  move_records<true>(stream, rows, places);
+}
+
+template <Backend B>
+void Table<B>::set_records(Stream<B>& stream, const std::vector<RowId>& rows,
+                           const float* records) {
+  const std::int64_t n = std::ssize(rows),
+                     size = layout_.floats + (has_status(options_.restrict_policy) ? 1 : 0);
+  Buffer<float, B> from = to_device(stream, Span<const float>(records, n * size));
+  move_records<false>(stream, rows, places_of(from.data(), n, size));
+}
+
+template <Backend B>
 std::vector<RowId> Table<B>::insert_records(Stream<B>& stream, const std::vector<Key>& keys,
-                                            const float* records) {
+                                            const std::vector<float*>& places) {
   Table<B>* const self[] = {this};
   const std::int64_t n = std::ssize(keys), starts[] = {0, n};
   const Buffer<Key, B> device_keys = to_device(stream, keys);
   Buffer<RowId, B> device_rows = to_device(stream, std::vector<RowId>(keys.size(), kNoRow));
   insert_missing<B>(stream, self, {device_keys.data(), starts}, device_rows.data());
   const std::vector<RowId> rows = to_host(stream, device_rows);
-  set_records(stream, rows, records);
+  move_records<false>(stream, rows, places);
   stored_->rows.resize(static_cast<std::size_t>(index_.size()));
   for (const RowId row : rows) {
     stored_->rows[row] = {.used = 0, .changed = false, .stored = true};

@@ -229,15 +229,24 @@ class Table {
 
   /// The records of rows in memory: [rows x size].
   std::vector<float> records(const std::vector<RowId>& rows) const;
-  /// Gives distinct keys without a row in memory a row with their records; returns these rows.
+  /// Copies rows in memory to records that the device can reach: record i lies at places[i]. Waits.
+  void copy_records(Stream<B>& stream, const std::vector<RowId>& rows,
+                    const std::vector<float*>& places) const;
+  /// Gives distinct keys without a row in memory a row with the record at places[i], which the
+  /// device can reach; returns these rows. Waits.
   std::vector<RowId> insert_records(Stream<B>& stream, const std::vector<Key>& keys,
-                                    const float* records);
+                                    const std::vector<float*>& places);
   /// Sets rows in memory to records [rows x size].
   void set_records(Stream<B>& stream, const std::vector<RowId>& rows, const float* records);
   /// Forgets the rows in memory from `rows` on.
   void forget_from(RowId rows);
 
  private:
+  /// Moves rows in memory to the records at `places`, or from there, with their statuses. Waits.
+  template <bool kOut>
+  void move_records(Stream<B>& stream, const std::vector<RowId>& rows,
+                    const std::vector<float*>& places) const;
+
   /// The time as the restrict policy counts it.
   std::uint32_t now() const;
 

@@ -59,9 +59,13 @@ Table<B>::Table(TableOptions options, Range shards, std::int64_t rank, std::int6
   }
   std::int64_t room = options_.init_capacity * shards.size() / kShards;
   if (!in_memory(options_.kv_creator)) {
-    stored_ = std::make_unique<StoredRows>(options_, layout_,
-                                           StoreOwner{rank, owners_of(options_, ranks)});
+    stored_ = std::make_unique<StoredRows>(
+        options_, layout_, StoreOwner{rank, owners_of(options_, ranks)}, host_memory<B>());
     room = std::min(room, stored_->most_rows());
+    if (!stored_->writes_through()) {
+      store_.limit(stored_->most_rows());
+      statuses_.limit(stored_->most_rows());
+    }
   }
   index_.reserve(room);
 }

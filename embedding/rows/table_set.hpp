@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -48,6 +49,10 @@ class TableSet {
 
   /// Table::dropped of the tables with an admission, over all ranks. Collective where there is one.
   std::int64_t not_admitted() const;
+
+  /// The rows that steps of tables with `tiered` have used so far, over all ranks; nothing where
+  /// there is no such table. Collective where there is one.
+  std::optional<FastCounts> fast_counts() const;
 
   /// Table::mark_changes of all tables, for instance after a save.
   void mark_changes(Stream<B>& stream);

@@ -89,6 +89,25 @@ std::int64_t TableSet<B>::not_admitted() const {
 }
 
 template <Backend B>
+std::optional<FastCounts> TableSet<B>::fast_counts() const {
+  bool some = false;
+  std::int64_t counts[] = {0, 0};
+  for (const auto& table : tables_) {
+    const StoredRows* held = table->stored();
+    if (held != nullptr && !held->writes_through()) {
+      some = true;
+      counts[0] += held->counts().found;
+      counts[1] += held->counts().fetched;
+    }
+  }
+  if (!some) {
+    return std::nullopt;
+  }
+  communicator_->all_reduce(Span<std::int64_t>(counts, 2), Reduction::sum);
+  return FastCounts{counts[0], counts[1]};
+}
+
+template <Backend B>
 void TableSet<B>::mark_changes(Stream<B>& stream) {
   for (const auto& table : tables_) {
     table->mark_changes(stream);

@@ -15,7 +15,7 @@ namespace {
 
 /// What a configuration can name without a program.
 using BuiltInRows = std::variant<HostRows, DeviceRows, RocksDbRows, RedisRows, TieredRows>;
-using BuiltInSlowRows = std::variant<RocksDbRows, RedisRows>;
+using BuiltInSlowRows = std::variant<RocksDbRows, RedisRows, HostRows>;
 
 /// The names of a family, then those of the stores of a program.
 template <class Family>
@@ -30,8 +30,7 @@ FamilyNames with_own(const char* kind, const OwnRules& own) {
 constexpr KeyMeaning kStoreKeys[] = {
     {"type", "",
      "memory of the ranks, or of their GPUs, a RocksDB of each rank, a Redis server that jobs "
-     "share, or memory in "
-     "front of one of the two"},
+     "share, or memory in front of one of the two or of the memory of the host"},
     {"path", "path", "a folder on local disk"},
     {"host", "", "a name, an address, or the path of a Unix socket"},
     {"port", "", "of the server; of no use with a socket"},

@@ -78,7 +78,9 @@ struct OwnStoreRows {
   bool operator==(const OwnStoreRows&) const = default;
 };
 
-using SlowRows = std::variant<RocksDbRows, RedisRows, OwnStoreRows>;
+/// What may be behind the memory of `tiered`. HostRows: memory of the host, which a CUDA device
+/// reads and writes where it lies (pinned).
+using SlowRows = std::variant<RocksDbRows, RedisRows, HostRows, OwnStoreRows>;
 
 /// Memory for so many bytes of a table on each rank, in front of a slower store that holds the
 /// rest.

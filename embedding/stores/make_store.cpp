@@ -52,8 +52,8 @@ std::string missing_library(const KvCreator& creator) {
 }
 
 std::unique_ptr<Store> make_store(const SlowRows& rows, RecordLayout layout,
-                                  const StoreOwner& owner) {
-  return visit_variant(rows, [&](const auto& slow) {
+                                  const StoreOwner& owner, const HostMemory& memory) {
+  return visit_variant(rows, [&](const auto& slow) -> std::unique_ptr<Store> {
     using Rows = std::decay_t<decltype(slow)>;
     if constexpr (std::is_same_v<Rows, OwnStoreRows>) {
       std::unique_ptr<Store> store = slow.store->open(layout, owner);
@@ -62,6 +62,8 @@ std::unique_ptr<Store> make_store(const SlowRows& rows, RecordLayout layout,
               "null",
               layout.table, name_of(KvCreator(slow)));
       return store;
+    } else if constexpr (std::is_same_v<Rows, HostRows>) {
+      return std::make_unique<HostStore>(std::move(layout), memory);
     } else if constexpr (std::is_same_v<Rows, RocksDbRows>) {
       return open_rocksdb(slow, std::move(layout), owner);
     } else {

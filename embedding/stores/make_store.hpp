@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "embedding/stores/host_store.hpp"
 #include "embedding/stores/kv_creator.hpp"
 #include "embedding/stores/store.hpp"
 #include "runtime/shard_owners.hpp"
@@ -23,9 +24,11 @@ struct StoreOwner {
 std::string missing_library(const KvCreator& creator);
 
 /// Opens the store, and makes it where there is none. Throws as Store does: where it cannot be
-/// reached, and where it is not one of this layout.
+/// reached, and where it is not one of this layout. A store in the memory of the host takes it from
+/// `memory`.
 std::unique_ptr<Store> make_store(const SlowRows& rows, RecordLayout layout,
-                                  const StoreOwner& owner);
+                                  const StoreOwner& owner,
+                                  const HostMemory& memory = host_memory<Cpu>());
 
 /// A text as one part of a path or of a key: letters, digits, "_", "-" and inner dots stay, all
 /// other bytes become %XX. Different texts stay different.

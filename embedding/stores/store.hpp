@@ -14,10 +14,16 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/hash.hpp"
 #include "runtime/portable.hpp"
 #include "runtime/runs.hpp"
 
 namespace keyshard {
+
+/// Hashes keys, which programs choose.
+struct KeyHash {
+  std::size_t operator()(Key key) const { return mix64(key); }
+};
 
 /// A key and its shard.
 struct StoreKey {

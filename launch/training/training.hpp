@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +48,8 @@ class Training {
   virtual std::vector<std::pair<std::string, std::int64_t>> rows() = 0;
   /// TableSet::not_admitted.
   virtual std::int64_t not_admitted() = 0;
+  /// TableSet::fast_counts.
+  virtual std::optional<FastCounts> fast_counts() = 0;
 
   /// evaluate_split (evaluation.hpp).
   virtual SplitMetrics evaluate(

@@ -62,6 +62,8 @@ class TrainingOn : public Training {
 
   std::int64_t not_admitted() override { return trainer_.tables().not_admitted(); }
 
+  std::optional<FastCounts> fast_counts() override { return trainer_.tables().fast_counts(); }
+
   SplitMetrics evaluate(
       DataReader& reader, const EvaluationPlan& plan,
       const std::function<void(const Batch&, const std::vector<float>&)>& each) override {

@@ -353,7 +353,7 @@ void check_access(const void* address, std::size_t bytes, bool write, bool align
   const auto* work = static_cast<const char*>(engine->work);
   const bool own = at >= stack && at < stack + me.fiber.stack_bytes;
   const bool parameter = !write && at >= work && at + bytes <= work + engine->grid.work_bytes;
-  if (!own && !parameter && !is_device(address, bytes)) {
+  if (!own && !parameter && !is_device(address, bytes) && !is_pinned(address, bytes)) {
     refuse(std::string("a kernel ") + (write ? "writes " : "reads ") + std::to_string(bytes) +
            " bytes that are no memory of the device");
   }

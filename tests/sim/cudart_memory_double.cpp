@@ -1,8 +1,6 @@
 // Doubles of the CUDA runtime calls that give memory and copy it (cudart_double.cpp).
 #include <cstring>
 #include <memory>
-#include <mutex>
-#include <set>
 #include <vector>
 
 #include "tests/sim/cudart_double.hpp"
@@ -12,27 +10,11 @@
 namespace keyshard::sim {
 namespace {
 
-/// Pinned blocks of the host.
-struct Pinned {
-  std::mutex mutex;
-  std::set<void*> blocks;
-};
-
-Pinned& pinned() {
-  static Pinned one;
-  return one;
-}
-
-bool is_pinned(const void* address) {
-  const std::lock_guard lock(pinned().mutex);
-  return pinned().blocks.contains(const_cast<void*>(address));
-}
-
 /// What a copy reads: pageable memory of the host is staged by the call, pinned memory is read when
 /// the queue comes to the copy.
 std::shared_ptr<std::vector<unsigned char>> staged(const void* from, std::size_t bytes,
                                                    cudaMemcpyKind kind) {
-  if (kind != cudaMemcpyHostToDevice || is_pinned(from)) {
+  if (kind != cudaMemcpyHostToDevice || is_pinned(from, bytes)) {
     return nullptr;
   }
   const auto* first = static_cast<const unsigned char*>(from);
@@ -81,9 +63,7 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 
 cudaError_t cudaMallocHost(void** block, std::size_t bytes) {
-  *block = ::operator new(bytes);
-  const std::lock_guard lock(pinned().mutex);
-  pinned().blocks.insert(*block);
+  *block = allocate_pinned(bytes);
   return cudaSuccess;
 }
 
@@ -91,9 +71,7 @@ cudaError_t cudaMallocHost(void** block, std::size_t bytes) {
 cudaError_t cudaFreeHost(void* block) {
   return guarded([&] {
     finish_all();
-    const std::lock_guard lock(pinned().mutex);
-    pinned().blocks.erase(block);
-    ::operator delete(block);
+    release_pinned(block);
   });
 }
 

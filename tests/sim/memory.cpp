@@ -28,7 +28,8 @@ struct Area {
 
 struct Memory {
   std::recursive_mutex mutex;
-  std::map<char*, Area> areas;  // by the first byte handed out
+  std::map<char*, Area> areas;          // by the first byte handed out
+  std::map<char*, std::size_t> pinned;  // blocks of the host
   std::size_t bytes = 0;
   int openings = 0;
 };
@@ -36,6 +37,12 @@ struct Memory {
 Memory& memory() {
   static Memory all;
   return all;
+}
+
+void fill_garbage(char* first, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; ++i) {
+    first[i] = static_cast<char>(garbage(i));
+  }
 }
 
 void protect_all(int protection) {
@@ -72,9 +79,7 @@ void* allocate(std::size_t bytes) {
   char* pages = static_cast<char*>(all) + kPage;
   char* first = pages + (mapped - room);
   mprotect(pages, mapped, PROT_READ | PROT_WRITE);
-  for (std::size_t i = 0; i < room; ++i) {
-    first[i] = static_cast<char>(garbage(i));
-  }
+  fill_garbage(first, room);
   const std::lock_guard lock(memory().mutex);
   memory().areas[first] = {pages, mapped, bytes};
   memory().bytes += bytes;
@@ -120,6 +125,31 @@ bool is_device(const void* address, std::size_t bytes) {
 std::size_t allocated_bytes() {
   const std::lock_guard lock(memory().mutex);
   return memory().bytes;
+}
+
+void* allocate_pinned(std::size_t bytes) {
+  auto* block = static_cast<char*>(::operator new(bytes));
+  fill_garbage(block, bytes);
+  const std::lock_guard lock(memory().mutex);
+  memory().pinned.emplace(block, bytes);
+  return block;
+}
+
+void release_pinned(void* block) {
+  const std::lock_guard lock(memory().mutex);
+  memory().pinned.erase(static_cast<char*>(block));
+  ::operator delete(block);
+}
+
+bool is_pinned(const void* address, std::size_t bytes) {
+  const auto* at = static_cast<const char*>(address);
+  const std::lock_guard lock(memory().mutex);
+  auto found = memory().pinned.upper_bound(const_cast<char*>(at));
+  if (found == memory().pinned.begin()) {
+    return false;
+  }
+  --found;
+  return at + bytes <= found->first + found->second;
 }
 
 }  // namespace keyshard::sim

@@ -16,6 +16,13 @@ void release_memory(void* block);
 /// Whether all of `bytes` bytes lie in one allocation.
 bool is_device(const void* address, std::size_t bytes);
 
+/// Pinned memory of the host, which kernels may read and write too.
+void* allocate_pinned(std::size_t bytes);
+void release_pinned(void* block);
+
+/// Whether all of `bytes` bytes lie in one pinned block.
+bool is_pinned(const void* address, std::size_t bytes);
+
 /// Bytes that are allocated.
 std::size_t allocated_bytes();
 

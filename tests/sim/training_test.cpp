@@ -69,6 +69,29 @@ TEST_F(SimTraining, HasTheSameBitsWhicheverRanksOwnTheRows) {
   }
 }
 
+/// Tables whose rows do not all fit their budgets of device memory.
+TEST_F(SimTraining, HasTheSameBitsWhereRowsLieInPinnedMemory) {
+  sim::reset_device({.guard = false});
+  const ScratchFolder folder;
+  std::vector<std::string> wide{"job.steps=6", "embedding.dim=64", "tables.C2.dim=64",
+                                "data.generator.vocabulary=3000"};
+  const TinyResult expected = train_on_threads(tiny_job(folder.path(""), "auto", 16, wide), 1, 1);
+  wide.emplace_back(
+      R"(embedding.kv_creator={type="tiered",fast_bytes=1048576,slow={type="host"}})");
+  for (const char* exchange : {"rows", "auto"}) {
+    for (const char* overlap : {"job.overlap=0", "job.overlap=1"}) {
+      std::vector<std::string> more = wide;
+      more.emplace_back(overlap);
+      const JobConfig config = tiny_job(folder.path(""), exchange, 16, more);
+      expect_same(train_on_threads(config, 1, 1), expected);
+      for (const int ranks : {1, 2}) {
+        SCOPED_TRACE(::testing::Message() << exchange << ", " << overlap << ", " << ranks);
+        expect_same(train_on_threads(config, ranks, 1, false, "", simulated()), expected);
+      }
+    }
+  }
+}
+
 TEST_F(SimTraining, HasTheSameBitsThroughHostMemory) {
   const ScratchFolder folder;
   const JobConfig config = tiny_job(folder.path(""), "auto", 16, {"job.steps=6"});

@@ -258,7 +258,7 @@ TEST(EmbeddingOptions, OfStoresAreReadWithTheirFieldsAndRefusedByName) {
       {R"({"type": "redis", "password": "x"})",
        "unknown key \"password\" in [embedding.kv_creator]"},
       {R"({"type": "tiered", "slow": {"type": "rocksdb", "path": "x"}})", "needs fast_bytes"},
-      {R"({"type": "tiered", "fast_bytes": 2097152, "slow": "host"})", "kv_creator.slow.type"}};
+      {R"({"type": "tiered", "fast_bytes": 2097152, "slow": "device"})", "kv_creator.slow.type"}};
   for (const auto& [creator, part] : wrong) {
     const Lines problems =
         read(std::string(R"({"embedding": {"kv_creator": )") + creator + "}}").problems;

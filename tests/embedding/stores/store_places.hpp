@@ -15,8 +15,8 @@
 
 namespace keyshard::testing {
 
-/// A fixture with the parameter "host", "rocksdb", "redis", "own", "tiered_rocksdb", "tiered_redis"
-/// or "tiered_own".
+/// A fixture with the parameter "host", "rocksdb", "redis", "own", "tiered_rocksdb",
+/// "tiered_redis", "tiered_own" or "tiered_host".
 class StorePlaces : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
@@ -38,6 +38,9 @@ class StorePlaces : public ::testing::TestWithParam<std::string> {
     }
     if (GetParam() == "rocksdb") {
       return disk;
+    }
+    if (GetParam() == "tiered_host") {
+      return TieredRows{kLeastFastBytes, HostRows{}};
     }
     if (GetParam() == "tiered_rocksdb") {
       return TieredRows{kLeastFastBytes, disk};

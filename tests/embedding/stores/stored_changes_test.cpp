@@ -105,7 +105,7 @@ class StoredChanges : public StorePlaces {};
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, StoredChanges,
                          ::testing::Values("host", "rocksdb", "redis", "own", "tiered_rocksdb",
-                                           "tiered_redis", "tiered_own"),
+                                           "tiered_redis", "tiered_own", "tiered_host"),
                          [](const auto& which) { return which.param; });
 
 TEST_P(StoredChanges, AdmissionByCountIsItsDefinitionOnAnyNumberOfRanks) {

@@ -17,7 +17,7 @@ class StoredInference : public StorePlaces {};
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, StoredInference,
                          ::testing::Values("host", "rocksdb", "redis", "own", "tiered_rocksdb",
-                                           "tiered_redis", "tiered_own"),
+                                           "tiered_redis", "tiered_own", "tiered_host"),
                          [](const auto& which) { return which.param; });
 
 /// A layer whose key k < 100 has the row `k + add` on its owner; other keys read 2.

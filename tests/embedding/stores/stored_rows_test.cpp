@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
 
 #include <gtest/gtest.h>
 
@@ -94,7 +95,7 @@ class StoredRowsTest : public StorePlaces {
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, StoredRowsTest,
                          ::testing::Values("host", "rocksdb", "redis", "own", "tiered_rocksdb",
-                                           "tiered_redis", "tiered_own"),
+                                           "tiered_redis", "tiered_own", "tiered_host"),
                          [](const auto& which) { return which.param; });
 
 TEST_P(StoredRowsTest, ALookupReadsInitialValuesAndMakesNoRow) {
@@ -259,6 +260,41 @@ void let_rows_leave(TableSet<Cpu>& tables, Stream<Cpu>& stream) {
   }
   EXPECT_LE(static_cast<std::int64_t>(table.index().bytes()) + most * table.layout().stride * 4,
             kLeastFastBytes);
+}
+
+/// A row counts once a step: as found where it lay in memory when the step first used it.
+void count_rows(TableSet<Cpu>& tables, Stream<Cpu>& stream) {
+  const StoredRows& held = *tables.at("items").stored();
+  const std::int64_t most = held.most_rows(), half = most / 2;
+  const auto counts = [&] {
+    const std::optional<FastCounts> all = tables.fast_counts();
+    EXPECT_TRUE(all);
+    return std::pair(all->found, all->fetched);
+  };
+  step(stream, tables, ones_from(0, half));
+  EXPECT_EQ(counts(), std::pair(std::int64_t{0}, std::int64_t{0}));  // new rows lie nowhere
+  EXPECT_EQ(tables.fast_counts()->share(), 1);
+  step(stream, tables, ones_from(0, half));
+  EXPECT_EQ(counts(), std::pair(half, std::int64_t{0}));
+  step(stream, tables, ones_from(1'000'000, most - 1));  // the first ones leave
+  step(stream, tables, ones_from(0, 10));
+  EXPECT_EQ(counts(), std::pair(half, std::int64_t{10}));
+  EXPECT_EQ(tables.fast_counts()->share(),
+            static_cast<double>(half) / static_cast<double>(half + 10));
+}
+
+TEST_P(StoredRowsTest, RowsThatLieInFastMemoryAreCounted) {
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    TableSet<Cpu> tables(communicator);
+    Table<Cpu>& table = tables.create(options_of(creator()));
+    if (is_tiered()) {
+      count_rows(tables, stream);
+      EXPECT_LE(table.bytes(), static_cast<std::size_t>(kLeastFastBytes));
+    } else {
+      step(stream, tables, ones_from(0, 3));
+      EXPECT_FALSE(tables.fast_counts());
+    }
+  });
 }
 
 TEST(RocksDbOfOwners, IsRefusedByOthersUntilTheyReplaceIt) {

@@ -89,7 +89,7 @@ class StoredSteps : public StorePlaces {};
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, StoredSteps,
                          ::testing::Values("rocksdb", "redis", "own", "tiered_rocksdb",
-                                           "tiered_redis", "tiered_own"),
+                                           "tiered_redis", "tiered_own", "tiered_host"),
                          [](const auto& which) { return which.param; });
 
 TEST_P(StoredSteps, HaveTheDigestOfHostMemoryOnAnyNumberOfRanks) {

@@ -52,6 +52,22 @@ TEST_F(LostDevice, ACollectiveInABranchIsFound) {
   EXPECT_NE(failure_.find("blocks_test.cpp:"), std::string::npos) << failure_;
 }
 
+/// A lane that leaves before the others meet.
+struct LeavesEarly {
+  template <class Team>
+  KEYSHARD_HD void operator()(std::int64_t, const Team& team) const {
+    if (team.thread_rank() == 3) {
+      return;
+    }
+    team.sync();
+  }
+};
+
+TEST_F(LostDevice, ALaneThatLeavesBeforeACollectiveIsFound) {
+  EXPECT_EQ(lost(20, [](auto& stream) { for_each_row(stream, 1, LeavesEarly{}); }), 20);
+  EXPECT_NE(failure_.find("lane"), std::string::npos) << failure_;
+}
+
 /// Lanes that are at two different collectives.
 struct TwoCollectives {
   template <class Team>
@@ -187,6 +203,40 @@ TEST_F(LostDevice, AVoteInThePlaceOfASyncIsARace) {
   }
   EXPECT_EQ(races_of_hand_over<true>(), 0);
   EXPECT_GE(races_of_hand_over<false>(), 1);
+}
+
+/// Hands a number from one lane to the others by a word that orders no other memory.
+struct Publish {
+  std::uint32_t* flag;
+  std::int64_t* number;
+  std::int64_t* out;
+
+  KEYSHARD_HD void operator()(std::int64_t i) const {
+    const AtomicWord word(*flag);
+    if (i == 0) {
+      *number = 7;
+      word.fetch_or(1);
+    } else if (word.load() != 0) {
+      out[i] = *number;
+    }
+  }
+};
+
+TEST_F(LostDevice, AWordThatIsPublishedRelaxedIsARace) {
+  if (!sim::kTsan) {
+    GTEST_SKIP() << "only the mode tsan sees what orders memory";
+  }
+  const int before = sim::races();
+  for (int seed = 1; seed <= 20; ++seed) {
+    sim::reset_device({.seed = static_cast<std::uint64_t>(seed)});
+    Stream<Cuda> stream(0);
+    Buffer<std::uint32_t, Cuda> flag(stream, 1);
+    Buffer<std::int64_t, Cuda> number(stream, 1), out(stream, 64);
+    fill_zero(stream, flag.data(), 1);
+    for_each(stream, 64, Publish{flag.data(), number.data(), out.data()});
+    stream.wait();
+  }
+  EXPECT_GE(sim::races() - before, 1);  // a race of one place is not reported every time
 }
 
 struct ReadWord {

@@ -117,7 +117,7 @@ TEST_F(DedupOfDevice, TellsTablesApartByBlocks) {
       {0, 70, 70, 100},                // a block without occurrences
       {0, 1, 500, 501, 900, 900, 990}  // two ranks, each with three tables
   };
-  for_seeds(3, [&](int) {
+  for_seeds(20, [&](int) {
     Stream<Cuda> stream(0);
     for (const std::vector<std::int64_t>& blocks : plans) {
       Case c = make_case(static_cast<std::uint64_t>(blocks.back()), 40, 3, 1);

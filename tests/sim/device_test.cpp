@@ -1,10 +1,14 @@
 // Memory, queues and events of the simulated device.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <memory>
 
+#include "runtime/cuda_call.hpp"
 #include "runtime/event.hpp"
 #include "runtime/for_each_cuda.hpp"
+#include "runtime/pinned_memory.hpp"
 #include "runtime/stream_timer.hpp"
 #include "tests/sim/sim_test.hpp"
 
@@ -12,6 +16,7 @@ namespace keyshard {
 namespace {
 
 using testing::for_seeds;
+using testing::seeds_of_test;
 using Device = testing::SimTest;
 
 struct AddOne {
@@ -157,13 +162,70 @@ TEST_F(Device, FreshMemoryIsNaN) {
 }
 
 TEST_F(Device, PageableMemoryMayGoWhenACopyHasBeenGiven) {
-  for_seeds(5, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     std::vector<std::int64_t> host(10, 4);
     Buffer<std::int64_t, Cuda> device = to_device(stream, host);
     host.assign(10, 5);
     EXPECT_EQ(to_host(stream, device), std::vector<std::int64_t>(10, 4));
   });
+}
+
+/// Pinned memory is read when the queue comes to the copy: what is written there too early travels.
+TEST_F(Device, StagingThatIsUsedAgainTooEarlyIsSeen) {
+  int wrong = 0;
+  for_seeds(20, [&](int) {
+    Stream<Cuda> stream(0);
+    PinnedMemory staging;
+    auto* numbers = reinterpret_cast<std::int64_t*>(staging.room(30 * 8).data());
+    std::fill_n(numbers, 30, 4);
+    Buffer<std::int64_t, Cuda> device(stream, 10);
+    copy_to_device(stream, numbers + 20, 10, device.data());  // in the middle of the block, too
+    std::fill_n(numbers, 30, 5);
+    wrong += to_host(stream, device) == std::vector<std::int64_t>(10, 4) ? 0 : 1;
+    std::fill_n(numbers, 30, 6);
+    copy_to_device(stream, numbers, 10, device.data());
+    stream.wait();
+    std::fill_n(numbers, 30, 7);
+    EXPECT_EQ(to_host(stream, device), std::vector<std::int64_t>(10, 6));
+  });
+  EXPECT_EQ(wrong, 2 * seeds_of_test(20));
+}
+
+TEST_F(Device, AResultThatIsReadBeforeTheWaitIsSeen) {
+  int wrong = 0;
+  for_seeds(20, [&](int) {
+    Stream<Cuda> stream(0);
+    PinnedMemory pinned;
+    auto* result = reinterpret_cast<std::int64_t*>(pinned.room(80).data());
+    std::fill_n(result, 10, 0);
+    Buffer<std::int64_t, Cuda> device = to_device(stream, std::vector<std::int64_t>(10, 4));
+    check_cuda(cudaMemcpyAsync(result, device.data(), 80, cudaMemcpyDeviceToHost, stream.handle()),
+               "cudaMemcpyAsync");
+    wrong += result[0] == 4 ? 0 : 1;
+    stream.wait();
+    EXPECT_EQ(result[0], 4);
+  });
+  EXPECT_EQ(wrong, 2 * seeds_of_test(20));
+}
+
+/// Memory that one queue gives back while another one still has work on it.
+void free_while_queued() {
+  sim::reset_device({.queues = sim::Queues::newest_first});
+  Stream<Cuda> user(0), owner(0);
+  Buffer<std::int64_t, Cuda> to(user, 10);
+  auto from = std::make_unique<Buffer<std::int64_t, Cuda>>(owner, 10);
+  fill_zero(owner, from->data(), 10);
+  owner.wait();
+  for_each(user, 10, AddOne{from->data(), to.data()});
+  from.reset();
+  owner.wait();
+  user.wait();
+}
+
+TEST_F(Device, MemoryThatIsFreedWhileWorkOnItIsQueuedIsFound) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(free_while_queued(), "");
 }
 
 TEST_F(Device, ACopyBetweenWrongKindsOfMemoryIsRefused) {

@@ -123,7 +123,7 @@ TEST_F(KeyIndexOfDevice, HoldsEveryKeyOnceWhileItGrows) {
 }
 
 TEST_F(KeyIndexOfDevice, KeysOfSeveralTablesArePlacedTogether) {
-  for_seeds(5, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     KeyIndex<Cuda> one({0, kFew}, 7), none({0, kFew}, 8), other({0, kFew}, 9);
     const Call call(stream, 0, 133);
@@ -140,7 +140,7 @@ TEST_F(KeyIndexOfDevice, KeysOfSeveralTablesArePlacedTogether) {
 }
 
 TEST_F(KeyIndexOfDevice, EveryValueIsAKey) {
-  for_seeds(5, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     KeyIndex<Cuda> index({0, kShards}, 7);
     Rows expected;
@@ -154,7 +154,7 @@ TEST_F(KeyIndexOfDevice, EveryValueIsAKey) {
 }
 
 TEST_F(KeyIndexOfDevice, AReplacedShardHasItsNewKeysAloneAndGivesRoomBack) {
-  for_seeds(5, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     KeyIndex<Cuda> index({0, kShards}, 7);
     std::vector<Key> keys;
@@ -202,7 +202,7 @@ struct Listed {
 };
 
 TEST_F(KeyIndexOfDevice, ListsTheKeysOfEveryShard) {
-  for_seeds(5, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     for (const std::int64_t n : kSizes) {
       const Listed listed(stream, n);
@@ -229,7 +229,7 @@ TEST_F(KeyIndexOfDevice, ListsTheKeysOfEveryShard) {
 }
 
 TEST_F(KeyIndexOfDevice, AllShardsAreReplacedTogether) {
-  for_seeds(5, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     for (const std::int64_t n : kSizes) {
       Listed listed(stream, n);
@@ -265,7 +265,7 @@ TEST_F(KeyIndexOfDevice, ReservedRoomIsNotGrownAgain) {
 }
 
 TEST_F(KeyIndexOfDevice, ThreadsFillDifferentShards) {
-  for_seeds(3, [](int) {
+  for_seeds(20, [](int) {
     KeyIndex<Cuda> index({0, kFew}, 7);
     const auto fill = [&](std::uint32_t first) {
       for (std::uint32_t shard = first; shard < kFew; shard += 2) {

@@ -32,7 +32,7 @@ std::vector<std::int64_t> numbers(std::int64_t n) {
 }
 
 TEST_F(Primitives, ScanSumsTheTermsBeforeEachElementAndAll) {
-  for_seeds(3, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     for (const std::int64_t n : kSizes) {
       const Buffer<std::int64_t, Cuda> in = to_device(stream, numbers(n));
@@ -73,7 +73,7 @@ std::vector<std::int64_t> sums_of_runs() {
 }
 
 TEST_F(Primitives, SumsOfRunsAreThoseOfTheirTerms) {
-  for_seeds(3, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     const Buffer<std::int64_t, Cuda> in = to_device(stream, numbers(1000));
     EXPECT_EQ(sum_runs(stream, Span<const std::int64_t>(kStarts), NumbersOfRuns{in.data()}),
@@ -106,7 +106,7 @@ struct PartsOfRuns {
 };
 
 TEST_F(Primitives, SumsOfRowsAddWhatLanesReturn) {
-  for_seeds(3, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     const Buffer<std::int64_t, Cuda> in = to_device(stream, numbers(1000));
     EXPECT_EQ(sum_rows(stream, Span<const std::int64_t>(kStarts), PartsOfRuns{in.data()}),
@@ -148,7 +148,7 @@ struct CountedRuns {
 };
 
 TEST_F(Primitives, SumsOfRowsCountWhatAllLanesHaveWritten) {
-  for_seeds(3, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     const Buffer<std::int64_t, Cuda> in = to_device(stream, numbers(1000));
     Buffer<std::int64_t, Cuda> out(stream, 1000);
@@ -165,7 +165,7 @@ struct IsOdd {
 };
 
 TEST_F(Primitives, SelectNumbersTheChosenElementsInOrder) {
-  for_seeds(3, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     for (const std::int64_t n : kSizes) {
       const Buffer<std::int64_t, Cuda> in = to_device(stream, numbers(n));
@@ -181,7 +181,7 @@ TEST_F(Primitives, SelectNumbersTheChosenElementsInOrder) {
 }
 
 TEST_F(Primitives, GroupByKeepsTheOrderInsideABucket) {
-  for_seeds(3, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     for (const std::int64_t n : kSizes) {
       const Buffer<std::int64_t, Cuda> in = to_device(stream, numbers(n));
@@ -218,7 +218,7 @@ struct Pair {
 };
 
 TEST_F(Primitives, SortPairsKeepsTheOrderOfEqualKeys) {
-  for_seeds(3, [](int) {
+  for_seeds(20, [](int) {
     Stream<Cuda> stream(0);
     for (const std::int64_t n : kSizes) {
       std::vector<Pair> pairs;

@@ -47,7 +47,7 @@ std::vector<unsigned char> copied_out(const RowStoreRef& store, const std::vecto
 }
 
 TEST_F(RowStoreOfDevice, PartsOfRowsComeBackAsTheyWere) {
-  for_seeds(5, [](int) {
+  for_seeds(20, [](int) {
     RowStore<Cuda> store(kStride);
     std::vector<unsigned char> all;
     for (const std::int64_t n : {0, 1, 31, 32, 33, 3000}) {  // more rows than the first slab has
@@ -82,7 +82,7 @@ TEST_F(RowStoreOfDevice, PartsOfRowsComeBackAsTheyWere) {
 }
 
 TEST_F(RowStoreOfDevice, ThreadsCopyDifferentRows) {
-  for_seeds(3, [](int) {
+  for_seeds(20, [](int) {
     RowStore<Cuda> store(kStride);
     store.allocate(100);
     const auto fill = [&](RowId first) {

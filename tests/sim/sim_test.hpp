@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -36,11 +37,19 @@ class SimTest : public ::testing::Test {
   int races_ = 0;
 };
 
-/// body(seed) for `seeds` seeds and both orders of queues, on a fresh device each time; a few seeds
-/// where accesses are watched, which is slow.
+/// With how many seeds a test runs whose author asks for `seeds`: a few where accesses are watched,
+/// which is slow, and as many as KEYSHARD_SIM_SEEDS says where that is more (tests/sim.sh).
+inline int seeds_of_test(int seeds) {
+  const char* asked = std::getenv("KEYSHARD_SIM_SEEDS");
+  const int usual = sim::kHooks || sim::kTsan ? std::min(seeds, 3) : seeds;
+  return asked == nullptr ? usual : std::max(usual, std::atoi(asked));
+}
+
+/// body(seed) for the seeds of a test (seeds_of_test) and both orders of queues, on a fresh device
+/// each time.
 template <class Body>
 void for_seeds(int seeds, const Body& body) {
-  seeds = sim::kHooks || sim::kTsan ? std::min(seeds, 3) : seeds;
+  seeds = seeds_of_test(seeds);
   for (const sim::Queues queues : {sim::Queues::drawn, sim::Queues::newest_first}) {
     for (int seed = 1; seed <= seeds; ++seed) {
       SCOPED_TRACE(::testing::Message()

@@ -205,6 +205,10 @@ cudaError_t cudaLaunchKernel(const void* stub, dim3 blocks, dim3 lanes, void** a
 
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 blocks, dim3 lanes, void** arguments,
                                std::size_t, cudaStream_t stream) {
+  {
+    const std::lock_guard lock(runtime().mutex);
+    ++runtime().work.kernels_of_nvcc;
+  }
   return launch(kernel, blocks, lanes, arguments, stream);
 }
 

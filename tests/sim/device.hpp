@@ -27,6 +27,7 @@ void reset_device(const Options& options);
 /// What has been given to the device since it was reset.
 struct Work {
   std::int64_t kernels = 0;
+  std::int64_t kernels_of_nvcc = 0;  ///< those among them that objects of nvcc have launched
   std::int64_t copies_to_device = 0;
   std::int64_t bytes_to_device = 0;
   std::int64_t copies_to_host = 0;

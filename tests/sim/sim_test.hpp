@@ -38,10 +38,16 @@ class SimTest : public ::testing::Test {
 };
 
 /// With how many seeds a test runs whose author asks for `seeds`: a few where accesses are watched,
-/// which is slow, and as many as KEYSHARD_SIM_SEEDS says where that is more (tests/sim.sh).
+/// which is slow, and on a real device, where nothing is drawn; as many as KEYSHARD_SIM_SEEDS says
+/// where that is more (tests/sim.sh).
 inline int seeds_of_test(int seeds) {
   const char* asked = std::getenv("KEYSHARD_SIM_SEEDS");
-  const int usual = sim::kHooks || sim::kTsan ? std::min(seeds, 3) : seeds;
+#ifdef KEYSHARD_REAL_DEVICE
+  constexpr bool kFew = true;
+#else
+  constexpr bool kFew = sim::kHooks || sim::kTsan;
+#endif
+  const int usual = kFew ? std::min(seeds, 3) : seeds;
   return asked == nullptr ? usual : std::max(usual, std::atoi(asked));
 }
 

@@ -132,6 +132,23 @@ void train_both(std::uint64_t steps, std::uint64_t count) {
 
 TEST_F(TieredOnDevice, HasTheRowsOfACpuWithinItsBudget) { train_both(8, 1000); }
 
+#ifndef KEYSHARD_REAL_DEVICE
+
+#ifdef KEYSHARD_SIM_NVCC
+constexpr bool kOfNvcc = !sim::kHooks && !sim::kTsan;
+#else
+constexpr bool kOfNvcc = false;
+#endif
+
+TEST_F(TieredOnDevice, RunsTheObjectsOfNvccWhereThereIsOne) {
+  train_both(4, 1300);
+  const sim::Work work = sim::work();
+  EXPECT_GT(work.kernels, 0);
+  EXPECT_EQ(work.kernels_of_nvcc > work.kernels / 2, kOfNvcc);
+}
+
+#endif
+
 TEST_F(TieredOnDevice, HasTheRowsOfACpuInAnyOrderOfQueuesAndLanes) {
   for_seeds(2, [](int) { train_both(4, 1300); });
 }

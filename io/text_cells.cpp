@@ -25,13 +25,15 @@ inline std::size_t CellSplitter::end_of_cell(std::string_view line, std::size_t 
 
 const char* CellSplitter::split(std::string_view line) {
   cells_.clear();
+  if (separator_.size() == 1) {
+    return split_by_byte(line);
+  }
   if (quote_ && line.find('"') != std::string_view::npos) {
     return split_quoted(line);
   }
   for (std::size_t begin = 0;;) {
     const std::size_t end = end_of_cell(line, begin);
-    const std::string_view cell = line.substr(begin, end - begin);
-    cells_.push_back(trim_ ? trimmed(cell) : cell);
+    add_cell(line.substr(begin, end - begin));
     if (end == line.size()) {
       return nullptr;
     }
@@ -39,7 +41,26 @@ const char* CellSplitter::split(std::string_view line) {
   }
 }
 
+/// Where the separator is one byte: piece by piece, until a quote shows up.
+const char* CellSplitter::split_by_byte(std::string_view line) {
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < line.size(); at += kMarkPiece) {
+    find_(line.substr(at, kMarkPiece), separator_[0], marks_);
+    if (quote_ && marks_.quotes) {
+      return split_quoted(line);
+    }
+    for (std::size_t i = 0; i < marks_.separators; ++i) {
+      const std::size_t end = at + marks_.at[i];
+      add_cell({line.data() + begin, end - begin});
+      begin = end + 1;
+    }
+  }
+  add_cell(line.substr(begin));
+  return nullptr;
+}
+
 const char* CellSplitter::split_quoted(std::string_view line) {
+  cells_.clear();
   // The buffer never grows while views point into it.
   unquoted_.clear();
   unquoted_.reserve(line.size());
@@ -52,8 +73,7 @@ const char* CellSplitter::split_quoted(std::string_view line) {
       }
     } else {
       const std::size_t end = end_of_cell(line, at);
-      const std::string_view cell = line.substr(at, end - at);
-      cells_.push_back(trim_ ? trimmed(cell) : cell);
+      add_cell(line.substr(at, end - at));
       at = end;
     }
     if (at == line.size()) {
@@ -83,7 +103,7 @@ const char* CellSplitter::take_quoted(std::string_view line, std::size_t& at) {
       break;
     }
   }
-  cells_.push_back(trim_ ? trimmed(cell) : cell);
+  add_cell(cell);
   at = skip_blanks(line, at);
   return ends_cell(line, at) ? nullptr : kTextBehindQuote;
 }

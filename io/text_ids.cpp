@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "io/text_cells.hpp"
-#include "io/text_number.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/hash.hpp"
 #include "runtime/shown.hpp"
@@ -42,13 +41,18 @@ std::int64_t count_items(std::string_view cell, std::string_view separator) {
   return count;
 }
 
-bool is_one_of(const std::vector<std::string>& texts, std::string_view cell) {
-  return std::find(texts.begin(), texts.end(), cell) != texts.end();
-}
-
 }  // namespace
 
 Key missing_key(const std::string& key_space) { return hash_of(hash_bytes(key_space), 0x3155146); }
+
+bool MissingTexts::is_listed(std::string_view cell) const {
+  for (const std::string& text : texts_) {
+    if (text == cell) {
+      return true;
+    }
+  }
+  return false;
+}
 
 IdsParser::IdsParser(const DataOptions& options, const ColumnOptions& column)
     : column_(column),
@@ -57,14 +61,15 @@ IdsParser::IdsParser(const DataOptions& options, const ColumnOptions& column)
       keys_(column.key_space, column.hash),
       padding_(column.padding_key()),
       weights_(beside(options, column.id_weights)),
-      mask_(beside(options, column.mask)) {}
+      mask_(beside(options, column.mask)),
+      alone_(column.role == ColumnRole::id && !weights_ && !mask_) {}
 
 /// The column of that name, which read_data_options has checked; nothing for no name.
 std::optional<IdsParser::Beside> IdsParser::beside(const DataOptions& options,
                                                    const std::string& name) const {
   for (const ColumnOptions& other : options.columns) {
     if (!name.empty() && other.name == name) {
-      return Beside{name, other.list_separator, options.missing_of(other)};
+      return Beside{name, other.list_separator, MissingTexts(options.missing_of(other))};
     }
   }
   return std::nullopt;
@@ -75,14 +80,12 @@ std::string_view IdsParser::separator() const {
                                          : std::string_view();
 }
 
-bool IdsParser::is_missing(std::string_view cell) const { return is_one_of(missing_, cell); }
-
 std::string_view IdsParser::item(std::string_view text) const {
   return trim_ ? trimmed(text) : text;
 }
 
 std::optional<std::string> IdsParser::parse_id(std::string_view id, Batch& batch) const {
-  if (is_missing(id)) {
+  if (missing_.has(id)) {
     if (column_.missing_is_id) {
       batch.ids.push_back(missing_key(column_.key_space));
     }
@@ -100,7 +103,7 @@ std::optional<std::string> IdsParser::parse_id(std::string_view id, Batch& batch
 }
 
 std::optional<std::string> IdsParser::parse_alone(std::string_view cell, Batch& batch) const {
-  if (column_.role == ColumnRole::id || is_missing(cell)) {
+  if (column_.role == ColumnRole::id || missing_.has(cell)) {
     return parse_id(cell, batch);
   }
   std::optional<std::string> problem;
@@ -145,9 +148,9 @@ std::optional<std::string> IdsParser::parse_mask(std::string_view number, bool& 
 }
 
 std::optional<std::string> IdsParser::parse_beside(const IdCells& cells, Batch& batch) const {
-  const bool none = is_missing(cells.ids);
-  const bool weighted = weights_ && !(none && is_one_of(weights_->missing, cells.weights));
-  const bool masked = mask_ && !(none && is_one_of(mask_->missing, cells.mask));
+  const bool none = missing_.has(cells.ids);
+  const bool weighted = weights_ && !(none && weights_->missing.has(cells.weights));
+  const bool masked = mask_ && !(none && mask_->missing.has(cells.mask));
   const std::string_view between = none ? std::string_view() : separator();
   const std::int64_t n = count_items(cells.ids, between);
   std::optional<std::string> problem =

@@ -9,10 +9,10 @@
 #include "io/first_bytes.hpp"
 #include "io/text_header.hpp"
 #include "io/text_number.hpp"
+#include "io/text_transform.hpp"
 #include "runtime/digest.hpp"
 #include "runtime/error.hpp"
 #include "runtime/hash.hpp"
-#include "runtime/portable_math.hpp"
 #include "runtime/shown.hpp"
 
 namespace keyshard {
@@ -130,7 +130,9 @@ void RecordParser::read_first(std::string_view first, const std::string& place) 
   const std::vector<std::size_t> places = cells_of_columns(options_, cells, place);
   for (const ColumnOptions& column : options_.columns) {
     if (column.role != ColumnRole::ignore) {
-      columns_.push_back({column, places[columns_.size()]});
+      columns_.push_back({column, places[columns_.size()],
+                          MissingTexts(options_.missing_of(column)),
+                          column.role == ColumnRole::dense && column.buckets.empty()});
       least_cells_ = std::max(least_cells_, columns_.back().cell + 1);
     }
   }
@@ -299,14 +301,7 @@ std::optional<std::string> RecordParser::parse_dense(std::string_view cell,
     batch.id_offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));
     return std::nullopt;
   }
-  float value = static_cast<float>(*number);
-  if (missing) {
-    value = static_cast<float>(column.fill);
-  } else if (column.transform == DenseTransform::log) {
-    value = static_cast<float>(std::copysign(portable_log(1.0 + std::fabs(*number)), *number));
-  } else if (column.transform == DenseTransform::standard) {
-    value = static_cast<float>((*number - column.mean) / column.stddev);
-  }
+  const float value = missing ? static_cast<float>(column.fill) : transformed(*number, column);
   batch.dense.push_back(value);
   return missing ? std::nullopt : float_problem(value, cell, column);
 }
@@ -325,16 +320,48 @@ std::optional<std::string> RecordParser::parse_ids(std::size_t c, Batch& batch) 
   return problem;
 }
 
+std::optional<std::string> RecordParser::parse_column(std::size_t c, Batch& batch) const {
+  const ColumnOptions& column = columns_[c].options;
+  const std::string_view cell = cell_at(columns_[c].cell);
+  return column.role == ColumnRole::label    ? parse_label(cell, column, batch)
+         : column.role == ColumnRole::weight ? parse_weight(cell, column, batch)
+         : column.role == ColumnRole::dense  ? parse_dense(cell, column, batch)
+         : column.has_ids()                  ? parse_ids(c, batch)
+                                             : std::nullopt;  // goes with ids
+}
+
+/// Adds an id, a short number or a missing one; else leaves the batch as it was: false.
+inline bool RecordParser::add_quickly(const Column& column, std::string_view cell,
+                                      Batch& batch) const {
+  if (column.ids && column.ids->add_one(cell, batch)) {
+    batch.id_offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));
+    return true;
+  }
+  if (!column.is_plain_dense) {
+    return false;
+  }
+  if (column.missing.has(cell)) {
+    batch.dense.push_back(static_cast<float>(column.options.fill));
+    return true;
+  }
+  const std::optional<double> number = parse_short_decimal(cell);
+  const float value = number ? transformed(*number, column.options) : 0;
+  if (!number || !std::isfinite(value)) {
+    return false;
+  }
+  batch.dense.push_back(value);
+  return true;
+}
+
 std::optional<std::string> RecordParser::parse_cells(Batch& batch) const {
+  const std::vector<std::string_view>& cells = splitter_.cells();
+  const std::size_t lacking = lacks_label() ? *label_cell_ : cells.size();
   std::optional<std::string> problem;
   for (std::size_t c = 0; c < columns_.size() && !problem; ++c) {
-    const ColumnOptions& column = columns_[c].options;
-    const std::string_view cell = cell_at(columns_[c].cell);
-    problem = column.role == ColumnRole::label    ? parse_label(cell, column, batch)
-              : column.role == ColumnRole::weight ? parse_weight(cell, column, batch)
-              : column.role == ColumnRole::dense  ? parse_dense(cell, column, batch)
-              : column.has_ids()                  ? parse_ids(c, batch)
-                                                  : std::nullopt;  // goes with ids
+    const std::size_t place = columns_[c].cell;
+    if (!add_quickly(columns_[c], cells[place - (place > lacking ? 1 : 0)], batch)) {
+      problem = parse_column(c, batch);
+    }
   }
   if (weighted_) {
     batch.id_weights.resize(batch.ids.size(), 1);

@@ -41,6 +41,15 @@ class RecordParser {
   std::optional<std::string> parse(std::string_view line, Batch& batch);
 
  private:
+  struct Column {
+    ColumnOptions options;
+    std::size_t cell;
+    MissingTexts missing;
+    bool is_plain_dense = false;                         ///< numbers, without buckets
+    std::optional<IdsParser> ids = {};                   ///< of a column of ids
+    std::optional<std::size_t> weights = {}, mask = {};  ///< the cells that go with the ids
+  };
+
   void read_first(std::string_view first, const std::string& place);
   void find_kept(const std::string& place);
   bool lacks_label() const;
@@ -55,15 +64,10 @@ class RecordParser {
                                           Batch& batch) const;
   std::optional<std::string> parse_dense(std::string_view cell, const ColumnOptions& column,
                                          Batch& batch) const;
+  bool add_quickly(const Column& column, std::string_view cell, Batch& batch) const;
+  std::optional<std::string> parse_column(std::size_t c, Batch& batch) const;
   std::optional<std::string> parse_ids(std::size_t c, Batch& batch) const;
   std::optional<std::string> parse_cells(Batch& batch) const;
-
-  struct Column {
-    ColumnOptions options;
-    std::size_t cell;
-    std::optional<IdsParser> ids = {};                   ///< of a column of ids
-    std::optional<std::size_t> weights = {}, mask = {};  ///< the cells that go with the ids
-  };
 
   std::optional<std::size_t> cell_of(const std::string& name) const;
 

@@ -85,5 +85,39 @@ TEST(TextNumber, WholeOnesAreThoseOfThePlainParser) {
   }
 }
 
+void expect_as_plainly(const std::string& cell) {
+  const std::optional<double> plain = parse_number_plainly(cell), number = parse_number(cell);
+  ASSERT_EQ(number, plain) << cell;
+  ASSERT_EQ(std::signbit(number.value_or(0)), std::signbit(plain.value_or(0))) << cell;
+}
+
+TEST(TextNumber, ShortDecimalsOfEveryShapeAreThoseOfThePlainParser) {
+  const std::string cells =
+      "- . -. -0 0. .0 -.5 7. 1..2 1.2.3 .1. --1 +1 +-1 -+1 1e3 999999999999999 9999999999999999 "
+      "99999999999999.9 0.00000000000001 .000000000000001 9007199254740993 0.1 1,5 1/2 1:2 ";
+  expect_as_plainly("");
+  expect_as_plainly(" 1");
+  expect_as_plainly("1 ");
+  for (std::size_t at = 0; at < cells.size();) {
+    const std::size_t end = cells.find(' ', at);
+    expect_as_plainly(cells.substr(at, end - at));
+    at = end + 1;
+  }
+}
+
+TEST(TextNumber, RandomShortDecimalsAreThoseOfThePlainParser) {
+  std::mt19937_64 random(8);
+  for (int i = 0; i < 200000; ++i) {
+    std::string cell = std::to_string(random() >> random() % 64);
+    cell = cell.substr(0, 1 + random() % cell.size());
+    expect_as_plainly(cell);
+    cell.insert(random() % (cell.size() + 1), ".");
+    expect_as_plainly(cell);
+    expect_as_plainly("-" + cell);
+    cell[random() % cell.size()] = static_cast<char>(random());
+    expect_as_plainly(cell);
+  }
+}
+
 }  // namespace
 }  // namespace keyshard

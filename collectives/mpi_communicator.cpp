@@ -1,17 +1,22 @@
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include <mpi.h>
-#include <sched.h>
 
 #include "collectives/mpi_session.hpp"
 #include "runtime/error.hpp"
+#include "runtime/idle_wait.hpp"
 
 namespace keyshard {
 namespace {
+
+/// How long a rank asks without sleeping: MPI moves bytes only while it is asked, so a nanosecond
+/// a byte is added.
+constexpr std::chrono::microseconds kAwake = std::chrono::milliseconds(100);
 
 void check_mpi(int status, const char* call, int peer = -1) {
   if (status == MPI_SUCCESS) {
@@ -238,12 +243,15 @@ class MpiCommunicator final : public Communicator<Cpu> {
     }
   }
 
-  /// Waits by asking again and again, and offers the core to others in between. Every request that
-  /// ends counts as progress, so that a large exchange is not taken for a stuck one.
+  /// Waits by asking again and again, and offers the core to others in between; sleeps in between
+  /// where nothing has come for a while. Every request that ends counts as progress, so that a
+  /// large exchange is not taken for a stuck one.
   void wait_all() {
     const InCollective waits(progress());
     done_.resize(requests_.size());
     statuses_.resize(requests_.size());
+    const std::chrono::microseconds awake = awake_time();
+    IdleWait wait(awake);
     for (std::size_t left = requests_.size(); left > 0;) {
       int done = 0;
       const int status = MPI_Testsome(static_cast<int>(requests_.size()), requests_.data(), &done,
@@ -256,10 +264,19 @@ class MpiCommunicator final : public Communicator<Cpu> {
       if (done > 0) {
         left -= static_cast<std::size_t>(done);
         progress().advance();
+        wait = IdleWait(awake);
       } else {
-        sched_yield();
+        wait.pass();
       }
     }
+  }
+
+  std::chrono::microseconds awake_time() const {
+    std::int64_t bytes = 0;
+    for (const Piece& piece : pieces_) {
+      bytes += piece.bytes;
+    }
+    return kAwake + std::chrono::microseconds(bytes / 1000);
   }
 
   /// Only the pieces of an all_to_all have a peer to name.

@@ -1,11 +1,13 @@
 #include "runtime/thread_pool.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include <sched.h>
 #include <unistd.h>
 
 #include "runtime/cpu_quota.hpp"
+#include "runtime/idle_wait.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -14,10 +16,8 @@
 namespace keyshard {
 namespace {
 
-// A region usually follows the last one closely, so a thread stays awake for a while: it spins for
-// about a microsecond and then offers its core to whoever has work, before it sleeps.
-constexpr int kSpins = 100;
-constexpr int kYields = 40;
+// A region usually follows the last one closely, so a thread stays awake for a while.
+constexpr std::chrono::microseconds kAwake{50};
 
 // A region and its shares are one word: a thread that comes late finds another generation there.
 constexpr int kShareBits = 16;
@@ -29,25 +29,15 @@ void set_rounding_mode() {
 #endif
 }
 
-void pause() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
-
 /// Waits for a condition without sleeping; false where that took too long.
 template <class Condition>
 bool stays_awake_for(const Condition& condition) {
-  for (int turn = 0; turn < kSpins + kYields; ++turn) {
+  IdleWait wait(kAwake);
+  do {
     if (condition()) {
       return true;
     }
-    if (turn < kSpins) {
-      pause();
-    } else {
-      std::this_thread::yield();
-    }
-  }
+  } while (wait.pass_awake());
   return condition();
 }
 

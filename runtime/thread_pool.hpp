@@ -2,7 +2,8 @@
 // shares, and whichever thread is free claims the next one. The calling thread claims shares too
 // and waits only for those that others have begun, so that a thread which sleeps or is kept from
 // its core delays nobody. Results must not depend on which thread takes a share: that is what
-// keeps the bits of a job independent of the number of threads.
+// keeps the bits of a job independent of the number of threads. A thread that has waited for 50
+// microseconds sleeps until the next region.
 #pragma once
 
 #include <atomic>

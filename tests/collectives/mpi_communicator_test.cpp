@@ -1,5 +1,9 @@
 // Ranks as processes: the checks of any communicator, whole and in small pieces, over the world and
 // over a caller's communicator. Runs under mpirun, or as one rank.
+#include <chrono>
+#include <ctime>
+#include <thread>
+
 #include <gtest/gtest.h>
 #include <mpi.h>
 
@@ -51,6 +55,18 @@ TEST(MpiSession, AdoptsTheCommunicatorOfItsCaller) {
     EXPECT_EQ(communicator->gather_values(rank).front(), size - 1);
   }
   MPI_Comm_free(&reversed);
+}
+
+TEST(MpiRank, SleepsWhereItWaitsForAPeerForLong) {
+  MpiSession session;
+  const auto world = session.world();
+  world->barrier();
+  const std::clock_t before = std::clock();  // CPU time of this process
+  if (world->rank() == 0) {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+  world->barrier();
+  EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.3);
 }
 
 }  // namespace

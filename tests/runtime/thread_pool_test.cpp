@@ -2,11 +2,16 @@
 
 #include <atomic>
 #include <cfenv>
+#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "runtime/cpu_quota.hpp"
 #include "tests/support/counts.hpp"
@@ -88,6 +93,44 @@ TEST(ThreadPool, SetsTheDefaultRoundingModeOnItsThreads) {
 
   EXPECT_EQ(thirds[0], 0x1.555556p-2f);  // the float next to 1/3, above it
   EXPECT_EQ(thirds[1], 0x1.555556p-2f);
+}
+
+/// Seconds of CPU time of all threads of this process.
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+/// The same that a pool of four threads uses in a second behind its regions.
+double cpu_seconds_of_an_idle_pool() {
+  ThreadPool pool(4);
+  std::atomic<int> calls{0};
+  for (int region = 0; region < 100; ++region) {
+    pool.run([&](int) { ++calls; });
+  }
+  const double before = cpu_seconds();
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  return cpu_seconds() - before;
+}
+
+TEST(ThreadPool, UsesNoCpuWhileItIsIdle) { EXPECT_LT(cpu_seconds_of_an_idle_pool(), 0.01); }
+
+TEST(ThreadPool, UsesNoCpuInMoreProcessesThanCores) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < 2 * default_threads(1).cores; ++i) {
+    children.push_back(fork());
+    ASSERT_GE(children.back(), 0);
+    if (children.back() == 0) {
+      _exit(cpu_seconds_of_an_idle_pool() < 0.01 ? 0 : 1);
+    }
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0) << "an idle second took 10 ms of CPU time or more";
+  }
 }
 
 TEST(DefaultThreads, AreAShareOfTheCoresAndAtLeastOne) {

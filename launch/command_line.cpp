@@ -253,6 +253,7 @@ struct Commands {
     c->add_option("--data", bench.data,
                   "folder with the workloads W1, W2, W3 as raw files; made in memory by default");
     c->add_option("--scratch", bench.scratch, "folder for checkpoints, about 3 GB, and stores");
+    c->add_option("--job", bench.job, "configuration that the measure `job` trains, too");
     c->add_option("--redis", bench.redis,
                   "HOST:PORT or the path of a socket of a Redis server that `store` measures");
     c->add_option("--threads", bench.threads, "threads of a rank; 0: as many as it has cores")

@@ -113,6 +113,7 @@ struct BenchCommand {
   std::string json;                   ///< file to which a line per measurement is appended
   std::string data;                   ///< folder of the workloads' files; empty: made in memory
   std::string scratch = ".";          ///< folder for checkpoints and stores
+  std::string job;                    ///< configuration that `job` trains, too; empty: none
   std::string redis;  ///< HOST:PORT or the path of a socket of a server for `store`; empty: none
   std::int64_t threads = 0;  ///< of a rank; 0: as many as it has cores
   std::vector<std::int64_t> dims{16};

@@ -28,6 +28,7 @@ const std::vector<NamedMeasure>& all_measures() {
       {"model", "whole training step with a network", &measure_model},
       {"overlap", "the same with the ids of the next batch under way, against without",
        &measure_overlap},
+      {"job", "whole jobs, reading text included, by batch size and threads", &measure_job},
       {"scale", "bytes between ranks, counted and by formula", &measure_scale},
       {"rows", "memory of a row", &measure_rows},
       {"save", "save and load of ten million rows", &measure_checkpoint},

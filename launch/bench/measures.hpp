@@ -20,6 +20,7 @@ void measure_same_bits(BenchContext& context);
 void measure_exchange(BenchContext& context);
 void measure_model(BenchContext& context);
 void measure_overlap(BenchContext& context);
+void measure_job(BenchContext& context);
 void measure_scale(BenchContext& context);
 void measure_rows(BenchContext& context);
 void measure_checkpoint(BenchContext& context);

@@ -20,6 +20,16 @@ KEYSHARD_HD KEYSHARD_INLINE std::uint32_t chosen(bool condition, std::uint32_t y
   return (yes & mask) | (no & ~mask);
 }
 
+#if defined(__AVX2__) && defined(__F16C__) && !defined(__CUDACC__)
+/// Eight numbers at once. The instructions are called by their built-in names: where this header
+/// included <immintrin.h>, g++ 12 made no vector instructions of the loops of min and max
+/// (embedding/lookup/bag_functors.hpp), which then took 1.8 times as long.
+#define KEYSHARD_EIGHT_FLOATS
+using EightFloats [[gnu::vector_size(32)]] = float;
+using EightWords [[gnu::vector_size(32)]] = std::uint32_t;
+using EightHalves [[gnu::vector_size(16)]] = std::uint16_t;
+#endif
+
 struct Float16 {
   /// The same number; a NaN becomes a quiet one, with its sign and the rest of its fraction.
   KEYSHARD_HD KEYSHARD_INLINE static float widen(std::uint16_t half) {
@@ -50,6 +60,19 @@ struct Float16 {
     half = chosen(size > (0xFFu << 23), nan, half);
     return static_cast<std::uint16_t>(half | ((bits >> 16) & 0x8000u));
   }
+
+#ifdef KEYSHARD_EIGHT_FLOATS
+  using Halves [[gnu::vector_size(16)]] = short;
+  static constexpr int kNearest = 0;
+
+  KEYSHARD_INLINE static EightFloats widen(EightHalves halves) {
+    return __builtin_ia32_vcvtph2ps256(reinterpret_cast<Halves>(halves));
+  }
+
+  KEYSHARD_INLINE static EightHalves narrow(EightFloats floats) {
+    return reinterpret_cast<EightHalves>(__builtin_ia32_vcvtps2ph256(floats, kNearest));
+  }
+#endif
 };
 
 struct Bfloat16 {
@@ -65,36 +88,8 @@ struct Bfloat16 {
     const std::uint32_t near = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
     return static_cast<std::uint16_t>(chosen(size > (0xFFu << 23), (bits >> 16) | 0x40u, near));
   }
-};
 
-#if defined(__AVX2__) && defined(__F16C__) && !defined(__CUDACC__)
-#define KEYSHARD_EIGHT_FLOATS
-using EightFloats [[gnu::vector_size(32)]] = float;
-using EightWords [[gnu::vector_size(32)]] = std::uint32_t;
-using EightHalves [[gnu::vector_size(16)]] = std::uint16_t;
-
-/// Eight numbers at once, to the same bits. The instructions are called by their built-in names:
-/// where this header included <immintrin.h>, g++ 12 made no vector instructions of the loops of min
-/// and max (embedding/lookup/bag_functors.hpp), which then took 1.8 times as long.
-template <class Short>
-struct Eight;
-
-template <>
-struct Eight<Float16> {
-  static constexpr int kNearest = 0;
-  using Halves [[gnu::vector_size(16)]] = short;
-
-  KEYSHARD_INLINE static EightFloats widen(EightHalves halves) {
-    return __builtin_ia32_vcvtph2ps256(reinterpret_cast<Halves>(halves));
-  }
-
-  KEYSHARD_INLINE static EightHalves narrow(EightFloats floats) {
-    return reinterpret_cast<EightHalves>(__builtin_ia32_vcvtps2ph256(floats, kNearest));
-  }
-};
-
-template <>
-struct Eight<Bfloat16> {
+#ifdef KEYSHARD_EIGHT_FLOATS
   KEYSHARD_INLINE static EightFloats widen(EightHalves halves) {
     return reinterpret_cast<EightFloats>(__builtin_convertvector(halves, EightWords) << 16);
   }
@@ -105,8 +100,8 @@ struct Eight<Bfloat16> {
     const EightWords nan = reinterpret_cast<EightWords>(floats != floats);
     return __builtin_convertvector((((bits >> 16) | 0x40u) & nan) | (near & ~nan), EightHalves);
   }
-};
 #endif
+};
 
 /// What is left of a row when its eights are done; not expanded where it is called.
 template <class Short>
@@ -136,7 +131,7 @@ KEYSHARD_HD KEYSHARD_INLINE void widen_all(std::int64_t n,
   for (; i + 8 <= n; i += 8) {
     EightHalves halves;
     std::memcpy(&halves, from + i, sizeof halves);
-    const EightFloats floats = Eight<Short>::widen(halves);
+    const EightFloats floats = Short::widen(halves);
     std::memcpy(to + i, &floats, sizeof floats);
   }
 #endif
@@ -154,7 +149,7 @@ KEYSHARD_HD KEYSHARD_INLINE void narrow_all(std::int64_t n, const float* KEYSHAR
   for (; i + 8 <= n; i += 8) {
     EightFloats floats;
     std::memcpy(&floats, from + i, sizeof floats);
-    const EightHalves halves = Eight<Short>::narrow(floats);
+    const EightHalves halves = Short::narrow(floats);
     std::memcpy(to + i, &halves, sizeof halves);
   }
 #endif

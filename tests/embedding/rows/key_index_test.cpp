@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 #include <thread>
+#include <tuple>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -121,6 +123,42 @@ TEST(KeyIndex, ReservedRoomIsNotGrownAgain) {
   }
   EXPECT_EQ(index.ref().segments[3].buckets, buckets);
   EXPECT_EQ(index.ref().segments[4].buckets, nullptr);
+}
+
+/// The buckets that a search reads for all of these keys, which are in the index.
+std::int64_t buckets_read(const KeyIndex<Cpu>& index, Span<const Key> keys) {
+  std::int64_t read = 0;
+  for (const Key key : keys) {
+    const KeyIndexRef::Home home = index.ref().home_of(key, kPartitioner.shard(key));
+    const KeyBucket* begin = home.segment->buckets;
+    const KeyBucket* at = home.bucket;
+    const auto holds_key = [&] { return std::find(at->keys, at->keys + at->used, key); };
+    for (++read; holds_key() == at->keys + at->used; ++read) {
+      at = at + 1 == begin + home.segment->num_buckets ? begin : at + 1;
+    }
+  }
+  return read;
+}
+
+TEST(KeyIndex, KeysChosenForOneSeedSlowNoSearchWithAnother) {
+  // Keys of one shard whose search begins in the first 256th of its buckets, with seed 7.
+  const KeyIndexRef chosen{nullptr, 0, 7};
+  std::vector<Key> keys;
+  for (Key key = 0; keys.size() < 2'000; ++key) {
+    if (KeyIndexRef::home(chosen.hash(key), 256) == 0 && kPartitioner.shard(key) < 8) {
+      keys.push_back(key);
+    }
+  }
+  for (const auto& [seed, least, most] :
+       {std::tuple(7u, 20.0, 1e9), std::tuple(8u, 1.0, 1.5), std::tuple(9u, 1.0, 1.5)}) {
+    KeyIndex<Cpu> index({0, kShards}, seed);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      index.insert(keys[i], kPartitioner.shard(keys[i]), static_cast<RowId>(i));
+    }
+    const double mean = static_cast<double>(buckets_read(index, keys)) / 2'000;
+    EXPECT_GE(mean, least) << seed;
+    EXPECT_LE(mean, most) << seed;
+  }
 }
 
 TEST(Partitioner, AMisspeltNameIsRefusedWithTheNearest) {

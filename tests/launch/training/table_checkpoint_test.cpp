@@ -81,6 +81,34 @@ TEST_F(TableCheckpoint, SavedByAnyOwnersLoadsIntoOthersAndTrainsOn) {
   }
 }
 
+/// What users without a row read as, as the batch of every rank has them.
+std::vector<float> initial_values(Program& program, Stream<Cpu>& stream) {
+  const std::vector<Key> absent{1000, ~Key{6}, 12345678901, 1000};
+  const auto out = program.users.forward(stream, {absent, {std::ssize(absent)}, {}}, false);
+  return {out.values.data(), out.values.data() + out.values.size()};
+}
+
+TEST_F(TableCheckpoint, KeysWithoutARowReadTheSameBeforeASaveAndAfterALoad) {
+  std::vector<float> first;
+  run_ranks(1, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+    Program program(communicator);
+    first = initial_values(program, stream);
+    EXPECT_NE(first[0], 0);
+    EXPECT_NE(first[0], first[2]);  // another key
+    EXPECT_EQ(first[0], first[6]);  // the same key at another place
+    program.train(stream, 0, kSaved);
+    EXPECT_EQ(initial_values(program, stream), first);
+  });
+  save(2);
+  for (const int ranks : {1, 3}) {
+    run_ranks(ranks, 2, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
+      Program program(communicator);
+      load_tables(path_, program.tables, stream);
+      EXPECT_EQ(initial_values(program, stream), first);
+    });
+  }
+}
+
 TEST_F(TableCheckpoint, KeepsWhatTheProgramSavesBesideTables) {
   run_ranks(2, 1, [&](Communicator<Cpu>& communicator, Stream<Cpu>& stream) {
     const std::vector<float> weights{1, 2, 3, 4, 5, 6};

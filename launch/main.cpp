@@ -5,6 +5,7 @@
 #include "launch/stop_signal.hpp"
 
 int main(int argc, char** argv) {
+  keyshard::take_stop_signals_on_own_thread();
   keyshard::write_errors_in_place_of_signals();
   try {
     return keyshard::run_command_line(argc, argv);

@@ -1,6 +1,9 @@
 #include "launch/stop_signal.hpp"
 
 #include <csignal>
+#include <thread>
+
+#include <unistd.h>
 
 namespace keyshard {
 namespace {
@@ -12,6 +15,21 @@ volatile std::sig_atomic_t requested = 0;
 void note(int) { requested = 1; }
 
 }  // namespace
+
+void take_stop_signals_on_own_thread() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGUSR1, SIGTERM, SIGHUP}) {
+    sigaddset(&signals, signal);
+  }
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([signals] {
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    for (;;) {
+      ::pause();
+    }
+  }).detach();
+}
 
 void watch_stop_signals() {
   struct sigaction action {};

@@ -4,6 +4,12 @@
 
 namespace keyshard {
 
+/// The calling thread, and all threads that it starts from now on, take these signals no longer: a
+/// thread of their own does. To be called before other threads begin. A signal that comes while a
+/// thread is in a product of oneDNN 2.6 with AVX-512 would damage memory: its kernels write below
+/// the end of their stack, where the system puts what a handler needs.
+void take_stop_signals_on_own_thread();
+
 /// From now on these signals no longer end the process; stop_requested tells that one came.
 void watch_stop_signals();
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -233,6 +234,20 @@ TEST(ChooseDevice, IsTheCpuWhereThereIsNoGpuAndRefusesAGpuThere) {
           << error.text();
     }
   });
+}
+
+TEST(StopSignals, ReachNoThreadThatComputes) {
+  const auto blocked = [](int signal) {
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    return sigismember(&mask, signal) == 1;
+  };
+  std::thread([&] {
+    EXPECT_FALSE(blocked(SIGTERM));
+    take_stop_signals_on_own_thread();
+    EXPECT_TRUE(blocked(SIGTERM) && blocked(SIGUSR1) && blocked(SIGHUP));
+    std::thread([&] { EXPECT_TRUE(blocked(SIGTERM)); }).join();
+  }).join();
 }
 
 // The last test of this file, because a process never forgets such a signal.

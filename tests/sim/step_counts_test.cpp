@@ -34,12 +34,12 @@ StepCounts count_step(std::int64_t tables) {
     counts.sparse = clock.launches(StepPart::lookup) + clock.launches(StepPart::backward) +
                     clock.launches(StepPart::update);
     counts.dense = clock.launches(StepPart::model);
-    counts.work = {after.kernels - before.kernels,
-                   after.copies_to_device - before.copies_to_device,
-                   after.bytes_to_device - before.bytes_to_device,
-                   after.copies_to_host - before.copies_to_host,
-                   after.bytes_to_host - before.bytes_to_host,
-                   after.waits - before.waits};
+    counts.work = {.kernels = after.kernels - before.kernels,
+                   .copies_to_device = after.copies_to_device - before.copies_to_device,
+                   .bytes_to_device = after.bytes_to_device - before.bytes_to_device,
+                   .copies_to_host = after.copies_to_host - before.copies_to_host,
+                   .bytes_to_host = after.bytes_to_host - before.bytes_to_host,
+                   .waits = after.waits - before.waits};
   });
   return counts;
 }

@@ -17,6 +17,8 @@
 namespace keyshard::testing {
 namespace {
 
+const bool kInterruptible = pin_interruptible_products();
+
 using Lines = std::vector<std::string>;
 
 Lines with_overlap(Lines lines, int batches = 1) {

@@ -13,6 +13,8 @@
 namespace keyshard::testing {
 namespace {
 
+const bool kInterruptible = pin_interruptible_products();
+
 struct Case {
   int ranks;
   int threads;

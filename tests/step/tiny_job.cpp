@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "launch/job_file.hpp"
+#include "launch/training/models/gemm.hpp"
 #include "launch/training/training_impl.hpp"
 #include "runtime/error.hpp"
 #include "tests/support/ranks.hpp"
@@ -123,6 +124,14 @@ TinyResult train_on_threads(const JobConfig& config, int ranks, int threads, boo
             result.digest);
   }
   return results.front();
+}
+
+bool pin_interruptible_products() {
+  try {
+    pin_gemm_code_path("avx2");
+  } catch (const Error&) {  // a processor without AVX2 has no AVX-512
+  }
+  return true;
 }
 
 }  // namespace keyshard::testing

@@ -40,4 +40,9 @@ TinyResult train_tiny(const JobConfig& config, Communicator<Cpu>& communicator, 
 TinyResult train_on_threads(const JobConfig& config, int ranks, int threads, bool save = false,
                             const std::string& from = "", const Device& device = {});
 
+/// Pins a path of products that signals may interrupt, as ThreadDelays does: those of oneDNN 2.6
+/// with AVX-512 write below the end of their stack (launch/stop_signal.hpp). To be called before
+/// the first product.
+bool pin_interruptible_products();
+
 }  // namespace keyshard::testing

@@ -24,7 +24,7 @@ if(KEYSHARD_SANITIZE)
   target_compile_options(keyshard_private_flags INTERFACE
     -fsanitize=${KEYSHARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g
     # g++ 12 warns wrongly in instrumented code of the standard library.
-    -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict)
+    -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict)
   target_link_options(keyshard_private_flags INTERFACE -fsanitize=${KEYSHARD_SANITIZE})
 endif()
 

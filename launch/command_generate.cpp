@@ -4,13 +4,14 @@
 #include <fmt/format.h>
 
 #include "io/generated_reader.hpp"
+#include "launch/click_log.hpp"
 #include "launch/commands.hpp"
 #include "runtime/error.hpp"
 
 namespace keyshard {
 namespace {
 
-/// The start of a configuration that trains DeepFM on the files beside it, up to the label.
+/// The start of a configuration that trains DeepFM on the files beside it, up to the columns.
 constexpr const char* kExampleStart =
     R"(# DeepFM on a generated click log. Run: keyshard train click-log.toml
 config_version = 1
@@ -37,28 +38,7 @@ optimizer = { type = "adagrad", learning_rate = 0.05 }
 
 [embedding.linear]
 optimizer = { type = "adagrad", learning_rate = 0.05 }
-
-[[data.columns]]
-name = "click"
-index = 0
-role = "label"
 )";
-
-std::string example_config(const GeneratorOptions& options) {
-  std::string text = kExampleStart;
-  std::int64_t index = 1;
-  for (std::int64_t i = 0; i < options.dense; ++i, ++index) {
-    text += fmt::format("\n[[data.columns]]\nname = \"I{}\"\nindex = {}\nrole = \"dense\"\n", i + 1,
-                        index);
-  }
-  for (std::int64_t i = 0; i < options.features; ++i, ++index) {
-    const bool ragged = i >= options.features - options.ragged;
-    text += fmt::format(
-        "\n[[data.columns]]\nname = \"C{}\"\nindex = {}\nrole = \"{}\"\ntype = \"integer\"\n",
-        i + 1, index, ragged ? "ids" : "id");
-  }
-  return text;
-}
 
 }  // namespace
 
@@ -80,7 +60,7 @@ int run_generate(const GenerateCommand& command) {
   write_generated_text(options, Split::train, (folder / "train.tsv").string());
   write_generated_text(options, Split::valid, (folder / "valid.tsv").string());
   std::ofstream config(folder / "click-log.toml");
-  config << example_config(options);
+  config << kExampleStart << click_log_columns(options);
   config.close();
   require(config.good(), Kind::io, "{}: cannot be written", (folder / "click-log.toml").string());
   fmt::print("{}: {} records to train and {} to validate, {} features\n", command.folder,

@@ -11,6 +11,7 @@ if [ "${1:-}" != --seeds ] || ! [[ ${2:-} =~ ^[1-9][0-9]*$ ]]; then
 fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 KEYSHARD_SIM_SEEDS=$2 TSAN_OPTIONS="atexit_sleep_ms=0 exitcode=0"
 shift 2
+launch/install-dependencies.sh --tests
 cmake --preset release -DKEYSHARD_BUILD_TESTS=ON >/dev/null
 cmake --build build/release
 passed=0 failed=0

@@ -12,6 +12,7 @@
 #include "io/make_reader.hpp"
 #include "io/prefetch_reader.hpp"
 #include "launch/bench/measures.hpp"
+#include "launch/click_log.hpp"
 #include "launch/job_file.hpp"
 #include "launch/training/trainer.hpp"
 
@@ -46,22 +47,8 @@ std::string write_quickstart(const std::filesystem::path& folder, bool quick) {
   options.valid_records = 1;
   std::filesystem::create_directories(folder);
   write_generated_text(options, Split::train, (folder / "train.tsv").string());
-  std::string config = kQuickstart;
-  std::int64_t index = 0;
-  const auto add = [&](const std::string& name, const std::string& role) {
-    config += fmt::format("[[data.columns]]\nname = \"{}\"\nindex = {}\nrole = {}\n", name, index++,
-                          role);
-  };
-  add("click", "\"label\"");
-  for (std::int64_t i = 0; i < options.dense; ++i) {
-    add(fmt::format("I{}", i), "\"dense\"");
-  }
-  for (std::int64_t i = 0; i < options.features; ++i) {
-    const bool list = i >= options.features - options.ragged;
-    add(fmt::format("C{}", i), list ? "\"ids\"\ntype = \"integer\"" : "\"id\"\ntype = \"integer\"");
-  }
   const std::string path = (folder / "job.toml").string();
-  std::ofstream(path) << config;
+  std::ofstream(path) << kQuickstart << click_log_columns(options);
   return path;
 }
 
